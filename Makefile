@@ -1,0 +1,64 @@
+# Every target sets up what it needs: `make serve` and `make test` work on a fresh machine with Python 3.11
+# or newer and a package index. Optional: HOST, PORT, PACK, DEVICE, PYTHON.
+PYTHON ?= python3
+HOST   ?= 127.0.0.1
+PORT   ?= 8000
+PACK   ?= open
+DEVICE ?= cpu
+
+BIN   := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help serve demo test check bench lock clean
+
+help:  ## Show this help
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "compareface needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	@echo "Installing the locked packages into .venv ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+serve: export COMPAREFACE_SERVER__HOST = $(HOST)
+serve: export COMPAREFACE_SERVER__PORT = $(PORT)
+serve: export COMPAREFACE_MODELS__PACK = $(PACK)
+serve: export COMPAREFACE_RUNTIME__DEVICE = $(DEVICE)
+serve: $(READY)  ## Set up and serve on HOST:PORT
+	@$(BIN)/compareface models prepare $(PACK)
+	@exec $(BIN)/compareface serve
+
+demo: $(READY)  ## Compare real faces through the official SDK
+	@$(BIN)/compareface models prepare $(PACK)
+	@COMPAREFACE_MODELS__PACK=$(PACK) $(BIN)/python benchmarks/demo.py
+
+test: $(READY)  ## Set up and run all tests with the coverage floor
+	@$(BIN)/compareface models prepare open
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+check: $(READY)  ## Format, lint, types, import contracts
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY)  ## Measure speed and accuracy on this machine
+	@$(BIN)/compareface models prepare $(PACK)
+	@COMPAREFACE_MODELS__PACK=$(PACK) $(BIN)/python -m benchmarks.speed
+	@COMPAREFACE_MODELS__PACK=$(PACK) $(BIN)/python -m benchmarks.accuracy
+
+lock: $(READY)  ## Renew requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--upgrade --extra dev -o requirements.lock pyproject.toml
+
+clean:  ## Remove the environment, caches and prepared weights
+	@rm -rf .venv .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -f models/*/*.onnx
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,14 @@
+"""compareface: a self-hosted, drop-in reimplementation of Tencent Cloud's CompareFace.
+
+Reading order, top to bottom; nothing imports upwards (held by import-linter):
+
+1. ``api``      the wire: HTTP <-> domain, signatures, envelope       (``asgi`` assembles it)
+2. ``service``  the use case: two image references in, one comparison out (``engine`` builds it)
+3. ``imaging``  bytes -> pixels
+4. ``vision``   pixels -> face -> embedding
+5. ``scoring``  two embeddings -> one calibrated number
+6. ``packs``    what models are;  ``runtime``  where they run;  ``ops``  how one sees it run
+7. ``config``, ``domain``, ``errors``  the vocabulary
+"""
+
+__version__ = "0.1.0"

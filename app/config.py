@@ -1,0 +1,209 @@
+"""Settings: one frozen tree, read once from the environment by ``cli`` and ``asgi``, handed down in parts.
+
+``COMPAREFACE_<GROUP>__<FIELD>`` names a setting (``COMPAREFACE_SERVER__PORT=9000``). A name that no field claims
+is refused, so that a misspelt setting cannot go unnoticed. README lists all of them (a test holds it to that).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.domain import MatchingStrategy
+
+_PREFIX = "COMPAREFACE_"
+_MIB = 1024 * 1024
+_Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(ValueError):
+    """The configuration cannot be used; the text is for the operator."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServerSettings(_Group):
+    """Where the service listens and how it stops."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    drain_s: int = Field(30, ge=0, description="Seconds that running requests get to finish at shutdown.")
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+class AuthSettings(_Group):
+    """Who may call."""
+
+    mode: Literal["required", "off"] = Field(
+        "required", description="`required` verifies signatures; `off` lets everybody in."
+    )
+    keys: SecretStr = Field(
+        SecretStr(""), description="Accepted keys, `SecretId:SecretKey`, separated by commas."
+    )
+    max_skew_s: int = Field(300, ge=1, description="Seconds a request's timestamp may differ from the clock.")
+    hosts: _Names = Field(
+        (), description="Public host names of the service that clients sign although a proxy changes them."
+    )
+
+    _split_hosts = field_validator("hosts", mode="before")(_split)
+
+    @field_validator("keys")
+    @classmethod
+    def _check_keys(cls, value: SecretStr) -> SecretStr:
+        _parse_keys(value)
+        return value
+
+    @property
+    def secret_keys(self) -> Mapping[str, tuple[str, ...]]:
+        """SecretId -> its SecretKeys; an id may have several, so that keys can be rotated."""
+        return _parse_keys(self.keys)
+
+
+def _parse_keys(value: SecretStr) -> dict[str, tuple[str, ...]]:
+    keys: dict[str, tuple[str, ...]] = {}
+    for number, entry in enumerate(value.get_secret_value().replace("\n", ",").split(","), start=1):
+        if not entry.strip():
+            continue
+        secret_id, colon, secret_key = entry.strip().partition(":")
+        if not (secret_id and colon and secret_key):
+            raise ValueError(f"entry {number} is not of the form SecretId:SecretKey")
+        keys[secret_id] = (*keys.get(secret_id, ()), secret_key)
+    return keys
+
+
+class LimitsSettings(_Group):
+    """Bounds that keep one request from hurting the others."""
+
+    max_body_bytes: int = Field(
+        11 * _MIB, ge=1024, description="Largest request body (two pictures of 5 MB and their JSON)."
+    )
+    max_query_bytes: int = Field(32 * 1024, ge=1024, description="Largest query string of a GET request.")
+    max_in_flight: int = Field(
+        32, ge=1, description="Requests worked on at the same time; more are told RequestLimitExceeded."
+    )
+    deadline_s: float = Field(30.0, gt=0, description="Seconds a request may take in all.")
+
+
+class FetchSettings(_Group):
+    """How pictures named by URL are fetched."""
+
+    allow: _Names = Field(
+        (), description="Networks (10.1.0.0/16) or host names that may be reached although they are private."
+    )
+    timeout_s: float = Field(10.0, gt=0, description="Seconds for one picture, redirects included.")
+    max_redirects: int = Field(3, ge=0, description="Redirects followed; each one is vetted anew.")
+
+    _split_allow = field_validator("allow", mode="before")(_split)
+
+
+class ModelsSettings(_Group):
+    """Which models compare faces."""
+
+    pack: str = Field("open", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model pack.")
+    weights_dir: Path | None = Field(
+        None,
+        description="Folder of the weight files; default: `models/` of a checkout, else the user's cache.",
+    )
+
+
+class RuntimeSettings(_Group):
+    """Where the models run."""
+
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Device of the models; never replaced silently.")
+    threads: int | None = Field(
+        None, ge=1, description="CPU threads to use; default: what affinity and the cgroup quota grant."
+    )
+
+
+class CompareSettings(_Group):
+    """What CompareFace does where a request is silent."""
+
+    matching_strategy: MatchingStrategy = Field(
+        MatchingStrategy.LARGEST, description="Face taken from a picture: 1 the largest, 0 the most confident."
+    )
+
+
+class LogSettings(_Group):
+    """What is logged; never pictures, keys or URL queries."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=_PREFIX,
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,
+    )
+
+    server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
+    limits: LimitsSettings = LimitsSettings()
+    fetch: FetchSettings = FetchSettings()
+    models: ModelsSettings = ModelsSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+    compare: CompareSettings = CompareSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _protect_the_network(self) -> Self:
+        if self.auth.mode == "required" and not self.auth.secret_keys and not self.server.is_loopback:
+            raise ValueError(
+                f"no keys are configured, so {self.server.host} is not served: set COMPAREFACE_AUTH__KEYS, "
+                "or let everybody in with COMPAREFACE_AUTH__MODE=off"
+            )
+        return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests are let in without a signature."""
+        return self.auth.mode == "off" or not self.auth.secret_keys
+
+
+def environment_names() -> list[str]:
+    """Every environment variable that a setting claims."""
+    return [
+        f"{_PREFIX}{group}__{field}".upper()
+        for group, info in Settings.model_fields.items()
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+        for field in info.annotation.model_fields
+    ]
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings; raise :class:`SettingsError` with a text for the operator."""
+    unknown = sorted(
+        name for name in environment if name.upper().startswith(_PREFIX) and name.upper() not in environment_names()
+    )
+    if unknown:
+        raise SettingsError(f"unknown setting: {', '.join(unknown)}")
+    try:
+        return Settings()
+    except ValueError as error:
+        raise SettingsError(str(error)) from error

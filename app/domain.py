@@ -1,0 +1,94 @@
+"""The vocabulary shared by all stages: what an image, a face, a crop, an embedding and a comparison are.
+
+Stages hand over ever narrower values and change none in place: ``Image`` -> ``Face`` -> ``Crop`` -> ``Embedding``.
+Coordinates are pixels, x to the right, y down, of the upright picture (after its EXIF orientation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]
+"""H x W x 3, uint8, BGR, C-contiguous."""
+
+Landmarks: TypeAlias = NDArray[np.float32]
+"""5 x 2, float32, (x, y): left eye, right eye, nose tip, left and right mouth corner, as seen by the viewer."""
+
+Crop: TypeAlias = NDArray[np.uint8]
+"""S x S x 3, uint8, BGR: an aligned face, S given by the pack's embedder."""
+
+Embedding: TypeAlias = NDArray[np.float32]
+"""D, float32, of Euclidean length 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A bounding box in pixels; edges may lie outside the picture."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One detected face; ``confidence`` is the detector's, in [0, 1]."""
+
+    box: Box
+    landmarks: Landmarks
+    confidence: float
+
+
+class MatchingStrategy(IntEnum):
+    """Which face of a picture is compared; the values of the wire's ``FaceMatchingStrategy``."""
+
+    MOST_CONFIDENT = 0
+    LARGEST = 1
+
+
+class FaceModelVersion(StrEnum):
+    """The vendor's two score scales; the values of the wire's ``FaceModelVersion``."""
+
+    V2 = "2.0"
+    V3 = "3.0"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRef:
+    """Where a picture comes from. A URL wins over inline data, which is then not even looked at."""
+
+    base64: str = ""
+    url: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.base64 or self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller may ask for; ``matching_strategy`` None means the server's default."""
+
+    face_model_version: FaceModelVersion = FaceModelVersion.V3
+    matching_strategy: MatchingStrategy | None = None
+    rotate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The answer: ``score`` in [0, 100] on the scale of ``face_model_version``, ``cosine`` in [-1, 1]."""
+
+    score: float
+    cosine: float
+    face_model_version: FaceModelVersion

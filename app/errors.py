@@ -1,0 +1,170 @@
+"""The error catalogue: every code this service answers, with both of its texts.
+
+Which step of a request raises what::
+
+    request -> [parse] -> [authenticate] -> [admit] -> [validate] -> [read] -> [decode] -> [detect] -> [score]
+               Unsupported  AuthFailure.*    Request-   Unknown*      Url-      ImageDecode* NoFace-    Server-
+               Missing*                      Limit*     Invalid*      Illegal   Image-       InPhoto    Error
+               NoSuch*                                  ImageEmpty    Image*    Resolution*
+
+Codes and iai texts: the vendor's CompareFace page and SDK ``errorcodes.py`` (iai/v20200303); texts of the common
+codes as the gateway words them. The text is not contract, the code is. Only ``api/envelope.py`` turns an error
+into bytes. ``InternalError`` is absent on purpose: SDK region breakers react to it by sending traffic to the cloud.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Text(NamedTuple):
+    """One message in the two languages of the wire."""
+
+    en: str
+    zh: str
+
+
+class ErrorCode(StrEnum):
+    """A wire code; the member's value is the exact string that clients compare."""
+
+    text: Text
+
+    def __new__(cls, code: str, en: str, zh: str) -> ErrorCode:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.text = Text(en, zh)
+        return member
+
+    # the gateway
+    UNSUPPORTED_PROTOCOL = (
+        "UnsupportedProtocol",
+        "HTTP(S) request protocol error; only GET and POST requests are supported.",
+        "http(s) 请求协议错误，只支持 GET 和 POST 请求。",
+    )
+    REQUEST_SIZE_LIMIT_EXCEEDED = (
+        "RequestSizeLimitExceeded",
+        "The request size exceeds the upper limit.",
+        "请求包超过限制大小。",
+    )
+    MISSING_PARAMETER = ("MissingParameter", "A parameter is missing.", "缺少参数。")
+    INVALID_PARAMETER = (
+        "InvalidParameter",
+        "Incorrect parameter (format, type, etc.).",
+        "参数错误（包括参数格式、类型等错误）。",
+    )
+    UNKNOWN_PARAMETER = (
+        "UnknownParameter",
+        "Unknown parameter.",
+        "未知参数错误，用户多传未定义的参数会导致错误。",
+    )
+    INVALID_ACTION = (
+        "InvalidAction",
+        "The request `Action` is invalid or not found.",
+        "接口不存在。",
+    )
+    NO_SUCH_VERSION = ("NoSuchVersion", "The API version does not exist.", "接口版本不存在。")
+    UNSUPPORTED_OPERATION = ("UnsupportedOperation", "Unsupported operation.", "操作不支持。")
+    REQUEST_LIMIT_EXCEEDED = (
+        "RequestLimitExceeded",
+        "The number of requests exceeds the frequency limit.",
+        "请求的次数超过了频率限制。",
+    )
+    INVALID_AUTHORIZATION = (
+        "AuthFailure.InvalidAuthorization",
+        "The request `Authorization` header does not conform to the TC3-HMAC-SHA256 standard.",
+        "请求头部的 Authorization 不符合腾讯云标准。",
+    )
+    SECRET_ID_NOT_FOUND = (
+        "AuthFailure.SecretIdNotFound",
+        "The SecretId is not found, please ensure that your SecretId is correct.",
+        "SecretId不存在，请输入正确的密钥。",
+    )
+    SIGNATURE_EXPIRE = (
+        "AuthFailure.SignatureExpire",
+        "Signature expired. The `Timestamp` and the server time differ too much; synchronize the clocks (NTP).",
+        "签名过期。Timestamp 和服务器时间相差过大，请检查本地时间并启用时间同步（NTP）。",
+    )
+    SIGNATURE_FAILURE = (
+        "AuthFailure.SignatureFailure",
+        "The provided credentials could not be validated. Please check your signature is correct.",
+        "请求签名验证失败，请检查您的签名计算是否正确。",
+    )
+
+    # parameters of CompareFace
+    PARAMETER_ILLEGAL = ("InvalidParameter.InvalidParameter", "Invalid parameter.", "参数不合法。")
+    FACE_MODEL_VERSION_ILLEGAL = (
+        "InvalidParameterValue.FaceModelVersionIllegal",
+        "The algorithm model version is invalid.",
+        "算法模型版本不合法。",
+    )
+    QUALITY_CONTROL_ILLEGAL = (
+        "InvalidParameterValue.QualityControlIllegal",
+        "Invalid QualityControl parameter.",
+        "QualityControl参数不合法。",
+    )
+    IMAGE_EMPTY = ("InvalidParameterValue.ImageEmpty", "Empty image.", "图片为空。")
+
+    # the images
+    URL_ILLEGAL = ("InvalidParameterValue.UrlIllegal", "Invalid URL format.", "URL格式不合法。")
+    IMAGE_DOWNLOAD_ERROR = (
+        "FailedOperation.ImageDownloadError",
+        "An error occurred while downloading the image.",
+        "图片下载错误。",
+    )
+    IMAGE_SIZE_EXCEED = (
+        "FailedOperation.ImageSizeExceed",
+        "The size of the Base64-encoded image cannot exceed 5 MB.",
+        "base64编码后的图片数据大小不超过5M。",
+    )
+    IMAGE_DECODE_FAILED = (
+        "FailedOperation.ImageDecodeFailed",
+        "Image decoding failed.",
+        "图片解码失败。",
+    )
+    IMAGE_RESOLUTION_EXCEED = (
+        "FailedOperation.ImageResolutionExceed",
+        "The image resolution is too high.",
+        "图片分辨率过大。",
+    )
+    IMAGE_RESOLUTION_TOO_SMALL = (
+        "FailedOperation.ImageResolutionTooSmall",
+        "The image short edge resolution is smaller than 64.",
+        "图片短边分辨率小于64。",
+    )
+    NO_FACE_IN_PHOTO = (
+        "InvalidParameterValue.NoFaceInPhoto",
+        "There are no faces in the image.",
+        "图片中没有人脸。",
+    )
+
+    # ours
+    REQUEST_TIMEOUT = ("FailedOperation.RequestTimeout", "The backend service timed out.", "后端服务超时。")
+    SERVER_ERROR = (
+        "FailedOperation.ServerError",
+        "The algorithm service is exceptional. Please retry.",
+        "算法服务异常，请重试。",
+    )
+
+
+class ApiError(Exception):
+    """The one exception that reaches a client.
+
+    ``text`` replaces the code's default message; ``image`` ("A" or "B") names the image at fault.
+    Both are written by us: no exception text, path, address or secret ever goes in.
+    """
+
+    def __init__(self, code: ErrorCode, text: Text | None = None, *, image: str = "") -> None:
+        super().__init__(code.value)
+        self.code = code
+        self.text = text or code.text
+        self.image = image
+
+    def about(self, image: str) -> ApiError:
+        """The same error, naming the image ("A" or "B") it is about."""
+        return ApiError(self.code, self.text, image=image)
+
+    def message(self, *, chinese: bool) -> str:
+        if chinese:
+            return self.text.zh + (f"（图片{self.image}）" if self.image else "")
+        return self.text.en + (f" (image {self.image})" if self.image else "")

@@ -1,0 +1,1 @@
+"""Seeing it run: deadlines and logs."""
