@@ -34,7 +34,7 @@ serve: $(READY)  ## Set up and serve on HOST:PORT
 
 demo: $(READY)  ## Compare real faces through the official SDK
 	@$(BIN)/compareface models prepare $(PACK)
-	@COMPAREFACE_MODELS__PACK=$(PACK) $(BIN)/python benchmarks/demo.py
+	@COMPAREFACE_MODELS__PACK=$(PACK) $(BIN)/python -m benchmarks.demo
 
 test: $(READY)  ## Set up and run all tests with the coverage floor
 	@$(BIN)/compareface models prepare open

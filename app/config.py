@@ -59,9 +59,7 @@ class AuthSettings(_Group):
     mode: Literal["required", "off"] = Field(
         "required", description="`required` verifies signatures; `off` lets everybody in."
     )
-    keys: SecretStr = Field(
-        SecretStr(""), description="Accepted keys, `SecretId:SecretKey`, separated by commas."
-    )
+    keys: SecretStr = Field(SecretStr(""), description="Accepted keys, `SecretId:SecretKey`, separated by commas.")
     max_skew_s: int = Field(300, ge=1, description="Seconds a request's timestamp may differ from the clock.")
     hosts: _Names = Field(
         (), description="Public host names of the service that clients sign although a proxy changes them."
@@ -141,7 +139,8 @@ class CompareSettings(_Group):
     """What CompareFace does where a request is silent."""
 
     matching_strategy: MatchingStrategy = Field(
-        MatchingStrategy.LARGEST, description="Face taken from a picture: 1 the largest, 0 the most confident."
+        MatchingStrategy.LARGEST,
+        description="Face taken from a picture: 1 the largest, 0 the most confident.",
     )
 
 

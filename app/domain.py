@@ -40,6 +40,10 @@ class Box:
         """Square pixels."""
         return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
 
+    def within(self, width: int, height: int) -> Box:
+        """The part of it that lies in a picture of ``width`` x ``height`` pixels."""
+        return Box(max(self.left, 0.0), max(self.top, 0.0), min(self.right, width), min(self.bottom, height))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:

@@ -1,0 +1,6 @@
+"""The actions of the service ``iai``: one module each, listed in ``ACTIONS``."""
+
+from app.api.actions.base import Action
+from app.api.actions.compare_face import COMPARE_FACE
+
+ACTIONS: tuple[Action, ...] = (COMPARE_FACE,)

@@ -1,0 +1,33 @@
+"""What the wire needs of an opened engine; ``app.engine.Engine`` has it, and so have the fakes of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeAlias
+
+from app.config import Settings
+from app.domain import Comparison, ImageRef, Options
+from app.ops.deadline import Deadline
+
+
+class Service(Protocol):
+    """The use cases that actions call."""
+
+    async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison: ...
+
+
+class EngineLike(Protocol):
+    """An opened engine."""
+
+    @property
+    def service(self) -> Service: ...
+
+    @property
+    def ready(self) -> bool: ...
+
+    def facts(self) -> Mapping[str, object]: ...
+
+
+OpenEngine: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[EngineLike]]
+"""Opens an engine for as long as the context lasts."""

@@ -1,0 +1,94 @@
+"""HTTP <-> gateway: every path and method is a cloud request, but for three plain addresses for operators.
+
+``/healthz`` the process is alive, ``/readyz`` the engine takes requests, ``/version`` what is running.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Receive, Scope, Send
+
+import app
+from app.api import envelope
+from app.api.engine import EngineLike
+from app.api.envelope import Reply
+from app.api.gateway import Gateway
+from app.api.request import CloudRequest
+from app.errors import ApiError, ErrorCode
+
+
+async def healthz(_: Request) -> Response:
+    return JSONResponse({"alive": True})
+
+
+async def readyz(request: Request) -> Response:
+    engine: EngineLike = request.state.engine
+    return JSONResponse({"ready": engine.ready}, status_code=200 if engine.ready else 503)
+
+
+async def version(request: Request) -> Response:
+    engine: EngineLike = request.state.engine
+    return JSONResponse({"name": "compareface", "version": app.__version__, "engine": dict(engine.facts())})
+
+
+class CloudRoute(BaseRoute):
+    """Takes whatever no route before it took, so that no method and no path is turned away before the gateway."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return Match.FULL, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await cloud(scope, receive, send)
+
+
+ROUTES = (Route("/healthz", healthz), Route("/readyz", readyz), Route("/version", version), CloudRoute())
+"""The operators' addresses (GET only), and the cloud's."""
+
+
+async def cloud(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one cloud request."""
+    if scope["type"] != "http":
+        await send({"type": "websocket.close"})
+        return
+    http = Request(scope, receive)
+    gateway: Gateway = http.state.gateway
+    try:
+        reply = await gateway.handle(_cloud_request(http), partial(_read_body, http))
+    except ClientDisconnect:
+        return
+    await _response(reply)(scope, receive, send)
+
+
+async def unexpected(http: Request, _: Exception) -> Response:
+    """Answer for a defect outside the gateway: still the envelope. Starlette raises the error on, to be logged."""
+    request = _cloud_request(http)
+    return _response(envelope.failure(ApiError(ErrorCode.SERVER_ERROR), request, envelope.new_request_id()))
+
+
+def _cloud_request(http: Request) -> CloudRequest:
+    headers: dict[str, str] = {}
+    for name, value in http.headers.items():
+        # Lines of one name are one value, as RFC 9110 section 5.3 has it; two signatures are then none.
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return CloudRequest(http.method, http.scope["query_string"].decode("latin-1"), headers)
+
+
+async def _read_body(http: Request, max_bytes: int) -> bytes:
+    declared = http.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
+    chunks, size = [], 0
+    async for chunk in http.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _response(reply: Reply) -> Response:
+    return Response(reply.body, headers=dict(reply.headers))

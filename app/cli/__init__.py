@@ -1,0 +1,59 @@
+"""The command line: ``compareface COMMAND``. One module per command, each ``register(subparsers)`` + ``run(args)``.
+
+Heavy imports belong inside ``run``: building the parser must stay quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import app
+
+_COMMANDS = ("serve", "compare", "evaluate", "calibrate", "models", "sign", "config")
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code. What an operator can put right is said in one line, without traceback."""
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except _failures() as error:
+        print(f"compareface: {_text(error)}", file=sys.stderr)
+        return 1
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="compareface", description="Self-hosted, drop-in CompareFace.")
+    parser.add_argument("--version", action="version", version=f"compareface {app.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in _COMMANDS:
+        import_module(f"app.cli.{name}").register(commands)
+    return parser
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Return the errors whose text is for the operator; looked up only once something has gone wrong."""
+    from app.config import SettingsError  # noqa: PLC0415
+    from app.errors import ApiError  # noqa: PLC0415
+    from app.packs.manifest import PackError  # noqa: PLC0415
+    from app.runtime.providers import DeviceError  # noqa: PLC0415
+    from app.scoring.calibration import CalibrationError  # noqa: PLC0415
+
+    return (SettingsError, PackError, DeviceError, CalibrationError, ApiError, OSError)
+
+
+def _text(error: Exception) -> str:
+    from app.errors import ApiError  # noqa: PLC0415
+
+    if isinstance(error, ApiError):
+        return f"{error.code.value}: {error.message(chinese=False)}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

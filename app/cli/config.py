@@ -1,0 +1,56 @@
+"""``compareface config``: the effective settings as ``NAME=value`` lines, secrets masked; ``--help`` explains them.
+
+A setting without a value is a comment, so that the lines may serve as an environment file.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from enum import Enum
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from app.config import Settings, environment_names, load
+
+_MASK = "********"
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "config",
+        help="print the effective settings",
+        description="Print the effective settings, read from these environment variables:",
+        epilog=_descriptions(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+
+
+def run(_: argparse.Namespace) -> int:
+    for name, (value, _field) in zip(environment_names(), _settings(load()), strict=True):
+        print(f"# {name}=" if value is None else f"{name}={_text(value)}")
+    return 0
+
+
+def _descriptions() -> str:
+    rows = zip(environment_names(), _settings(Settings.model_construct()), strict=True)
+    return "\n".join(f"  {name}\n      {field.description}" for name, (_, field) in rows)
+
+
+def _settings(settings: Settings) -> Iterator[tuple[object, FieldInfo]]:
+    """Yield every setting's value and field, in the order of ``environment_names``."""
+    for name in Settings.model_fields:
+        group = getattr(settings, name)
+        if isinstance(group, BaseModel):
+            for field, info in type(group).model_fields.items():
+                yield getattr(group, field), info
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return _MASK if value.get_secret_value() else ""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value.value if isinstance(value, Enum) else value)

@@ -1,0 +1,39 @@
+"""What ``evaluate`` and ``calibrate`` share: a folder of labelled faces -> all its pairs, counted by cosine."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from app.config import Settings
+from app.engine import open_recogniser
+from app.packs.manifest import Pack
+from app.packs.store import Store
+from app.runtime.threads import available_cores, thread_budget
+from app.scoring.pairs import PairCounts, count_pairs
+from app.service.gallery import Gallery, embed_pictures, list_pictures
+
+
+class Measured(NamedTuple):
+    """The pairs of one folder under one pack."""
+
+    pack: Pack
+    calibration_path: Path
+    gallery: Gallery
+    counts: PairCounts
+
+
+def measure(settings: Settings, folder: Path) -> Measured:
+    """Embed every picture of ``folder`` with the configured pack and count all pairs; a progress bar on stderr."""
+    pictures = list_pictures(folder)
+    store = Store.of(settings.models)
+    pack = store.pack(settings.models.pack)
+    budget = thread_budget(settings.runtime.threads or available_cores())
+    recogniser, _ = open_recogniser(settings, store, pack, budget)
+    progress = partial(tqdm, total=len(pictures), desc="Embedding", unit="picture", disable=None)
+    gallery = embed_pictures(recogniser, pictures, budget.workers, progress)
+    counts = count_pairs(gallery.embeddings, gallery.people)
+    return Measured(pack, store.calibration_path(pack.name), gallery, counts)

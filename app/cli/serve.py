@@ -1,0 +1,115 @@
+"""``compareface serve``: the HTTP service; ``--check`` tries one request through all of it and exits."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, NoReturn
+
+import app
+
+if TYPE_CHECKING:
+    from app.api.engine import OpenEngine
+    from app.config import Settings
+
+_MAX_HEAD_BYTES = 64 * 1024  # a GET request's line may have 34 KB
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="serve CompareFace over HTTP",
+        description="Serve CompareFace over HTTP. Settings come from the environment; see `compareface config --help`.",
+    )
+    parser.add_argument("--check", action="store_true", help="open the engine, try one request in-process, and exit")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from app.config import load  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.engine import Engine  # noqa: PLC0415
+    from app.ops import logs  # noqa: PLC0415
+
+    settings = load()
+    logs.configure(settings.log.level)
+    if args.check:
+        return asyncio.run(check(settings, Engine.open))
+    # uvicorn ends gracefully, then raises the signal again: leaving by exception lets the engine close, too.
+    signal.signal(signal.SIGTERM, _leave)
+    return asyncio.run(serve(settings, Engine.open))
+
+
+async def serve(settings: Settings, open_engine: OpenEngine) -> int:
+    """Serve until a signal comes. The address is taken first: a port in use is told before models are loaded."""
+    import uvicorn  # noqa: PLC0415
+
+    from app.asgi import create_app  # noqa: PLC0415
+
+    with bind(settings.server.host, settings.server.port) as listener:
+        async with open_engine(settings) as engine:
+            config = uvicorn.Config(
+                create_app(settings, lambda _: nullcontext(engine)),
+                http="h11",
+                ws="none",
+                lifespan="on",
+                h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+                timeout_graceful_shutdown=settings.server.drain_s,
+                server_header=False,
+                access_log=False,
+                log_config=None,
+            )
+            print(announcement(settings, listener.getsockname()[1], engine.facts()), flush=True)
+            await uvicorn.Server(config).serve([listener])
+    return 0
+
+
+async def check(settings: Settings, open_engine: OpenEngine) -> int:
+    """Return 0 if a request passes through the whole service: a picture without a face must be called just that."""
+    from app.cli.synthetic import NO_FACE, try_request  # noqa: PLC0415
+
+    async with open_engine(settings) as engine:
+        outcome = await try_request(settings, engine)
+        facts = engine.facts()
+    if outcome != NO_FACE:
+        print(f"compareface: the check failed: a picture without a face gave {outcome}", file=sys.stderr)
+        return 1
+    print(f"compareface {app.__version__} works: pack {facts.get('pack')} on {facts.get('device')}")
+    return 0
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address, not yet listening; raise ``OSError`` where it cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
+    return listener
+
+
+def announcement(settings: Settings, port: int, facts: Mapping[str, object]) -> str:
+    """Return the one line about where the service is, what it runs, and who may call it."""
+    host = settings.server.host
+    if settings.auth.mode == "off":
+        callers = "open to everybody who can reach it (COMPAREFACE_AUTH__MODE=off)"
+    elif settings.is_open:
+        callers = "open, but on loopback only (no COMPAREFACE_AUTH__KEYS)"
+    else:
+        callers = f"signatures required (SecretIds: {len(settings.auth.secret_keys)})"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"compareface {app.__version__} at {address}: pack {facts.get('pack')} on {facts.get('device')}; {callers}"
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)

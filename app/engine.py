@@ -1,0 +1,85 @@
+"""Engine: the one owner of everything long-lived: threads, sessions, the fetcher.
+
+``Engine.open(settings)`` opens it all in dependency order and closes it in reverse. It knows no HTTP framework, so
+the command line uses the same engine as the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import cv2
+
+from app.config import Settings
+from app.domain import FaceModelVersion
+from app.imaging.fetch import Fetcher
+from app.packs.manifest import Pack, PackError
+from app.packs.store import Store
+from app.runtime.session import OrtSession
+from app.runtime.threads import ThreadBudget, Workers, available_cores, thread_budget
+from app.scoring import calibration
+from app.scoring.scale import Scale
+from app.service.compare import CompareService
+from app.service.recognise import Recogniser
+from app.vision.detect import DETECTORS
+from app.vision.embed import Embedder
+
+
+class Engine:
+    """What the outside sees of an opened engine."""
+
+    def __init__(self, service: CompareService, facts: Mapping[str, object]) -> None:
+        self.service = service
+        self.ready = True
+        self._facts = facts
+
+    def facts(self) -> Mapping[str, object]:
+        """What is running: pack, device, provider, threads, calibration."""
+        return self._facts
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
+        """Open an engine; raise ``PackError``, ``DeviceError`` or ``CalibrationError`` when it cannot work."""
+        budget = thread_budget(settings.runtime.threads or available_cores())
+        store = Store.of(settings.models)
+        pack = store.pack(settings.models.pack)
+        measured = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
+        scales = {version: Scale(measured, version) for version in FaceModelVersion}
+        recogniser, provider = open_recogniser(settings, store, pack, budget)
+        with Workers(budget) as workers:
+            async with Fetcher(settings.fetch) as fetcher:
+                engine = cls(
+                    CompareService(recogniser, fetcher, workers, scales),
+                    {
+                        "pack": pack.name,
+                        "device": settings.runtime.device,
+                        "provider": provider,
+                        "workers": budget.workers,
+                        "intra_op_threads": budget.intra_op,
+                        "calibration": {"data": measured.data, "date": measured.date},
+                    },
+                )
+                try:
+                    yield engine
+                finally:
+                    engine.ready = False
+
+
+def open_recogniser(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> tuple[Recogniser, str]:
+    """Open the pack's models on the configured device; return the pipeline and the name of its provider."""
+    if pack.detector.family not in DETECTORS:
+        raise PackError(f"pack {pack.name!r} asks for the unknown detector family {pack.detector.family!r}")
+    cv2.setNumThreads(budget.intra_op)
+    files = store.resolve(pack)
+    device = settings.runtime.device
+    detector = OrtSession.open(files[pack.detector.file], device, budget.intra_op)
+    embedder = OrtSession.open(files[pack.embedder.file], device, budget.intra_op)
+    recogniser = Recogniser(
+        DETECTORS[pack.detector.family](detector, pack.detector),
+        Embedder(embedder, pack.embedder),
+        pack,
+        settings.compare.matching_strategy,
+    )
+    return recogniser, detector.provider

@@ -1,0 +1,1 @@
+"""Bytes -> pixels: reading, fetching and decoding pictures, safely."""

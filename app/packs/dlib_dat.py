@@ -1,0 +1,240 @@
+"""dlib's serialised network (``.dat``) -> its layers, in the order in which data flows through them.
+
+In: the bytes of a network of dlib's ``dnn`` module, built of the layers of ``dlib_face_recognition_resnet_model_v1``.
+Out: its layers. Only the stream is understood here; what the network computes is ``dlib_onnx``'s business.
+
+The format is that of dlib 19 (``dlib/serialize.h``, ``dlib/dnn/layers.h``): an integer is a byte (low nibble: number of
+bytes that follow, bit 7: sign) and its little-endian bytes; a float is two integers, mantissa and binary exponent; a
+string and a tensor carry their lengths in front, as integers. Everything read is bounds-checked, so a damaged file ends
+in :class:`PackError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.packs.manifest import PackError
+
+Weights: TypeAlias = NDArray[np.float32]
+
+_SIGN, _COUNT, _WIDEST = 0x80, 0x0F, 8
+_LONGEST_NAME = 32
+_INPUT_VERSION = 3  # of the input layer; the wrappers stored before it (layers, tags, skips) have 1 and 2
+_TENSOR_VERSION = 2
+_FLAGS = 3  # booleans after each layer, one ASCII digit each
+_NO_BIAS = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Convolution:
+    """``filters`` are K x C x H x W; ``bias`` is K."""
+
+    filters: Weights
+    bias: Weights
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Affine:
+    """``gamma * x + beta``, each K, one pair for a channel."""
+
+    gamma: Weights
+    beta: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Maximum or mean of a window; the window (0, 0) is the whole plane."""
+
+    mean: bool
+    window: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Relu:
+    """Negative values become 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddShortcut:
+    """Adds what the residual block was given."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dense:
+    """``x @ matrix``; inputs x outputs."""
+
+    matrix: Weights
+
+
+Layer: TypeAlias = Convolution | Affine | Pool | Relu | AddShortcut | Dense
+
+
+def read(data: bytes) -> tuple[Layer, ...]:
+    """Read a whole network."""
+    stream = _Stream(data)
+    _skip_header(stream)
+    layers: list[Layer] = []
+    while not layers or not isinstance(layers[-1], Dense):
+        name = stream.text()
+        if name not in _READERS:
+            raise PackError(f"the dlib file has a layer {name!r}, which is not known here")
+        layers.append(_READERS[name](stream))
+        _skip_tail(stream, is_first=len(layers) == 1)
+    stream.expect_end()
+    return tuple(layers)
+
+
+class _Stream:
+    """A cursor over dlib's primitive values."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+        self._position = 0
+
+    def take(self, count: int) -> memoryview:
+        end = self._position + count
+        if end > len(self._data):
+            raise PackError("the dlib file ends too early")
+        start, self._position = self._position, end
+        return self._data[start:end]
+
+    def integer(self) -> int:
+        head = self.take(1)[0]
+        count = head & _COUNT
+        if count > _WIDEST or head & ~(_SIGN | _COUNT):
+            raise PackError("the dlib file is damaged: not an integer")
+        value = int.from_bytes(self.take(count), "little")
+        return -value if head & _SIGN else value
+
+    def natural(self) -> int:
+        value = self.integer()
+        if not 0 <= value <= len(self._data):
+            raise PackError("the dlib file is damaged: not a size")
+        return value
+
+    def pair(self) -> tuple[int, int]:
+        return self.natural(), self.natural()
+
+    def expect(self, value: int) -> None:
+        if self.integer() != value:
+            raise PackError("the dlib file is not of the version that is known here")
+
+    def text(self) -> str:
+        length = self.natural()
+        if length > _LONGEST_NAME:
+            raise PackError("the dlib file is damaged: not a name")
+        return bytes(self.take(length)).decode("ascii", "replace")
+
+    def skip_floats(self, count: int) -> None:
+        for _ in range(2 * count):
+            self.integer()
+
+    def tensor(self) -> Weights:
+        """All values of a tensor, flat."""
+        self.expect(_TENSOR_VERSION)
+        count = prod(self.natural() for _ in range(4))
+        values = np.frombuffer(self.take(4 * count), np.dtype("<f4"))
+        if not np.isfinite(values).all():
+            raise PackError("the dlib file is damaged: a weight is not a number")
+        return values
+
+    def expect_end(self) -> None:
+        if self._position != len(self._data):
+            raise PackError("the dlib file goes on after its last layer")
+
+
+def _skip_header(stream: _Stream) -> None:
+    stream.expect(1)
+    if (loss := stream.text()) != "loss_metric_2":
+        raise PackError(f"the dlib file was trained for {loss!r}, not to tell faces apart")
+    stream.skip_floats(2)  # margin, distance threshold
+    while (version := stream.integer()) != _INPUT_VERSION:
+        if version not in {1, 2}:
+            raise PackError("the dlib file is not of the version that is known here")
+    if stream.text() != "input_rgb_image_sized":
+        raise PackError("the dlib file does not start with an RGB picture")
+    stream.skip_floats(3)  # mean colour, repeated in pack.toml
+    stream.pair()  # picture size, likewise
+
+
+def _skip_tail(stream: _Stream, *, is_first: bool) -> None:
+    if not set(stream.take(_FLAGS)) <= set(b"01"):
+        raise PackError("the dlib file is damaged: not a boolean")
+    for _ in range(3):  # gradients and cached output
+        stream.tensor()
+    if is_first:
+        stream.expect(1)  # samples per picture
+
+
+def _skip_alias(stream: _Stream) -> None:
+    stream.expect(1)
+    for _ in range(4):
+        stream.natural()
+
+
+def _split(values: Weights, *shapes: tuple[int, ...]) -> list[Weights]:
+    """Cut flat values into arrays of these shapes, which must use up all of them."""
+    sizes = [prod(shape) for shape in shapes]
+    if sum(sizes) != values.size:
+        raise PackError("the dlib file is damaged: a layer's weights do not fit its shape")
+    parts = np.split(values, np.cumsum(sizes)[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _read_convolution(stream: _Stream) -> Convolution:
+    values = stream.tensor()
+    count = stream.natural()
+    window, stride, padding = stream.pair(), stream.pair(), stream.pair()
+    for _ in range(2):  # where filters and biases lie within the values
+        _skip_alias(stream)
+    stream.skip_floats(4)  # training rates
+    area = count * prod(window)
+    if not area or values.size < count or (values.size - count) % area:
+        raise PackError("the dlib file is damaged: a layer's weights do not fit its shape")
+    channels = (values.size - count) // area
+    filters, bias = _split(values, (count, channels, *window), (count,))
+    return Convolution(filters, bias, stride, padding)
+
+
+def _read_affine(stream: _Stream) -> Affine:
+    values = stream.tensor()
+    for _ in range(2):
+        _skip_alias(stream)
+    stream.natural()  # per channel or per value: the size decides
+    count = values.size // 2
+    return Affine(*_split(values, (count,), (count,)))
+
+
+def _read_pool(stream: _Stream, *, mean: bool) -> Pool:
+    return Pool(mean, window=stream.pair(), stride=stream.pair(), padding=stream.pair())
+
+
+def _read_dense(stream: _Stream) -> Dense:
+    outputs, inputs = stream.pair()
+    (matrix,) = _split(stream.tensor(), (inputs, outputs))
+    for _ in range(2):
+        _skip_alias(stream)
+    stream.expect(_NO_BIAS)
+    stream.skip_floats(4)  # training rates
+    return Dense(matrix)
+
+
+_READERS: Mapping[str, Callable[[_Stream], Layer]] = {
+    "con_4": _read_convolution,
+    "affine_": _read_affine,
+    "relu_": lambda stream: Relu(),
+    "add_prev_": lambda stream: AddShortcut(),
+    "max_pool_2": lambda stream: _read_pool(stream, mean=False),
+    "avg_pool_2": lambda stream: _read_pool(stream, mean=True),
+    "fc_2": _read_dense,
+}

@@ -1,0 +1,135 @@
+"""``pack.toml`` -> :class:`Pack`: everything that differs between models, as checked data.
+
+In: the path of a ``models/<name>/pack.toml``. Out: a frozen :class:`Pack`, or :class:`PackError` with a text for the
+operator that names the key. Unknown and missing keys are refused. Nothing here looks at the weight files.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+_Text: TypeAlias = Annotated[str, Field(min_length=1)]
+_Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+_FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_RelativePath: TypeAlias = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
+]
+_Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Point: TypeAlias = tuple[float, float]
+
+ConverterName: TypeAlias = Literal["centerface", "dlib_resnet_v1"]
+"""How a package's file becomes the pack's file; ``converters`` has one function for each."""
+
+
+class PackError(RuntimeError):
+    """A pack cannot be used; the text is for the operator."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DetectorSpec(_Table):
+    """Which faces are found.
+
+    A face has at least ``confidence``; one of at least ``clear`` is preferred when the largest is looked for.
+    ``max_side`` is the longer side in pixels of the picture the detector is shown.
+    """
+
+    family: _Name
+    file: _FileName
+    confidence: float = Field(gt=0, lt=1)
+    clear: float = Field(gt=0, lt=1)
+    max_side: int = Field(ge=32)
+
+
+class EmbedderSpec(_Table):
+    """How a crop becomes a vector.
+
+    The network is shown ``(crop - mean) / std``, its channels in the order ``color`` (that of ``mean``, too); with
+    ``mirror`` the embedding is the mean of those of the crop and of its mirror image. ``template`` is where the five
+    landmarks (left eye, right eye, nose, left and right mouth corner) come to lie, in pixels (x, y) of the crop.
+    """
+
+    file: _FileName
+    input_size: int = Field(ge=16)
+    dimension: int = Field(ge=1)
+    mean: tuple[float, float, float]
+    std: float = Field(gt=0)
+    color: Literal["RGB", "BGR"]
+    mirror: bool
+    template: tuple[_Point, _Point, _Point, _Point, _Point]
+
+
+class PackageSource(_Table):
+    """A file that an installed package brings along; ``path`` starts with the package's folder."""
+
+    package: _Text
+    version: _Text
+    path: _RelativePath
+    sha256: _Sha256
+    converter: ConverterName
+
+
+class PackFile(_Table):
+    """One weight file: what it must be (``sha256``, ``size`` in bytes) and what it is made of."""
+
+    name: _FileName
+    sha256: _Sha256
+    size: int = Field(ge=1)
+    licence: _Text
+    source: PackageSource
+
+
+class Pack(_Table):
+    """A detector, an embedder and the files they consist of."""
+
+    name: _Name
+    summary: _Text
+    licence: _Text
+    detector: DetectorSpec
+    embedder: EmbedderSpec
+    files: tuple[PackFile, ...] = Field(min_length=1)
+
+    @property
+    def embedder_sha256(self) -> str:
+        """Digest of the embedder's file; a calibration is bound to it."""
+        return next(file.sha256 for file in self.files if file.name == self.embedder.file)
+
+    @model_validator(mode="after")
+    def _check_files(self) -> Self:
+        names = [file.name for file in self.files]
+        if len(names) != len(set(names)):
+            raise ValueError("two files have the same name")
+        for role, name in (("detector", self.detector.file), ("embedder", self.embedder.file)):
+            if name not in names:
+                raise ValueError(f"the {role}'s file {name} is not among the files")
+        return self
+
+
+def load(path: Path) -> Pack:
+    """Read a ``pack.toml``; the pack must be called as its folder is."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+        pack = Pack.model_validate(table)
+    except OSError as error:
+        raise PackError(f"cannot read {path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise PackError(f"{path} is not a valid pack: {_explain(error)}") from error
+    except ValueError as error:  # TOML syntax or encoding
+        raise PackError(f"{path} is not valid TOML: {error}") from error
+    if pack.name != path.parent.name:
+        raise PackError(f"{path} is not a valid pack: it calls itself {pack.name}")
+    return pack
+
+
+def _explain(error: ValidationError) -> str:
+    reasons = []
+    for detail in error.errors(include_url=False, include_context=False):
+        key = ".".join(str(part) for part in detail["loc"])
+        reasons.append(f"{key}: {detail['msg']}" if key else detail["msg"])
+    return "; ".join(reasons)

@@ -1,0 +1,1 @@
+"""Where compute runs: devices, threads, sessions. Knows nothing about faces."""

@@ -1,0 +1,49 @@
+"""A model file opened for running. The only module that imports onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from app.runtime.providers import DeviceError, select_provider
+
+Tensor = NDArray[np.float32]
+
+
+class Session(Protocol):
+    """A model with one input. Safe to call from several threads at once."""
+
+    def run(self, batch: Tensor) -> list[Tensor]:
+        """Run ``batch`` (N first, float32) and return the model's outputs in the file's order."""
+
+
+class OrtSession:
+    """An onnxruntime session on exactly the device that was asked for."""
+
+    def __init__(self, session: ort.InferenceSession) -> None:
+        self._session = session
+        self._input = session.get_inputs()[0].name
+
+    @classmethod
+    def open(cls, path: Path, device: str, intra_op_threads: int) -> OrtSession:
+        """Load ``path``; raise :class:`DeviceError` when ``device`` would not be used."""
+        provider = select_provider(device, ort.get_available_providers())
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = intra_op_threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = ort.InferenceSession(str(path), options, providers=[(provider.name, provider.options)])
+        if session.get_providers()[0] != provider.name:
+            raise DeviceError(f"device {device!r} refused the model {path.name}: {provider.remedy}")
+        return cls(session)
+
+    @property
+    def provider(self) -> str:
+        return cast("str", self._session.get_providers()[0])
+
+    def run(self, batch: Tensor) -> list[Tensor]:
+        return cast("list[Tensor]", self._session.run(None, {self._input: batch}))

@@ -1,0 +1,73 @@
+"""One thread budget: how many workers, how many threads inside each model run.
+
+The two pictures of a comparison run side by side, so the cores are split into at least two workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, ParamSpec, Self, TypeVar
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_MOST_INTRA_OP = 4
+"""Small face models gain little from more threads in one run."""
+
+
+class ThreadBudget(NamedTuple):
+    """``workers`` pictures at a time, each with ``intra_op`` threads in a model run."""
+
+    workers: int
+    intra_op: int
+
+
+def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores this process may use: its CPU affinity, capped by the cgroup's quota (v2 ``cpu.max``, v1 ``cfs``)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(cgroup)
+    return max(1, min(cores, int(quota))) if quota else cores
+
+
+def _quota(cgroup: Path) -> float | None:
+    try:
+        if (cgroup / "cpu.max").exists():
+            limit, period = (cgroup / "cpu.max").read_text().split()
+        else:
+            limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+        return int(limit) / int(period) if int(limit) > 0 else None
+    except (OSError, ValueError):
+        return None  # no cgroup, or `max`: no quota
+
+
+def thread_budget(cores: int) -> ThreadBudget:
+    """Split ``cores`` between workers and the threads of one model run."""
+    intra_op = max(1, min(_MOST_INTRA_OP, cores // 2))
+    return ThreadBudget(workers=max(2, cores // intra_op), intra_op=intra_op)
+
+
+class Workers(AbstractContextManager["Workers"]):
+    """The pool on which pictures are decoded and models run; the event loop only waits."""
+
+    def __init__(self, budget: ThreadBudget) -> None:
+        self._pool = ThreadPoolExecutor(budget.workers, thread_name_prefix="worker")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def run(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Run ``function`` on a worker thread and return its result."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))

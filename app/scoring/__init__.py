@@ -1,0 +1,1 @@
+"""Two embeddings -> one number whose meaning is measured."""

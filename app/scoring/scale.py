@@ -1,0 +1,44 @@
+"""Cosine -> score, on the vendor's scales.
+
+The page fixes three points: FAR 0.1 %, 0.01 %, 0.001 % are the scores 40, 50, 60 on model version 3.0 and 70, 80, 90
+on 2.0. Below them, scores go on falling with the FAR, so that strangers score low. Above them a score follows the
+*genuine* pairs: applications cut at 70 to 85, and a pair accepted at the strictest documented point should seldom
+fail there. ``_KEPT`` says which share of the genuine pairs accepted at FAR 0.001 % still reaches a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from app.domain import FaceModelVersion
+from app.scoring.calibration import Calibration
+
+_AT_FAR: Mapping[FaceModelVersion, Mapping[float, float]] = {
+    FaceModelVersion.V3: {0.5: 3, 1e-1: 15, 1e-2: 28, 1e-3: 40, 1e-4: 50, 1e-5: 60},
+    FaceModelVersion.V2: {0.5: 10, 1e-1: 30, 1e-2: 50, 1e-3: 70, 1e-4: 80, 1e-5: 90},
+}
+_KEPT: Mapping[FaceModelVersion, Mapping[float, float]] = {
+    FaceModelVersion.V3: {0.95: 80, 0.75: 90},
+    FaceModelVersion.V2: {0.95: 95, 0.75: 97.5},
+}
+
+
+class Scale:
+    """A strictly increasing map between cosines in [-1, 1] and scores in [0, 100]; linear between its points."""
+
+    def __init__(self, calibration: Calibration, version: FaceModelVersion) -> None:
+        points = [(-1.0, 0.0), (1.0, 100.0)]
+        points += [(calibration.cosine_at_far(far), score) for far, score in _AT_FAR[version].items()]
+        accepted = calibration.tar_at_cosine(calibration.cosine_at_far(1e-5))
+        points += [(calibration.cosine_at_tar(kept * accepted), score) for kept, score in _KEPT[version].items()]
+        self._cosines, self._scores = np.array(sorted(points)).T
+
+    def score(self, cosine: float) -> float:
+        """The score of ``cosine``, unrounded."""
+        return float(np.interp(cosine, self._cosines, self._scores))
+
+    def cosine(self, score: float) -> float:
+        """The cosine whose score is ``score``."""
+        return float(np.interp(score, self._scores, self._cosines))

@@ -1,0 +1,1 @@
+"""Pixels -> face -> embedding. Pure numpy and OpenCV around a ``Session``."""

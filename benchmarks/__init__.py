@@ -1,0 +1,1 @@
+"""Demonstration, speed and accuracy: run on the real models, from the repository root."""

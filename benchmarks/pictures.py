@@ -1,0 +1,43 @@
+"""Real faces that come with packages, so that nothing needs a download.
+
+``astronaut``: Eileen Collins, NASA, public domain (scikit-image). ``cast``: six people (insightface's ``t1.jpg``).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skimage.data
+
+from app.domain import Image
+
+
+def astronaut() -> Image:
+    """512 x 512, BGR."""
+    return np.ascontiguousarray(skimage.data.astronaut()[:, :, ::-1])  # type: ignore[no-untyped-call]
+
+
+def cast() -> Image:
+    """886 x 1280, BGR; read by its path, since importing insightface takes seconds."""
+    spec = importlib.util.find_spec("insightface")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("insightface is not installed")
+    picture = cv2.imread(str(Path(spec.origin).parent / "data/images/t1.jpg"))
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def another_shot(image: Image) -> Image:
+    """The same scene as another camera might have taken it: mirrored, tilted, dimmer, smaller."""
+    height, width = image.shape[:2]
+    tilt = cv2.getRotationMatrix2D((width / 2, height / 2), 8, 1.0)
+    tilted = cv2.warpAffine(image[:, ::-1], tilt, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    smaller = cv2.resize(tilted, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.convertScaleAbs(smaller, alpha=0.75, beta=4), dtype=np.uint8)
+
+
+def jpeg(image: Image, quality: int = 90) -> bytes:
+    """``image`` as a JPEG file."""
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

@@ -1,0 +1,111 @@
+"""What is not a cloud request, and what happens below the gateway."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from starlette.types import Message
+
+import app
+from app.api.routes import cloud
+from app.asgi import create_app, serve_app
+from app.config import SettingsError
+from tests.api.fakes import COMMON, OPEN, FakeEngine, client_of, code_of
+
+
+async def test_operators_addresses_are_plain_json() -> None:
+    engine = FakeEngine()
+    async with client_of(OPEN, engine) as client:
+        assert (await client.get("/healthz")).json() == {"alive": True}
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()) == (200, {"ready": True})
+        engine.ready = False
+        unready = await client.get("/readyz")
+        assert (unready.status_code, unready.json()) == (503, {"ready": False})
+        assert (await client.get("/version")).json() == {
+            "name": "compareface",
+            "version": app.__version__,
+            "engine": {"pack": "fake", "device": "cpu"},
+        }
+
+
+class _Broken(FakeEngine):
+    def facts(self) -> Any:
+        raise RuntimeError("/secret/path")
+
+
+async def test_defect_outside_the_gateway_is_still_answered_with_the_envelope() -> None:
+    async with client_of(OPEN, _Broken()) as client:
+        reply = await client.get("/version")
+    assert code_of(reply) == "FailedOperation.ServerError"
+    assert "secret" not in reply.text
+
+
+async def test_caller_who_leaves_while_sending_makes_no_noise(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    messages: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    received = iter(messages)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(received)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    application = create_app(OPEN, lambda _: nullcontext(FakeEngine()))
+    async with application.router.lifespan_context(application) as state:
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/",
+            "query_string": b"",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in COMMON.items()],
+            "state": dict(state or {}),
+        }
+        await application(scope, receive, send)
+    assert sent == []
+    assert [vars(record)["fields"]["code"] for record in caplog.records] == ["Abandoned"]
+
+
+async def test_headers_sent_twice_are_one_value() -> None:
+    async with client_of() as client:
+        headers = [("X-TC-Action", "CompareFace"), ("X-TC-Action", "Other"), ("X-TC-Version", "2020-03-03")]
+        assert code_of(await client.post("/", headers=headers)) == "InvalidAction"
+
+
+async def test_websockets_are_turned_away() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await cloud({"type": "websocket"}, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+def test_application_for_other_servers_does_not_vouch_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COMPAREFACE_AUTH__KEYS", raising=False)
+    with pytest.raises(SettingsError, match="COMPAREFACE_AUTH__KEYS"):
+        serve_app()
+
+
+def test_application_for_other_servers_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", "a:b")
+    engine = SimpleNamespace(Engine=SimpleNamespace(open=lambda _: nullcontext(FakeEngine())))
+    monkeypatch.setitem(sys.modules, "app.engine", engine)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        assert serve_app().title == "compareface"
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)

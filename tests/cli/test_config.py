@@ -1,0 +1,41 @@
+"""``compareface config``: every setting, no secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.cli import main
+from app.config import environment_names
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", "someone:topsecret")
+    monkeypatch.setenv("COMPAREFACE_AUTH__HOSTS", "a.example.com, b.example.com")
+    monkeypatch.setenv("COMPAREFACE_SERVER__PORT", "9000")
+
+
+def test_effective_settings_are_printed_and_secrets_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.removeprefix("# ").partition("=")[0] for line in lines] == environment_names()
+    assert "COMPAREFACE_AUTH__KEYS=********" in lines
+    assert "COMPAREFACE_AUTH__HOSTS=a.example.com,b.example.com" in lines
+    assert "COMPAREFACE_SERVER__PORT=9000" in lines
+    assert "COMPAREFACE_COMPARE__MATCHING_STRATEGY=1" in lines
+    assert "# COMPAREFACE_RUNTIME__THREADS=" in lines
+    assert "topsecret" not in "".join(lines)
+
+
+def test_absent_keys_are_not_masked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("COMPAREFACE_AUTH__KEYS")
+    assert main(["config"]) == 0
+    assert "COMPAREFACE_AUTH__KEYS=\n" in capsys.readouterr().out
+
+
+def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["config", "--help"])
+    text = capsys.readouterr().out
+    assert [name for name in environment_names() if name not in text] == []
+    assert "Address to listen on." in text

@@ -1,0 +1,156 @@
+"""``compareface serve``: the check, the address, the announcement, and the real server on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import os
+import signal
+import subprocess
+import sys
+from contextlib import nullcontext
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from PIL import Image
+
+from app.cli.serve import announcement, bind, check, serve
+from app.config import AuthSettings, ServerSettings, Settings
+from app.domain import Comparison, FaceModelVersion, ImageRef, Options
+from app.errors import ApiError, ErrorCode
+from app.ops.deadline import Deadline
+from tests.api.fakes import CLOSED, COMMON, OPEN, FakeEngine, FakeService, code_of
+
+_FACTS = {"pack": "open", "device": "cpu"}
+
+
+async def _no_face(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+    with Image.open(io.BytesIO(base64.b64decode(a.base64))) as picture:
+        assert min(picture.size) >= 64
+    raise ApiError(ErrorCode.NO_FACE_IN_PHOTO, image="A")
+
+
+async def _a_score(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+    return Comparison(100.0, 1.0, FaceModelVersion.V3)
+
+
+async def _broken(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+    raise ApiError(ErrorCode.SERVER_ERROR)
+
+
+@pytest.mark.parametrize("settings", [OPEN, CLOSED])
+@pytest.mark.parametrize(
+    ("behaviour", "code", "text"),
+    [
+        (_no_face, 0, "works: pack fake on cpu"),
+        (_a_score, 1, "gave a score"),
+        (_broken, 1, "gave FailedOperation.ServerError"),
+    ],
+)
+async def test_check_sends_one_request_through_everything(
+    settings: Settings, behaviour: Any, code: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = FakeEngine(FakeService(behaviour))
+    assert await check(settings, lambda _: nullcontext(engine)) == code
+    assert text in "".join(capsys.readouterr())
+    assert len(engine.service.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("server", "auth", "text"),
+    [
+        ({}, {}, "at http://127.0.0.1:8000: pack open on cpu; open, but on loopback only (no COMPAREFACE_AUTH__KEYS)"),
+        ({}, {"keys": "a:b,c:d,a:e"}, "signatures required (SecretIds: 2)"),
+        ({"host": "::1"}, {}, "at http://[::1]:8000: "),
+        ({"host": "0.0.0.0"}, {"mode": "off"}, "open to everybody who can reach it (COMPAREFACE_AUTH__MODE=off)"),
+    ],
+)
+def test_announcement_is_honest(server: dict[str, str], auth: dict[str, str], text: str) -> None:
+    settings = Settings(server=ServerSettings.model_validate(server), auth=AuthSettings.model_validate(auth))
+    line = announcement(settings, 8000, _FACTS)
+    assert text in line
+    assert "\n" not in line
+
+
+def test_address_in_use_is_told_with_the_address() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
+            bind("127.0.0.1", port)
+
+
+def test_host_that_does_not_exist_is_told() -> None:
+    with pytest.raises(OSError, match="not an address"):
+        bind("not an address", 0)
+
+
+async def test_real_server_takes_what_clients_send(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    servers: list[uvicorn.Server] = []
+    started = asyncio.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets)
+            servers.append(self)
+            started.set()
+
+    monkeypatch.setattr(uvicorn, "Server", Server)
+    settings = OPEN.model_copy(update={"server": ServerSettings(port=0)})
+    running = asyncio.create_task(serve(settings, lambda _: nullcontext(FakeEngine())))
+    await asyncio.wait({running, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    base = capsys.readouterr().out.split(" at ")[1].split(": ")[0]
+    async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
+        long = await client.get(f"/?UrlA=u&ImageB={'x' * 32_000}", headers=COMMON)
+        odd = await client.post("/", content=b'{"UrlA":"u","UrlB":"u"}', headers={**COMMON, "Host": f"{base}/"})
+        brew = await client.request("BREW", "/", headers=COMMON)
+    servers[0].should_exit = True
+    assert await running == 0
+    assert (code_of(long), code_of(odd), code_of(brew)) == ("OK", "OK", "UnsupportedProtocol")
+    assert "server" not in long.headers
+    assert "date" in long.headers
+
+
+_PROGRAM = """
+import sys, types
+from contextlib import asynccontextmanager
+from app.cli import main
+from tests.api.fakes import FakeEngine
+
+@asynccontextmanager
+async def opened(settings):
+    try:
+        yield FakeEngine()
+    finally:
+        print("closed", flush=True)
+
+sys.modules["app.engine"] = types.SimpleNamespace(Engine=types.SimpleNamespace(open=opened))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_term_signal_ends_the_server_and_closes_the_engine() -> None:
+    environment = {**os.environ, "COMPAREFACE_SERVER__PORT": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, "serve"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert b" at http://127.0.0.1:" in process.stdout.readline()
+        for line in process.stderr:
+            if b"startup complete" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == b"closed\n"
+    assert process.returncode == 0
+
+
+def test_check_is_a_command() -> None:
+    done = subprocess.run([sys.executable, "-c", _PROGRAM, "serve", "--check"], capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"gave a score" in done.stderr

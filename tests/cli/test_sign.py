@@ -1,0 +1,125 @@
+"""``compareface sign``: what it prints is a request that the service accepts."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+import re
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.api.auth import Authenticator
+from app.api.request import CloudRequest
+from app.cli import main
+from app.cli.sign import sent_host
+from app.config import AuthSettings, SettingsError
+
+_KEYS = "first:one,second:two,second:three"
+
+# In the place of curl: writes down its arguments and its standard input.
+_CURL = """#!/bin/sh
+printf '%s\\n' "$@" > "$RECORD/arguments"
+cat > "$RECORD/body"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", _KEYS)
+
+
+def _run_in_bash(script: str, folder: Path) -> CloudRequest:
+    """Run the printed command with a curl that only records; return what the real one would send."""
+    curl = folder / "curl"
+    curl.write_text(_CURL)
+    curl.chmod(curl.stat().st_mode | stat.S_IEXEC)
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "RECORD": str(folder)}
+    subprocess.run([shutil.which("bash") or "bash"], input=script, text=True, env=environment, check=True)
+    arguments = (folder / "arguments").read_text().splitlines()
+    assert arguments[-2:] == ["--data-binary", "@-"]
+    headers = {
+        name.lower(): value
+        for option, argument in itertools.pairwise(arguments)
+        if option == "-H"
+        for name, _, value in [argument.partition(": ")]
+    }
+    return CloudRequest("POST", "", {**headers, "host": sent_host(arguments[1])}, (folder / "body").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("options", "secret_id"),
+    [
+        ([], "first"),
+        (["--secret-id", "second"], "second"),
+        (["--endpoint", "https://faces.example.com/it's here"], "first"),
+    ],
+)
+def test_printed_command_is_accepted(
+    options: list[str], secret_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "a.jpg"
+    picture.write_bytes(b"\xff\xd8picture")
+    assert main(["sign", str(picture), "http://example.com/$HOME/`b`'中.jpg", *options]) == 0
+    request = _run_in_bash(capsys.readouterr().out, tmp_path)
+    authenticator = Authenticator(AuthSettings.model_validate({"keys": _KEYS}), is_open=False)
+    claim = authenticator.examine(request)
+    authenticator.verify(request, claim)
+    assert claim is not None
+    assert claim.secret_id == secret_id
+    assert (request.action, request.version) == ("CompareFace", "2020-03-03")
+    encoded = base64.b64encode(b"\xff\xd8picture").decode()
+    expected = f'{{"ImageA": "{encoded}", "UrlB": "http://example.com/$HOME/`b`\'中.jpg"}}\n'
+    assert request.body == expected.encode()
+
+
+def test_action_and_version_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sign", "http://a", "http://b", "--action", "DetectFace", "--version", "2018-03-01"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"-H 'X-TC-Action: DetectFace'", text)
+    assert re.search(r"-H 'X-TC-Version: 2018-03-01'", text)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        ("http://127.0.0.1:8000", "127.0.0.1:8000"),
+        ("http://a.example.com/", "a.example.com"),
+        ("http://a.example.com:80", "a.example.com"),
+        ("https://a.example.com:443", "a.example.com"),
+        ("https://a.example.com:80", "a.example.com:80"),
+        ("http://[::1]:8000", "[::1]:8000"),
+    ],
+)
+def test_host_is_signed_as_curl_sends_it(endpoint: str, host: str) -> None:
+    assert sent_host(endpoint) == host
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:8000", "ftp://a", "http://", "http://a:port", "http://[::1"])
+def test_endpoint_that_is_no_address_is_refused(endpoint: str) -> None:
+    with pytest.raises(SettingsError):
+        sent_host(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("keys", "arguments", "text"),
+    [
+        ("", ["http://a", "http://b"], "no keys are configured"),
+        (_KEYS, ["http://a", "http://b", "--secret-id", "third"], "no SecretId third"),
+        (_KEYS, ["no/such/file", "http://b"], "no/such/file: No such file"),
+    ],
+)
+def test_what_is_missing_is_told(
+    keys: str,
+    arguments: list[str],
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", keys)
+    assert main(["sign", *arguments]) == 1
+    assert text in capsys.readouterr().err

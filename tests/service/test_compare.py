@@ -1,0 +1,172 @@
+"""The use case on the real models, and its order of events on doubles."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import AsyncIterator
+
+import cv2
+import numpy as np
+import pytest
+
+from app.config import FetchSettings, Settings
+from app.domain import Embedding, FaceModelVersion, Image, ImageRef, MatchingStrategy, Options
+from app.engine import Engine
+from app.errors import ApiError, ErrorCode
+from app.imaging.fetch import Fetcher
+from app.ops.deadline import Deadline
+from app.runtime.threads import ThreadBudget, Workers
+from app.service.compare import CompareService
+from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+
+_V2 = Options(face_model_version=FaceModelVersion.V2)
+
+
+def _ref(data: bytes) -> ImageRef:
+    return ImageRef(base64=base64.b64encode(data).decode())
+
+
+_ASTRONAUT, _SAME, _CAST = _ref(jpeg(astronaut())), _ref(jpeg(another_shot(astronaut()), 70)), _ref(jpeg(cast()))
+_NO_FACE = _ref(jpeg(np.full((200, 200, 3), 128, dtype=np.uint8)))
+_BROKEN = _ref(b"this is not a picture")
+_EMPTY = ImageRef()
+
+
+def _soon() -> Deadline:
+    return Deadline.after(30)
+
+
+@pytest.fixture
+async def engine(settings: Settings) -> AsyncIterator[Engine]:
+    async with Engine.open(settings) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("options", [Options(), _V2])
+async def test_a_picture_compared_with_itself_scores_100(engine: Engine, options: Options) -> None:
+    comparison = await engine.service.compare(_ASTRONAUT, _ASTRONAUT, options, _soon())
+    assert (comparison.score, comparison.cosine) == (100.0, 1.0)
+
+
+async def test_the_same_person_scores_high_and_different_people_low(engine: Engine) -> None:
+    same = await engine.service.compare(_ASTRONAUT, _SAME, Options(), _soon())
+    different = await engine.service.compare(_ASTRONAUT, _CAST, Options(), _soon())
+    assert same.score > 60
+    assert different.score < 40
+    assert same.cosine > different.cosine
+
+
+async def test_the_order_of_the_pictures_does_not_matter(engine: Engine) -> None:
+    there = await engine.service.compare(_ASTRONAUT, _CAST, Options(), _soon())
+    back = await engine.service.compare(_CAST, _ASTRONAUT, Options(), _soon())
+    assert there == back
+
+
+async def test_the_older_model_version_has_its_own_scale(engine: Engine) -> None:
+    new = await engine.service.compare(_ASTRONAUT, _CAST, Options(), _soon())
+    old = await engine.service.compare(_ASTRONAUT, _CAST, _V2, _soon())
+    assert old.face_model_version is FaceModelVersion.V2
+    assert old.cosine == new.cosine
+    assert old.score > new.score
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "code", "image"),
+    [
+        (_EMPTY, _EMPTY, ErrorCode.IMAGE_EMPTY, "A"),
+        (_BROKEN, _EMPTY, ErrorCode.IMAGE_EMPTY, "B"),
+        (_BROKEN, _NO_FACE, ErrorCode.IMAGE_DECODE_FAILED, "A"),
+        (_NO_FACE, _BROKEN, ErrorCode.NO_FACE_IN_PHOTO, "A"),
+        (_ASTRONAUT, _BROKEN, ErrorCode.IMAGE_DECODE_FAILED, "B"),
+        (_ASTRONAUT, _NO_FACE, ErrorCode.NO_FACE_IN_PHOTO, "B"),
+    ],
+)
+async def test_an_error_names_its_picture_and_a_comes_before_b(
+    engine: Engine, a: ImageRef, b: ImageRef, code: ErrorCode, image: str
+) -> None:
+    with pytest.raises(ApiError) as caught:
+        await engine.service.compare(a, b, Options(), _soon())
+    assert (caught.value.code, caught.value.image) == (code, image)
+
+
+async def test_a_request_out_of_time_is_told_so(engine: Engine) -> None:
+    with pytest.raises(ApiError) as caught:
+        await engine.service.compare(_ASTRONAUT, _ASTRONAUT, Options(), Deadline.after(0))
+    assert caught.value.code is ErrorCode.REQUEST_TIMEOUT
+
+
+def _sideways(image: Image, turns: int) -> Image:
+    return np.ascontiguousarray(np.rot90(image, turns))
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+async def test_a_turned_photo_is_recognised_with_rotation(engine: Engine, turns: int) -> None:
+    turned = _ref(jpeg(_sideways(astronaut(), turns)))
+    comparison = await engine.service.compare(_ASTRONAUT, turned, Options(rotate=True), _soon())
+    assert comparison.score > 90
+
+
+async def test_the_matching_strategy_of_the_request_wins_over_the_setting(engine: Engine) -> None:
+    large_but_soft = cv2.GaussianBlur(cast()[40:400, 560:860], (0, 0), 7)
+    large_but_soft = cv2.resize(large_but_soft, None, fx=1.6, fy=1.6)
+    small = cv2.resize(astronaut(), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    canvas = np.zeros((max(large_but_soft.shape[0], 320), large_but_soft.shape[1] + 320, 3), dtype=np.uint8)
+    canvas[: large_but_soft.shape[0], : large_but_soft.shape[1]] = large_but_soft
+    canvas[: small.shape[0], large_but_soft.shape[1] : large_but_soft.shape[1] + small.shape[1]] = small
+    both = _ref(jpeg(canvas))
+    scores = {}
+    for strategy in MatchingStrategy:
+        options = Options(matching_strategy=strategy)
+        scores[strategy] = (await engine.service.compare(_ASTRONAUT, both, options, _soon())).score
+    default = (await engine.service.compare(_ASTRONAUT, both, Options(), _soon())).score
+    assert scores[MatchingStrategy.MOST_CONFIDENT] > 60 > scores[MatchingStrategy.LARGEST]
+    assert default == scores[MatchingStrategy.LARGEST]
+
+
+class _Meeting:
+    """A recogniser that answers only when both pictures are under way at the same time."""
+
+    def __init__(self) -> None:
+        self._barrier = threading.Barrier(2, timeout=10)
+
+    def recognise(self, _data: bytes, _options: Options, _deadline: Deadline) -> Embedding:
+        self._barrier.wait()
+        return np.array([1.0, 0.0], dtype=np.float32)
+
+
+class _SlowFirst:
+    """A recogniser whose error for picture A comes long after the one for picture B."""
+
+    def __init__(self) -> None:
+        self._second_failed = threading.Event()
+
+    def recognise(self, data: bytes, _options: Options, _deadline: Deadline) -> Embedding:
+        if data == b"A":
+            assert self._second_failed.wait(10)
+            raise ApiError(ErrorCode.NO_FACE_IN_PHOTO)
+        self._second_failed.set()
+        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
+
+
+class _Identity:
+    def score(self, cosine: float) -> float:
+        return cosine
+
+
+async def _compare_with(recogniser: object) -> float:
+    scales = dict.fromkeys(FaceModelVersion, _Identity())
+    with Workers(ThreadBudget(2, 1)) as workers:
+        async with Fetcher(FetchSettings()) as fetcher:
+            service = CompareService(recogniser, fetcher, workers, scales)  # type: ignore[arg-type]
+            return (await service.compare(_ref(b"A"), _ref(b"B"), Options(), _soon())).score
+
+
+async def test_both_pictures_are_worked_on_at_the_same_time() -> None:
+    assert await _compare_with(_Meeting()) == 1.0
+
+
+async def test_the_error_of_a_wins_even_when_it_comes_later() -> None:
+    with pytest.raises(ApiError) as caught:
+        await _compare_with(_SlowFirst())
+    assert (caught.value.code, caught.value.image) == (ErrorCode.NO_FACE_IN_PHOTO, "A")

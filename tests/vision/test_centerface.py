@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from app.domain import Image
+from app.packs.manifest import Pack
+from app.packs.store import Store
+from app.runtime.session import OrtSession
+from app.vision.detect.base import fit, suppress
+from app.vision.detect.centerface import CenterFace, decode
+from benchmarks.pictures import astronaut, cast
+
+
+@pytest.fixture(scope="module")
+def detector(store: Store, pack: Pack) -> CenterFace:
+    session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)
+    return CenterFace(session, pack.detector)
+
+
+def _maps(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    shapes = [(height, width), (2, height, width), (2, height, width), (10, height, width)]
+    heat, size, offset, points = (np.zeros(shape, dtype=np.float32) for shape in shapes)
+    return heat, size, offset, points
+
+
+def test_one_planted_box_is_decoded_to_its_place() -> None:
+    heat, size, offset, points = _maps(20, 30)
+    heat[7, 12] = 0.9
+    size[:, 7, 12] = np.log([10.0, 6.0])  # height 40, width 24 pixels
+    offset[:, 7, 12] = [0.25, -0.5]
+    points[:, 7, 12] = [0.4, 0.3, 0.4, 0.7, 0.6, 0.5, 0.8, 0.35, 0.8, 0.65]
+    (face,) = decode((heat, size, offset, points), 0.5, 0.5)
+    centre_y, centre_x = (7 + 0.25 + 0.5) * 4, (12 - 0.5 + 0.5) * 4
+    expected = np.array([centre_x - 12, centre_y - 20, centre_x + 12, centre_y + 20]) / 0.5
+    box = face.box
+    np.testing.assert_allclose([box.left, box.top, box.right, box.bottom], expected, rtol=1e-5)
+    np.testing.assert_allclose(face.landmarks[0], (expected[0] + 0.3 * 48, expected[1] + 0.4 * 80), rtol=1e-5)
+    assert face.confidence == pytest.approx(0.9)
+
+
+def test_nothing_hot_means_no_faces() -> None:
+    assert decode(_maps(8, 8), 0.5, 1.0) == []
+
+
+def test_overlapping_boxes_are_suppressed_and_distant_ones_kept() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60], [5, 0, 15, 10]], dtype=np.float32)
+    assert suppress(boxes, 0.3) == [0, 2]
+    assert suppress(boxes, 0.4) == [0, 2, 3]
+    assert suppress(np.zeros((0, 4), dtype=np.float32), 0.3) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "fitted", "scale"),
+    [((250, 250), (256, 256), 1.0), ((1280, 960), (640, 480), 0.5), ((64, 4000), (32, 640), 0.16)],
+)
+def test_pictures_are_shrunk_and_padded_never_enlarged(
+    shape: tuple[int, int], fitted: tuple[int, int], scale: float
+) -> None:
+    result = fit(np.full((*shape, 3), 255, dtype=np.uint8), 640, 32)
+    assert result.image.shape[:2] == fitted
+    assert result.scale == pytest.approx(scale)
+    assert result.image[0, 0].min() == 255
+
+
+def test_the_astronaut_has_one_face_in_the_right_place(detector: CenterFace) -> None:
+    (face,) = detector.detect(astronaut())
+    assert face.confidence > 0.5
+    left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks
+    # places read off the picture by eye
+    for found, true in ((left_eye, (205, 112)), (right_eye, (246, 112)), (nose, (228, 138))):
+        assert np.linalg.norm(found - true) < 12
+    assert left_mouth[1] > nose[1] < right_mouth[1]
+
+
+def test_six_people_have_six_faces(detector: CenterFace) -> None:
+    assert len(detector.detect(cast())) == 6
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0, 3.5])
+def test_faces_keep_their_place_when_the_photo_is_scaled(detector: CenterFace, scale: float) -> None:
+    (face,) = detector.detect(astronaut())
+    resized = np.asarray(cv2.resize(astronaut(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    (other,) = detector.detect(resized)
+    eyes = float(np.linalg.norm(face.landmarks[1] - face.landmarks[0]))
+    assert np.abs(other.landmarks / scale - face.landmarks).max() < 0.15 * eyes
+
+
+def _without_faces() -> list[tuple[str, Image]]:
+    names = ("coffee", "chelsea", "rocket", "camera", "coins", "text")
+    pictures = []
+    for name in names:
+        picture = getattr(skimage.data, name)()
+        if picture.ndim == 2:
+            picture = np.repeat(picture[..., None], 3, axis=2)
+        pictures.append((name, np.ascontiguousarray(picture[..., ::-1])))
+    return pictures
+
+
+@pytest.mark.parametrize(
+    ("name", "picture"), _without_faces(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_pictures_without_a_face_have_none(detector: CenterFace, name: str, picture: Image) -> None:
+    assert detector.detect(picture) == [], name
