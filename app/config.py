@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain import MatchingStrategy
@@ -204,5 +205,12 @@ def load(environment: Mapping[str, str] = os.environ) -> Settings:
         raise SettingsError(f"unknown setting: {', '.join(unknown)}")
     try:
         return Settings()
-    except ValueError as error:
-        raise SettingsError(str(error)) from error
+    except ValidationError as error:
+        raise SettingsError("; ".join(_complaint(detail) for detail in error.errors())) from error
+
+
+def _complaint(detail: ErrorDetails) -> str:
+    """One error in the operator's words; never the value, which may be a secret."""
+    name = _PREFIX + "__".join(str(part) for part in detail["loc"][:2]).upper() if detail["loc"] else ""
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message

@@ -6,12 +6,13 @@ the command line uses the same engine as the server.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import cv2
 
-from app.config import Settings
+from app.config import Settings, SettingsError
 from app.domain import FaceModelVersion
 from app.imaging.fetch import Fetcher
 from app.packs.manifest import Pack, PackError
@@ -24,6 +25,8 @@ from app.service.compare import CompareService
 from app.service.recognise import Recogniser
 from app.vision.detect import DETECTORS
 from app.vision.embed import Embedder
+
+_log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -41,7 +44,7 @@ class Engine:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
-        """Open an engine; raise ``PackError``, ``DeviceError`` or ``CalibrationError`` when it cannot work."""
+        """Open an engine; raise ``*Error`` with a text for the operator when it cannot work."""
         budget = thread_budget(settings.runtime.threads or available_cores())
         store = Store.of(settings.models)
         pack = store.pack(settings.models.pack)
@@ -49,7 +52,7 @@ class Engine:
         scales = {version: Scale(measured, version) for version in FaceModelVersion}
         recogniser, provider = open_recogniser(settings, store, pack, budget)
         with Workers(budget) as workers:
-            async with Fetcher(settings.fetch) as fetcher:
+            async with _fetcher(settings) as fetcher:
                 engine = cls(
                     CompareService(recogniser, fetcher, workers, scales),
                     {
@@ -67,11 +70,24 @@ class Engine:
                     engine.ready = False
 
 
+def _fetcher(settings: Settings) -> Fetcher:
+    try:
+        return Fetcher(settings.fetch)
+    except ValueError as error:
+        raise SettingsError(f"COMPAREFACE_FETCH__ALLOW: {error}") from error
+
+
 def open_recogniser(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> tuple[Recogniser, str]:
-    """Open the pack's models on the configured device; return the pipeline and the name of its provider."""
+    """Open the pack's models on the configured device; return the pipeline and the name of its provider.
+
+    At first use the pack's files are made; later on, a file that is missing or changed is an error.
+    """
     if pack.detector.family not in DETECTORS:
         raise PackError(f"pack {pack.name!r} asks for the unknown detector family {pack.detector.family!r}")
     cv2.setNumThreads(budget.intra_op)
+    if store.is_new(pack):
+        _log.info("making the weight files of pack %s", pack.name)
+        store.prepare(pack)
     files = store.resolve(pack)
     device = settings.runtime.device
     detector = OrtSession.open(files[pack.detector.file], device, budget.intra_op)

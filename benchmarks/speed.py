@@ -5,11 +5,15 @@ Median of repeated runs after a warm-up. Numbers of different machines do not co
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
@@ -36,6 +40,7 @@ def main() -> None:
     portrait = np.ascontiguousarray(astronaut()[0:250, 100:350])
     pictures = {"portrait 250 px": portrait, "portrait 1350 px": enlarged(portrait, 1350), "group 1280 px": cast()}
     stages(pictures)
+    command_line(pictures)
     over_http(pictures)
 
 
@@ -69,6 +74,17 @@ def stages(pictures: dict[str, Image]) -> None:
         print(f"{name:<18}" + "".join(f"{value:9.2f}" for value in times))
 
 
+def command_line(pictures: dict[str, Image]) -> None:
+    """Print the seconds of one ``compareface compare``, start-up of the process included."""
+    with TemporaryDirectory() as folder:
+        for name, picture in pictures.items():
+            file = Path(folder) / "picture.jpg"
+            file.write_bytes(jpeg(picture))
+            command = [sys.executable, "-m", "app", "compare", str(file), str(file)]
+            taken = milliseconds(partial(subprocess.run, command, check=True, capture_output=True), runs=5) / 1000
+            print(f"{name:<18} {taken:7.2f} s for one `compareface compare`, process start included")
+
+
 def over_http(pictures: dict[str, Image]) -> None:
     """Print latency and throughput of whole comparisons through the official SDK."""
     print(f"\ncomparisons over HTTP, {thread_budget(available_cores())}")
@@ -77,23 +93,24 @@ def over_http(pictures: dict[str, Image]) -> None:
             made = request(jpeg(picture), jpeg(np.ascontiguousarray(picture[:, ::-1])))
 
             call = partial(_call, server, made)
-            latency = milliseconds(call)
+            latency = milliseconds(partial(call, 0))
             started = time.perf_counter()
             with ThreadPoolExecutor(8) as pool:
-                list(pool.map(lambda _: call(), range(4 * _RUNS)))
+                list(pool.map(call, range(4 * _RUNS)))
             rate = 4 * _RUNS / (time.perf_counter() - started)
             print(f"{name:<18} {latency:7.1f} ms one at a time, {rate:6.1f}/s at concurrency 8")
 
 
-def _call(server: Server, made: models.CompareFaceRequest) -> None:
+def _call(server: Server, made: models.CompareFaceRequest, _: int) -> None:
     sdk_client(server).CompareFace(made)
 
 
-def milliseconds(function: Callable[[], object]) -> float:
+def milliseconds(function: Callable[[], object], runs: int = _RUNS) -> float:
+    """Median of ``runs`` calls after three that do not count."""
     for _ in range(3):
         function()
     times = []
-    for _ in range(_RUNS):
+    for _ in range(runs):
         started = time.perf_counter()
         function()
         times.append(1000 * (time.perf_counter() - started))

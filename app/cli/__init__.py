@@ -45,8 +45,9 @@ def _failures() -> tuple[type[Exception], ...]:
     from app.packs.manifest import PackError  # noqa: PLC0415
     from app.runtime.providers import DeviceError  # noqa: PLC0415
     from app.scoring.calibration import CalibrationError  # noqa: PLC0415
+    from app.service.gallery import GalleryError  # noqa: PLC0415
 
-    return (SettingsError, PackError, DeviceError, CalibrationError, ApiError, OSError)
+    return (SettingsError, PackError, DeviceError, CalibrationError, GalleryError, ApiError, OSError)
 
 
 def _text(error: Exception) -> str:

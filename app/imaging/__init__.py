@@ -1,1 +1,2 @@
-"""Bytes -> pixels: reading, fetching and decoding pictures, safely."""
+"""Bytes -> pixels: ``source`` finds the bytes of a picture (``fetch`` and ``address`` guard the network), ``decode``
+turns them into an upright ``Image``. Knows nothing of faces."""

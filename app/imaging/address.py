@@ -1,12 +1,13 @@
-"""May this service talk to that host? Pure rules, no I/O.
+"""May this service talk to that host? Pure rules, no look-ups, no sockets.
 
-Everything that is not plainly a public unicast address is refused, whatever form it is written in, unless the
-operator allowed it (``fetch.allow``: networks or host names). Sources: IANA special-purpose registries (as kept by
-``ipaddress``), RFC 6052 and 8215 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo).
+Everything that is not plainly a public unicast address is refused: a picture's URL comes from a stranger, and this
+process stands inside somebody's network. The operator opens exceptions with the setting ``fetch.allow``.
+Sources: IANA special-purpose registries (as kept by ``ipaddress``), OWASP's SSRF cheat sheet.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import (
@@ -19,86 +20,106 @@ from ipaddress import (
 )
 from typing import TypeAlias
 
-Address: TypeAlias = IPv4Address | IPv6Address
-Network: TypeAlias = IPv4Network | IPv6Network
+PORTS = {"http": 80, "https": 443}
+"""The schemes we speak and their ports; what the operator allowed may be reached on any port."""
 
-PUBLIC_PORTS = frozenset({80, 443})
-"""Ports of strangers; what the operator allowed may be reached on any port."""
+_Address: TypeAlias = IPv4Address | IPv6Address
+_Network: TypeAlias = IPv4Network | IPv6Network
 
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-_V4_COMPATIBLE = IPv6Network("::/96")
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+_ENDS_IN_A_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
+
+# What `ipaddress` calls global (some of it only in some versions of Python) and we do not.
+_NOT_PUBLIC_V4 = (
+    IPv4Network("192.0.0.0/24"),  # IETF protocol assignments; Oracle Cloud's metadata service is 192.0.0.192
+    IPv4Network("192.88.99.0/24"),  # relays from 6to4
+    IPv4Network("168.63.129.16/32"),  # Azure's platform service, reachable from inside its machines only
+)
+# Everything public lives in here (RFC 4291, section 2.4). Outside lie, among others, IPv4-mapped and -compatible
+# addresses, NAT64 (64:ff9b::/96, 64:ff9b:1::/48), unique local, link-local, site-local and multicast.
+_GLOBAL_UNICAST_V6 = IPv6Network("2000::/3")
+_NOT_PUBLIC_V6 = (
+    IPv6Network("2001::/23"),  # IETF protocol assignments, Teredo among them: it carries an IPv4 address
+    IPv6Network("2002::/16"),  # 6to4: carries an IPv4 address
+    IPv6Network("3fff::/20"),  # documentation
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What the operator lets through although it is private."""
+    """Networks and host names that may be reached, on any port, although they are private."""
 
-    hosts: frozenset[str] = frozenset()
-    networks: tuple[Network, ...] = ()
+    networks: tuple[_Network, ...] = ()
+    names: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, entries: Iterable[str]) -> Allowed:
-        """Read networks (``10.1.0.0/16``, ``10.1.2.3``) and host names; ``ValueError`` for what is neither."""
-        hosts, networks = set(), []
+        """Read the setting ``fetch.allow``; raise ``ValueError`` with a text for the operator."""
+        networks: list[_Network] = []
+        names: set[str] = set()
         for entry in entries:
             try:
-                networks.append(ip_network(entry))
+                if network := _network(entry):
+                    networks.append(network)
+                else:
+                    names.add(normalise_host(entry))
             except ValueError as error:
-                if "/" in entry or ":" in entry or not entry.strip(".") or entry.rstrip(".")[-1].isdigit():
-                    raise ValueError(f"{entry!r} is neither a network nor a host name") from error
-                hosts.add(normal_host(entry))
-        return cls(frozenset(hosts), tuple(networks))
+                raise ValueError(
+                    f"fetch.allow: {entry!r} is neither a network (10.1.0.0/16, no bits set behind the prefix) nor a "
+                    "host name (ASCII; no scheme, port or wildcard)"
+                ) from error
+        return cls(tuple(networks), frozenset(names))
 
-    def names(self, host: str) -> bool:
-        """Whether the host name ``host`` is allowed with whatever address it resolves to."""
-        return normal_host(host) in self.hosts
-
-    def covers(self, address: Address) -> bool:
-        return any(address in network for network in self.networks if network.version == address.version)
+    def covers(self, host: str, address: _Address) -> bool:
+        return host in self.names or any(address in network for network in self.networks)
 
 
-def normal_host(host: str) -> str:
-    """``host`` in lower case without its trailing dot."""
-    return host.lower().removesuffix(".")
+def _network(entry: str) -> _Network | None:
+    if not entry.isascii() or "%" in entry:
+        raise ValueError("an address with a zone, or no address at all")
+    try:
+        return ip_network(entry)
+    except ValueError:
+        return None
+
+
+def normalise_host(host: str) -> str:
+    """Lower case, no trailing dot, IP addresses in their one canonical form; raise ``ValueError`` for no host.
+
+    The short, octal, decimal and hexadecimal forms of IPv4 (``127.1``, ``0177.0.0.1``, ``2130706433``, ``0x7f.1``),
+    which resolvers understand and readers misread, are no hosts; neither are IPv6 addresses with a zone.
+    """
+    if ":" in host:
+        address = IPv6Address(host)
+        if address.scope_id is not None:
+            raise ValueError("an address with a zone")
+        return str(address)
+    name = host.lower().removesuffix(".")
+    if not host.isascii() or not _NAME.fullmatch(name):
+        raise ValueError("not a host name")
+    return str(IPv4Address(name)) if _ENDS_IN_A_NUMBER.fullmatch(name) else name
 
 
 def may_reach(host: str, port: int, addresses: Iterable[str], allowed: Allowed) -> bool:
-    """Whether all ``addresses`` that ``host`` resolved to, and ``port``, are fit to be dialled; no addresses: no."""
-    parsed = [_parse(text) for text in addresses]
-    if not parsed:
-        return False
-    if allowed.names(host):
-        return all(address is not None for address in parsed)
-    return all(
-        address is not None and (allowed.covers(address) or (is_public(address) and port in PUBLIC_PORTS))
-        for address in parsed
-    )
+    """Whether all ``addresses`` that ``host`` (normalised) resolved to may be dialled on ``port``; none: no."""
+    verdicts = [_may_dial(host, port, address, allowed) for address in addresses]
+    return bool(verdicts) and all(verdicts)
 
 
-def _parse(text: str) -> Address | None:
+def _may_dial(host: str, port: int, address: str, allowed: Allowed) -> bool:
     try:
-        address = ip_address(text)
+        parsed = ip_address(address)
     except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        return None if address.scope_id else address.ipv4_mapped or address
-    return address
+        return False
+    if isinstance(parsed, IPv6Address) and parsed.scope_id is not None:
+        return False
+    return allowed.covers(host, parsed) or (port in PORTS.values() and is_public(parsed))
 
 
-def is_public(address: Address) -> bool:
-    """Whether ``address``, and the IPv4 address it may carry inside, is a globally routed unicast address."""
-    if not address.is_global or address.is_multicast or address.is_reserved or address.is_unspecified:
+def is_public(address: _Address) -> bool:
+    """Whether ``address`` is a globally routed unicast address and carries no IPv4 address inside."""
+    if not address.is_global or address.is_multicast or address.is_reserved:
         return False
     if isinstance(address, IPv4Address):
-        return True
-    return not address.is_site_local and not _is_tunnel(address)
-
-
-def _is_tunnel(address: IPv6Address) -> bool:
-    """Whether the address stands for an IPv4 one (mapped, compatible, NAT64, 6to4, Teredo): none is needed here."""
-    return (
-        any(address in network for network in (*_NAT64, _V4_COMPATIBLE))
-        or address.ipv4_mapped is not None
-        or address.sixtofour is not None
-        or address.teredo is not None
-    )
+        return not any(address in network for network in _NOT_PUBLIC_V4)
+    return address in _GLOBAL_UNICAST_V6 and not any(address in network for network in _NOT_PUBLIC_V6)

@@ -1,11 +1,12 @@
-"""URL -> bytes, without being led astray (SSRF; OWASP cheat sheet "Server-Side Request Forgery Prevention").
+"""URL -> bytes, for URLs that strangers write (SSRF).
 
-A host is resolved once; all of its addresses are vetted (:mod:`app.imaging.address`) and a vetted one is dialled,
-under the host's name for TLS and ``Host``: what DNS says later does not matter. Redirects are followed by hand, each
-vetted like the first URL. Nothing is taken from the environment: no proxy, no cookies, no credentials.
+A host is resolved once, all its addresses are vetted, and the connection goes to a vetted address, with the name in
+``Host`` and in the TLS handshake: whatever the name resolves to a moment later, nobody else is talked to, and the
+certificate must still be the name's. Redirects are followed by hand, each as strictly as the first URL. Nothing comes
+from the environment: no proxy, no cookies, no credentials.
 
-Raises ``UrlIllegal`` (the URL itself), ``ImageSizeExceed``, ``RequestTimeout`` (the request's time is up) and, with
-one text for all other failures so that it is no port scanner, ``ImageDownloadError``.
+Raises ``UrlIllegal`` (the URL itself), ``ImageSizeExceed``, ``RequestTimeout`` (the request's time is up) and, for
+every failure of the far side alike so that nobody can scan our network with it, ``ImageDownloadError``.
 """
 
 from __future__ import annotations
@@ -14,33 +15,83 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Self, TypeAlias
+from urllib.parse import urljoin
 
 import httpx
 
+from app import __version__
 from app.config import FetchSettings
 from app.errors import ApiError, ErrorCode
-from app.imaging.address import Allowed, may_reach
+from app.imaging.address import PORTS, Allowed, may_reach, normalise_host
 from app.ops.deadline import Deadline
 
-Resolver = Callable[[str, int], Awaitable[list[str]]]
-"""Host name and port -> its addresses as text; raises ``OSError`` when there are none."""
+Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
+"""(host, port) -> IP addresses, best first; raises ``OSError``."""
 
-_LONGEST_URL = 2048
-_ODD_CHARACTERS = re.compile(r"[\x00-\x20\x7f\\]")
+_MAX_URL_CHARACTERS = 8192  # signed URLs of object stores with a session token reach 3,000
+_MAX_PORT = 65535
+_MAX_DIALLED = 4  # addresses per host: a name with hundreds must not make us knock at hundreds of doors
+_CONNECT_TIMEOUT_S = 3.0  # per address, so that a dead first address leaves time for the next
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": "compareface"}
+_NEVER_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\\]")
+_HEADERS = {
+    "User-Agent": f"compareface/{__version__}",
+    "Accept": "image/jpeg, image/png, image/bmp, */*;q=0.1",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Ask the system's resolver."""
+    """Ask the operating system."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+class _FarSideError(Exception):
+    """The far side is not to be reached or does not behave; the text is for us."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A URL that is well formed; whether its host may be talked to is not known yet."""
+
+    url: httpx.URL
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> _Target:
+        """Read a URL; raise ``ValueError``."""
+        if len(text) > _MAX_URL_CHARACTERS or _NEVER_IN_A_URL.search(text):
+            raise ValueError("too long, or characters that no URL has")
+        try:
+            url = httpx.URL(text)
+        except httpx.InvalidURL as error:
+            raise ValueError("not a URL") from error
+        if url.scheme not in PORTS or b"@" in url.netloc or url.userinfo:
+            raise ValueError("a scheme we do not speak, or credentials")
+        port = PORTS[url.scheme] if url.port is None else url.port
+        if not 0 < port <= _MAX_PORT:
+            raise ValueError("no such port")
+        host = normalise_host(url.raw_host.decode("ascii"))
+        return cls(url.copy_with(host=host), host, port)
+
+    def redirected(self, location: str) -> _Target:
+        if not location:
+            raise _FarSideError("redirected to nowhere")
+        try:
+            return self.parse(urljoin(str(self.url), location))
+        except ValueError as error:
+            raise _FarSideError("redirected to no usable URL") from error
 
 
 class Fetcher:
-    """Fetches pictures for as long as its context is open."""
+    """Fetches pictures; an async context manager. ``resolver`` and ``transport`` replace the network's."""
 
     def __init__(
         self,
@@ -48,99 +99,85 @@ class Fetcher:
         resolver: Resolver = resolve,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        """Raise ``ValueError``, with a text for the operator, when ``settings.allow`` is malformed."""
         self._settings = settings
         self._allowed = Allowed.parse(settings.allow)
         self._resolve = resolver
         self._transport = transport
 
     async def __aenter__(self) -> Self:
-        # No connection is kept: one that was opened for another host name must not be reused for its address.
-        limits = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.AsyncClient(
-            transport=self._transport, trust_env=False, follow_redirects=False, limits=limits, headers=_HEADERS
+            headers=_HEADERS,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S),
+            # A kept connection is known by its address; it would serve another name without a look at the certificate.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+            transport=self._transport,
+            trust_env=False,
         )
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
     async def fetch(self, url: str, deadline: Deadline, max_bytes: int) -> bytes:
-        """Return the body of ``url``, at most ``max_bytes``, within the fetch timeout and the deadline."""
-        target = parse_url(url)
+        """Return what ``url`` names, ``max_bytes`` at most; raise ``ApiError``."""
         try:
-            async with asyncio.timeout(min(self._settings.timeout_s, deadline.remaining())):
+            target = _Target.parse(url)
+        except ValueError as error:
+            raise ApiError(ErrorCode.URL_ILLEGAL) from error
+        deadline.check()
+        time_left = deadline.remaining()
+        try:
+            async with asyncio.timeout(min(self._settings.timeout_s, time_left)) as limit:
                 return await self._follow(target, max_bytes)
-        except TimeoutError as error:
-            deadline.check()
-            raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR) from error
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+        except (_FarSideError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            if limit.expired() and time_left <= self._settings.timeout_s:
+                raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error
             raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR) from error
 
-    async def _follow(self, url: httpx.URL, max_bytes: int) -> bytes:
+    async def _follow(self, target: _Target, max_bytes: int) -> bytes:
         for _ in range(self._settings.max_redirects + 1):
-            pinned, extensions = await self._pin(url)
-            request = self._client.build_request("GET", pinned, headers={"Host": _host_header(url)})
-            request.extensions |= extensions
-            self._client.cookies.clear()
-            response = await self._client.send(request, stream=True)
-            try:
+            async with aclosing(await self._open(target)) as response:
                 if response.status_code not in _REDIRECTS:
-                    return await _read(response, max_bytes)
-                location = response.headers.get("location", "")
-            finally:
-                await response.aclose()
-            url = _redirected(url, location)
-        raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR)
+                    return await _body(response, max_bytes)
+                target = target.redirected(response.headers.get("Location", ""))
+        raise _FarSideError("too many redirects")
 
-    async def _pin(self, url: httpx.URL) -> tuple[httpx.URL, dict[str, str]]:
-        """Return ``url`` with its host replaced by a vetted address, and what TLS must know of the host."""
-        port = url.port or (443 if url.scheme == "https" else 80)
-        host = url.raw_host.decode("ascii")
-        addresses = await self._resolve(host, port)
-        if not may_reach(host, port, addresses, self._allowed):
-            raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR)
-        return url.copy_with(host=addresses[0]), {"sni_hostname": host}
+    async def _open(self, target: _Target) -> httpx.Response:
+        *others, last = await self._vetted_addresses(target)
+        for address in others:
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return await self._send(target, address)
+        return await self._send(target, last)
 
+    async def _vetted_addresses(self, target: _Target) -> list[str]:
+        addresses = await self._resolve(target.host, target.port)
+        if not may_reach(target.host, target.port, addresses, self._allowed):
+            raise _FarSideError("the host has no address, or one that is not public")
+        return list(dict.fromkeys(addresses))[:_MAX_DIALLED]
 
-def parse_url(text: str) -> httpx.URL:
-    """Return an absolute http(s) URL with a host and without user information; raise ``UrlIllegal``."""
-    if len(text) > _LONGEST_URL or _ODD_CHARACTERS.search(text):
-        raise ApiError(ErrorCode.URL_ILLEGAL)
-    try:
-        url = httpx.URL(text)
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise ApiError(ErrorCode.URL_ILLEGAL) from error
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or "%" in url.host:
-        raise ApiError(ErrorCode.URL_ILLEGAL)
-    return url
+    async def _send(self, target: _Target, address: str) -> httpx.Response:
+        request = self._client.build_request(
+            "GET",
+            target.url.copy_with(host=address),
+            headers={"Host": target.url.netloc.decode("ascii")},
+            extensions={"sni_hostname": target.host},
+        )
+        return await self._client.send(request, stream=True, follow_redirects=False)
 
 
-def _redirected(url: httpx.URL, location: str) -> httpx.URL:
-    try:
-        return parse_url(str(url.join(location)))
-    except (ApiError, httpx.InvalidURL) as error:
-        raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR) from error
-
-
-def _host_header(url: httpx.URL) -> str:
-    return url.netloc.decode("ascii")
-
-
-async def _read(response: httpx.Response, max_bytes: int) -> bytes:
-    """Read the body as it comes; anything but a plain 200 is no picture."""
+async def _body(response: httpx.Response, max_bytes: int) -> bytes:
     if response.status_code != httpx.codes.OK:
-        raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR)
-    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR)
-    declared = response.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+        raise _FarSideError("a status other than 200")
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise _FarSideError("a content encoding that was not asked for")
+    if int(response.headers.get("Content-Length", 0)) > max_bytes:
         raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
-    chunks, size = [], 0
+    data = bytearray()
     async for chunk in response.aiter_raw():
-        size += len(chunk)
-        if size > max_bytes:
+        data += chunk
+        if len(data) > max_bytes:
             raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
-        chunks.append(chunk)
-    return b"".join(chunks)
+        await asyncio.sleep(0)  # thousands of one-byte chunks may sit in one packet; others want their turn
+    return bytes(data)

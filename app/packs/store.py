@@ -79,6 +79,10 @@ class Store:
         """File name -> state, by content."""
         return {file.name: self._state(pack, file) for file in pack.files}
 
+    def is_new(self, pack: Pack) -> bool:
+        """Whether no file of the pack has been made yet."""
+        return not any(self.path(pack, file).exists() for file in pack.files)
+
     def prepare(self, pack: Pack, progress: Callable[[PackFile], object] = _ignore) -> tuple[PackFile, ...]:
         """Make the files that are missing or changed, telling ``progress`` of each one done; return those made."""
         states = self.states(pack)

@@ -67,10 +67,17 @@ def measured_points(
     """Return the (FAR, cosine) and (TAR, cosine) tables of ``counts``."""
     if not counts.impostor_pairs or not counts.genuine_pairs:
         raise CalibrationError("calibration needs at least two people, and two pictures of at least one of them")
+    if counts.impostor_pairs * FARS[-1] < 1:
+        raise CalibrationError(
+            f"FAR {FARS[-1]:g} cannot be measured with {counts.impostor_pairs:,} pairs of different people: "
+            f"it takes {1 / FARS[-1]:,.0f}, as 1,500 pictures of many people make"
+        )
     impostor = tuple((far, _round_up(counts.cosine_at_far(far))) for far in FARS)
     genuine = tuple((tar, counts.cosine_at_tar(tar)) for tar in TARS)
     if not (_ascends(impostor) and _ascends(genuine)):
-        raise CalibrationError("too few pairs: the cosines of neighbouring rates coincide")
+        raise CalibrationError(
+            "the cosines of neighbouring rates coincide: too few genuine pairs, or copies of pictures"
+        )
     return impostor, genuine
 
 

@@ -74,8 +74,14 @@ def test_one_kind_of_pair_is_not_enough(people: list[str]) -> None:
 
 def test_too_few_pairs_are_refused() -> None:
     rows = np.eye(6, dtype=np.float32)
-    with pytest.raises(CalibrationError, match="too few"):
+    with pytest.raises(CalibrationError, match="12 pairs of different people: it takes 1,000,000"):
         measured_points(count_pairs(rows, list("aabbcc")))
+
+
+def test_faces_that_all_look_alike_are_refused() -> None:
+    rows = np.ones((1500, 1), dtype=np.float32)
+    with pytest.raises(CalibrationError, match="coincide"):
+        measured_points(count_pairs(rows, [str(i // 2) for i in range(1500)]))
 
 
 @pytest.mark.parametrize(

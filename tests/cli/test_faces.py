@@ -1,0 +1,118 @@
+"""``compare``, ``evaluate`` and ``calibrate`` on real models and real faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.cli import main
+from app.packs.manifest import Pack
+from app.scoring import calibration
+from app.service.gallery import list_pictures
+from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("pictures")
+    pictures = {
+        "astronaut": jpeg(astronaut()),
+        "same": jpeg(another_shot(astronaut())),
+        "cast": jpeg(cast()),
+        "blank": jpeg(np.full((100, 100, 3), 90, dtype=np.uint8)),
+    }
+    for name, data in pictures.items():
+        (folder / f"{name}.jpg").write_bytes(data)
+    return {name: str(folder / f"{name}.jpg") for name in pictures}
+
+
+def test_compare_prints_the_score(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", files["astronaut"], files["astronaut"]]) == 0
+    assert "score 100.00 of 100" in capsys.readouterr().out
+
+
+def test_compare_prints_json_on_request(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", files["astronaut"], files["same"], "--json", "--face-model-version", "2.0"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed) == {"Score", "FaceModelVersion", "Cosine"}
+    assert printed["Score"] > 90
+    assert printed["FaceModelVersion"] == "2.0"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "complaint"),
+    [
+        ("blank", "astronaut", "InvalidParameterValue.NoFaceInPhoto: There are no faces in the image. (image A)"),
+        ("astronaut", "/absent.jpg", "/absent.jpg: No such file"),
+        ("astronaut", "http://127.0.0.1/a.jpg", "FailedOperation.ImageDownloadError"),
+    ],
+)
+def test_compare_says_in_one_line_what_is_wrong(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str], a: str, b: str, complaint: str
+) -> None:
+    assert main(["compare", files.get(a, a), files.get(b, b), "--face-matching-strategy", "0"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("compareface: ")
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def _faces(folder: Path, shared: Path, people: int) -> Path:
+    """A gallery of people of LFW with at least two pictures each."""
+    several = [person for person in sorted((shared / "data/lfw").iterdir()) if len(list(person.iterdir())) > 1]
+    chosen = several[:people]
+    assert len(chosen) == people
+    for person in chosen:
+        (folder / person.name).symlink_to(person)
+    return folder
+
+
+@pytest.mark.shared
+def test_evaluate_reports_all_pairs(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _faces(tmp_path, shared, 40)
+    assert main(["evaluate", str(folder), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    pictures = len(list_pictures(folder))
+    assert report["pack"] == "open"
+    assert (report["people"], report["pictures"], report["not_found"]) == (40, pictures, 0)
+    assert report["genuine"] + report["impostor"] == pictures * (pictures - 1) // 2
+    assert list(report["far"]) == ["40", "50", "60"]
+    assert list(report["tar"]) == ["40", "50", "60", "70", "80"]
+    assert report["far"]["40"] < 0.01
+    assert report["tar"]["40"] > 0.85
+    assert list(report["tar"].values()) == sorted(report["tar"].values(), reverse=True)
+    assert report["accuracy"] > 0.96
+    assert main(["evaluate", str(folder)]) == 0
+    assert "tar at 80" in capsys.readouterr().out
+
+
+@pytest.mark.shared
+def test_calibrate_writes_a_table_that_loads(
+    tmp_path: Path, shared: Path, pack: Pack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "faces").mkdir()
+    folder = _faces(tmp_path / "faces", shared, 470)
+    out = tmp_path / "calibration.toml"
+    assert main(["calibrate", str(folder), "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "FAR 1e-06 rests on fewer than 30" in said.err
+    assert "impostor" in said.out
+    measured = calibration.load(out, pack.embedder_sha256)
+    assert (measured.people, measured.data) == (470, "faces")
+
+
+@pytest.mark.shared
+def test_calibrate_says_when_the_faces_are_too_few(
+    tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", str(_faces(tmp_path, shared, 5))]) == 1
+    assert "it takes 1,000,000" in capsys.readouterr().err
+
+
+def test_a_folder_without_faces_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("evaluate", "calibrate"):
+        assert main([command, str(tmp_path)]) == 1
+        assert "holds no pictures" in capsys.readouterr().err

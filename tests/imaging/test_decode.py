@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image as Pillow
+from PIL import ImageDraw
+
+from app.domain import Image
+from app.errors import ApiError, ErrorCode
+from app.imaging.decode import decode
+from tests.imaging.conftest import write
+
+_DAMAGE = {ErrorCode.IMAGE_DECODE_FAILED, ErrorCode.IMAGE_RESOLUTION_EXCEED, ErrorCode.IMAGE_RESOLUTION_TOO_SMALL}
+_ORIENTATION = 0x0112
+
+
+def _bgr(picture: Pillow.Image) -> Image:
+    return np.asarray(picture.convert("RGB"))[:, :, ::-1]
+
+
+def _is_an_image(image: Image) -> bool:
+    return image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.flags.c_contiguous
+
+
+def _error(data: bytes) -> ErrorCode:
+    with pytest.raises(ApiError) as caught:
+        decode(data)
+    return caught.value.code
+
+
+def _difference(one: Image, other: Image) -> float:
+    assert one.shape == other.shape
+    return float(np.abs(one.astype(np.int16) - other).mean())
+
+
+def _flat(size: tuple[int, int], mode: str = "L") -> Pillow.Image:
+    return Pillow.new(mode, size, 128 if mode == "L" else (128, 128, 128))
+
+
+# --- formats ---
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "tolerance"),
+    [
+        ("PNG", "RGB", 0),
+        ("PNG", "L", 0),
+        ("PNG", "P", 0),
+        ("PNG", "1", 0),
+        ("BMP", "RGB", 0),
+        ("BMP", "L", 0),
+        ("BMP", "P", 0),
+        ("BMP", "1", 0),
+        ("JPEG", "RGB", 2),
+        ("JPEG", "L", 1.5),
+        ("JPEG", "CMYK", 3),
+        ("MPO", "RGB", 2),
+    ],
+)
+def test_every_format_and_mode_becomes_bgr(astronaut: Pillow.Image, name: str, mode: str, tolerance: float) -> None:
+    picture = astronaut.convert(mode)
+    more = {"save_all": True, "append_images": [picture]} if name == "MPO" else {}
+    data = write(picture, name, quality=95, **more)
+    image = decode(data)
+    assert _is_an_image(image)
+    assert _difference(image, _bgr(picture)) <= tolerance
+
+
+def test_a_progressive_jpeg_is_read(astronaut: Pillow.Image) -> None:
+    assert _difference(decode(write(astronaut, "JPEG", progressive=True, quality=95)), _bgr(astronaut)) < 2
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_of_16_bits_the_upper_8_count(channels: int) -> None:
+    deep = np.full((64, 70, channels), 0x12FF, dtype=np.uint16)
+    deep[:, :, 3:] = 0xFFFF
+    image = decode(cv2.imencode(".png", deep)[1].tobytes())
+    assert _is_an_image(image)
+    assert np.unique(image).tolist() == [0x12]
+
+
+@pytest.mark.parametrize(
+    ("alpha", "shown"), [(255, [20, 40, 200]), (0, [255, 255, 255]), (128, [137, 147, 227]), (1, [254, 254, 255])]
+)
+def test_transparent_pixels_are_laid_over_white(alpha: int, shown: list[int]) -> None:
+    image = decode(write(Pillow.new("RGBA", (64, 64), (200, 40, 20, alpha)), "PNG"))
+    assert image[0, 0].tolist() == shown
+
+
+@pytest.mark.parametrize("mode", ["LA", "P", "RGB"])
+def test_transparency_of_every_kind_is_seen(mode: str) -> None:
+    picture = Pillow.new("RGB", (64, 64), (10, 20, 30)).convert(mode, palette=Pillow.Palette.ADAPTIVE)
+    if mode == "LA":
+        picture.putalpha(0)
+        data = write(picture, "PNG")
+    else:
+        data = write(picture, "PNG", transparency=picture.getpixel((0, 0)))
+    assert np.unique(decode(data)).tolist() == [255]
+
+
+def test_a_grey_png_with_a_transparent_shade_is_shown_opaque() -> None:
+    assert np.unique(decode(write(_flat((64, 64)), "PNG", transparency=128))).tolist() == [128]
+
+
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "TIFF", "ICO", "PPM", "JPEG2000", "TGA", "DIB"])
+def test_other_formats_are_refused(astronaut: Pillow.Image, name: str) -> None:
+    assert _error(write(astronaut, name)) is ErrorCode.IMAGE_DECODE_FAILED
+
+
+# --- sizes ---
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "code"),
+    [
+        ("JPEG", (4000, 64), None),
+        ("JPEG", (64, 4000), None),
+        ("JPEG", (4001, 64), ErrorCode.IMAGE_RESOLUTION_EXCEED),
+        ("JPEG", (64, 4001), ErrorCode.IMAGE_RESOLUTION_EXCEED),
+        ("JPEG", (64, 64), None),
+        ("JPEG", (63, 64), ErrorCode.IMAGE_RESOLUTION_TOO_SMALL),
+        ("JPEG", (64, 63), ErrorCode.IMAGE_RESOLUTION_TOO_SMALL),
+        ("JPEG", (4001, 63), ErrorCode.IMAGE_RESOLUTION_EXCEED),
+        ("PNG", (2000, 64), None),
+        ("PNG", (2001, 64), ErrorCode.IMAGE_RESOLUTION_EXCEED),
+        ("PNG", (64, 2001), ErrorCode.IMAGE_RESOLUTION_EXCEED),
+        ("PNG", (63, 63), ErrorCode.IMAGE_RESOLUTION_TOO_SMALL),
+        ("PNG", (1, 1), ErrorCode.IMAGE_RESOLUTION_TOO_SMALL),
+        ("BMP", (64, 2000), None),
+        ("BMP", (64, 2001), ErrorCode.IMAGE_RESOLUTION_EXCEED),
+        ("BMP", (64, 63), ErrorCode.IMAGE_RESOLUTION_TOO_SMALL),
+    ],
+)
+def test_sizes_up_to_the_limits_are_accepted(name: str, size: tuple[int, int], code: ErrorCode | None) -> None:
+    data = write(_flat(size), name)
+    if code is None:
+        assert decode(data).shape == (size[1], size[0], 3)
+    else:
+        assert _error(data) is code
+
+
+def _png_that_claims(width: int, height: int) -> bytes:
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82"
+
+
+@pytest.mark.parametrize("size", [(10_000, 10_000), (20_000, 20_000), (2**31 - 1, 2**31 - 1)])
+def test_a_decompression_bomb_is_judged_by_its_header(size: tuple[int, int]) -> None:
+    assert _error(_png_that_claims(*size)) is ErrorCode.IMAGE_RESOLUTION_EXCEED
+
+
+def test_a_jpeg_of_countless_scans_is_refused() -> None:
+    data = write(_flat((64, 64)), "JPEG", progressive=True)
+    last, end = data.rfind(b"\xff\xda"), data.rfind(b"\xff\xd9")
+    assert decode(data).shape == (64, 64, 3)
+    assert _error(data[:end] + data[last:end] * 100 + data[end:]) is ErrorCode.IMAGE_DECODE_FAILED
+
+
+# --- orientation ---
+
+_STORED = {
+    1: None,
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_90,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_270,
+}
+"""How a camera stores an upright picture under each orientation: turned the other way round."""
+
+
+def _exif(value: object) -> Pillow.Exif:
+    exif = Pillow.Exif()
+    exif[_ORIENTATION] = value
+    return exif
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", list(_STORED))
+def test_all_orientations_become_upright(quarters: Pillow.Image, name: str, orientation: int) -> None:
+    turn = _STORED[orientation]
+    stored = quarters if turn is None else quarters.transpose(turn)
+    image = decode(write(stored, name, exif=_exif(orientation), quality=95, subsampling=0))
+    assert image.flags.c_contiguous
+    assert _difference(image, _bgr(quarters)) < 2
+
+
+@pytest.mark.parametrize("value", [0, 9, 99, 65535])
+def test_an_orientation_that_does_not_exist_is_ignored(quarters: Pillow.Image, value: int) -> None:
+    assert _difference(decode(write(quarters, "PNG", exif=_exif(value))), _bgr(quarters)) == 0
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0",
+        b"Exif\0\0garbage",
+        b"Exif\0\0II*\0",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\xff\xff\xff\x7f\xff\xff\xff\x7f",  # a text of 2 GB
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x05\0\x01\0\0\0\0\0\0\0\0\0\0\0",  # a fraction, 0/0 perhaps
+    ],
+)
+def test_damaged_exif_is_ignored(quarters: Pillow.Image, exif: bytes) -> None:
+    assert _difference(decode(write(quarters, "JPEG", exif=exif, quality=95, subsampling=0)), _bgr(quarters)) < 2
+
+
+def test_what_pillow_warns_of_does_not_show(quarters: Pillow.Image) -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01"
+    data = write(quarters, "JPEG", exif=exif)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with Pillow.open(io.BytesIO(data)) as picture:
+            picture.getexif().get(_ORIENTATION)
+    assert caught, "Pillow warns of this file"
+    assert decode(data).shape == (64, 96, 3)
+
+
+# --- damage ---
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP"])
+@pytest.mark.parametrize("kept", [0, 1, 2, 16, 60, 0.3, 0.5, 0.9, 0.99, -1])
+def test_a_file_that_breaks_off_is_refused(astronaut: Pillow.Image, name: str, kept: float) -> None:
+    data = write(astronaut, name)
+    end = int(len(data) * kept) if 0 < kept < 1 else int(kept)
+    assert _error(data[:end]) is ErrorCode.IMAGE_DECODE_FAILED
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP"])
+def test_what_follows_the_picture_is_ignored(astronaut: Pillow.Image, name: str) -> None:
+    data = write(astronaut, name)
+    assert np.array_equal(decode(data + b"\0" * 99 + b"trailing garbage"), decode(data))
+
+
+def test_a_checksum_that_does_not_match_is_damage(astronaut: Pillow.Image) -> None:
+    data = bytearray(write(astronaut, "PNG"))
+    data[len(data) // 2] ^= 1
+    assert _error(bytes(data)) is ErrorCode.IMAGE_DECODE_FAILED
+
+
+def _decodes_or_is_refused(data: bytes) -> None:
+    try:
+        outcome = _is_an_image(decode(data))
+    except ApiError as error:
+        outcome = error.code in _DAMAGE
+    assert outcome
+
+
+def _victims() -> list[bytes]:
+    picture = _flat((70, 66), "RGB")
+    ImageDraw.Draw(picture).ellipse((10, 10, 50, 60), fill=(200, 30, 60))
+    return [
+        write(picture, "JPEG", exif=_exif(6)),
+        write(picture, "JPEG", progressive=True),
+        write(picture, "PNG", exif=_exif(6)),
+        write(picture.convert("P"), "PNG", transparency=0),
+        write(picture, "BMP"),
+        write(picture.convert("P"), "BMP"),
+    ]
+
+
+_PREFIXES = st.sampled_from([b"", b"\xff\xd8\xff", b"\xff\xd8\xff\xe1", b"\x89PNG\r\n\x1a\n", b"BM"])
+
+
+@given(_PREFIXES, st.binary(max_size=300))
+def test_random_bytes_are_refused(prefix: bytes, rest: bytes) -> None:
+    assert _error(prefix + rest) in _DAMAGE
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(
+    st.sampled_from(_victims()),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), min_size=1, max_size=6),
+    st.sampled_from([1.0, 0.15, 1.0]),
+)
+def test_damaged_files_are_decoded_or_refused(victim: bytes, hits: list[tuple[float, bytes]], spread: float) -> None:
+    data = bytearray(victim)
+    for place, change in hits:
+        start = int(place * spread * len(data))
+        data[start : start + len(change)] = change
+    _decodes_or_is_refused(bytes(data))
+
+
+# --- files of others ---
+
+
+@pytest.mark.shared
+def test_all_files_of_the_format_collections_are_decoded_or_refused(shared: Path) -> None:
+    files = sorted(path for path in (shared / "data" / "formats").rglob("*") if path.is_file())
+    assert len(files) > 300
+    for path in files:
+        _decodes_or_is_refused(path.read_bytes())
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["Landscape", "Portrait"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_the_same_photograph_in_all_orientations_is_the_same(shared: Path, name: str, orientation: int) -> None:
+    folder = shared / "data" / "exif_orientation"
+    upright = decode((folder / f"{name}_1.jpg").read_bytes())
+    image = decode((folder / f"{name}_{orientation}.jpg").read_bytes())
+    assert (image.shape[0] > image.shape[1]) is (name == "Portrait")
+    # The number painted into each picture differs; the rest does not.
+    assert _difference(image, upright) < 12

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import base64
+import os
+import time
+from textwrap import wrap
+
+import httpx
+import pytest
+
+from app.config import FetchSettings
+from app.domain import ImageRef
+from app.errors import ApiError, ErrorCode
+from app.imaging.fetch import Fetcher
+from app.imaging.source import MAX_BYTES, MAX_CHARACTERS, read
+from app.ops.deadline import Deadline
+
+PICTURE = bytes(range(256)) + b"\xfb\xff\xbe"
+TEXT = base64.b64encode(PICTURE).decode()
+
+
+async def from_text(text: str) -> bytes:
+    return await read(ImageRef(base64=text), Fetcher(FetchSettings()), Deadline.after(5))
+
+
+async def error_of(text: str) -> ErrorCode:
+    with pytest.raises(ApiError) as caught:
+        await from_text(text)
+    return caught.value.code
+
+
+def test_the_limit_is_the_vendors_five_megabytes() -> None:
+    assert MAX_CHARACTERS == 5_242_880
+    assert MAX_BYTES == 3_932_160
+    assert len(base64.b64encode(bytes(MAX_BYTES))) == MAX_CHARACTERS
+
+
+async def test_a_text_of_exactly_the_limit_is_accepted() -> None:
+    assert await from_text("A" * MAX_CHARACTERS) == bytes(MAX_BYTES)
+
+
+@pytest.mark.parametrize("text", ["A" * (MAX_CHARACTERS + 1), "=" * (MAX_CHARACTERS + 1), "é" * (MAX_CHARACTERS + 1)])
+async def test_a_text_beyond_the_limit_is_refused_unread(text: str) -> None:
+    assert await error_of(text) is ErrorCode.IMAGE_SIZE_EXCEED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        TEXT.replace("+", "-").replace("/", "_"),
+        TEXT.rstrip("="),
+        "\n".join(wrap(TEXT, 76)),
+        "\r\n".join(wrap(TEXT, 64)) + "\r\n",
+        "  " + TEXT + "\t\n",
+        "data:image/jpeg;base64," + TEXT,
+        "DATA:Image/PNG;BASE64," + TEXT,
+        "data:image/svg+xml;charset=utf-8;base64," + TEXT,
+        "data:application/octet-stream;base64," + TEXT,
+        "data:;base64," + TEXT,
+        " \n data:image/png;base64,\n" + "\n".join(wrap(TEXT, 76)),
+        "data:image/png;base64," + TEXT.replace("+", "-").replace("/", "_").rstrip("="),
+    ],
+)
+async def test_base64_is_read_in_every_form_whose_meaning_is_plain(text: str) -> None:
+    assert await from_text(text) == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("digits", "data"), [("QQ", b"A"), ("QQ=", b"A"), ("QQ==", b"A"), ("QUI", b"AB"), ("QUJD", b"ABC")]
+)
+async def test_padding_may_be_missing_in_part_or_whole(digits: str, data: bytes) -> None:
+    assert await from_text(digits) == data
+
+
+@pytest.mark.parametrize("text", ["", " ", "\r\n\t", "data:image/png;base64,", "data:image/png;base64, \n", "=", "=="])
+async def test_no_data_is_an_empty_image(text: str) -> None:
+    assert await error_of(text) is ErrorCode.IMAGE_EMPTY
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("A", "AAAAA", "QQ===", "QQ====", "===", "Q=Q=", "QQ==QQ==", "=QQQ", "!!!!", "QUJD\0", "QUJD.", "QU*D"),
+        *("QUJDé", "\u3000QUJD", "\ud800", "图片", "\u212aUJD", "%51%51%3D%3D", "<svg/>", "http://a.example/a.jpg"),
+        *("data:image/png,QUJD", "data:image/png;base64", "data:image/png;base64,data:image/png;base64,QUJD"),
+        *("data:" + "a" * 200 + "/png;base64,QUJD", "data:image/png" + ";a=b" * 9 + ";base64,QUJD", "data:,QUJD"),
+        TEXT[:-4] + "=" + TEXT[-4:],
+    ],
+)
+async def test_what_is_not_base64_is_refused_not_skipped(text: str) -> None:
+    assert await error_of(text) is ErrorCode.IMAGE_DECODE_FAILED
+
+
+def answering(data: bytes) -> Fetcher:
+    async def resolver(_host: str, _port: int) -> list[str]:
+        return ["8.8.8.8"]
+
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, content=data))
+    return Fetcher(FetchSettings(), resolver=resolver, transport=transport)
+
+
+async def test_a_url_wins_over_inline_data_which_is_not_looked_at() -> None:
+    async with answering(PICTURE) as fetcher:
+        ref = ImageRef(base64="1" * (MAX_CHARACTERS + 1), url="http://a.example/a.jpg")
+        assert await read(ref, fetcher, Deadline.after(5)) == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("size", "code"), [(MAX_BYTES, None), (MAX_BYTES + 1, ErrorCode.IMAGE_SIZE_EXCEED), (0, ErrorCode.IMAGE_EMPTY)]
+)
+async def test_a_url_is_held_to_the_size_of_inline_data(size: int, code: ErrorCode | None) -> None:
+    async with answering(bytes(size)) as fetcher:
+        ref = ImageRef(url="http://a.example/a.jpg")
+        if code is None:
+            assert len(await read(ref, fetcher, Deadline.after(5))) == size
+        else:
+            with pytest.raises(ApiError) as caught:
+                await read(ref, fetcher, Deadline.after(5))
+            assert caught.value.code is code
+
+
+async def test_the_largest_text_is_read_in_moments() -> None:
+    data = os.urandom(MAX_BYTES - 120_000)
+    text = base64.encodebytes(data).decode()
+    assert MAX_CHARACTERS * 0.97 < len(text) <= MAX_CHARACTERS
+    started = time.perf_counter()
+    assert await from_text(text) == data
+    print(f"{len(text)} characters: {(time.perf_counter() - started) * 1000:.1f} ms")  # noqa: T201 - a measurement
+
+
+@pytest.mark.parametrize(
+    "text", ["data:" * 10**6, " " * MAX_CHARACTERS, "data:image/png" + ";a" * 10**6, "=" * MAX_CHARACTERS]
+)
+async def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
+    started = time.perf_counter()
+    assert await error_of(text) in {ErrorCode.IMAGE_DECODE_FAILED, ErrorCode.IMAGE_EMPTY}
+    assert time.perf_counter() - started < 2
