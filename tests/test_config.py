@@ -69,7 +69,7 @@ def test_without_keys_loopback_is_served_openly(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "compareface.example", ""])
 def test_without_keys_no_other_address_is_served(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    with pytest.raises(SettingsError, match="^no keys are configured.*COMPAREFACE_AUTH__MODE=off"):
+    with pytest.raises(SettingsError, match=r"^no keys are configured.*COMPAREFACE_AUTH__MODE=off"):
         _load(monkeypatch, SERVER__HOST=host)
 
 

@@ -44,9 +44,13 @@ def _from_base64(text: str) -> bytes:
     prefix = _PREFIX.match(text)
     try:
         characters = text[prefix.end() if prefix else 0 :].encode("ascii").translate(_TO_STANDARD, _WHITE_SPACE)
-        digits = characters.rstrip(b"=")
-        if len(characters) - len(digits) > _MAX_PADDING:
-            raise ValueError("more padding than base64 ever has")
-        return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4), strict_mode=True)
+        return binascii.a2b_base64(_pad(characters), strict_mode=True)
     except ValueError as error:  # includes what binascii and the ASCII codec raise
         raise ApiError(ErrorCode.IMAGE_DECODE_FAILED) from error
+
+
+def _pad(characters: bytes) -> bytes:
+    digits = characters.rstrip(b"=")
+    if len(characters) - len(digits) > _MAX_PADDING:
+        raise ValueError("more padding than base64 ever has")
+    return digits + b"=" * (-len(digits) % 4)

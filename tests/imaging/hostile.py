@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
@@ -54,6 +54,15 @@ def saying(*parts: bytes, pause: float = 0.0) -> Behaviour:
             await asyncio.sleep(pause)
 
     return behave
+
+
+def answered(data: bytes = b"", status: int = 200, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    """A response that is still to be read, as the network's are."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield data
+
+    return httpx.Response(status, headers=headers, content=parts())
 
 
 def resolving(*addresses: str) -> Resolver:

@@ -5,7 +5,6 @@ import os
 import time
 from textwrap import wrap
 
-import httpx
 import pytest
 
 from app.config import FetchSettings
@@ -14,6 +13,7 @@ from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.imaging.source import MAX_BYTES, MAX_CHARACTERS, read
 from app.ops.deadline import Deadline
+from tests.imaging.hostile import answered, mocked
 
 PICTURE = bytes(range(256)) + b"\xfb\xff\xbe"
 TEXT = base64.b64encode(PICTURE).decode()
@@ -93,11 +93,7 @@ async def test_what_is_not_base64_is_refused_not_skipped(text: str) -> None:
 
 
 def answering(data: bytes) -> Fetcher:
-    async def resolver(_host: str, _port: int) -> list[str]:
-        return ["8.8.8.8"]
-
-    transport = httpx.MockTransport(lambda _request: httpx.Response(200, content=data))
-    return Fetcher(FetchSettings(), resolver=resolver, transport=transport)
+    return mocked(lambda _request: answered(data))
 
 
 async def test_a_url_wins_over_inline_data_which_is_not_looked_at() -> None:

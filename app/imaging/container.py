@@ -1,0 +1,62 @@
+"""File bytes -> the part of them that shows the picture, before any decoder sees them.
+
+Decoders read what surrounds a picture however long it takes: 3.9 MB of empty JPEG segments or PNG chunks keep Pillow
+busy for seconds, 3.9 MB of compressed PNG text fill gigabytes, a JPEG of 100,000 scans takes minutes. Here the
+outermost structure is walked, nothing is unpacked. Raises ``ImageDecodeFailed`` for a file that breaks off (decoders
+may fill the missing part with grey) or has more parts than any real one. Other formats pass as they are.
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.errors import ApiError, ErrorCode
+
+_JPEG = b"\xff\xd8\xff"
+_MAX_SEGMENTS = 1000  # an ICC profile may take 255; the largest file we accept holds 60 full ones
+_MAX_SCANS = 100  # cameras write 1, progressive encoders about 10; at 4000 x 4000 one takes 1 to 10 ms
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+"""What starts a segment (ITU-T T.81, B.1.1.2): inside compressed data 0xFF is followed by 0x00 or a restart number."""
+_START_OF_SCAN, _END_OF_IMAGE = b"\xda", b"\xd9"
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_MAX_CHUNKS = 10_000  # pixels in chunks of 400 bytes; encoders write 8 KB and more
+_NEEDED = frozenset({b"tRNS", b"eXIf"})
+"""Chunks that may be left out by their kind (PNG, 5.4) but matter to us."""
+_MAY_BE_LEFT_OUT = 0x20
+
+
+def strip(data: bytes) -> bytes:
+    """Return ``data`` without what follows the picture and, of a PNG, without profiles, texts and animation."""
+    if data.startswith(_JPEG):
+        return _strip_jpeg(data)
+    return _strip_png(data) if data.startswith(_PNG) else data
+
+
+def _strip_jpeg(data: bytes) -> bytes:
+    at, scans = 2, 0
+    for _ in range(_MAX_SEGMENTS):
+        marker = _MARKER.search(data, at)
+        if marker is None or scans > _MAX_SCANS:
+            break
+        at = marker.end()
+        if marker[1] == _END_OF_IMAGE:
+            return data[:at]
+        scans += marker[1] == _START_OF_SCAN
+        at += int.from_bytes(data[at : at + 2])
+    raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
+
+
+def _strip_png(data: bytes) -> bytes:
+    at, kept = len(_PNG), [_PNG]
+    for _ in range(_MAX_CHUNKS):
+        kind = data[at + 4 : at + 8]
+        end = at + 12 + int.from_bytes(data[at : at + 4])
+        if end > len(data):
+            break
+        if kind in _NEEDED or not kind[0] & _MAY_BE_LEFT_OUT:
+            kept.append(data[at:end])
+        if kind == b"IEND":
+            return b"".join(kept)
+        at = end
+    raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
