@@ -73,7 +73,7 @@ class _Target:
             url = httpx.URL(text)
         except httpx.InvalidURL as error:
             raise ValueError("not a URL") from error
-        if url.scheme not in PORTS or b"@" in url.netloc or url.userinfo:
+        if url.scheme not in PORTS or url.userinfo:
             raise ValueError("a scheme we do not speak, or credentials")
         port = PORTS[url.scheme] if url.port is None else url.port
         if not 0 < port <= _MAX_PORT:
