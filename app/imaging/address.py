@@ -65,7 +65,7 @@ class Allowed:
                     names.add(normalise_host(entry))
             except ValueError as error:
                 raise ValueError(
-                    f"fetch.allow: {entry!r} is neither a network (10.1.0.0/16, no bits set behind the prefix) nor a "
+                    f"{entry!r} is neither a network (10.1.0.0/16, no bits set behind the prefix) nor a "
                     "host name (ASCII; no scheme, port or wildcard)"
                 ) from error
         return cls(tuple(networks), frozenset(names))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from app.domain import FaceModelVersion
-from app.scoring.calibration import Calibration
+from app.scoring.calibration import Calibration, CalibrationError
 
 _AT_FAR: Mapping[FaceModelVersion, Mapping[float, float]] = {
     FaceModelVersion.V3: {0.5: 3, 1e-1: 15, 1e-2: 28, 1e-3: 40, 1e-4: 50, 1e-5: 60},
@@ -34,6 +34,8 @@ class Scale:
         accepted = calibration.tar_at_cosine(calibration.cosine_at_far(1e-5))
         points += [(calibration.cosine_at_tar(kept * accepted), score) for kept, score in _KEPT[version].items()]
         self._cosines, self._scores = np.array(sorted(points)).T
+        if not (np.all(np.diff(self._cosines) > 0) and np.all(np.diff(self._scores) > 0)):
+            raise CalibrationError(f"the calibration of pack {calibration.pack} makes no increasing scale")
 
     def score(self, cosine: float) -> float:
         """The score of ``cosine``, unrounded."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -10,7 +11,7 @@ from app.domain import FaceModelVersion
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.scoring import calibration
-from app.scoring.calibration import Calibration
+from app.scoring.calibration import Calibration, CalibrationError
 from app.scoring.scale import Scale
 
 _V2, _V3 = FaceModelVersion.V2, FaceModelVersion.V3
@@ -66,3 +67,9 @@ def test_most_genuine_pairs_above_60_are_above_80_too(
 ) -> None:
     at_60, at_80 = (measured.tar_at_cosine(scales[_V3].cosine(score)) for score in (60, 80))
     assert at_80 == pytest.approx(0.95 * at_60, abs=1e-6)
+
+
+def test_a_table_that_makes_no_increasing_scale_is_refused(measured: Calibration) -> None:
+    useless = dataclasses.replace(measured, genuine=((0.99, 0.80), (0.05, 0.85)))
+    with pytest.raises(CalibrationError, match="no increasing scale"):
+        Scale(useless, _V3)
