@@ -1,10 +1,21 @@
 # Every target sets up what it needs: `make serve` and `make test` work on a fresh machine with Python 3.11
-# or newer and a package index. Optional: HOST, PORT, PACK, DEVICE, PYTHON.
+# or newer and a package index. Optional on the command line: HOST, PORT, PACK, DEVICE (settings), PYTHON.
 PYTHON ?= python3
-HOST   ?= 127.0.0.1
-PORT   ?= 8000
-PACK   ?= open
-DEVICE ?= cpu
+
+# Only what is given to make itself counts: some shells export HOST with the machine's name.
+given = $(filter command line,$(origin $(1)))
+ifneq ($(call given,HOST),)
+export COMPAREFACE_SERVER__HOST := $(HOST)
+endif
+ifneq ($(call given,PORT),)
+export COMPAREFACE_SERVER__PORT := $(PORT)
+endif
+ifneq ($(call given,PACK),)
+export COMPAREFACE_MODELS__PACK := $(PACK)
+endif
+ifneq ($(call given,DEVICE),)
+export COMPAREFACE_RUNTIME__DEVICE := $(DEVICE)
+endif
 
 BIN   := .venv/bin
 READY := .venv/.ready
@@ -17,24 +28,20 @@ help:  ## Show this help
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "compareface needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
 	@echo "Installing the locked packages into .venv ..."
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-serve: export COMPAREFACE_SERVER__HOST = $(HOST)
-serve: export COMPAREFACE_SERVER__PORT = $(PORT)
-serve: export COMPAREFACE_MODELS__PACK = $(PACK)
-serve: export COMPAREFACE_RUNTIME__DEVICE = $(DEVICE)
-serve: $(READY)  ## Set up and serve on HOST:PORT
-	@$(BIN)/compareface models prepare $(PACK)
+serve: $(READY)  ## Set up and serve; HOST=127.0.0.1 PORT=8000 PACK=open DEVICE=cpu
+	@$(BIN)/compareface models prepare
 	@exec $(BIN)/compareface serve
 
 demo: $(READY)  ## Compare real faces through the official SDK
-	@$(BIN)/compareface models prepare $(PACK)
-	@COMPAREFACE_MODELS__PACK=$(PACK) $(BIN)/python -m benchmarks.demo
+	@$(BIN)/compareface models prepare
+	@$(BIN)/python -m benchmarks.demo
 
 test: $(READY)  ## Set up and run all tests with the coverage floor
 	@$(BIN)/compareface models prepare open
@@ -50,9 +57,9 @@ check: $(READY)  ## Format, lint, types, import contracts
 	@$(BIN)/lint-imports
 
 bench: $(READY)  ## Measure speed and accuracy on this machine
-	@$(BIN)/compareface models prepare $(PACK)
-	@COMPAREFACE_MODELS__PACK=$(PACK) $(BIN)/python -m benchmarks.speed
-	@COMPAREFACE_MODELS__PACK=$(PACK) $(BIN)/python -m benchmarks.accuracy
+	@$(BIN)/compareface models prepare
+	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python -m benchmarks.accuracy
 
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -60,5 +67,5 @@ lock: $(READY)  ## Renew requirements.lock from pyproject.toml
 
 clean:  ## Remove the environment, caches and prepared weights
 	@rm -rf .venv .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
-	@rm -f models/*/*.onnx
+	@rm -f models/*/*.onnx models/*/.*.tmp
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -196,10 +196,10 @@ def environment_names() -> list[str]:
     ]
 
 
-def load(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings; raise :class:`SettingsError` with a text for the operator."""
+def load() -> Settings:
+    """Read the settings from the environment; raise :class:`SettingsError` with a text for the operator."""
     unknown = sorted(
-        name for name in environment if name.upper().startswith(_PREFIX) and name.upper() not in environment_names()
+        name for name in os.environ if name.upper().startswith(_PREFIX) and name.upper() not in environment_names()
     )
     if unknown:
         raise SettingsError(f"unknown setting: {', '.join(unknown)}")

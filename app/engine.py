@@ -6,7 +6,6 @@ the command line uses the same engine as the server.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -26,15 +25,12 @@ from app.service.recognise import Recogniser
 from app.vision.detect import DETECTORS
 from app.vision.embed import Embedder
 
-_log = logging.getLogger(__name__)
-
 
 class Engine:
     """What the outside sees of an opened engine."""
 
     def __init__(self, service: CompareService, facts: Mapping[str, object]) -> None:
         self.service = service
-        self.ready = True
         self._facts = facts
 
     def facts(self) -> Mapping[str, object]:
@@ -53,7 +49,7 @@ class Engine:
         recogniser, provider = open_recogniser(settings, store, pack, budget)
         with Workers(budget) as workers:
             async with _fetcher(settings) as fetcher:
-                engine = cls(
+                yield cls(
                     CompareService(recogniser, fetcher, workers, scales),
                     {
                         "pack": pack.name,
@@ -64,10 +60,6 @@ class Engine:
                         "calibration": {"data": measured.data, "date": measured.date},
                     },
                 )
-                try:
-                    yield engine
-                finally:
-                    engine.ready = False
 
 
 def _fetcher(settings: Settings) -> Fetcher:
@@ -80,14 +72,12 @@ def _fetcher(settings: Settings) -> Fetcher:
 def open_recogniser(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> tuple[Recogniser, str]:
     """Open the pack's models on the configured device; return the pipeline and the name of its provider.
 
-    At first use the pack's files are made; later on, a file that is missing or changed is an error.
+    At first use the pack's files are made; a file that has been changed is an error.
     """
     if pack.detector.family not in DETECTORS:
         raise PackError(f"pack {pack.name!r} asks for the unknown detector family {pack.detector.family!r}")
     cv2.setNumThreads(budget.intra_op)
-    if store.is_new(pack):
-        _log.info("making the weight files of pack %s", pack.name)
-        store.prepare(pack)
+    store.prepare_missing(pack)
     files = store.resolve(pack)
     device = settings.runtime.device
     detector = OrtSession.open(files[pack.detector.file], device, budget.intra_op)

@@ -34,7 +34,7 @@ def main() -> None:
     gallery, counts = measured.gallery, measured.counts
     print(
         f"pack {measured.pack.name}: {len(set(gallery.people))} people, {len(gallery.pictures)} pictures, "
-        f"{len(gallery.not_found)} without a face, {counts.impostor_pairs:,} impostor, {counts.genuine_pairs:,} genuine"
+        f"{len(gallery.refused)} without a face, {counts.impostor_pairs:,} impostor, {counts.genuine_pairs:,} genuine"
     )
     report("calibration as shipped, all people", shipped, gallery)
     for title, known, unseen in halves(gallery):
@@ -69,7 +69,7 @@ def _part(gallery: Gallery, rows: NDArray[np.bool_]) -> Gallery:
         embeddings=gallery.embeddings[rows],
         pictures=tuple(np.array(gallery.pictures)[rows]),
         people=tuple(np.array(gallery.people)[rows]),
-        not_found=(),
+        refused={},
     )
 
 

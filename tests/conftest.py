@@ -1,10 +1,16 @@
 """Fixtures shared by all tests: real models, real faces, the folder ../shared."""
 
+# ruff: noqa: E402 - the environment is cleared before the program is imported
+
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+for _name in [name for name in os.environ if name.upper().startswith("COMPAREFACE_")]:
+    del os.environ[_name]  # the settings of whoever runs the tests are none of theirs
 
 from app.config import Settings
 from app.engine import open_recogniser

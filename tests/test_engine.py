@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -19,9 +20,7 @@ def _stored_in(folder: Path) -> Settings:
 
 async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
     async with Engine.open(settings) as engine:
-        assert engine.ready
         facts = dict(engine.facts())
-    assert not engine.ready
     assert (facts["pack"], facts["device"], facts["provider"]) == ("open", "cpu", "CPUExecutionProvider")
     assert str(facts["calibration"]).startswith("{'data': 'LFW")
 
@@ -31,16 +30,38 @@ async def test_weights_are_made_at_first_use(tmp_path: Path, pack: Pack) -> None
         assert {path.name for path in (tmp_path / "open").iterdir()} == {file.name for file in pack.files}
 
 
-@pytest.mark.parametrize("damage", ["missing", "changed"])
-async def test_weights_that_were_there_are_not_replaced_silently(
-    tmp_path: Path, store: Store, pack: Pack, damage: str
-) -> None:
+async def test_what_an_interrupted_first_start_left_out_is_made_later(tmp_path: Path, store: Store, pack: Pack) -> None:
+    (tmp_path / "open").mkdir()
+    shutil.copy(store.path(pack, pack.files[0]), tmp_path / "open")
+    async with Engine.open(_stored_in(tmp_path)):
+        assert {path.name for path in (tmp_path / "open").iterdir()} == {file.name for file in pack.files}
+
+
+async def test_replicas_may_start_on_one_empty_folder_at_the_same_time(tmp_path: Path) -> None:
+    def start() -> None:
+        async def open_and_close() -> None:
+            async with Engine.open(_stored_in(tmp_path)):
+                pass
+
+        asyncio.run(open_and_close())
+
+    await asyncio.gather(*(asyncio.to_thread(start) for _ in range(3)))
+
+
+async def test_weights_that_were_changed_are_not_replaced_silently(tmp_path: Path, store: Store, pack: Pack) -> None:
     shutil.copytree(store.path(pack, pack.files[0]).parent, tmp_path / "open")
-    victim = tmp_path / "open" / pack.embedder.file
-    victim.unlink() if damage == "missing" else victim.write_bytes(b"changed")
-    with pytest.raises(PackError, match=f"{pack.embedder.file} is {damage}"):
+    (tmp_path / "open" / pack.embedder.file).write_bytes(b"changed")
+    with pytest.raises(PackError, match=f"{pack.embedder.file} is changed"):
         async with Engine.open(_stored_in(tmp_path)):
             pass
+
+
+async def test_a_calibration_beside_the_weights_wins_over_the_shipped_one(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "open").mkdir()
+    shipped = store.calibration_path("open").read_text(encoding="utf-8")
+    (tmp_path / "open/calibration.toml").write_text(shipped.replace('data = "LFW', 'data = "OUR OWN'), encoding="utf-8")
+    async with Engine.open(_stored_in(tmp_path)) as engine:
+        assert "OUR OWN" in str(engine.facts()["calibration"])
 
 
 async def test_a_device_that_is_not_there_stops_the_start() -> None:

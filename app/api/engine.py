@@ -23,9 +23,6 @@ class EngineLike(Protocol):
     @property
     def service(self) -> Service: ...
 
-    @property
-    def ready(self) -> bool: ...
-
     def facts(self) -> Mapping[str, object]: ...
 
 

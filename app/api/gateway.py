@@ -1,6 +1,8 @@
 """The gateway: THE LIST of what happens to a request.
 
-    receive -> name the action -> examine the caller -> read the body -> verify the signature -> admit -> perform
+    receive -> name the action -> examine the caller -> admit -> read the body -> verify the signature -> perform
+
+A place is taken before the body is read, so that memory stays bounded whoever sends.
 
 In: a :class:`CloudRequest` without its body, and how to read the body. Out: a :class:`Reply`, whatever happens.
 """
@@ -82,10 +84,10 @@ class Gateway:
         self._check_protocol(request)
         model = find_model(self._actions, request.action, request.version)
         claim = self._authenticator.examine(request)
-        if request.method == "POST":
-            request = request.with_body(await read_body(self._limits.max_body_bytes))
-        self._authenticator.verify(request, claim)
         with self._admission.slot():
+            if request.method == "POST":
+                request = request.with_body(await read_body(self._limits.max_body_bytes))
+            self._authenticator.verify(request, claim)
             response = await parse_parameters(request, model).perform(self._service, deadline)
         return response.model_dump(by_alias=True)
 

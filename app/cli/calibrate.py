@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         people=len(set(gallery.people)),
         pictures=len(gallery.pictures),
-        not_found=len(gallery.not_found),
+        not_found=len(gallery.refused),
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,
         impostor=impostor,

@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
     report = {
         "pack": pack.name,
         "people": len(set(gallery.people)),
-        "pictures": len(gallery.pictures) + len(gallery.not_found),
-        "not_found": len(gallery.not_found),
+        "pictures": len(gallery.pictures) + len(gallery.refused),
+        "not_found": len(gallery.refused),
         "genuine": counts.genuine_pairs,
         "impostor": counts.impostor_pairs,
         "far": {str(score): counts.far(scale.cosine(score)) for score in _FAR_SCORES},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -35,5 +37,7 @@ def measure(settings: Settings, folder: Path) -> Measured:
     recogniser, _ = open_recogniser(settings, store, pack, budget)
     progress = partial(tqdm, total=len(pictures), desc="Embedding", unit="picture", disable=None)
     gallery = embed_pictures(recogniser, pictures, budget.workers, progress)
+    for code, number in Counter(gallery.refused.values()).items():
+        print(f"warning: {number} pictures are left out: {code.value}", file=sys.stderr)
     counts = count_pairs(gallery.embeddings, gallery.people)
     return Measured(pack, store.calibration_path(pack.name), gallery, counts)

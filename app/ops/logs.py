@@ -33,9 +33,9 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure(level: str, stream: TextIO = sys.stderr) -> None:
-    """Send all loggers, uvicorn's among them, to ``stream``; records below ``level`` are dropped."""
-    handler = logging.StreamHandler(stream)
+def configure(level: str, stream: TextIO | None = None) -> None:
+    """Send all loggers, uvicorn's among them, to ``stream`` (standard error); records below ``level`` are dropped."""
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers = [handler]

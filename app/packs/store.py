@@ -73,15 +73,13 @@ class Store:
         return self._weights / pack.name / file.name
 
     def calibration_path(self, name: str) -> Path:
-        return self._catalogue / name / "calibration.toml"
+        """The table beside the weights, where an operator puts one of their own, else the catalogue's."""
+        own, shipped = (folder / name / "calibration.toml" for folder in (self._weights, self._catalogue))
+        return own if own.exists() else shipped
 
     def states(self, pack: Pack) -> Mapping[str, FileState]:
         """File name -> state, by content."""
         return {file.name: self._state(pack, file) for file in pack.files}
-
-    def is_new(self, pack: Pack) -> bool:
-        """Whether no file of the pack has been made yet."""
-        return not any(self.path(pack, file).exists() for file in pack.files)
 
     def prepare(self, pack: Pack, progress: Callable[[PackFile], object] = _ignore) -> tuple[PackFile, ...]:
         """Make the files that are missing or changed, telling ``progress`` of each one done; return those made."""
@@ -105,6 +103,12 @@ class Store:
                 f"run `compareface models prepare {pack.name}`"
             )
         return {file.name: self.path(pack, file) for file in pack.files}
+
+    def prepare_missing(self, pack: Pack) -> None:
+        """Make the files that are not there, at first use; leave a changed one for :meth:`resolve` to refuse."""
+        there = [self.path(pack, file).exists() for file in pack.files]
+        if not all(there) and FileState.CHANGED not in self.states(pack).values():
+            self.prepare(pack)
 
     def _state(self, pack: Pack, file: PackFile) -> FileState:
         path = self.path(pack, file)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
+
+# Its telemetry is on by default: at import it starts to write a device id into the user's cache and to look up
+# Microsoft's collector. `disable_telemetry_events()` comes too late to keep it from that.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
 from numpy.typing import NDArray
 

@@ -72,17 +72,13 @@ def measured_points(
             f"FAR {FARS[-1]:g} cannot be measured with {counts.impostor_pairs:,} pairs of different people: "
             f"it takes {1 / FARS[-1]:,.0f}, as 1,500 pictures of many people make"
         )
-    impostor = tuple((far, _round_up(counts.cosine_at_far(far))) for far in FARS)
-    genuine = tuple((tar, counts.cosine_at_tar(tar)) for tar in TARS)
+    impostor = tuple((far, round(counts.cosine_at_far(far), 6)) for far in FARS)
+    genuine = tuple((tar, round(counts.cosine_at_tar(tar), 6)) for tar in TARS)
     if not (_ascends(impostor) and _ascends(genuine)):
         raise CalibrationError(
             "the cosines of neighbouring rates coincide: too few genuine pairs, or copies of pictures"
         )
     return impostor, genuine
-
-
-def _round_up(cosine: float) -> float:
-    return float(np.ceil(cosine * 1e6) / 1e6)
 
 
 def _ascends(points: tuple[tuple[float, float], ...]) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Embedding, Options
-from app.errors import ApiError
+from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
 from app.service.recognise import Recogniser
 
@@ -30,8 +31,8 @@ class Gallery:
     embeddings: NDArray[np.float32]
     pictures: tuple[Path, ...]
     people: tuple[str, ...]
-    not_found: tuple[Path, ...]
-    """Pictures without a usable face; they are in no pair."""
+    refused: Mapping[Path, ErrorCode]
+    """Pictures without a usable face, and why; they are in no pair."""
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -44,7 +45,8 @@ def list_pictures(folder: Path) -> list[Path]:
     return pictures
 
 
-Progress = Callable[[Iterable[Embedding | None]], Iterable[Embedding | None]]
+_Result: TypeAlias = Embedding | ErrorCode
+Progress: TypeAlias = Callable[[Iterable[_Result]], Iterable[_Result]]
 
 
 def embed_pictures(recogniser: Recogniser, pictures: list[Path], workers: int, progress: Progress) -> Gallery:
@@ -53,20 +55,20 @@ def embed_pictures(recogniser: Recogniser, pictures: list[Path], workers: int, p
     ``progress`` is wrapped around the results as they come (``tqdm``, or ``iter``).
     """
 
-    def embed(path: Path) -> Embedding | None:
+    def embed(path: Path) -> _Result:
         try:
             return recogniser.recognise(path.read_bytes(), Options(), Deadline.after(_SECONDS_PER_PICTURE))
-        except ApiError:
-            return None
+        except ApiError as error:
+            return error.code
 
     with ThreadPoolExecutor(workers) as pool:
-        results = list(progress(pool.map(embed, pictures)))
-    found = [(path, row) for path, row in zip(pictures, results, strict=True) if row is not None]
+        results = dict(zip(pictures, progress(pool.map(embed, pictures)), strict=True))
+    found = {path: result for path, result in results.items() if not isinstance(result, ErrorCode)}
     if not found:
         raise GalleryError("no picture shows a face")
     return Gallery(
-        embeddings=np.stack([row for _, row in found]),
-        pictures=tuple(path for path, _ in found),
-        people=tuple(path.parent.name for path, _ in found),
-        not_found=tuple(path for path, row in zip(pictures, results, strict=True) if row is None),
+        embeddings=np.stack(list(found.values())),
+        pictures=tuple(found),
+        people=tuple(path.parent.name for path in found),
+        refused={path: result for path, result in results.items() if isinstance(result, ErrorCode)},
     )

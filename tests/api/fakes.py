@@ -47,7 +47,6 @@ class FakeService:
 @dataclass
 class FakeEngine:
     service: FakeService = field(default_factory=FakeService)
-    ready: bool = True
 
     def facts(self) -> Mapping[str, object]:
         return {"pack": "fake", "device": "cpu"}

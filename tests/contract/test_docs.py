@@ -14,7 +14,7 @@ from app.errors import ErrorCode
 _ROOT = Path(__file__).resolve().parents[2]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")
 _ARCHITECTURE = (_ROOT / "app/README.md").read_text(encoding="utf-8")
-_PAGES = [page for page in _ROOT.glob("**/*.md") if not any(part.startswith(".") for part in page.parts[1:])]
+_PAGES = [*_ROOT.glob("*.md"), *_ROOT.glob("[a-z]*/**/*.md")]
 
 
 def test_every_setting_has_its_row_in_the_readme() -> None:
@@ -48,6 +48,10 @@ def test_every_make_target_is_named_in_the_documentation() -> None:
     text = _README + (_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert len(targets) >= 8
     assert [target for target in targets if target not in {"help", "clean"} and target not in text] == []
+
+
+def test_the_pages_are_found() -> None:
+    assert len(_PAGES) >= 6
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_ROOT)))

@@ -178,7 +178,7 @@ async def test_what_the_operator_allows_is_fetched_on_any_port(allow: tuple[str,
 
 
 def test_a_malformed_exception_of_the_operator_is_refused_at_the_start() -> None:
-    with pytest.raises(ValueError, match=r"fetch\.allow: '\*\.internal'"):
+    with pytest.raises(ValueError, match=r"'\*\.internal' is neither"):
         Fetcher(FetchSettings(allow=("*.internal",)))
 
 

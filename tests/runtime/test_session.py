@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -33,3 +38,15 @@ def test_cuda_without_a_gpu_refuses_to_open(store: Store, pack: Pack) -> None:
         pytest.skip("this onnxruntime has CUDA")
     with pytest.raises(DeviceError):
         OrtSession.open(store.resolve(pack)[pack.embedder.file], "cuda", 1)
+
+
+def test_onnxruntime_does_not_phone_home(tmp_path: Path, store: Store, pack: Pack) -> None:
+    """Its telemetry would leave a device id and a database of events in the user's cache."""
+    path = store.resolve(pack)[pack.embedder.file]
+    program = (
+        "from pathlib import Path; from app.runtime.session import OrtSession; "
+        f"OrtSession.open(Path({str(path)!r}), 'cpu', 1)"
+    )
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", program], check=True, env=home, cwd=Path(__file__).parents[2])
+    assert list(tmp_path.rglob("*")) == []

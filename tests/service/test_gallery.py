@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.errors import ErrorCode
 from app.service.gallery import GalleryError, embed_pictures, list_pictures
 from app.service.recognise import Recogniser
 from benchmarks.pictures import another_shot, astronaut, cast, jpeg
@@ -16,7 +17,8 @@ def folder(tmp_path: Path) -> Path:
         "collins/1.jpg": jpeg(astronaut()),
         "collins/2.JPG": jpeg(another_shot(astronaut())),
         "somebody/1.jpeg": jpeg(cast()),
-        "somebody/blank.png": b"not a picture",
+        "somebody/blank.png": jpeg(np.full((100, 100, 3), 200, dtype=np.uint8)),
+        "somebody/broken.png": b"not a picture",
         "somebody/notes.txt": b"",
         "stray.jpg": b"",
     }.items():
@@ -31,13 +33,17 @@ def test_pictures_of_people_are_listed_in_a_fixed_order(folder: Path) -> None:
         "collins/2.JPG",
         "somebody/1.jpeg",
         "somebody/blank.png",
+        "somebody/broken.png",
     ]
 
 
 def test_pictures_become_unit_embeddings_with_their_people(folder: Path, recogniser: Recogniser) -> None:
     gallery = embed_pictures(recogniser, list_pictures(folder), 2, iter)
     assert gallery.people == ("collins", "collins", "somebody")
-    assert [path.name for path in gallery.not_found] == ["blank.png"]
+    assert {path.name: code for path, code in gallery.refused.items()} == {
+        "blank.png": ErrorCode.NO_FACE_IN_PHOTO,
+        "broken.png": ErrorCode.IMAGE_DECODE_FAILED,
+    }
     np.testing.assert_allclose(np.linalg.norm(gallery.embeddings, axis=1), 1.0, atol=1e-6)
     same, different = gallery.embeddings[0] @ gallery.embeddings[1], gallery.embeddings[0] @ gallery.embeddings[2]
     assert same > different
