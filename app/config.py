@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -20,6 +21,8 @@ from app.domain import MatchingStrategy
 
 _PREFIX = "COMPAREFACE_"
 _MIB = 1024 * 1024
+_KUBERNETES = re.compile(rf"{_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
+"""What Kubernetes adds to the environment of pods beside a Service called `compareface`."""
 _Names = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -40,7 +43,7 @@ class _Group(BaseModel):
 class ServerSettings(_Group):
     """Where the service listens and how it stops."""
 
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     drain_s: int = Field(30, ge=0, description="Seconds that running requests get to finish at shutdown.")
 
@@ -198,9 +201,9 @@ def environment_names() -> list[str]:
 
 def load() -> Settings:
     """Read the settings from the environment; raise :class:`SettingsError` with a text for the operator."""
-    unknown = sorted(
-        name for name in os.environ if name.upper().startswith(_PREFIX) and name.upper() not in environment_names()
-    )
+    claimed = environment_names()
+    ours = [name for name in os.environ if name.upper().startswith(_PREFIX) and not _KUBERNETES.fullmatch(name)]
+    unknown = sorted(name for name in ours if name.upper() not in claimed)
     if unknown:
         raise SettingsError(f"unknown setting: {', '.join(unknown)}")
     try:

@@ -150,19 +150,20 @@ class ErrorCode(StrEnum):
 class ApiError(Exception):
     """The one exception that reaches a client.
 
-    ``text`` replaces the code's default message; ``image`` ("A" or "B") names the image at fault.
-    Both are written by us: no exception text, path, address or secret ever goes in.
+    ``text`` replaces the code's default message; ``image`` ("A" or "B") names the image at fault; ``reason`` is for the
+    operator's log only. All are written by us: no exception text, path, address or secret ever goes in.
     """
 
-    def __init__(self, code: ErrorCode, text: Text | None = None, *, image: str = "") -> None:
+    def __init__(self, code: ErrorCode, text: Text | None = None, *, image: str = "", reason: str = "") -> None:
         super().__init__(code.value)
         self.code = code
         self.text = text or code.text
         self.image = image
+        self.reason = reason
 
     def about(self, image: str) -> ApiError:
         """The same error, naming the image ("A" or "B") it is about."""
-        return ApiError(self.code, self.text, image=image)
+        return ApiError(self.code, self.text, image=image, reason=self.reason)
 
     def message(self, *, chinese: bool) -> str:
         if chinese:

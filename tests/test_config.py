@@ -20,7 +20,7 @@ def test_every_setting_has_a_description() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SERVR__PORT", "1"), ("SERVER__PROT", "1"), ("PORT", "1"), ("SERVER", "{}"), ("server__x", "1")],
+    [("SERVR__PORT", "1"), ("SERVER__PROT", "1"), ("SERVER", "{}"), ("server__x", "1")],
 )
 def test_a_misspelt_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match="unknown setting: COMPAREFACE_"):
@@ -31,6 +31,7 @@ def test_a_misspelt_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, 
     ("name", "value"),
     [
         ("SERVER__PORT", "65536"),
+        ("SERVER__HOST", ""),
         ("AUTH__MODE", "maybe"),
         ("AUTH__MAX_SKEW_S", "0"),
         ("MODELS__PACK", "../../etc"),
@@ -42,6 +43,16 @@ def test_a_misspelt_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, 
 def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^COMPAREFACE_{name}: [^;]*$"):
         _load(monkeypatch, **{name: value})
+
+
+def test_what_kubernetes_adds_for_a_service_of_our_name_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = {
+        "SERVICE_HOST": "10.0.0.7",
+        "SERVICE_PORT_HTTP": "80",
+        "PORT": "tcp://10.0.0.7:80",
+        "PORT_80_TCP_ADDR": "10.0.0.7",
+    }
+    assert _load(monkeypatch, **added) == Settings()
 
 
 def test_keys_may_be_several_and_an_id_may_have_two(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +78,7 @@ def test_without_keys_loopback_is_served_openly(monkeypatch: pytest.MonkeyPatch,
     assert _load(monkeypatch, SERVER__HOST=host).is_open
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "compareface.example", ""])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "compareface.example"])
 def test_without_keys_no_other_address_is_served(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     with pytest.raises(SettingsError, match=r"^no keys are configured.*COMPAREFACE_AUTH__MODE=off"):
         _load(monkeypatch, SERVER__HOST=host)

@@ -25,6 +25,7 @@ _DATE_TEXT = Text(
     "The date in the `Authorization` header's Credential is not the UTC date of `X-TC-Timestamp`.",
     "Authorization 中 Credential 的日期与 X-TC-Timestamp 的 UTC 日期不一致。",
 )
+_MISMATCH = "wrong key, or the caller signed another host than it sends: COMPAREFACE_AUTH__HOSTS"
 
 
 class Authenticator:
@@ -68,7 +69,7 @@ class Authenticator:
             key = tc3.signing_key(secret_key, claim.date, claim.service)
             if any(hmac.compare_digest(tc3.signature(key, text), claim.signature) for text in texts):
                 return
-        raise ApiError(ErrorCode.SIGNATURE_FAILURE)
+        raise ApiError(ErrorCode.SIGNATURE_FAILURE, reason=_MISMATCH)
 
 
 def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]:

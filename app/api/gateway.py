@@ -54,13 +54,13 @@ class Gateway:
 
     async def handle(self, request: CloudRequest, read_body: BodyReader) -> Reply:
         """Answer; raise nothing but ``ClientDisconnect``, where nobody is left to be answered."""
-        request_id, started, code = envelope.new_request_id(), time.monotonic(), _ABANDONED
+        request_id, started, code, reason = envelope.new_request_id(), time.monotonic(), _ABANDONED, ""
         try:
             deadline = Deadline.after(self._limits.deadline_s)
             reply = envelope.success(await self._in_time(request, read_body, deadline), request, request_id)
             code = "OK"
         except ApiError as error:
-            code = error.code.value
+            code, reason = error.code.value, error.reason
             reply = envelope.failure(error, request, request_id)
         except ClientDisconnect:
             raise
@@ -69,7 +69,7 @@ class Gateway:
             _log.exception("unexpected error", extra={"fields": {"request_id": request_id}})
             reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR), request, request_id)
         finally:
-            _log_request(request, request_id, code, started)
+            _log_request(request, request_id, started, code, reason)
         return reply
 
     async def _in_time(self, request: CloudRequest, read_body: BodyReader, deadline: Deadline) -> Mapping[str, object]:
@@ -100,11 +100,13 @@ class Gateway:
             raise ApiError(ErrorCode.INVALID_PARAMETER, _ENCODED)
 
 
-def _log_request(request: CloudRequest, request_id: str, code: str, started: float) -> None:
-    fields = {
+def _log_request(request: CloudRequest, request_id: str, started: float, code: str, reason: str) -> None:
+    fields: dict[str, object] = {
         "request_id": request_id,
         "action": shown(request.headers.get("x-tc-action", "")),
         "code": code,
         "milliseconds": round((time.monotonic() - started) * 1000, 1),
     }
+    if reason:
+        fields["reason"] = reason
     _log.info("request", extra={"fields": fields})

@@ -6,6 +6,7 @@ Heavy imports belong inside ``run``: building the parser must stay quick.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,16 +14,20 @@ from importlib import import_module
 import app
 
 _COMMANDS = ("serve", "compare", "evaluate", "calibrate", "models", "sign", "config")
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_INTERRUPTED, _PIPE_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE, as shells have it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code. What an operator can put right is said in one line, without traceback."""
-    args = build_parser().parse_args(argv)
     try:
+        args = build_parser().parse_args(argv)
         code: int = args.run(args)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has had enough; nothing may be flushed to it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
     except _failures() as error:
         print(f"compareface: {_text(error)}", file=sys.stderr)
         return 1
@@ -54,7 +59,7 @@ def _text(error: Exception) -> str:
     from app.errors import ApiError  # noqa: PLC0415
 
     if isinstance(error, ApiError):
-        return f"{error.code.value}: {error.message(chinese=False)}"
+        return f"{error.code.value}: {error.message(chinese=False)}" + (f" [{error.reason}]" if error.reason else "")
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

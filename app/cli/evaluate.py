@@ -30,9 +30,12 @@ def run(args: argparse.Namespace) -> int:
     from app.domain import FaceModelVersion  # noqa: PLC0415
     from app.scoring import calibration  # noqa: PLC0415
     from app.scoring.scale import Scale  # noqa: PLC0415
+    from app.service.gallery import GalleryError  # noqa: PLC0415
 
     measured = measure(load(), args.folder)
     counts, gallery, pack = measured.counts, measured.gallery, measured.pack
+    if not counts.genuine_pairs or not counts.impostor_pairs:
+        raise GalleryError(f"{args.folder} holds no pairs: it takes two people, and two pictures of one of them")
     table = calibration.load(measured.calibration_path, pack.embedder_sha256)
     scale = Scale(table, FaceModelVersion.V3)
     report = {

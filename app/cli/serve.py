@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from app.ops import logs  # noqa: PLC0415
 
     settings = load()
-    logs.configure(settings.log.level)
+    # The check's own request ends in an error that is wanted.
+    logs.configure("warning" if args.check else settings.log.level)
     if args.check:
         return asyncio.run(check(settings, Engine.open))
     # uvicorn ends gracefully, then raises the signal again: leaving by exception lets the engine close, too.

@@ -53,7 +53,7 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 class _FarSideError(Exception):
-    """The far side is not to be reached or does not behave; the text is for us."""
+    """The far side is not to be reached or does not behave; the text is for the operator's log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,8 @@ class Fetcher:
         except (_FarSideError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             if limit.expired() and time_left <= self._settings.timeout_s:
                 raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error
-            raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR) from error
+            reason = str(error) if isinstance(error, _FarSideError) else type(error).__name__
+            raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR, reason=reason) from error
 
     async def _follow(self, target: _Target, max_bytes: int) -> bytes:
         for _ in range(self._settings.max_redirects + 1):
@@ -154,7 +155,7 @@ class Fetcher:
     async def _vetted_addresses(self, target: _Target) -> list[str]:
         addresses = await self._resolve(target.host, target.port)
         if not may_reach(target.host, target.port, addresses, self._allowed):
-            raise _FarSideError("the host has no address, or one that is not public")
+            raise _FarSideError("not a public address and port, nor named by COMPAREFACE_FETCH__ALLOW")
         return list(dict.fromkeys(addresses))[:_MAX_DIALLED]
 
     async def _send(self, target: _Target, address: str) -> httpx.Response:
@@ -169,7 +170,7 @@ class Fetcher:
 
 async def _body(response: httpx.Response, max_bytes: int) -> bytes:
     if response.status_code != httpx.codes.OK:
-        raise _FarSideError("a status other than 200")
+        raise _FarSideError(f"HTTP status {response.status_code}")
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise _FarSideError("a content encoding that was not asked for")
     if int(response.headers.get("Content-Length", 0)) > max_bytes:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from app.domain import Comparison, FaceModelVersion, ImageRef, Options
-from app.errors import ErrorCode
+from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
 from tests.api.fakes import (
     CLOSED,
@@ -298,3 +298,16 @@ async def test_each_request_is_one_log_line_without_its_contents(caplog: pytest.
     assert (fields["action"], fields["code"]) == ("CompareFace", "OK")
     assert isinstance(fields["milliseconds"], float)
     assert not re.search(r"http|AKID|Signature", json.dumps(fields))
+
+
+async def test_the_reason_of_a_failure_is_for_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+        raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR, reason="HTTP status 404").about("B")
+
+    caplog.set_level(logging.INFO, "app")
+    async with client_of(engine=FakeEngine(FakeService(fail))) as client:
+        reply = await client.post("/", headers=COMMON, json={})
+    assert code_of(reply) == ErrorCode.IMAGE_DOWNLOAD_ERROR.value
+    assert "HTTP status" not in reply.text
+    (record,) = [record for record in caplog.records if record.name == "app.api.gateway"]
+    assert vars(record)["fields"]["reason"] == "HTTP status 404"

@@ -47,7 +47,11 @@ def test_compare_prints_json_on_request(files: dict[str, str], capsys: pytest.Ca
     [
         ("blank", "astronaut", "InvalidParameterValue.NoFaceInPhoto: There are no faces in the image. (image A)"),
         ("astronaut", "/absent.jpg", "/absent.jpg: No such file"),
-        ("astronaut", "http://127.0.0.1/a.jpg", "FailedOperation.ImageDownloadError"),
+        (
+            "astronaut",
+            "http://127.0.0.1/a.jpg",
+            "[not a public address and port, nor named by COMPAREFACE_FETCH__ALLOW]",
+        ),
     ],
 )
 def test_compare_says_in_one_line_what_is_wrong(
@@ -116,3 +120,13 @@ def test_a_folder_without_faces_is_refused(tmp_path: Path, capsys: pytest.Captur
     for command in ("evaluate", "calibrate"):
         assert main([command, str(tmp_path)]) == 1
         assert "holds no pictures" in capsys.readouterr().err
+
+
+def test_a_folder_without_pairs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "collins").mkdir()
+    (tmp_path / "collins/1.jpg").write_bytes(jpeg(astronaut()))
+    (tmp_path / "collins/2.jpg").write_bytes(jpeg(another_shot(astronaut())))
+    assert main(["evaluate", str(tmp_path), "--json"]) == 1
+    assert "holds no pairs" in capsys.readouterr().err
+    assert main(["calibrate", str(tmp_path)]) == 1
+    assert "needs at least two people" in capsys.readouterr().err

@@ -77,6 +77,16 @@ def _fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "run", fail)
 
 
+def test_a_reader_who_has_had_enough_is_no_failure() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", "config"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, complaints = process.communicate(timeout=30)
+    assert (process.returncode, complaints) == (141, b"")
+
+
 def test_parser_is_built_without_heavy_imports() -> None:
     program = (
         "import sys, app.cli; app.cli.build_parser();"
