@@ -7,18 +7,26 @@ from collections.abc import Sequence
 from app.domain import Face, Image, MatchingStrategy
 from app.errors import ApiError, ErrorCode
 
+_COMPARABLE = 0.5
+"""Share of the largest face's area."""
+
 
 def select(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, clear: float) -> Face:
     """Return the face of ``image`` to compare; no faces: ``NoFaceInPhoto``.
 
-    The largest is the one of which most square pixels lie in the picture, among those of at least the confidence
-    ``clear``: a neighbour cut off by the edge is seldom the one meant. Without a clear face all take part. Ties go
-    to the more confident, then to the first.
+    The largest is the one of which most square pixels lie in the picture. A face of less than the confidence ``clear``
+    gives way to a clear one of comparable size: a neighbour who is cut off or out of focus is seldom the one meant.
+    Ties go to the more confident, then to the first.
     """
     if not faces:
         raise ApiError(ErrorCode.NO_FACE_IN_PHOTO)
     if strategy is MatchingStrategy.MOST_CONFIDENT:
         return max(faces, key=lambda face: face.confidence)
     height, width = image.shape[:2]
-    candidates = [face for face in faces if face.confidence >= clear] or faces
-    return max(candidates, key=lambda face: (face.box.within(width, height).area, face.confidence))
+    areas = [face.box.within(width, height).area for face in faces]
+    comparable = [
+        (face.confidence >= clear, area, face.confidence, face)
+        for face, area in zip(faces, areas, strict=True)
+        if area >= _COMPARABLE * max(areas)
+    ]
+    return max(comparable, key=lambda candidate: candidate[:3])[3]

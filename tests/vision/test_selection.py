@@ -34,13 +34,23 @@ def test_only_the_part_inside_the_picture_counts() -> None:
     assert select([cut_off, whole], _PICTURE, _LARGEST, 0.8) is whole
 
 
-def test_a_clear_face_is_preferred_to_a_larger_unclear_one() -> None:
-    unclear, clear = _face(90, 0.7), _face(40, 0.8)
-    assert select([unclear, clear], _PICTURE, _LARGEST, 0.8) is clear
+@pytest.mark.parametrize(
+    ("side", "confidence", "gives_way"), [(50, 0.79, True), (56, 0.79, True), (57, 0.79, False), (50, 0.81, False)]
+)
+def test_an_unclear_face_gives_way_to_a_clear_one_of_half_its_size_at_least(
+    side: float, confidence: float, gives_way: bool
+) -> None:
+    largest, clear = _face(side, confidence), _face(40, 0.8)
+    assert select([largest, clear], _PICTURE, _LARGEST, 0.8) is (clear if gives_way else largest)
 
 
-def test_without_a_clear_face_the_largest_is_taken_all_the_same() -> None:
-    small, large = _face(40, 0.7), _face(90, 0.6)
+def test_of_several_clear_faces_the_largest_is_taken() -> None:
+    largest, larger, small = _face(50, 0.7), _face(45, 0.8), _face(40, 0.95)
+    assert select([largest, small, larger], _PICTURE, _LARGEST, 0.8) is larger
+
+
+def test_without_a_clear_face_the_largest_is_taken() -> None:
+    small, large = _face(40, 0.7), _face(45, 0.6)
     assert select([small, large], _PICTURE, _LARGEST, 0.8) is large
 
 
