@@ -103,7 +103,10 @@ class LimitsSettings(_Group):
     )
     max_query_bytes: int = Field(32 * 1024, ge=1024, description="Largest query string of a GET request.")
     max_in_flight: int = Field(
-        32, ge=1, description="Requests worked on at the same time; more are told RequestLimitExceeded."
+        32, ge=1, description="Requests worked on at the same time; each may hold its body in memory."
+    )
+    max_wait_s: float = Field(
+        2.0, ge=0, description="Seconds a request waits for its turn before it is told RequestLimitExceeded."
     )
     deadline_s: float = Field(30.0, gt=0, description="Seconds a request may take in all.")
 

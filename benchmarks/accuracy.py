@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cli.gallery import Measured, measure
+from app.cli.measure import measure
 from app.config import load
 from app.domain import FaceModelVersion
+from app.packs.store import Store
 from app.scoring import calibration
 from app.scoring.pairs import count_pairs
 from app.scoring.scale import Scale
@@ -29,17 +30,19 @@ def main() -> None:
     if not (_DATA / "lfw").is_dir():
         print("accuracy: skipped, the folder ../shared/data/lfw is not here")
         return
-    measured = measure(load(), _DATA / "lfw")
-    shipped = calibration.load(measured.calibration_path, measured.pack.embedder_sha256)
-    gallery, counts = measured.gallery, measured.counts
+    settings = load()
+    store = Store.of(settings.models)
+    pack = store.pack(settings.models.pack)
+    shipped = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
+    counts, gallery = measure(settings, store, pack, _DATA / "lfw")
     print(
-        f"pack {measured.pack.name}: {len(set(gallery.people))} people, {len(gallery.pictures)} pictures, "
+        f"pack {pack.name}: {len(set(gallery.people))} people, {len(gallery.pictures)} pictures, "
         f"{len(gallery.refused)} without a face, {counts.impostor_pairs:,} impostor, {counts.genuine_pairs:,} genuine"
     )
     report("calibration as shipped, all people", shipped, gallery)
     for title, known, unseen in halves(gallery):
         report(title, calibrated_on(known, shipped), unseen)
-    mean, error = ten_fold(measured, _DATA / "lfw_pairs.txt")
+    mean, error = ten_fold(gallery, _DATA / "lfw_pairs.txt")
     print(f"10-fold accuracy on lfw_pairs.txt: {mean:.4f} +- {error:.4f} (standard error)")
 
 
@@ -78,9 +81,9 @@ def calibrated_on(gallery: Gallery, like: calibration.Calibration) -> calibratio
     return dataclasses.replace(like, impostor=impostor, genuine=genuine)
 
 
-def ten_fold(measured: Measured, pairs: Path) -> tuple[float, float]:
+def ten_fold(gallery: Gallery, pairs: Path) -> tuple[float, float]:
     """Mean and standard error of the accuracy at the threshold that is best on the other nine folds."""
-    rows = {path.name: row for path, row in zip(measured.gallery.pictures, measured.gallery.embeddings, strict=True)}
+    rows = {path.name: row for path, row in zip(gallery.pictures, gallery.embeddings, strict=True)}
     cosines, same = [], []
     for line in pairs.read_text().splitlines():
         name, first, *other, second = line.split()

@@ -1,9 +1,13 @@
-"""Admission: at most so many requests at work; the next one is told so at once, instead of waiting in a queue."""
+"""Admission: at most so many requests at work. The next one waits a little for a place, and is then told so.
+
+Who waits has sent no body yet, so waiting costs next to no memory; places are given in the order of arrival.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from app.errors import ApiError, ErrorCode, Text
 
@@ -16,16 +20,19 @@ _BUSY = Text(
 class Admission:
     """Counts the requests at work; belongs to one event loop."""
 
-    def __init__(self, max_in_flight: int) -> None:
-        self._free = max_in_flight
+    def __init__(self, max_in_flight: int, max_wait_s: float) -> None:
+        self._places = asyncio.Semaphore(max_in_flight)
+        self._max_wait_s = max_wait_s
 
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Hold one place; raise ``RequestLimitExceeded`` if there is none."""
-        if not self._free:
-            raise ApiError(ErrorCode.REQUEST_LIMIT_EXCEEDED, _BUSY)
-        self._free -= 1
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Hold one place; raise ``RequestLimitExceeded`` if there is none in time."""
+        try:
+            async with asyncio.timeout(self._max_wait_s):
+                await self._places.acquire()
+        except TimeoutError as error:
+            raise ApiError(ErrorCode.REQUEST_LIMIT_EXCEEDED, _BUSY) from error
         try:
             yield
         finally:
-            self._free += 1
+            self._places.release()

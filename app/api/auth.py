@@ -52,7 +52,7 @@ class Authenticator:
             raise ApiError(ErrorCode.INVALID_AUTHORIZATION, _DATE_TEXT)
         if claim.secret_id not in self._keys:
             raise ApiError(ErrorCode.SECRET_ID_NOT_FOUND)
-        if abs(self._clock() - int(timestamp)) > self._max_skew_s:
+        if abs(int(self._clock()) - int(timestamp)) > self._max_skew_s:
             raise ApiError(ErrorCode.SIGNATURE_EXPIRE)
         return claim
 

@@ -1,4 +1,5 @@
-"""The command line: ``compareface COMMAND``. One module per command, each ``register(subparsers)`` + ``run(args)``.
+"""The command line: ``compareface COMMAND``. One module per command, each ``register(subparsers)`` + ``run(args)``;
+``measure`` and ``synthetic`` serve some of them.
 
 Heavy imports belong inside ``run``: building the parser must stay quick.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import errno
 import sys
 from pathlib import Path
 
@@ -24,10 +25,16 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.cli.gallery import measure  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.cli.measure import measure  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.packs.store import Store  # noqa: PLC0415
     from app.scoring import calibration  # noqa: PLC0415
 
-    pack, _, gallery, counts = measure(load(), args.folder)
+    if args.out is not None and not args.out.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(args.out.parent))
+    settings = load()
+    store = Store.of(settings.models)
+    pack = store.pack(settings.models.pack)
+    counts, gallery = measure(settings, store, pack, args.folder)
     impostor, genuine = calibration.measured_points(counts)
     measured = calibration.Calibration(
         pack=pack.name,

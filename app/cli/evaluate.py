@@ -26,18 +26,20 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.cli.gallery import measure  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.cli.measure import measure  # noqa: PLC0415 - heavy; the parser must stay quick
     from app.domain import FaceModelVersion  # noqa: PLC0415
+    from app.packs.store import Store  # noqa: PLC0415
     from app.scoring import calibration  # noqa: PLC0415
     from app.scoring.scale import Scale  # noqa: PLC0415
     from app.service.gallery import GalleryError  # noqa: PLC0415
 
-    measured = measure(load(), args.folder)
-    counts, gallery, pack = measured.counts, measured.gallery, measured.pack
+    settings = load()
+    store = Store.of(settings.models)
+    pack = store.pack(settings.models.pack)
+    scale = Scale(calibration.load(store.calibration_path(pack.name), pack.embedder_sha256), FaceModelVersion.V3)
+    counts, gallery = measure(settings, store, pack, args.folder)
     if not counts.genuine_pairs or not counts.impostor_pairs:
         raise GalleryError(f"{args.folder} holds no pairs: it takes two people, and two pictures of one of them")
-    table = calibration.load(measured.calibration_path, pack.embedder_sha256)
-    scale = Scale(table, FaceModelVersion.V3)
     report = {
         "pack": pack.name,
         "people": len(set(gallery.people)),

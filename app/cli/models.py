@@ -71,7 +71,7 @@ def _prepare(store: Store, pack: Pack) -> int:
 
 
 def _verify(store: Store, pack: Pack) -> int:
-    store.verify(pack)
+    store.resolve(pack)
     print(f"pack {pack.name} is intact: {len(pack.files)} files match their digests")
     return 0
 

@@ -64,6 +64,7 @@ async def serve(settings: Settings, open_engine: OpenEngine) -> int:
                 access_log=False,
                 log_config=None,
             )
+            listener.listen()  # whoever reads the line may call at once
             print(announcement(settings, listener.getsockname()[1], engine.facts()), flush=True)
             await uvicorn.Server(config).serve([listener])
     return 0

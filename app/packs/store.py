@@ -90,12 +90,8 @@ class Store:
             progress(file)
         return wanted
 
-    def verify(self, pack: Pack) -> None:
-        """Raise :class:`PackError` unless every file is what its record says."""
-        self.resolve(pack)
-
     def resolve(self, pack: Pack) -> Mapping[str, Path]:
-        """File name -> path, every file verified."""
+        """File name -> path; raise :class:`PackError` unless every file is what its record says."""
         wrong = [f"{name} is {state}" for name, state in self.states(pack).items() if state is not FileState.READY]
         if wrong:
             raise PackError(

@@ -1,12 +1,13 @@
 """What cosines mean: measured on labelled faces, kept in ``calibration.toml`` beside the pack.
 
-In: embeddings with the person of each. Out: a :class:`Calibration`: the cosine at each false-accept rate (FAR, the
-share of impostor pairs accepted) and at each true-accept rate (TAR, the share of genuine pairs accepted). It is
-bound to the embedder's file by sha256 and refused for any other.
+In: all pairs of a labelled data set, counted by cosine. Out: a :class:`Calibration`: the cosine at each false-accept
+rate (FAR, the share of impostor pairs accepted) and at each true-accept rate (TAR, the share of genuine pairs
+accepted). It is bound to the embedder's file by sha256 and refused for any other.
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +112,8 @@ def render(calibration: Calibration) -> str:
     """Return the text of ``calibration.toml``."""
     c = calibration
     lines = ["# Measured by `compareface calibrate`. models/README.md says how to read it.", "[about]"]
-    lines += [f'{name} = "{getattr(c, name)}"' for name in ("pack", "embedder_sha256", "data", "date")]
+    # A JSON string is a TOML string.
+    lines += [f"{name} = {json.dumps(getattr(c, name))}" for name in ("pack", "embedder_sha256", "data", "date")]
     lines += [
         f"{name} = {getattr(c, name)}"
         for name in ("people", "pictures", "not_found", "impostor_pairs", "genuine_pairs")

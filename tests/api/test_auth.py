@@ -82,9 +82,9 @@ def test_any_service_is_accepted(service: str) -> None:
 
 @pytest.mark.parametrize(
     ("offset", "expected"),
-    [(0, "OK"), (300, "OK"), (-300, "OK"), (301, "SIGNATURE_EXPIRE"), (-301, "SIGNATURE_EXPIRE")],
+    [(0, "OK"), (300, "OK"), (300.9, "OK"), (-300, "OK"), (301, "SIGNATURE_EXPIRE"), (-301, "SIGNATURE_EXPIRE")],
 )
-def test_clocks_may_differ_by_the_allowed_skew(offset: int, expected: str) -> None:
+def test_clocks_may_differ_by_the_allowed_skew(offset: float, expected: str) -> None:
     assert verdict(authenticator(now=NOW + offset), request(authorization(_BODY))) == expected
 
 

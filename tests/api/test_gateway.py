@@ -228,7 +228,8 @@ async def test_query_is_bounded(length: int, code: str) -> None:
     assert code_of(reply) == code
 
 
-async def test_one_request_too_many_is_told_at_once_and_the_place_comes_back() -> None:
+@pytest.mark.parametrize("max_wait_s", [0, 0.05])
+async def test_one_request_too_many_is_told_so_and_the_place_comes_back(max_wait_s: float) -> None:
     release = asyncio.Event()
     entered = asyncio.Event()
 
@@ -237,13 +238,29 @@ async def test_one_request_too_many_is_told_at_once_and_the_place_comes_back() -
         await release.wait()
         return Comparison(1.0, 0.0, FaceModelVersion.V3)
 
-    async with client_of(limited(max_in_flight=1), FakeEngine(FakeService(wait))) as client:
+    async with client_of(limited(max_in_flight=1, max_wait_s=max_wait_s), FakeEngine(FakeService(wait))) as client:
         first = asyncio.create_task(client.post("/", content=_BODY, headers=COMMON))
         await entered.wait()
         assert code_of(await client.post("/", content=_BODY, headers=COMMON)) == "RequestLimitExceeded"
         release.set()
         assert code_of(await first) == "OK"
         assert code_of(await client.post("/", content=_BODY, headers=COMMON)) == "OK"
+
+
+async def test_a_burst_beyond_the_places_is_served_in_turn() -> None:
+    at_work = 0
+
+    async def work(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+        nonlocal at_work
+        at_work += 1
+        assert at_work <= 2
+        await asyncio.sleep(0)
+        at_work -= 1
+        return Comparison(1.0, 0.0, FaceModelVersion.V3)
+
+    async with client_of(limited(max_in_flight=2), FakeEngine(FakeService(work))) as client:
+        replies = await asyncio.gather(*(client.post("/", content=_BODY, headers=COMMON) for _ in range(12)))
+    assert [code_of(reply) for reply in replies] == ["OK"] * 12
 
 
 async def _forever(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:

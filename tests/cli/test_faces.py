@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from app.cli import main
+from app.cli.measure import Measured
 from app.packs.manifest import Pack
 from app.scoring import calibration
-from app.service.gallery import list_pictures
+from app.scoring.pairs import count_pairs
+from app.service.gallery import Gallery, list_pictures
 from benchmarks.pictures import another_shot, astronaut, cast, jpeg
 
 
@@ -114,6 +116,26 @@ def test_calibrate_says_when_the_faces_are_too_few(
 ) -> None:
     assert main(["calibrate", str(_faces(tmp_path, shared, 5))]) == 1
     assert "it takes 1,000,000" in capsys.readouterr().err
+
+
+def test_calibrate_prints_the_table_of_what_was_measured(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The measurement itself needs real faces by the thousand: here they are drawn."""
+    rng = np.random.default_rng(5)
+    rows = np.repeat(rng.normal(size=(800, 24)), 2, axis=0) + 0.45 * rng.normal(size=(1600, 24))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    people = tuple(str(i // 2) for i in range(1600))
+    gallery = Gallery(rows.astype(np.float32), (Path("x.jpg"),) * 1600, people, {})
+    measured = Measured(count_pairs(gallery.embeddings, people), gallery)
+    monkeypatch.setattr("app.cli.measure.measure", lambda *_: measured)
+    assert main(["calibrate", str(tmp_path), "--data", 'my "own" faces']) == 0
+    out = tmp_path / "calibration.toml"
+    out.write_text(capsys.readouterr().out, encoding="utf-8")
+    table = calibration.load(out, pack.embedder_sha256)
+    assert (table.people, table.pictures, table.data) == (800, 1600, 'my "own" faces')
+    assert main(["calibrate", str(tmp_path), "--out", str(tmp_path / "absent" / "x.toml")]) == 1
+    assert "absent: No such folder" in capsys.readouterr().err
 
 
 def test_a_folder_without_faces_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

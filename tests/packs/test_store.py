@@ -43,7 +43,7 @@ def test_the_prepared_pack_resolves_fast(store: Store, pack: Pack) -> None:
     assert time.perf_counter() - start < 0.5  # 0.02 s when nothing else runs
     assert set(paths) == {"centerface.onnx", "dlib_resnet_v1.onnx"}
     assert [paths[file.name].stat().st_size for file in pack.files] == [file.size for file in pack.files]
-    store.verify(pack)
+    store.resolve(pack)
 
 
 def test_preparing_makes_the_missing_files_once(fresh: Store, pack: Pack, tmp_path: Path) -> None:
@@ -63,9 +63,8 @@ def test_a_changed_file_is_found_and_made_again(fresh: Store, small: Pack) -> No
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert fresh.states(small) == {"centerface.onnx": FileState.CHANGED}
-    for check in (fresh.verify, fresh.resolve):
-        with pytest.raises(PackError, match=r"centerface\.onnx is changed; run `compareface models prepare open`"):
-            check(small)
+    with pytest.raises(PackError, match=r"centerface\.onnx is changed; run `compareface models prepare open`"):
+        fresh.resolve(small)
     fresh.prepare(small)
     assert path.read_bytes() == content
 
@@ -144,7 +143,7 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, small: Pack) -
 def test_threads_may_prepare_at_the_same_time(fresh: Store, small: Pack, tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: fresh.prepare(small), range(4)))
-    fresh.verify(small)
+    fresh.resolve(small)
     assert _files(tmp_path / "weights") == ["open/centerface.onnx"]
 
 
@@ -163,7 +162,7 @@ def test_processes_may_prepare_at_the_same_time_and_import_no_package(fresh: Sto
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_MODELS.parent) for _ in range(2)]
     assert [process.communicate(timeout=60)[0] for process in running] == ["[]\n", "[]\n"]
     assert [process.returncode for process in running] == [0, 0]
-    fresh.verify(pack)
+    fresh.resolve(pack)
     assert len(_files(tmp_path / "weights")) == 2
 
 

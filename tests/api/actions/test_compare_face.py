@@ -151,6 +151,7 @@ async def test_old_version_has_no_matching_strategy() -> None:
         ("?UrlA=u&UrlB=u&QualityControl=9", "InvalidParameterValue.QualityControlIllegal"),
         ("?UrlA=u&UrlB=u&QualityControl=no", "InvalidParameter"),
         ("?UrlA=u&UrlB=u&QualityControl=", "InvalidParameter"),
+        ("?UrlA=u&UrlB=u&QualityControl=-1", "InvalidParameterValue.QualityControlIllegal"),
         ("?UrlA=u&UrlA=u", "InvalidParameter"),
         ("?UrlA=%FF", "InvalidParameter"),
         ("?UrlA", "InvalidParameter"),

@@ -22,22 +22,17 @@ from app.service.gallery import Gallery, embed_pictures, list_pictures
 class Measured(NamedTuple):
     """The pairs of one folder under one pack."""
 
-    pack: Pack
-    calibration_path: Path
-    gallery: Gallery
     counts: PairCounts
+    gallery: Gallery
 
 
-def measure(settings: Settings, folder: Path) -> Measured:
-    """Embed every picture of ``folder`` with the configured pack and count all pairs; a progress bar on stderr."""
+def measure(settings: Settings, store: Store, pack: Pack, folder: Path) -> Measured:
+    """Embed every picture of ``folder`` with ``pack`` and count all pairs; a progress bar on stderr."""
     pictures = list_pictures(folder)
-    store = Store.of(settings.models)
-    pack = store.pack(settings.models.pack)
     budget = thread_budget(settings.runtime.threads or available_cores())
     recogniser, _ = open_recogniser(settings, store, pack, budget)
     progress = partial(tqdm, total=len(pictures), desc="Embedding", unit="picture", disable=None)
     gallery = embed_pictures(recogniser, pictures, budget.workers, progress)
     for code, number in Counter(gallery.refused.values()).items():
         print(f"warning: {number} pictures are left out: {code.value}", file=sys.stderr)
-    counts = count_pairs(gallery.embeddings, gallery.people)
-    return Measured(pack, store.calibration_path(pack.name), gallery, counts)
+    return Measured(count_pairs(gallery.embeddings, gallery.people), gallery)
