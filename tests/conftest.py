@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 for _name in [name for name in os.environ if name.upper().startswith("COMPAREFACE_")]:
@@ -18,6 +19,9 @@ from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.threads import ThreadBudget
 from app.service.recognise import Recogniser
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -108,8 +108,8 @@ def test_the_request_all_others_are_made_from_succeeds(live: Server) -> None:
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Server]:
-    """Takes one request at a time, for one second."""
-    limits = {"MAX_IN_FLIGHT": "1", "MAX_WAIT_S": "0.1", "DEADLINE_S": "1"}
+    """Takes one request at a time, for two seconds."""
+    limits = {"MAX_IN_FLIGHT": "1", "MAX_WAIT_S": "0.1", "DEADLINE_S": "2"}
     settings = {f"COMPAREFACE_LIMITS__{name}": value for name, value in limits.items()}
     with running_server({"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", **settings}) as server:
         yield server
