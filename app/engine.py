@@ -42,8 +42,7 @@ class Engine:
     async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
         """Open an engine; raise ``*Error`` with a text for the operator when it cannot work."""
         budget = thread_budget(settings.runtime.threads or available_cores())
-        store = Store.of(settings.models)
-        pack = store.pack(settings.models.pack)
+        store, pack = Store.configured(settings.models)
         measured = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
         scales = {version: Scale(measured, version) for version in FaceModelVersion}
         recogniser, provider = open_recogniser(settings, store, pack, budget)

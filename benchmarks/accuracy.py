@@ -31,8 +31,7 @@ def main() -> None:
         print("accuracy: skipped, the folder ../shared/data/lfw is not here")
         return
     settings = load()
-    store = Store.of(settings.models)
-    pack = store.pack(settings.models.pack)
+    store, pack = Store.configured(settings.models)
     shipped = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
     counts, gallery = measure(settings, store, pack, _DATA / "lfw")
     print(

@@ -50,9 +50,7 @@ def enlarged(image: Image, side: int) -> Image:
 
 def stages(pictures: dict[str, Image]) -> None:
     """Print the milliseconds of every stage, one picture at a time, one thread."""
-    settings = load()
-    store = Store.of(settings.models)
-    pack = store.pack(settings.models.pack)
+    store, pack = Store.configured(load().models)
     files = store.resolve(pack)
     cv2.setNumThreads(1)
     detector = DETECTORS[pack.detector.family](OrtSession.open(files[pack.detector.file], "cpu", 1), pack.detector)

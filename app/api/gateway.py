@@ -88,7 +88,7 @@ class Gateway:
         async with self._admission.slot():
             if request.method == "POST":
                 request = request.with_body(await read_body(self._limits.max_body_bytes))
-            # Off the event loop: hashing and parsing 10 MB takes 30 ms, and others want an answer meanwhile.
+            # Off the event loop: hashing and parsing 10 MB takes 45 ms, and others want an answer meanwhile.
             parameters = await asyncio.to_thread(self._verify_and_parse, request, claim, model)
             response = await parameters.perform(self._service, deadline)
         return response.model_dump(by_alias=True)

@@ -32,8 +32,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None and not args.out.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder", str(args.out.parent))
     settings = load()
-    store = Store.of(settings.models)
-    pack = store.pack(settings.models.pack)
+    store, pack = Store.configured(settings.models)
     counts, gallery = measure(settings, store, pack, args.folder)
     impostor, genuine = calibration.measured_points(counts)
     measured = calibration.Calibration(

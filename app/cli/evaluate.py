@@ -34,8 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from app.service.gallery import GalleryError  # noqa: PLC0415
 
     settings = load()
-    store = Store.of(settings.models)
-    pack = store.pack(settings.models.pack)
+    store, pack = Store.configured(settings.models)
     scale = Scale(calibration.load(store.calibration_path(pack.name), pack.embedder_sha256), FaceModelVersion.V3)
     counts, gallery = measure(settings, store, pack, args.folder)
     if not counts.genuine_pairs or not counts.impostor_pairs:

@@ -57,6 +57,12 @@ class Store:
             catalogue, weights = _WHEEL_CATALOGUE, platformdirs.user_cache_path("compareface")
         return cls(catalogue, settings.weights_dir or weights)
 
+    @classmethod
+    def configured(cls, settings: config.ModelsSettings) -> tuple[Self, Pack]:
+        """The store of this installation and the pack the settings name."""
+        store = cls.of(settings)
+        return store, store.pack(settings.pack)
+
     def names(self) -> tuple[str, ...]:
         """All packs of the catalogue."""
         return tuple(sorted(path.parent.name for path in self._catalogue.glob("*/pack.toml")))
