@@ -106,7 +106,10 @@ class LimitsSettings(_Group):
         32, ge=1, description="Requests worked on at the same time; each may hold its body in memory."
     )
     max_wait_s: float = Field(
-        2.0, ge=0, description="Seconds a request waits for its turn before it is told RequestLimitExceeded."
+        5.0,
+        ge=0,
+        description="Seconds a request waits for its turn before it is told RequestLimitExceeded; "
+        "at most half of `deadline_s`.",
     )
     deadline_s: float = Field(30.0, gt=0, description="Seconds a request may take in all.")
 

@@ -50,7 +50,7 @@ class Gateway:
         self._actions = tuple(actions)
         self._authenticator = authenticator
         self._limits = limits
-        self._admission = Admission(limits.max_in_flight, limits.max_wait_s)
+        self._admission = Admission(limits.max_in_flight, min(limits.max_wait_s, limits.deadline_s / 2))
         self._service = service
 
     async def handle(self, request: CloudRequest, read_body: BodyReader) -> Reply:

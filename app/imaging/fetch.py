@@ -15,8 +15,10 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self, TypeAlias
 from urllib.parse import urljoin
@@ -35,6 +37,7 @@ Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 _MAX_URL_CHARACTERS = 8192  # signed URLs of object stores with a session token reach 3,000
 _MAX_PORT = 65535
 _MAX_DIALLED = 4  # addresses per host: a name with hundreds must not make us knock at hundreds of doors
+_LOOKUPS = 8  # names looked up at the same time
 _CONNECT_TIMEOUT_S = 3.0  # per address, so that a dead first address leaves time for the next
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NEVER_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\\]")
@@ -46,9 +49,10 @@ _HEADERS = {
 }
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """Ask the operating system."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+async def resolve(threads: Executor, host: str, port: int) -> list[str]:
+    """Ask the operating system, on one of ``threads``: a look-up that hangs keeps its thread until it ends."""
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(threads, look_up)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
@@ -96,13 +100,15 @@ class Fetcher:
     def __init__(
         self,
         settings: FetchSettings,
-        resolver: Resolver = resolve,
+        resolver: Resolver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Raise ``ValueError``, with a text for the operator, when ``settings.allow`` is malformed."""
         self._settings = settings
         self._allowed = Allowed.parse(settings.allow)
-        self._resolve = resolver
+        # Look-ups have threads of their own, so that a dead name server holds up nothing but URLs.
+        self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="look-up")
+        self._resolve = resolver or partial(resolve, self._lookups)
         self._transport = transport
 
     async def __aenter__(self) -> Self:
@@ -119,6 +125,7 @@ class Fetcher:
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
+        self._lookups.shutdown(wait=False, cancel_futures=True)
 
     async def fetch(self, url: str, deadline: Deadline, max_bytes: int) -> bytes:
         """Return what ``url`` names, ``max_bytes`` at most; raise ``ApiError``."""

@@ -112,8 +112,7 @@ def render(calibration: Calibration) -> str:
     """Return the text of ``calibration.toml``."""
     c = calibration
     lines = ["# Measured by `compareface calibrate`. models/README.md says how to read it.", "[about]"]
-    # A JSON string is a TOML string.
-    lines += [f"{name} = {json.dumps(getattr(c, name))}" for name in ("pack", "embedder_sha256", "data", "date")]
+    lines += [f"{name} = {_quoted(getattr(c, name))}" for name in ("pack", "embedder_sha256", "data", "date")]
     lines += [
         f"{name} = {getattr(c, name)}"
         for name in ("people", "pictures", "not_found", "impostor_pairs", "genuine_pairs")
@@ -124,3 +123,8 @@ def render(calibration: Calibration) -> str:
     for tar, cosine in c.genuine:
         lines += ["", "[[genuine]]", f"tar = {tar:g}", f"cosine = {cosine:.6f}"]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: JSON's, but without its surrogate pairs, and with DEL escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.api.actions.base import RequestModel, parse_parameters
+from app.api.request import CloudRequest
 from app.domain import Comparison, FaceModelVersion, ImageRef, Options
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
@@ -245,6 +248,37 @@ async def test_one_request_too_many_is_told_so_and_the_place_comes_back(max_wait
         release.set()
         assert code_of(await first) == "OK"
         assert code_of(await client.post("/", content=_BODY, headers=COMMON)) == "OK"
+
+
+async def test_a_place_that_comes_free_in_time_is_taken() -> None:
+    async def work(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+        await asyncio.sleep(0.2)
+        return Comparison(1.0, 0.0, FaceModelVersion.V3)
+
+    async with client_of(limited(max_in_flight=1, max_wait_s=10), FakeEngine(FakeService(work))) as client:
+        replies = await asyncio.gather(*(client.post("/", content=_BODY, headers=COMMON) for _ in range(2)))
+    assert [code_of(reply) for reply in replies] == ["OK", "OK"]
+
+
+async def test_the_wait_ends_before_the_deadline_does() -> None:
+    settings = limited(max_in_flight=1, max_wait_s=10, deadline_s=0.4)
+    async with client_of(settings, FakeEngine(FakeService(_forever))) as client:
+        replies = await asyncio.gather(*(client.post("/", content=_BODY, headers=COMMON) for _ in range(2)))
+    assert {code_of(reply) for reply in replies} == {"FailedOperation.RequestTimeout", "RequestLimitExceeded"}
+
+
+async def test_hashing_and_parsing_leave_the_event_loop_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spy(request: CloudRequest, model: type[RequestModel]) -> RequestModel:
+        seen.append(threading.current_thread())
+        return parse_parameters(request, model)
+
+    monkeypatch.setattr("app.api.gateway.parse_parameters", spy)
+    async with client_of() as client:
+        assert code_of(await client.post("/", content=_BODY, headers=COMMON)) == "OK"
+    assert len(seen) == 1
+    assert seen[0] is not threading.main_thread()
 
 
 async def test_a_burst_beyond_the_places_is_served_in_turn() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx
@@ -14,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.config import FetchSettings
+from app.domain import ImageRef
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher, resolve
+from app.imaging.source import read
 from app.ops.deadline import Deadline
 from tests.imaging.hostile import PUBLIC, answered, failure, mocked, resolving
 
@@ -167,8 +171,25 @@ async def test_the_real_resolver_leads_to_no_private_address(url: str) -> None:
 
 
 async def test_the_real_resolver_knows_this_machine() -> None:
-    assert await resolve("127.0.0.1", 80) == ["127.0.0.1"]
-    assert await resolve("::1", 80) == ["::1"]
+    with ThreadPoolExecutor(1) as threads:
+        assert await resolve(threads, "127.0.0.1", 80) == ["127.0.0.1"]
+        assert await resolve(threads, "::1", 80) == ["::1"]
+
+
+async def test_a_name_server_that_hangs_holds_up_nothing_but_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr("app.imaging.fetch.socket.getaddrinfo", lambda *_, **__: release.wait(10) and [])
+    inline = ImageRef(base64="QUJD")
+    async with Fetcher(FetchSettings(timeout_s=0.2)) as fetcher:
+        hanging = [fetcher.fetch("http://dead.example/a.jpg", Deadline.after(10), 100) for _ in range(40)]
+        lookups = asyncio.gather(*hanging, return_exceptions=True)
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(5):
+            assert await read(inline, fetcher, Deadline.after(10)) == b"ABC"
+        assert {error.code for error in await lookups if isinstance(error, ApiError)} == {
+            ErrorCode.IMAGE_DOWNLOAD_ERROR
+        }
+        release.set()
 
 
 @pytest.mark.parametrize("allow", [("10.0.0.0/8",), ("store.internal",), ("STORE.internal.",)])
@@ -270,13 +291,14 @@ async def test_a_redirect_is_vetted_like_the_first_url(location: str) -> None:
     seen: list[str] = []
 
     async def resolver(host: str, port: int) -> list[str]:
-        return [PUBLIC] if host == "a.example" else await resolve(host, port)
+        return [PUBLIC] if host == "a.example" else await resolve(threads, host, port)
 
     def answer(request: httpx.Request) -> httpx.Response:
         seen.append(request.url.host)
         return answered(status=302, headers={"Location": location})
 
-    error = await failure(mocked(answer, resolver), URL)
+    with ThreadPoolExecutor(1) as threads:
+        error = await failure(mocked(answer, resolver), URL)
     assert error.code is ErrorCode.IMAGE_DOWNLOAD_ERROR
     assert seen == [PUBLIC]
 

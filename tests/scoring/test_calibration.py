@@ -28,7 +28,7 @@ def made(counts: PairCounts) -> Calibration:
     return Calibration(
         pack="drawn",
         embedder_sha256=_SHA,
-        data='drawn "people" of C:\\users\\\u5f20',
+        data='drawn "people" of C:\\users\\\u5f20\U00020bb7\x7f',
         date="2026-11-22",
         people=1500,
         pictures=6000,
