@@ -13,18 +13,23 @@ from app.api.actions import ACTIONS
 from app.api.auth import Authenticator
 from app.api.engine import OpenEngine
 from app.api.gateway import Gateway
+from app.api.keys import KeyRing
 from app.api.routes import ROUTES, unexpected
 from app.config import Settings, SettingsError, load
 from app.ops import logs
 
 
 def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
-    """Return the application; it opens the engine when it starts and closes it when it stops."""
+    """Return the application; it opens the engine when it starts and closes it when it stops.
+
+    Reads the file of keys; raise ``SettingsError`` where it cannot be used.
+    """
+    authenticator = Authenticator(settings.auth, KeyRing(settings.auth), settings.is_open)
     return FastAPI(
         title="compareface",
         version=app.__version__,
         routes=list(ROUTES),
-        lifespan=partial(_lifespan, settings, open_engine),
+        lifespan=partial(_lifespan, settings, authenticator, open_engine),
         exception_handlers={Exception: unexpected},
         redirect_slashes=False,
         docs_url=None,
@@ -38,7 +43,10 @@ def serve_app() -> FastAPI:
     settings = load()
     if settings.is_open and settings.auth.mode != "off":
         # Whoever calls this decides about the address, so that nobody vouches for loopback.
-        raise SettingsError("no keys are configured: set COMPAREFACE_AUTH__KEYS, or COMPAREFACE_AUTH__MODE=off")
+        raise SettingsError(
+            "no keys are configured: set COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE, "
+            "or COMPAREFACE_AUTH__MODE=off"
+        )
     from app.engine import Engine  # noqa: PLC0415 - heavy, and tests assemble the application without it
 
     logs.configure(settings.log.level)
@@ -46,7 +54,10 @@ def serve_app() -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, open_engine: OpenEngine, _: FastAPI) -> AsyncIterator[Mapping[str, object]]:
+async def _lifespan(
+    settings: Settings, authenticator: Authenticator, open_engine: OpenEngine, _: FastAPI
+) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
-        authenticator = Authenticator(settings.auth, settings.is_open)
-        yield {"engine": engine, "gateway": Gateway(ACTIONS, authenticator, settings.limits, engine.service)}
+        is_lenient = settings.wire.parameters == "lenient"
+        gateway = Gateway(ACTIONS, authenticator, settings.limits, engine.service, is_lenient=is_lenient)
+        yield {"engine": engine, "gateway": gateway}

@@ -64,6 +64,14 @@ class AuthSettings(_Group):
         "required", description="`required` verifies signatures; `off` lets everybody in."
     )
     keys: SecretStr = Field(SecretStr(""), description="Accepted keys, `SecretId:SecretKey`, separated by commas.")
+    keys_file: Path | None = Field(
+        None,
+        description="TOML file of callers, with keys, tokens, rates and rights; read again when it changes.",
+    )
+    skip: Literal["refuse", "allow"] = Field(
+        "refuse",
+        description="`allow` lets everybody in who sends `Authorization: SKIP`, the SDKs' option not to sign.",
+    )
     max_skew_s: int = Field(300, ge=1, description="Seconds a request's timestamp may differ from the clock.")
     hosts: _Names = Field(
         (), description="Public host names of the service that clients sign although a proxy changes them."
@@ -76,6 +84,10 @@ class AuthSettings(_Group):
     def _check_keys(cls, value: SecretStr) -> SecretStr:
         _parse_keys(value)
         return value
+
+    @property
+    def has_keys(self) -> bool:
+        return bool(self.keys_file or self.secret_keys)
 
     @property
     def secret_keys(self) -> Mapping[str, tuple[str, ...]]:
@@ -101,6 +113,9 @@ class LimitsSettings(_Group):
     max_body_bytes: int = Field(
         11 * _MIB, ge=1024, description="Largest request body (two pictures of 5 MB and their JSON)."
     )
+    max_v1_body_bytes: int = Field(
+        _MIB, ge=1024, description="Largest body of a request signed by HmacSHA1 or HmacSHA256; the vendor's bound."
+    )
     max_query_bytes: int = Field(32 * 1024, ge=1024, description="Largest query string of a GET request.")
     max_in_flight: int = Field(
         32, ge=1, description="Requests worked on at the same time; each may hold its body in memory."
@@ -112,6 +127,16 @@ class LimitsSettings(_Group):
         "at most half of `deadline_s`.",
     )
     deadline_s: float = Field(30.0, gt=0, description="Seconds a request may take in all.")
+
+
+class WireSettings(_Group):
+    """How strictly requests are read."""
+
+    parameters: Literal["strict", "lenient"] = Field(
+        "strict",
+        description="`strict` refuses unknown parameters and wrong JSON types, as the vendor does; `lenient` "
+        'ignores the former and takes `"1"` for 1.',
+    )
 
 
 class FetchSettings(_Group):
@@ -174,6 +199,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     auth: AuthSettings = AuthSettings()
     limits: LimitsSettings = LimitsSettings()
+    wire: WireSettings = WireSettings()
     fetch: FetchSettings = FetchSettings()
     models: ModelsSettings = ModelsSettings()
     runtime: RuntimeSettings = RuntimeSettings()
@@ -182,17 +208,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _protect_the_network(self) -> Self:
-        if self.auth.mode == "required" and not self.auth.secret_keys and not self.server.is_loopback:
+        if self.auth.mode == "required" and not self.auth.has_keys and not self.server.is_loopback:
             raise ValueError(
                 f"no keys are configured, so {self.server.host} is not served: set COMPAREFACE_AUTH__KEYS, "
-                "or let everybody in with COMPAREFACE_AUTH__MODE=off"
+                "COMPAREFACE_AUTH__KEYS_FILE, or let everybody in with COMPAREFACE_AUTH__MODE=off"
             )
         return self
 
     @property
     def is_open(self) -> bool:
         """Whether requests are let in without a signature."""
-        return self.auth.mode == "off" or not self.auth.secret_keys
+        return self.auth.mode == "off" or not self.auth.has_keys
 
 
 def environment_names() -> list[str]:

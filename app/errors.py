@@ -53,6 +53,11 @@ class ErrorCode(StrEnum):
         "Incorrect parameter (format, type, etc.).",
         "参数错误（包括参数格式、类型等错误）。",
     )
+    INVALID_REQUEST = (
+        "InvalidRequest",
+        "The multipart format of the request body is incorrect.",
+        "请求 body 的 multipart 格式错误。",
+    )
     UNKNOWN_PARAMETER = (
         "UnknownParameter",
         "Unknown parameter.",
@@ -89,6 +94,12 @@ class ErrorCode(StrEnum):
         "AuthFailure.SignatureFailure",
         "The provided credentials could not be validated. Please check your signature is correct.",
         "请求签名验证失败，请检查您的签名计算是否正确。",
+    )
+    TOKEN_FAILURE = ("AuthFailure.TokenFailure", "Token error.", "token 错误。")
+    UNAUTHORIZED_OPERATION = (
+        "AuthFailure.UnauthorizedOperation",
+        "You are not authorized to perform this operation. Ensure that you are using the correct access keys.",
+        "您没有权限执行此操作，请确认使用了正确的密钥。",
     )
 
     # parameters of CompareFace

@@ -1,90 +1,83 @@
-"""Authenticator: may this caller in? Policy only; the arithmetic is in ``tc3``.
+"""Authenticator: may this caller in? Policy only; what a request claims is in ``claims``, who is known in ``keys``.
 
-Errors come in this order: header missing, header's shape, SecretId, expiry, signature. All but the last need the
-headers only, so ``examine`` runs before the body is read and ``verify`` after it.
+Errors come in this order: parameter missing, shape of the claim, SecretId, expiry, signature, token. Up to the expiry
+they need no body in the newer dialect, so ``examine`` runs before the body is read and ``verify`` after it.
 """
 
 from __future__ import annotations
 
 import hmac
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import NamedTuple
 
-from app.api import tc3
+from app.api.claims import Claim, read_claim
+from app.api.keys import ANYBODY, Caller, Key, KeyRing
 from app.api.request import CloudRequest
 from app.config import AuthSettings
 from app.errors import ApiError, ErrorCode, Text
 
-_VENDOR_HOST = "iai.tencentcloudapi.com"
-_TIMESTAMP = re.compile(r"[0-9]{1,11}")  # 11 digits: the year 5138, within what a date can be
-_PORT = re.compile(r":[0-9]+$")
-
-_TIMESTAMP_TEXT = Text("The value type of parameter `Timestamp` is not valid.", "参数 `Timestamp` 取值类型错误。")
-_DATE_TEXT = Text(
-    "The date in the `Authorization` header's Credential is not the UTC date of `X-TC-Timestamp`.",
-    "Authorization 中 Credential 的日期与 X-TC-Timestamp 的 UTC 日期不一致。",
-)
+_SKIP = "SKIP"
+_UNSIGNED = Text("Requests must be signed: `SKIP` is not accepted.", "请求必须签名，不接受 `SKIP`。")
 _MISMATCH = "wrong key, or the caller signed another host than it sends: COMPAREFACE_AUTH__HOSTS"
 
 
-class Authenticator:
-    """Verifies signatures against the configured keys; in open mode asks for nothing."""
+class Examined(NamedTuple):
+    """A caller whose signature has still to be looked at; without a claim there is none to look at."""
 
-    def __init__(self, settings: AuthSettings, is_open: bool, clock: Callable[[], float] = time.time) -> None:
-        self._keys = settings.secret_keys
-        self._max_skew_s = settings.max_skew_s
-        self._public_hosts = settings.hosts
+    caller: Caller
+    claim: Claim | None = None
+
+    @property
+    def secret_id(self) -> str:
+        return self.claim.secret_id if self.claim else ""
+
+
+class Authenticator:
+    """Verifies signatures against a ring of keys; in open mode asks for nothing."""
+
+    def __init__(
+        self, settings: AuthSettings, keys: KeyRing, is_open: bool, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._settings = settings
+        self._keys = keys
         self._is_open = is_open
         self._clock = clock
 
-    def examine(self, request: CloudRequest) -> tc3.Authorization | None:
-        """Return what the headers claim, as far as they alone can be judged; None in open mode."""
+    def examine(self, request: CloudRequest) -> Examined:
+        """Judge what can be judged before the body of a request of the newer dialect is read."""
         if self._is_open:
-            return None
-        header, timestamp = request.authorization, request.timestamp
-        if not _TIMESTAMP.fullmatch(timestamp):
-            raise ApiError(ErrorCode.INVALID_PARAMETER, _TIMESTAMP_TEXT)
-        claim = tc3.parse_authorization(header)
-        if claim is None:
-            raise ApiError(ErrorCode.INVALID_AUTHORIZATION)
-        if claim.date != tc3.utc_date(int(timestamp)):
-            raise ApiError(ErrorCode.INVALID_AUTHORIZATION, _DATE_TEXT)
-        if claim.secret_id not in self._keys:
+            return Examined(ANYBODY)
+        if request.headers.get("authorization", "").strip() == _SKIP:
+            if self._settings.skip == "allow":
+                return Examined(ANYBODY)
+            raise ApiError(ErrorCode.INVALID_AUTHORIZATION, _UNSIGNED)
+        claim = read_claim(request)
+        caller = self._keys.callers().get(claim.secret_id)
+        if caller is None:
             raise ApiError(ErrorCode.SECRET_ID_NOT_FOUND)
-        if abs(int(self._clock()) - int(timestamp)) > self._max_skew_s:
+        if abs(int(self._clock()) - int(request.timestamp)) > self._settings.max_skew_s:
             raise ApiError(ErrorCode.SIGNATURE_EXPIRE)
-        return claim
+        return Examined(caller, claim)
 
-    def verify(self, request: CloudRequest, claim: tc3.Authorization | None) -> None:
-        """Raise ``AuthFailure.SignatureFailure`` unless one of the caller's keys made the claimed signature."""
+    def verify(self, request: CloudRequest, examined: Examined) -> Key | None:
+        """Return the caller's key that signed, None where none is asked for.
+
+        Raise ``SignatureFailure`` or ``TokenFailure``. However much of a wrong signature is right, the same comparisons
+        run, each of constant time.
+        """
+        caller, claim = examined
         if claim is None:
-            return
-        scope = tc3.credential_scope(claim.date, claim.service)
-        texts = [
-            tc3.string_to_sign(request.timestamp, scope, canonical)
-            for canonical in _canonical_requests(request, claim.signed_headers, self._public_hosts)
-        ]
-        for secret_key in self._keys[claim.secret_id]:
-            key = tc3.signing_key(secret_key, claim.date, claim.service)
-            if any(hmac.compare_digest(tc3.signature(key, text), claim.signature) for text in texts):
-                return
-        raise ApiError(ErrorCode.SIGNATURE_FAILURE, reason=_MISMATCH)
+            return None
+        texts = tuple(claim.texts(request, self._settings.hosts))
+        signed = [key for key in caller.keys if _matches(claim.signature, claim.sign(key.secret_key, texts))]
+        if not signed:
+            raise ApiError(ErrorCode.SIGNATURE_FAILURE, reason=_MISMATCH)
+        for key in signed:
+            if hmac.compare_digest(key.token.encode(), request.token.encode()) and not key.is_expired(self._clock()):
+                return key
+        raise ApiError(ErrorCode.TOKEN_FAILURE)
 
 
-def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the hosts a client may have signed: Node leaves out the port, tccli sends a scheme, proxies rename."""
-    bare = host.removeprefix("http://").removeprefix("https://").rstrip("/")
-    return tuple(dict.fromkeys((host, bare, _PORT.sub("", bare), *public_hosts, _VENDOR_HOST)))
-
-
-def _canonical_requests(
-    request: CloudRequest, signed_headers: tuple[str, ...], public_hosts: tuple[str, ...]
-) -> Iterator[str]:
-    """Yield every canonical request that a client may have signed: the documents lower-case values, SDKs do not."""
-    payload_hash = tc3.hashed_payload(request.method, request.body, request.headers.get("x-tc-content-sha256", ""))
-    for host in host_candidates(request.headers.get("host", ""), public_hosts):
-        as_sent = {**request.headers, "host": host}
-        lowered = {name: as_sent[name].lower() for name in signed_headers if name in as_sent}
-        for headers in (lowered, as_sent):
-            yield tc3.canonical_request(request.method, request.query, headers, signed_headers, payload_hash)
+def _matches(claimed: str, signatures: list[str]) -> bool:
+    return any(hmac.compare_digest(claimed.encode(), signature.encode()) for signature in signatures)

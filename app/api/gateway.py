@@ -1,8 +1,10 @@
 """The gateway: THE LIST of what happens to a request.
 
-    receive -> name the action -> examine the caller -> admit -> read the body -> verify the signature -> perform
+    receive -> name the action -> examine the caller -> admit -> read the body -> verify the signature -> authorise
+    -> bind the parameters -> perform
 
-A place is taken before the body is read, so that memory stays bounded whoever sends.
+A place is taken before the body is read, so that memory stays bounded whoever sends. Only a form of the older dialect
+has to be read first, because it carries the common parameters: it has places of its own, and a smaller bound.
 
 In: a :class:`CloudRequest` without its body, and how to read the body. Out: a :class:`Reply`, whatever happens.
 """
@@ -11,20 +13,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeAlias
 
 from starlette.requests import ClientDisconnect
 
-from app.api import envelope
-from app.api.actions.base import Action, RequestModel, find_model, parse_parameters
+from app.api import envelope, parameters
+from app.api.actions.base import Action, RequestModel, bind, find_action
 from app.api.admission import Admission
-from app.api.auth import Authenticator
+from app.api.auth import Authenticator, Examined
 from app.api.engine import Service
 from app.api.envelope import Reply
-from app.api.request import CloudRequest, shown
-from app.api.tc3 import Authorization
+from app.api.journal import Entry
+from app.api.rates import Rates
+from app.api.request import CloudRequest
 from app.config import LimitsSettings
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.deadline import Deadline
@@ -32,12 +35,15 @@ from app.ops.deadline import Deadline
 BodyReader: TypeAlias = Callable[[int], Awaitable[bytes]]
 """Reads the whole body, at most so many bytes; more is ``RequestSizeLimitExceeded``."""
 
-_ABANDONED = "Abandoned"  # the log's word where nobody was answered: the caller left, or the server stops
-
 _log = logging.getLogger(__name__)
 
 _ENCODED = Text(
     "The request body must not be compressed (`Content-Encoding`).", "不支持压缩的请求内容（Content-Encoding）。"
+)
+_TOO_LARGE_FOR_V1 = Text(
+    "The provided credentials could not be validated because of exceeding request size limit, "
+    "please use new signature method `TC3-HMAC-SHA256`.",
+    "请求包超过限制大小，无法验证请求签名，请使用新的签名方法 `TC3-HMAC-SHA256`。",
 )
 
 
@@ -45,59 +51,88 @@ class Gateway:
     """Answers requests with the given actions."""
 
     def __init__(
-        self, actions: Iterable[Action], authenticator: Authenticator, limits: LimitsSettings, service: Service
+        self,
+        actions: Iterable[Action],
+        authenticator: Authenticator,
+        limits: LimitsSettings,
+        service: Service,
+        *,
+        is_lenient: bool = False,
     ) -> None:
         self._actions = tuple(actions)
         self._authenticator = authenticator
         self._limits = limits
-        self._admission = Admission(limits.max_in_flight, min(limits.max_wait_s, limits.deadline_s / 2))
         self._service = service
+        self._is_lenient = is_lenient
+        max_wait_s = min(limits.max_wait_s, limits.deadline_s / 2)
+        self._admission = Admission(limits.max_in_flight, max_wait_s)
+        self._forms = Admission(limits.max_in_flight, max_wait_s)
+        self._rates = Rates()
 
     async def handle(self, request: CloudRequest, read_body: BodyReader) -> Reply:
         """Answer; raise nothing but ``ClientDisconnect``, where nobody is left to be answered."""
-        request_id, started, code, reason = envelope.new_request_id(), time.monotonic(), _ABANDONED, ""
+        entry = Entry(envelope.new_request_id())
+        deadline = Deadline.after(self._limits.deadline_s)
         try:
-            deadline = Deadline.after(self._limits.deadline_s)
-            reply = envelope.success(await self._in_time(request, read_body, deadline), request, request_id)
-            code = "OK"
+            async with _at_most(deadline), AsyncExitStack() as places:
+                request = await self._receive(request, read_body, places)
+                fields = await self._answer(request, read_body, deadline, entry)
+            reply = envelope.success(fields, request, entry.request_id)
+            entry.code = "OK"
         except ApiError as error:
-            code, reason = error.code.value, error.reason
-            reply = envelope.failure(error, request, request_id)
+            entry.fail(error)
+            reply = envelope.failure(error, request, entry.request_id)
         except ClientDisconnect:
             raise
         except Exception:
-            code = ErrorCode.SERVER_ERROR.value
-            _log.exception("unexpected error", extra={"fields": {"request_id": request_id}})
-            reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR), request, request_id)
+            _log.exception("unexpected error", extra={"fields": {"request_id": entry.request_id}})
+            defect = ApiError(ErrorCode.SERVER_ERROR)
+            entry.fail(defect)
+            reply = envelope.failure(defect, request, entry.request_id)
         finally:
-            _log_request(request, request_id, started, code, reason)
+            entry.write(request)
         return reply
 
-    async def _in_time(self, request: CloudRequest, read_body: BodyReader, deadline: Deadline) -> Mapping[str, object]:
-        """Enforce the deadline, also on a caller that is slow to send and on a stage that does not look at it."""
-        try:
-            async with asyncio.timeout(deadline.remaining()):
-                return await self._answer(request, read_body, deadline)
-        except TimeoutError as error:
-            raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error
-
-    async def _answer(self, request: CloudRequest, read_body: BodyReader, deadline: Deadline) -> Mapping[str, object]:
+    async def _receive(self, request: CloudRequest, read_body: BodyReader, places: AsyncExitStack) -> CloudRequest:
+        """Return the request with its common parameters at hand; a form keeps its place until it is answered."""
         self._check_protocol(request)
-        model = find_model(self._actions, request.action, request.version)
-        claim = self._authenticator.examine(request)
+        if not request.speaks_v1:
+            return request
+        if request.method == "GET":
+            return request.with_v1(parameters.from_form(request.query.encode("latin-1")))
+        await places.enter_async_context(self._forms.slot())
+        try:
+            form = await read_body(self._limits.max_v1_body_bytes)
+        except ApiError as error:
+            raise ApiError(ErrorCode.SIGNATURE_FAILURE, _TOO_LARGE_FOR_V1) from error
+        return request.with_v1(await asyncio.to_thread(parameters.from_form, form))
+
+    async def _answer(
+        self, request: CloudRequest, read_body: BodyReader, deadline: Deadline, entry: Entry
+    ) -> Mapping[str, object]:
+        found = find_action(self._actions, request.action, request.version)
+        examined = self._authenticator.examine(request)
         async with self._admission.slot():
-            if request.method == "POST":
+            if request.method == "POST" and request.v1 is None:
                 request = request.with_body(await read_body(self._limits.max_body_bytes))
-            # Off the event loop: hashing and parsing 10 MB takes 45 ms, and others want an answer meanwhile.
-            parameters = await asyncio.to_thread(self._verify_and_parse, request, claim, model)
-            response = await parameters.perform(self._service, deadline)
+            # Off the event loop: hashing and parsing large bodies takes long, and others want an answer meanwhile.
+            key = await asyncio.to_thread(self._authenticator.verify, request, examined)
+            entry.secret_id, entry.key = examined.secret_id, key.label if key else ""
+            self._authorise(examined, found.name)
+            bound = await asyncio.to_thread(self._bind, request, found.model)
+            response = await bound.perform(self._service, examined.caller, deadline)
         return response.model_dump(by_alias=True)
 
-    def _verify_and_parse(
-        self, request: CloudRequest, claim: Authorization | None, model: type[RequestModel]
-    ) -> RequestModel:
-        self._authenticator.verify(request, claim)
-        return parse_parameters(request, model)
+    def _authorise(self, examined: Examined, action: str) -> None:
+        caller = examined.caller
+        if caller.actions is not None and action not in caller.actions:
+            raise ApiError(ErrorCode.UNAUTHORIZED_OPERATION)
+        if caller.requests_per_second is not None:
+            self._rates.count(examined.secret_id, action, caller.requests_per_second)
+
+    def _bind(self, request: CloudRequest, model: type[RequestModel]) -> RequestModel:
+        values, is_text = parameters.of(request)
+        return bind(model, values, is_text=is_text, is_lenient=self._is_lenient)
 
     def _check_protocol(self, request: CloudRequest) -> None:
         if request.method not in {"GET", "POST"}:
@@ -108,13 +143,11 @@ class Gateway:
             raise ApiError(ErrorCode.INVALID_PARAMETER, _ENCODED)
 
 
-def _log_request(request: CloudRequest, request_id: str, started: float, code: str, reason: str) -> None:
-    fields: dict[str, object] = {
-        "request_id": request_id,
-        "action": shown(request.headers.get("x-tc-action", "")),
-        "code": code,
-        "milliseconds": round((time.monotonic() - started) * 1000, 1),
-    }
-    if reason:
-        fields["reason"] = reason
-    _log.info("request", extra={"fields": fields})
+@asynccontextmanager
+async def _at_most(deadline: Deadline) -> AsyncIterator[None]:
+    """Enforce the deadline, also on a caller that is slow to send and on a stage that does not look at it."""
+    try:
+        async with asyncio.timeout(deadline.remaining()):
+            yield
+    except TimeoutError as error:
+        raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error

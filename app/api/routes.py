@@ -74,7 +74,9 @@ def _cloud_request(http: Request) -> CloudRequest:
     for name, value in http.headers.items():
         # Lines of one name are one value, as RFC 9110 section 5.3 has it; two signatures are then none.
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return CloudRequest(http.method, http.scope["query_string"].decode("latin-1"), headers)
+    path = http.scope.get("raw_path") or http.scope["path"].encode()
+    query = http.scope["query_string"]
+    return CloudRequest(http.method, path.decode("latin-1"), query.decode("latin-1"), headers)
 
 
 async def _read_body(http: Request, max_bytes: int) -> bytes:

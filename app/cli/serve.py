@@ -102,13 +102,17 @@ def bind(host: str, port: int) -> socket.socket:
 
 def announcement(settings: Settings, port: int, facts: Mapping[str, object]) -> str:
     """Return the one line about where the service is, what it runs, and who may call it."""
+    from app.api.keys import KeyRing  # noqa: PLC0415
+
     host = settings.server.host
     if settings.auth.mode == "off":
         callers = "open to everybody who can reach it (COMPAREFACE_AUTH__MODE=off)"
     elif settings.is_open:
-        callers = "open, but on loopback only (no COMPAREFACE_AUTH__KEYS)"
+        callers = "open, but on loopback only (no COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE)"
     else:
-        callers = f"signatures required (SecretIds: {len(settings.auth.secret_keys)})"
+        callers = f"signatures required (SecretIds: {len(KeyRing(settings.auth).callers())})"
+        if settings.auth.skip == "allow":
+            callers += ", but not from who sends `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     return f"compareface {app.__version__} at {address}: pack {facts.get('pack')} on {facts.get('device')}; {callers}"
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from app.api.keys import Key
     from app.config import AuthSettings
     from app.domain import ImageRef
 
@@ -28,7 +29,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser(
         "sign",
         help="print a signed curl command",
-        description="Print a curl command that compares two pictures, signed with a key of COMPAREFACE_AUTH__KEYS. "
+        description="Print a curl command that compares two pictures, signed with a key of the settings. "
         "The signature expires after some minutes.",
     )
     parser.add_argument("a", metavar="A", help="picture A: a file or an http(s) URL")
@@ -44,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
     from app.cli.compare import image_ref  # noqa: PLC0415 - heavy; the parser must stay quick
     from app.config import load  # noqa: PLC0415
 
-    secret_id, secret_key = pick_key(load().auth, args.secret_id)
+    secret_id, key = pick_key(load().auth, args.secret_id)
     body = json.dumps({**_side("A", image_ref(args.a)), **_side("B", image_ref(args.b))}, ensure_ascii=False) + "\n"
     headers = {
-        **signed_headers(secret_id, secret_key, sent_host(args.endpoint), body.encode(), int(time.time())),
+        **signed_headers(secret_id, key, sent_host(args.endpoint), body.encode(), int(time.time())),
         "X-TC-Action": args.action,
         "X-TC-Version": args.version,
     }
@@ -55,17 +56,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def pick_key(settings: AuthSettings, secret_id: str | None) -> tuple[str, str]:
-    """Return a SecretId and its first SecretKey; raise ``SettingsError`` where there is none."""
+def pick_key(settings: AuthSettings, secret_id: str | None) -> tuple[str, Key]:
+    """Return a SecretId and its first key; raise ``SettingsError`` where there is none."""
+    from app.api.keys import KeyRing  # noqa: PLC0415
     from app.config import SettingsError  # noqa: PLC0415
 
-    keys = settings.secret_keys
-    if not keys:
-        raise SettingsError("no keys are configured: set COMPAREFACE_AUTH__KEYS")
-    chosen = next(iter(keys)) if secret_id is None else secret_id
-    if chosen not in keys:
-        raise SettingsError(f"COMPAREFACE_AUTH__KEYS has no SecretId {chosen}")
-    return chosen, keys[chosen][0]
+    callers = KeyRing(settings).callers()
+    if not callers:
+        raise SettingsError("no keys are configured: set COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE")
+    chosen = next(iter(callers)) if secret_id is None else secret_id
+    if chosen not in callers:
+        raise SettingsError(f"the configured keys have no SecretId {chosen}")
+    return chosen, callers[chosen].keys[0]
 
 
 def sent_host(endpoint: str) -> str:
@@ -83,7 +85,7 @@ def sent_host(endpoint: str) -> str:
     return host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
 
 
-def signed_headers(secret_id: str, secret_key: str, host: str, body: bytes, timestamp: int) -> dict[str, str]:
+def signed_headers(secret_id: str, key: Key, host: str, body: bytes, timestamp: int) -> dict[str, str]:
     """Return the headers that sign a POST of ``body`` to ``host``."""
     from app.api import tc3  # noqa: PLC0415
 
@@ -92,9 +94,10 @@ def signed_headers(secret_id: str, secret_key: str, host: str, body: bytes, time
         "POST", "", {"content-type": _CONTENT_TYPE, "host": host}, _SIGNED_HEADERS, tc3.hashed_payload("POST", body)
     )
     text = tc3.string_to_sign(str(timestamp), tc3.credential_scope(date, _SERVICE), canonical)
-    signature = tc3.signature(tc3.signing_key(secret_key, date, _SERVICE), text)
+    signature = tc3.signature(tc3.signing_key(key.secret_key, date, _SERVICE), text)
     claim = tc3.Authorization(secret_id, date, _SERVICE, _SIGNED_HEADERS, signature)
-    return {
+    token = {"X-TC-Token": key.token} if key.token else {}
+    return token | {
         "Authorization": tc3.format_authorization(claim),
         "Content-Type": _CONTENT_TYPE,
         "X-TC-Timestamp": str(timestamp),

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.engine import EngineLike
 from app.asgi import create_app
-from app.cli.sign import signed_headers
+from app.cli.sign import pick_key, signed_headers
 from app.config import Settings
 from app.errors import ErrorCode
 
@@ -32,8 +32,7 @@ async def try_request(settings: Settings, engine: EngineLike) -> str:
     body = json.dumps({"ImageA": picture, "ImageB": picture}).encode()
     headers = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
     if not settings.is_open:
-        secret_id, secret_keys = next(iter(settings.auth.secret_keys.items()))
-        headers |= signed_headers(secret_id, secret_keys[0], _HOST, body, int(time.time()))
+        headers |= signed_headers(*pick_key(settings.auth, None), _HOST, body, int(time.time()))
     application = create_app(settings, lambda _: nullcontext(engine))
     async with application.router.lifespan_context(application) as state:
 

@@ -13,6 +13,7 @@ from typing import TextIO
 
 # At INFO they write out URLs that are fetched or asked for, queries included.
 _INDISCREET = ("httpx", "httpcore", "uvicorn.access")
+_CHATTY = "python_multipart"  # tells every flaw of a body, with excerpts; the reply says enough
 _WITH_OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
@@ -45,3 +46,4 @@ def configure(level: str, stream: TextIO | None = None) -> None:
         logger.handlers, logger.propagate = [], True
     for name in _INDISCREET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger(_CHATTY).setLevel(logging.CRITICAL)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from app.api import tc3
+from app.api import tc3, v1
 from app.asgi import create_app
 from app.config import AuthSettings, LimitsSettings, Settings
 from app.domain import Comparison, ImageRef, Options
@@ -21,6 +21,26 @@ SECRET_ID, SECRET_KEY = "AKIDEXAMPLE", "SECRETEXAMPLE"
 NOW = 1_700_000_000
 COMMON = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
 OPEN = Settings(auth=AuthSettings(mode="off"))
+KEYS_FILE = f"""
+[callers.{SECRET_ID}]
+keys = [{{ label = "new", secret_key = "{SECRET_KEY}" }}, {{ label = "old", secret_key = "{SECRET_KEY}-OLD" }}]
+
+[callers.temporary]
+keys = [
+    {{ label = "sts", secret_key = "{SECRET_KEY}", token = "TOKEN" }},
+    {{ label = "past", secret_key = "PAST", token = "TOKEN", expires = 2020-01-01T00:00:00Z }},
+]
+
+[callers.limited]
+keys = [{{ label = "only", secret_key = "{SECRET_KEY}" }}]
+requests_per_second = 2
+face_model_versions = ["2.0"]
+default_face_model_version = "2.0"
+
+[callers.elsewhere]
+keys = [{{ label = "only", secret_key = "{SECRET_KEY}" }}]
+actions = ["DetectFace"]
+"""
 CLOSED = Settings(auth=AuthSettings.model_validate({"keys": f"{SECRET_ID}:{SECRET_KEY}"}))
 
 Behaviour = Callable[[ImageRef, ImageRef, Options, Deadline], Awaitable[Comparison]]
@@ -110,3 +130,27 @@ def authorization(
     text = tc3.string_to_sign(str(timestamp), tc3.credential_scope(date, service), canonical)
     signature = tc3.signature(tc3.signing_key(secret_key, date, service), text)
     return tc3.format_authorization(tc3.Authorization(secret_id, date, service, names, signature))
+
+
+def v1_parameters(
+    method: str = "POST",
+    *,
+    host: str = "127.0.0.1:8000",
+    path: str = "/",
+    secret_key: str = SECRET_KEY,
+    without: str = "",
+    **changes: str,
+) -> dict[str, str]:
+    """Return the parameters of a request in the older dialect, its signature among them."""
+    parameters = {
+        "Action": "CompareFace",
+        "Version": "2020-03-03",
+        "Timestamp": str(NOW),
+        "Nonce": "11886",
+        "SecretId": SECRET_ID,
+        "SignatureMethod": "HmacSHA256",
+        **changes,
+    }
+    parameters.pop(without, None)
+    text = v1.source_text(method, host, path, parameters)
+    return parameters | {"Signature": v1.signature(secret_key, text, parameters.get("SignatureMethod", ""))}

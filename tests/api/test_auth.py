@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hmac
+from pathlib import Path
+
 import pytest
 
-from app.api.auth import Authenticator, host_candidates
+from app.api.auth import Authenticator
+from app.api.claims import host_candidates
+from app.api.keys import KeyRing
 from app.api.request import CloudRequest
 from app.config import AuthSettings
 from app.errors import ApiError, ErrorCode
-from tests.api.fakes import NOW, SECRET_ID, SECRET_KEY, authorization
+from tests.api.fakes import KEYS_FILE, NOW, SECRET_ID, SECRET_KEY, authorization, v1_parameters
 
 _BODY = b'{"UrlA":"http://a/1.jpg"}'
 
@@ -17,7 +22,7 @@ def authenticator(
     keys: str = f"{SECRET_ID}:{SECRET_KEY}", *, is_open: bool = False, now: float = NOW, hosts: str = ""
 ) -> Authenticator:
     settings = AuthSettings.model_validate({"keys": keys, "hosts": hosts})
-    return Authenticator(settings, is_open, lambda: now)
+    return Authenticator(settings, KeyRing(settings), is_open, lambda: now)
 
 
 def request(header: str, body: bytes = _BODY, method: str = "POST", query: str = "", **headers: str) -> CloudRequest:
@@ -28,7 +33,7 @@ def request(header: str, body: bytes = _BODY, method: str = "POST", query: str =
         "authorization": header,
     }
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return CloudRequest(method, query, sent, body)
+    return CloudRequest(method, "/", query, sent, body)
 
 
 def verdict(subject: Authenticator, asked: CloudRequest) -> str:
@@ -123,7 +128,7 @@ _FORGED = _GOOD[:-64] + "0" * 64
         (_GOOD, "-1", "INVALID_PARAMETER"),
         (_GOOD, "1_7", "INVALID_PARAMETER"),
         (_GOOD, "9" * 12, "INVALID_PARAMETER"),
-        ("SKIP", str(NOW), "INVALID_AUTHORIZATION"),
+        ("SKIP", "", "INVALID_AUTHORIZATION"),
         ("nonsense", str(_OLD), "INVALID_AUTHORIZATION"),
         (_GOOD, str(_OLD), "INVALID_AUTHORIZATION"),
         (authorization(_BODY, secret_id="nobody", timestamp=_OLD), str(_OLD), "SECRET_ID_NOT_FOUND"),
@@ -147,3 +152,127 @@ def test_refusal_tells_nothing_about_the_expected_signature() -> None:
     with pytest.raises(ApiError) as caught:
         subject.verify(request(_FORGED), subject.examine(request(_FORGED)))
     assert caught.value.text == ErrorCode.SIGNATURE_FAILURE.text
+
+
+def v1_request(method: str = "POST", path: str = "/", host: str = "127.0.0.1:8000", **parameters: str) -> CloudRequest:
+    return CloudRequest(method, path, "", {"host": host}).with_v1(parameters)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("signature_method", ["HmacSHA1", "HmacSHA256", ""])
+def test_the_older_signatures_verify(method: str, signature_method: str) -> None:
+    sent = v1_parameters(
+        method, SignatureMethod=signature_method, UrlA="http://a/?x=1&y=中 ", Region="", Nonce="9" * 19
+    )
+    assert verdict(authenticator(), v1_request(method, **sent)) == "OK"
+    assert verdict(authenticator(), v1_request(method, **{**sent, "UrlA": "http://b/"})) == "SIGNATURE_FAILURE"
+    assert verdict(authenticator(), v1_request("PUT", **sent)) == "SIGNATURE_FAILURE"
+
+
+@pytest.mark.parametrize(
+    ("sent", "signed", "expected"),
+    [
+        ("127.0.0.1:8000", "127.0.0.1:8000", "OK"),
+        ("127.0.0.1:8000", "127.0.0.1", "OK"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000", "OK"),
+        ("backend:8000", "iai.tencentcloudapi.com", "OK"),
+        ("backend:8000", "other", "SIGNATURE_FAILURE"),
+    ],
+)
+def test_the_older_signatures_know_the_same_hosts(sent: str, signed: str, expected: str) -> None:
+    assert verdict(authenticator(), v1_request(host=sent, **v1_parameters(host=signed))) == expected
+
+
+def test_the_older_signatures_cover_the_path() -> None:
+    sent = v1_parameters(path="/foo/bar")
+    assert verdict(authenticator(), v1_request(path="/foo/bar", **sent)) == "OK"
+    assert verdict(authenticator(), v1_request(path="/", **sent)) == "SIGNATURE_FAILURE"
+
+
+def test_names_may_be_signed_with_dots_for_underscores() -> None:
+    signed = v1_parameters(**{"A.B": "1"})
+    sent = {name.replace("A.B", "A_B"): value for name, value in signed.items()}
+    assert verdict(authenticator(), v1_request(**sent)) == "OK"
+
+
+def test_white_space_around_an_older_signature_is_ignored() -> None:
+    sent = v1_parameters()
+    assert verdict(authenticator(), v1_request(**{**sent, "Signature": sent["Signature"] + "\n"})) == "OK"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"without": "Timestamp"}, "MISSING_PARAMETER"),
+        ({"without": "Nonce"}, "MISSING_PARAMETER"),
+        ({"without": "SecretId"}, "MISSING_PARAMETER"),
+        ({"Timestamp": "soon", "Nonce": "x"}, "INVALID_PARAMETER"),
+        ({"Nonce": "-1"}, "INVALID_PARAMETER"),
+        ({"SecretId": "nobody", "Timestamp": "1"}, "SECRET_ID_NOT_FOUND"),
+        ({"Timestamp": "1", "secret_key": "wrong"}, "SIGNATURE_EXPIRE"),
+        ({"secret_key": "wrong"}, "SIGNATURE_FAILURE"),
+        ({"Token": "x"}, "TOKEN_FAILURE"),
+        ({}, "OK"),
+    ],
+)
+def test_refusals_of_the_older_dialect_come_in_order(changes: dict[str, str], expected: str) -> None:
+    assert verdict(authenticator(), v1_request(**v1_parameters(**changes))) == expected
+
+
+def test_an_older_request_without_its_signature_lacks_a_parameter() -> None:
+    sent = {name: value for name, value in v1_parameters().items() if name != "Signature"}
+    assert verdict(authenticator(), v1_request(**sent)) == "MISSING_PARAMETER"
+
+
+@pytest.mark.parametrize(
+    ("secret_id", "secret_key", "token", "expected"),
+    [
+        (SECRET_ID, SECRET_KEY, "", "OK"),
+        (SECRET_ID, f"{SECRET_KEY}-OLD", "", "OK"),
+        (SECRET_ID, SECRET_KEY, "TOKEN", "TOKEN_FAILURE"),
+        ("temporary", SECRET_KEY, "TOKEN", "OK"),
+        ("temporary", SECRET_KEY, "TOKEM", "TOKEN_FAILURE"),
+        ("temporary", SECRET_KEY, "", "TOKEN_FAILURE"),
+        ("temporary", "PAST", "TOKEN", "TOKEN_FAILURE"),
+        ("temporary", "wrong", "TOKEN", "SIGNATURE_FAILURE"),
+    ],
+)
+def test_temporary_credentials_need_their_token(
+    secret_id: str, secret_key: str, token: str, expected: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys.toml"
+    file.write_text(KEYS_FILE)
+    settings = AuthSettings(keys_file=file)
+    subject = Authenticator(settings, KeyRing(settings), is_open=False, clock=lambda: NOW)
+    header = authorization(_BODY, secret_id=secret_id, secret_key=secret_key)
+    assert verdict(subject, request(header, x_tc_token=token)) == expected
+    older = v1_parameters(SecretId=secret_id, secret_key=secret_key, Token=token)
+    assert verdict(subject, v1_request(**older)) == expected
+
+
+@pytest.mark.parametrize(("skip", "expected"), [("allow", "OK"), ("refuse", "INVALID_AUTHORIZATION")])
+def test_requests_that_skip_signing_are_a_matter_of_policy(skip: str, expected: str) -> None:
+    settings = AuthSettings.model_validate({"keys": "a:b", "skip": skip})
+    subject = Authenticator(settings, KeyRing(settings), is_open=False, clock=lambda: NOW)
+    assert verdict(subject, request("SKIP")) == expected
+    assert verdict(subject, request(_FORGED)) != "OK"
+
+
+def test_every_wrong_signature_takes_the_same_constant_time_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[int, int]] = []
+    compare = hmac.compare_digest
+
+    def spy(claimed: bytes, computed: bytes) -> bool:
+        compared.append((len(claimed), len(computed)))
+        return compare(claimed, computed)
+
+    monkeypatch.setattr("app.api.auth.hmac.compare_digest", spy)
+    right = _GOOD[-64:]
+    counts = set()
+    for position in range(64):
+        wrong = right[:position] + ("0" if right[position] != "0" else "1") + right[position + 1 :]
+        compared.clear()
+        assert verdict(authenticator(hosts="b,c"), request(_GOOD[:-64] + wrong)) == "SIGNATURE_FAILURE"
+        assert set(compared) == {(64, 64)}
+        counts.add(len(compared))
+    assert counts == {2 * len(host_candidates("127.0.0.1:8000", ("b", "c")))}

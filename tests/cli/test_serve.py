@@ -62,7 +62,7 @@ async def test_check_sends_one_request_through_everything(
 @pytest.mark.parametrize(
     ("server", "auth", "text"),
     [
-        ({}, {}, "at http://127.0.0.1:8000: pack open on cpu; open, but on loopback only (no COMPAREFACE_AUTH__KEYS)"),
+        ({}, {}, "at http://127.0.0.1:8000: pack open on cpu; open, but on loopback only (no COMPAREFACE_AUTH__KEYS"),
         ({}, {"keys": "a:b,c:d,a:e"}, "signatures required (SecretIds: 2)"),
         ({"host": "::1"}, {}, "at http://[::1]:8000: "),
         ({"host": "0.0.0.0"}, {"mode": "off"}, "open to everybody who can reach it (COMPAREFACE_AUTH__MODE=off)"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.api.auth import Authenticator
+from app.api.keys import KeyRing
 from app.api.request import CloudRequest
 from app.cli import main
 from app.cli.sign import sent_host
@@ -48,7 +49,7 @@ def _run_in_bash(script: str, folder: Path) -> CloudRequest:
         if option == "-H"
         for name, _, value in [argument.partition(": ")]
     }
-    return CloudRequest("POST", "", {**headers, "host": sent_host(arguments[1])}, (folder / "body").read_bytes())
+    return CloudRequest("POST", "/", "", {**headers, "host": sent_host(arguments[1])}, (folder / "body").read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -66,11 +67,11 @@ def test_printed_command_is_accepted(
     picture.write_bytes(b"\xff\xd8picture")
     assert main(["sign", str(picture), "http://example.com/$HOME/`b`'中.jpg", *options]) == 0
     request = _run_in_bash(capsys.readouterr().out, tmp_path)
-    authenticator = Authenticator(AuthSettings.model_validate({"keys": _KEYS}), is_open=False)
-    claim = authenticator.examine(request)
-    authenticator.verify(request, claim)
-    assert claim is not None
-    assert claim.secret_id == secret_id
+    settings = AuthSettings.model_validate({"keys": _KEYS})
+    authenticator = Authenticator(settings, KeyRing(settings), is_open=False)
+    examined = authenticator.examine(request)
+    assert authenticator.verify(request, examined) is not None
+    assert examined.secret_id == secret_id
     assert (request.action, request.version) == ("CompareFace", "2020-03-03")
     encoded = base64.b64encode(b"\xff\xd8picture").decode()
     expected = f'{{"ImageA": "{encoded}", "UrlB": "http://example.com/$HOME/`b`\'中.jpg"}}\n'

@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.pictures import astronaut, jpeg
 from benchmarks.server import Server, running_server
+from tests.api.fakes import KEYS_FILE
 
 STALL_S = 5.0
 
@@ -45,6 +46,10 @@ def pictures() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def live() -> Iterator[Server]:
-    with running_server({"COMPAREFACE_FETCH__ALLOW": "127.0.0.1"}) as server:
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """It knows the callers of ``KEYS_FILE``, too."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
+    keys.write_text(KEYS_FILE)
+    settings = {"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", "COMPAREFACE_AUTH__KEYS_FILE": str(keys)}
+    with running_server(settings) as server:
         yield server

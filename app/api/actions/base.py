@@ -1,49 +1,28 @@
 """What an action is, which one a request asks for, and how its parameters become a model.
 
-In: action name, version, query or JSON bytes. Out: a frozen :class:`RequestModel`, or an ``ApiError`` with the
+In: action name, version, parameters by name. Out: a frozen :class:`RequestModel`, or an ``ApiError`` with the
 gateway's own texts. Values are typed here; what they mean is judged by the action.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, NoReturn, TypeAlias, TypeVar
-from urllib.parse import parse_qsl
+from types import NoneType
+from typing import NamedTuple, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from app.api.engine import Service
-from app.api.request import CloudRequest, shown
+from app.api.keys import Caller
+from app.api.request import shown
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.deadline import Deadline
 
-_T = TypeVar("_T")
-
-# No action has nested parameters. The bound keeps depth and number of values small before anything is parsed.
-_MAX_JSON_PARTS = 256
-
-_NOT_JSON = Text(
-    "The request body is not a valid JSON object, as content-type=application/json requires.",
-    "对于指定content-type=application/json协议下，请求内容不是合法的Json格式。",
-)
-_NOT_A_QUERY = Text(
-    "Url key and value should be splited by `=`.",
-    "请求的 Query 格式错误，参数名与参数值之间应以 `=` 分隔。",
-)
-
-
-def _encodable(value: str) -> str:
-    if not value.isascii():
-        value.encode()  # half of a surrogate pair, which JSON can escape, is no text; the error is a ValueError
-    return value
-
-
-WireText: TypeAlias = Annotated[str, AfterValidator(_encodable)]
-"""Text that UTF-8 can carry."""
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 class WireModel(BaseModel):
@@ -71,7 +50,7 @@ class RequestModel(WireModel, ABC):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     @abstractmethod
-    async def perform(self, service: Service, deadline: Deadline) -> ResponseModel:
+    async def perform(self, service: Service, caller: Caller, deadline: Deadline) -> ResponseModel:
         """Judge the values, call the service, put its answer into the wire's words."""
 
 
@@ -83,8 +62,15 @@ class Action:
     models: Mapping[str, type[RequestModel]]
 
 
-def find_model(actions: Iterable[Action], name: str, version: str) -> type[RequestModel]:
-    """Return the action's model; Go and Node send the name as given, so its first letter may be small."""
+class Found(NamedTuple):
+    """An action by its exact name, and its parameters in the version that was asked for."""
+
+    name: str
+    model: type[RequestModel]
+
+
+def find_action(actions: Iterable[Action], name: str, version: str) -> Found:
+    """Return the action; Go and Node send the name as given, so its first letter may be small."""
     models = {action.name: action.models for action in actions}
     if not any(version in versions for versions in models.values()):
         raise ApiError(
@@ -97,57 +83,43 @@ def find_model(actions: Iterable[Action], name: str, version: str) -> type[Reque
     name = name[:1].upper() + name[1:]
     if version not in models.get(name, ()):
         raise ApiError(ErrorCode.INVALID_ACTION)
-    return models[name][version]
+    return Found(name, models[name][version])
 
 
-def parse_parameters(request: CloudRequest, model: type[RequestModel]) -> RequestModel:
-    """Return the request's parameters: those of the query (GET) or of the JSON body (POST)."""
-    is_get = request.method == "GET"
-    values = _from_query(request.query) if is_get else _from_json(request.body)
-    names = {field.alias for field in model.model_fields.values()}
-    for name in values:
-        if name not in names:
-            _refuse(f"The parameter `{shown(name)}` is not recognized.", f"参数 `{shown(name)}` 未定义。", unknown=True)
+def bind(model: type[RequestModel], values: Mapping[str, object], *, is_text: bool, is_lenient: bool) -> RequestModel:
+    """Return the parameters as a model.
+
+    ``is_text``: the values come from a query, a form or a multipart body, where integers are text. ``is_lenient``:
+    unknown names are ignored, and JSON values are read as if they were text.
+    """
+    integers = {str(field.alias): _is_integer(field.annotation) for field in model.model_fields.values()}
+    unknown = [name for name in values if name not in integers]
+    if unknown and not is_lenient:
+        name = shown(unknown[0])
+        raise ApiError(
+            ErrorCode.UNKNOWN_PARAMETER,
+            Text(f"The parameter `{name}` is not recognized.", f"参数 `{name}` 未定义。"),
+        )
+    known = {name: value for name, value in values.items() if name in integers}
+    if is_text or is_lenient:
+        known = {name: _from_text(value, integers[name]) for name, value in known.items()}
     try:
-        return model.model_validate_strings(values) if is_get else model.model_validate(values)
+        return model.model_validate(known)
     except ValidationError as error:
         name = str(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
-        _refuse(f"The value type of parameter `{name}` is not valid.", f"参数 `{name}` 取值类型错误。")
+        raise ApiError(
+            ErrorCode.INVALID_PARAMETER,
+            Text(f"The value type of parameter `{name}` is not valid.", f"参数 `{name}` 取值类型错误。"),
+        ) from error
 
 
-def _from_json(body: bytes) -> dict[str, object]:
-    """Return the members of the object ``body``; one that is null counts as absent."""
-    if sum(map(body.count, (b"{", b"[", b","))) > _MAX_JSON_PARTS:
-        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_JSON)
-    try:
-        values = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except ValueError as error:
-        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_JSON) from error
-    if not isinstance(values, dict):
-        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_JSON)
-    return {name: value for name, value in values.items() if value is not None}
+def _is_integer(annotation: object) -> bool:
+    return annotation is int or set(get_args(annotation)) == {int, NoneType}
 
 
-def _from_query(query: str) -> dict[str, str]:
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query), errors="strict")
-    except ValueError as error:
-        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_A_QUERY) from error
-    return _unique(pairs)
-
-
-def _unique(pairs: list[tuple[str, _T]]) -> dict[str, _T]:
-    values: dict[str, _T] = {}
-    for name, value in pairs:
-        if name in values:
-            _refuse(f"The parameter `{shown(name)}` is given more than once.", f"参数 `{shown(name)}` 重复。")
-        values[name] = value
-    return values
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError("JSON has neither NaN nor Infinity")
-
-
-def _refuse(en: str, zh: str, *, unknown: bool = False) -> NoReturn:
-    raise ApiError(ErrorCode.UNKNOWN_PARAMETER if unknown else ErrorCode.INVALID_PARAMETER, Text(en, zh))
+def _from_text(value: object, is_integer: bool) -> object:
+    """Return the value that a scalar's text stands for; whatever is not of the wanted type stays what it is."""
+    if isinstance(value, bool | list | dict):
+        return value
+    text = str(value)
+    return int(text) if is_integer and _INTEGER.fullmatch(text) else text

@@ -1,0 +1,112 @@
+"""Bytes -> parameters by name: JSON objects, forms and queries, multipart bodies. Sans-IO.
+
+JSON carries typed values; the others carry text, which ``actions/base.py`` types by the action's model. What cannot be
+read is an ``ApiError`` with the gateway's own text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import parse_qsl
+
+from pydantic_core import from_json as parse_json
+from python_multipart.multipart import File, FormParser, parse_options_header
+
+from app.api import v1
+from app.api.request import FORM, CloudRequest, shown
+from app.errors import ApiError, ErrorCode, Text
+
+# No action has nested parameters. The bound keeps depth and number of values small before anything is parsed.
+_MAX_PARTS = 256
+
+_NOT_JSON = Text(
+    "The request body is not a valid JSON object, as content-type=application/json requires.",
+    "对于指定content-type=application/json协议下，请求内容不是合法的Json格式。",
+)
+_NOT_A_FORM = Text(
+    "Url key and value should be splited by `=`.",
+    "请求参数格式错误，参数名与参数值之间应以 `=` 分隔。",
+)
+_BARE_NAME = re.compile(r"(?:^|(?<=&))([A-Za-z][A-Za-z0-9_.]*)(?=&|$)")  # Ruby sends `Language` for an empty one
+
+
+def of(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
+    """Return the action's own parameters, and whether they are text; ``request`` has its body."""
+    if request.v1 is not None:
+        return {name: value for name, value in request.v1.items() if name not in v1.COMMON}, True
+    if request.method == "GET":
+        return from_form(request.query.encode("latin-1")), True
+    if request.media_type == FORM:
+        return from_form(request.body), True
+    if request.media_type == "multipart/form-data":
+        return from_multipart(request.body, request.headers["content-type"]), True
+    return from_json(request.body), False
+
+
+def from_json(body: bytes) -> dict[str, object]:
+    """Return the members of the object ``body``; one that is null counts as absent."""
+    if sum(map(body.count, (b"{", b"[", b","))) > _MAX_PARTS:
+        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_JSON)
+    try:
+        values = parse_json(body, allow_inf_nan=False, cache_strings="none")
+    except ValueError as error:
+        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_JSON) from error
+    if not isinstance(values, dict):
+        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_JSON)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def from_form(form: bytes) -> dict[str, str]:
+    """Return the pairs of a query or of an ``application/x-www-form-urlencoded`` body."""
+    if not form:
+        return {}
+    try:
+        text = _BARE_NAME.sub(r"\1=", form.decode("utf-8"))
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_PARTS)
+    except ValueError as error:
+        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_A_FORM) from error
+    return _unique(pairs)
+
+
+def from_multipart(body: bytes, content_type: str) -> dict[str, str]:
+    """Return the parts of a ``multipart/form-data`` body; file names and the parts' own types are ignored."""
+    boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
+    if not boundary or body.count(boundary) > _MAX_PARTS:
+        raise ApiError(ErrorCode.INVALID_REQUEST)
+    pairs: list[tuple[bytes | None, bytes | None]] = []
+    ends: list[bool] = []
+    parser = FormParser(
+        "multipart/form-data",
+        on_field=lambda field: pairs.append((field.field_name, field.value)),
+        on_file=lambda file: pairs.append((file.field_name, _content(file))),
+        on_end=lambda: ends.append(True),
+        boundary=boundary,
+        config={"MAX_MEMORY_FILE_SIZE": len(body), "UPLOAD_ERROR_ON_BAD_CTE": True},  # nothing goes to the disk
+    )
+    try:
+        parser.write(body)
+        parser.finalize()
+        texts = [((name or b"").decode("utf-8"), (value or b"").decode("utf-8")) for name, value in pairs]
+    except ValueError as error:
+        raise ApiError(ErrorCode.INVALID_REQUEST) from error
+    if not ends:
+        raise ApiError(ErrorCode.INVALID_REQUEST)
+    return _unique(texts)
+
+
+def _content(file: File) -> bytes:
+    file.file_object.seek(0)
+    return file.file_object.read()
+
+
+def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in values:
+            raise ApiError(
+                ErrorCode.INVALID_PARAMETER,
+                Text(f"The parameter `{shown(name)}` is given more than once.", f"参数 `{shown(name)}` 重复。"),
+            )
+        values[name] = value
+    return values

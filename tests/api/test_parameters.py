@@ -1,0 +1,114 @@
+"""Bodies of every kind to parameters; whatever is not one is refused and nothing else happens."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api import parameters
+from app.api.request import FORM, CloudRequest
+from app.errors import ApiError, ErrorCode
+
+_MULTIPART = "multipart/form-data; boundary=xyz"
+_NAMES = st.text(st.characters(codec="utf-8", exclude_characters='"\\\r\n\0;'), min_size=1, max_size=20)
+_TEXTS = st.text(st.characters(codec="utf-8"), max_size=200)
+
+
+def _multipart(values: dict[str, str], extra: str = "", disposition: str = "form-data") -> bytes:
+    parts = [
+        f'--xyz\r\nContent-Disposition: {disposition}; name="{name}"{extra}\r\n\r\n{value}\r\n'
+        for name, value in values.items()
+    ]
+    return "".join([*parts, "--xyz--\r\n"]).encode()
+
+
+def code(body: bytes, content_type: str) -> ErrorCode | None:
+    try:
+        parameters.of(CloudRequest("POST", "/", "", {"content-type": content_type}, body))
+    except ApiError as error:
+        return error.code
+    return None
+
+
+@given(st.dictionaries(_NAMES, _TEXTS, max_size=5))
+def test_forms_come_back_as_they_were(values: dict[str, str]) -> None:
+    assert parameters.from_form(urlencode(values).encode()) == values
+
+
+@given(st.dictionaries(_NAMES, _TEXTS.filter(lambda text: "xyz" not in text), max_size=5))
+def test_multipart_bodies_come_back_as_they_were(values: dict[str, str]) -> None:
+    if values:
+        assert parameters.from_multipart(_multipart(values), _MULTIPART) == values
+
+
+@given(st.dictionaries(_NAMES, _TEXTS | st.integers(-9, 9) | st.none(), max_size=5))
+def test_json_objects_come_back_as_they_were_without_nulls(values: dict[str, object]) -> None:
+    expected = {name: value for name, value in values.items() if value is not None}
+    if json.dumps(values).count(",") < 200:
+        assert parameters.from_json(json.dumps(values).encode()) == expected
+
+
+@given(st.binary(max_size=300) | st.text('{}[]",:=&%+-xyz\r\n;ContentDispositionname', max_size=200).map(str.encode))
+@pytest.mark.parametrize("content_type", ["application/json", FORM, _MULTIPART, "multipart/form-data; boundary=", ""])
+def test_nothing_but_an_api_error_is_raised(content_type: str, body: bytes) -> None:
+    found = code(body, content_type)
+    assert found in {None, ErrorCode.INVALID_PARAMETER, ErrorCode.INVALID_REQUEST}
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4))
+def test_no_change_of_a_multipart_body_raises_anything_else(changes: list[tuple[int, int]]) -> None:
+    body = bytearray(_multipart({"UrlA": "http://a", "QualityControl": "1"}))
+    for position, byte in changes:
+        body[position % len(body)] = byte
+    assert code(bytes(body), _MULTIPART) in {None, ErrorCode.INVALID_PARAMETER, ErrorCode.INVALID_REQUEST}
+
+
+def test_a_bare_name_is_an_empty_value() -> None:
+    assert parameters.from_form(b"Language&Action=x&Region=&A.0") == {
+        "Language": "",
+        "Action": "x",
+        "Region": "",
+        "A.0": "",
+    }
+
+
+def test_values_may_be_raw_utf8() -> None:
+    assert parameters.from_form("UrlA=http://a/中".encode()) == {"UrlA": "http://a/中"}
+
+
+@pytest.mark.parametrize(
+    "form", [b'{"UrlA":"a"}', b"a=1&a=2", b"a=%FF", b"a=\xff", b"&", b"a=1&&b=2", b"a=1&" * 300, b"a b"]
+)
+def test_what_is_no_form_is_refused(form: bytes) -> None:
+    assert code(form, FORM) is ErrorCode.INVALID_PARAMETER
+
+
+def test_a_file_is_a_value_too_and_its_name_is_ignored() -> None:
+    body = _multipart({"ImageA": "x" * 100_000}, '; filename="../../etc/passwd"\r\nContent-Type: image/jpeg')
+    assert parameters.from_multipart(body, _MULTIPART) == {"ImageA": "x" * 100_000}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (_multipart({"a": "1"}), "multipart/form-data"),
+        (_multipart({"a": "1"}), "multipart/form-data; boundary=other"),
+        (_multipart({"a": "1"})[:-8], _MULTIPART),
+        (_multipart({"a": "1"}).replace(b"1", b"\xff"), _MULTIPART),
+        (_multipart({"a": "1"}, "\r\nContent-Transfer-Encoding: rot13"), _MULTIPART),
+        (_multipart({"a": "1"}, "\r\nContent-Transfer-Encoding: base64"), _MULTIPART),
+        (_multipart({f"a{n}": "1" for n in range(300)}), _MULTIPART),
+        (b"", _MULTIPART),
+    ],
+)
+def test_what_is_no_multipart_body_is_refused(body: bytes, content_type: str) -> None:
+    assert code(body, content_type) is ErrorCode.INVALID_REQUEST
+
+
+def test_a_name_given_twice_is_refused() -> None:
+    body = _multipart({"a": "1"})[:-9] + b"\r\n" + _multipart({"a": "2"})
+    assert code(body, _MULTIPART) is ErrorCode.INVALID_PARAMETER

@@ -1,0 +1,106 @@
+"""HTTP as the service speaks it on a real socket: what old and odd clients send, byte by byte."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from urllib.parse import urlencode
+
+import pytest
+
+from benchmarks.server import Server
+from tests.api.fakes import authorization, v1_parameters
+
+_BODY = b'{"UrlA":"ftp://a","UrlB":"ftp://b"}'  # signed and parsed, and then refused without any work
+_ANSWER = "InvalidParameterValue.UrlIllegal"
+
+
+def _connect(server: Server) -> socket.socket:
+    return socket.create_connection((server.host, server.port), timeout=10)
+
+
+def _head(server: Server, body: bytes = _BODY, **more: str) -> bytes:
+    now = int(time.time())
+    headers = {
+        "Host": server.endpoint,
+        "Content-Type": "application/json",
+        "X-TC-Action": "CompareFace",
+        "X-TC-Version": "2020-03-03",
+        "X-TC-Timestamp": str(now),
+        "Authorization": authorization(
+            body, host=server.endpoint, timestamp=now, secret_id=server.secret_id, secret_key=server.secret_key
+        ),
+        **{name.replace("_", "-"): value for name, value in more.items()},
+    }
+    return (
+        b"POST / HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode() + b"\r\n"
+    )
+
+
+def _answer(connection: socket.socket) -> tuple[str, str]:
+    """Return the status line and the code of the next answer."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = next(int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head.split(b"\r\n")[0].decode(), json.loads(body)["Response"]["Error"]["Code"]
+
+
+def test_a_body_may_come_in_chunks(live: Server) -> None:
+    with _connect(live) as connection:
+        connection.sendall(_head(live, Transfer_Encoding="chunked"))
+        for chunk in (_BODY[:10], _BODY[10:], b""):
+            connection.sendall(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        assert _answer(connection) == ("HTTP/1.1 200 OK", _ANSWER)
+
+
+def test_a_caller_may_ask_before_sending_the_body(live: Server) -> None:
+    with _connect(live) as connection:
+        connection.sendall(_head(live, Content_Length=str(len(_BODY)), Expect="100-continue"))
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(_BODY)
+        assert _answer(connection) == ("HTTP/1.1 200 OK", _ANSWER)
+
+
+def test_a_caller_who_asks_and_is_refused_need_not_send_the_body(live: Server) -> None:
+    with _connect(live) as connection:
+        connection.sendall(_head(live, Content_Length="99999999", Expect="100-continue"))
+        assert _answer(connection) == ("HTTP/1.1 200 OK", "RequestSizeLimitExceeded")
+
+
+def test_a_connection_serves_many_requests(live: Server) -> None:
+    with _connect(live) as connection:
+        for _ in range(3):
+            connection.sendall(_head(live, Content_Length=str(len(_BODY))) + _BODY)
+            assert _answer(connection) == ("HTTP/1.1 200 OK", _ANSWER)
+
+
+@pytest.mark.parametrize(("length", "code"), [(31_000, _ANSWER), (34_000, "RequestSizeLimitExceeded")])
+def test_a_request_line_of_34_kb_is_read(live: Server, length: int, code: str) -> None:
+    values = {"UrlA": "ftp://a?" + "a" * length, "UrlB": "ftp://b", "Timestamp": str(int(time.time()))}
+    sent = v1_parameters("GET", host=live.endpoint, secret_key=live.secret_key, SecretId=live.secret_id, **values)
+    with _connect(live) as connection:
+        connection.sendall(f"GET /?{urlencode(sent)} HTTP/1.1\r\nHost: {live.endpoint}\r\n\r\n".encode())
+        assert _answer(connection) == ("HTTP/1.1 200 OK", code)
+
+
+def test_a_form_that_is_too_large_is_answered_while_it_is_sent(live: Server) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: {live.endpoint}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with _connect(live) as connection:
+        connection.sendall(f"{head}Content-Length: {5 * 2**20}\r\n\r\n".encode())
+        for _ in range(5):
+            connection.sendall(b"a" * 2**20)
+        assert _answer(connection) == ("HTTP/1.1 200 OK", "AuthFailure.SignatureFailure")
+        connection.sendall(_head(live, Content_Length=str(len(_BODY))) + _BODY)
+        assert _answer(connection) == ("HTTP/1.1 200 OK", _ANSWER)
+
+
+def test_the_content_type_is_exactly_what_sdks_look_for(live: Server) -> None:
+    with _connect(live) as connection:
+        connection.sendall(_head(live, Content_Length=str(len(_BODY))) + _BODY)
+        head = connection.recv(65536).lower()
+    assert b"\r\ncontent-type: application/json\r\n" in head
