@@ -59,6 +59,7 @@ check: $(READY)  ## Format, lint, types, import contracts
 bench: $(READY)  ## Measure speed and accuracy on this machine
 	@$(BIN)/compareface models prepare
 	@$(BIN)/python -m benchmarks.speed
+	@$(BIN)/python -m benchmarks.wire
 	@$(BIN)/python -m benchmarks.accuracy
 
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml

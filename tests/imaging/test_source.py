@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import os
 import time
 from textwrap import wrap
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.config import FetchSettings
 from app.domain import ImageRef
 from app.errors import ApiError, ErrorCode
+from app.imaging import source
 from app.imaging.fetch import Fetcher
 from app.imaging.source import MAX_BYTES, MAX_CHARACTERS, read
 from app.ops.deadline import Deadline
@@ -17,6 +21,7 @@ from tests.imaging.hostile import answered, mocked
 
 PICTURE = bytes(range(256)) + b"\xfb\xff\xbe"
 TEXT = base64.b64encode(PICTURE).decode()
+TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 async def from_text(text: str) -> bytes:
@@ -90,6 +95,42 @@ async def test_no_data_is_an_empty_image(text: str) -> None:
 )
 async def test_what_is_not_base64_is_refused_not_skipped(text: str) -> None:
     assert await error_of(text) is ErrorCode.IMAGE_DECODE_FAILED
+
+
+def reference(text: str) -> bytes | None:
+    """Decode with the standard library, in one way for all texts; None for what is refused."""
+    prefix = source._PREFIX.match(text)
+    try:
+        digits = text[prefix.end() if prefix else 0 :].encode("ascii").translate(TO_STANDARD, b" \t\r\n\v\f")
+        bare = digits.rstrip(b"=")
+        if len(digits) - len(bare) > 2:
+            return None
+        return binascii.a2b_base64(bare + b"=" * (-len(bare) % 4), strict_mode=True)
+    except ValueError:
+        return None
+
+
+def decoded(text: str) -> bytes | None:
+    try:
+        return source._from_base64(text)
+    except ApiError:
+        return None
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    """Draw base64 in one of its forms, long enough for vector instructions, and edit it here and there."""
+    text = base64.b64encode(draw(st.binary(max_size=200))).decode()
+    text = draw(st.sampled_from(["", "data:image/png;base64,", " \nDATA:image/png;base64,"])) + text
+    for _ in range(draw(st.integers(0, 4))):
+        at, length = draw(st.integers(0, len(text))), draw(st.integers(0, 2))
+        text = text[:at] + draw(st.text("Af09+/-_=== \n,:.!\0\x7fé\u212a\ud800", max_size=3)) + text[at + length :]
+    return text
+
+
+@given(mutated())
+def test_the_fast_way_and_the_forgiving_one_together_are_the_standard_librarys(text: str) -> None:
+    assert decoded(text) == reference(text)
 
 
 def answering(data: bytes) -> Fetcher:

@@ -1,0 +1,209 @@
+"""CPU time of the wire: what a request costs besides the work on its pictures.
+
+A server in a process of its own, started as ``compareface serve`` starts it, answers signed requests on one connection.
+Its engine reads both pictures (base64 included) and looks no further. The process's CPU time, all threads, user and
+system, comes from the engine's facts at ``/version``. Then the steps one by one, with the library that does each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import json
+import os
+import re
+import secrets
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import pybase64
+import pydantic
+import pydantic_core
+
+from app.api import envelope, parameters
+from app.api.actions.base import bind
+from app.api.actions.compare_face import COMPARE_FACE
+from app.api.auth import Authenticator
+from app.api.keys import Key, KeyRing
+from app.api.request import CloudRequest
+from app.cli.serve import serve
+from app.cli.sign import signed_headers
+from app.config import AuthSettings, Settings, load
+from app.domain import Comparison, ImageRef, Options
+from app.imaging.fetch import Fetcher
+from app.imaging.source import read
+from app.ops import logs
+from app.ops.deadline import Deadline
+
+BUDGET_MS = 8.0
+"""What a request of 1 MB may cost."""
+
+_BATCHES = 10
+_REQUESTS = {100: 40, 10**6: 40, 10**7: 6}  # bytes of a body: how many of it make a batch
+_STEPS_OF, _PIECE = 10**6, 2**16  # bytes: the body whose steps are shown, and what the server reads at once
+_RUNS = 200
+_KEY = Key(label="bench", secret_key=secrets.token_urlsafe(24))
+_SECRET_ID = "AKIDbench"
+_COMMON = {"X-TC-Action": COMPARE_FACE.name, "X-TC-Version": "2020-03-03"}
+
+
+def main() -> None:
+    if sys.argv[1:] == ["--serve"]:
+        _serve()
+        return
+    print("wire: CPU milliseconds of the server per request, image work left out")
+    with _server() as connection:
+        for size, count in _REQUESTS.items():
+            cost = per_request(connection, body_of(size), count)
+            budget = f"   (budget {BUDGET_MS:.0f})" if size == _STEPS_OF else ""
+            print(f"{size:>10,} bytes {cost:9.2f}{budget}")
+    print(f"\nits steps for {_STEPS_OF:,} bytes, one thread; in brackets what is not used")
+    for step in steps(body_of(_STEPS_OF)):
+        print(f"{step.name:<12}{step.library:<48}{milliseconds(step.run):8.3f}")
+
+
+def body_of(size: int) -> bytes:
+    """Return a JSON body of ``size`` bytes with two pictures of random bytes."""
+    pictures = [base64.b64encode(os.urandom((size - 30) // 8 * 3)).decode() for _ in "AB"]
+    return json.dumps(dict(zip(("ImageA", "ImageB"), pictures, strict=True))).encode().ljust(size)
+
+
+class ReadingService:
+    """Takes the pictures' bytes off the wire, and judges nothing."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+        await asyncio.gather(*(read(ref, self._fetcher, deadline) for ref in (a, b)))
+        return Comparison(43.15762039906064, 0.9341, options.face_model_version)
+
+
+class ReadingEngine(NamedTuple):
+    """The engine of the measured server."""
+
+    service: ReadingService
+
+    def facts(self) -> Mapping[str, object]:
+        return {"pack": "none", "device": "cpu", "cpu_s": time.process_time()}
+
+
+@asynccontextmanager
+async def _open(settings: Settings) -> AsyncIterator[ReadingEngine]:
+    async with Fetcher(settings.fetch) as fetcher:
+        yield ReadingEngine(ReadingService(fetcher))
+
+
+def _serve() -> None:
+    settings = load()
+    with Path(os.devnull).open("w") as nowhere:
+        logs.configure(settings.log.level, nowhere)  # lines are written as ever, but not between the figures
+        asyncio.run(serve(settings, _open))
+
+
+@contextmanager
+def _server() -> Iterator[HTTPConnection]:
+    settings = {
+        "COMPAREFACE_SERVER__HOST": "127.0.0.1",
+        "COMPAREFACE_SERVER__PORT": "0",
+        "COMPAREFACE_AUTH__KEYS": f"{_SECRET_ID}:{_KEY.secret_key}",
+    }
+    command = [sys.executable, "-m", "benchmarks.wire", "--serve"]
+    with subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            address = re.search(r"http://([\d.]+):(\d+)", process.stdout.readline() if process.stdout else "")
+            if address is None:
+                raise RuntimeError("the server did not start")
+            yield HTTPConnection(address[1], int(address[2]), timeout=30)
+        finally:
+            process.terminate()
+
+
+def per_request(connection: HTTPConnection, body: bytes, count: int) -> float:
+    """Return the server's CPU milliseconds per request: the median of batches of ``count``, after one for warming."""
+    host = f"{connection.host}:{connection.port}"
+    headers = {"Host": host, **_COMMON, **signed_headers(_SECRET_ID, _KEY, host, body, int(time.time()))}
+    costs = []
+    for _ in range(_BATCHES + 1):
+        before = _cpu_s(connection)
+        for _ in range(count):
+            reply = _exchange(connection, "POST", "/", body, headers)
+            if b'"Score"' not in reply:
+                raise RuntimeError(reply.decode())
+        costs.append(1000 * (_cpu_s(connection) - before) / count)
+    return median(costs[1:])
+
+
+def _cpu_s(connection: HTTPConnection) -> float:
+    return float(json.loads(_exchange(connection, "GET", "/version", b"", {}))["engine"]["cpu_s"])
+
+
+def _exchange(connection: HTTPConnection, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+    connection.request(method, path, body, headers)
+    return connection.getresponse().read()
+
+
+class Step(NamedTuple):
+    """One thing that is done with a request, and the library that does it."""
+
+    name: str
+    library: str
+    run: Callable[[], object]
+
+
+def steps(body: bytes) -> Iterator[Step]:
+    """Yield the steps in the order of the gateway, each followed by the libraries it was compared with."""
+    pieces = [body[at : at + _PIECE] for at in range(0, len(body), _PIECE)]
+    host = "127.0.0.1:8000"
+    headers = {**_COMMON, "Host": host, **signed_headers(_SECRET_ID, _KEY, host, b"", int(time.time()))}
+    request = CloudRequest("POST", "/", "", {name.lower(): value for name, value in headers.items()})
+    settings = AuthSettings.model_validate({"keys": f"{_SECRET_ID}:{_KEY.secret_key}"})
+    authenticator = Authenticator(settings, KeyRing(settings), is_open=False)
+    values = parameters.from_json(body)
+    texts = [str(values["ImageA"]), str(values["ImageB"])]
+    model = COMPARE_FACE.models["2020-03-03"]
+    pydantic_library, json_library = f"pydantic {pydantic.VERSION}", f"pydantic_core {pydantic_core.__version__}"
+
+    yield Step("join", "bytes.join", partial(b"".join, pieces))
+    yield Step("SHA-256", f"hashlib, {ssl.OPENSSL_VERSION}", partial(_sha256, body))
+    yield Step("signature", "hmac", lambda: authenticator.verify(request, authenticator.examine(request)))
+    yield Step("JSON", json_library, partial(parameters.from_json, body))
+    yield Step("", "(json)", partial(json.loads, body))
+    yield Step("parameters", pydantic_library, partial(bind, model, values, is_text=False, is_lenient=False))
+    yield Step("base64", f"pybase64 {pybase64.get_version()}", _each(texts, partial(pybase64.b64decode, validate=True)))
+    yield Step("", "(binascii)", _each(texts, partial(binascii.a2b_base64, strict_mode=True)))
+    yield Step("reply", "json", partial(envelope.success, {"Score": 43.15762039906064}, request, "0"))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _each(texts: list[str], decode: Callable[[str], bytes]) -> Callable[[], object]:
+    return lambda: [decode(text) for text in texts]
+
+
+def milliseconds(function: Callable[[], object]) -> float:
+    """Median CPU time of one call on this thread."""
+    function()
+    times = []
+    for _ in range(_RUNS):
+        started = time.thread_time()
+        function()
+        times.append(1000 * (time.thread_time() - started))
+    return median(times)
+
+
+if __name__ == "__main__":
+    main()
