@@ -1,7 +1,8 @@
-"""HTTP <-> gateway: every path and method is a cloud request, but for three plain addresses for operators.
+"""HTTP <-> gateway: every path and method is a cloud request, but for five plain addresses for operators.
 
 ``/healthz`` the process is alive, ``/readyz`` it takes requests: nothing listens before the engine is open, and nobody
-new is let in once it is to stop, so an answer is a yes. ``/version`` what is running.
+new is let in once it is to stop, so an answer is a yes. ``/version`` what is running. ``/docs`` and
+``/openapi.json`` describe the cloud requests, to people and to programs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
 import app
-from app.api import envelope
+from app.api import docs, envelope
 from app.api.engine import EngineLike
 from app.api.envelope import Reply
 from app.api.gateway import Gateway
@@ -45,7 +46,14 @@ class CloudRoute(BaseRoute):
         await cloud(scope, receive, send)
 
 
-ROUTES = (Route("/healthz", healthz), Route("/readyz", readyz), Route("/version", version), CloudRoute())
+ROUTES = (
+    Route("/healthz", healthz),
+    Route("/readyz", readyz),
+    Route("/version", version),
+    Route("/openapi.json", docs.openapi),
+    Route("/docs", docs.docs),
+    CloudRoute(),
+)
 """The operators' addresses (GET only), and the cloud's."""
 
 

@@ -45,10 +45,10 @@ _Url = Annotated[
 
 
 class CompareFaceResponse(ResponseModel):
-    """The answer of both versions."""
+    """How alike the faces of the two pictures are."""
 
     score: float = Field(
-        description="How alike the two faces are. Different people reach 40, 50 and 60 (version 2.0: 70, 80 and 90) in "
+        description="100 for identical pictures. Different people reach 40, 50 and 60 (version 2.0: 70, 80 and 90) in "
         "0.1 %, 0.01 % and 0.001 % of all pairs.",
         json_schema_extra={"minimum": 0, "maximum": 100, "examples": [43.15762039906064]},
     )
@@ -56,7 +56,7 @@ class CompareFaceResponse(ResponseModel):
 
 
 class CompareFace20180301(RequestModel):
-    """Parameters of version 2018-03-01."""
+    """Two pictures, A and B, each an Image or a Url."""
 
     image_a: _Image = ""
     image_b: _Image = ""
@@ -104,7 +104,7 @@ class CompareFace20180301(RequestModel):
 
 
 class CompareFace20200303(CompareFace20180301):
-    """Parameters of version 2020-03-03."""
+    """Two pictures, A and B, each an Image or a Url, and which face of each."""
 
     face_matching_strategy: int | None = Field(
         None,
