@@ -21,10 +21,10 @@ BIN   := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test check bench lock clean
+.PHONY: help serve demo test conformance check bench calibrate-demo lock clean
 
 help:  ## Show this help
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "compareface needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -50,6 +50,10 @@ test: $(READY)  ## Set up and run all tests with the coverage floor
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
+conformance: $(READY)  ## Install the vendor's SDKs and print what each can do here
+	@$(BIN)/compareface models prepare open
+	@CONFORMANCE=all $(BIN)/python -m pytest tests/contract/conformance
+
 check: $(READY)  ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
@@ -62,11 +66,15 @@ bench: $(READY)  ## Measure speed and accuracy on this machine
 	@$(BIN)/python -m benchmarks.wire
 	@$(BIN)/python -m benchmarks.accuracy
 
+calibrate-demo: $(READY)  ## Calibrate on 14 people and write a report
+	@$(BIN)/compareface models prepare
+	@$(BIN)/python -m benchmarks.calibrate_demo
+
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--upgrade --extra dev -o requirements.lock pyproject.toml
 
 clean:  ## Remove the environment, caches and prepared weights
-	@rm -rf .venv .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -rf .venv .conformance .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
 	@rm -f models/*/*.onnx models/*/.*.tmp
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,81 @@
+"""The clients: what each needs, how it is installed, and which command runs its driver."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.contract.conformance import toolchains
+from tests.contract.conformance.python_envs import TCCLI_VERSION, prepare_python, prepare_tccli
+from tests.contract.conformance.toolchains import DRIVERS
+
+CACHE = Path(__file__).resolve().parents[3] / ".conformance"
+
+_NEVER_SUCCEEDS = "its retryer raises the first error even when a later attempt succeeds"
+
+
+@dataclass(frozen=True, eq=False)
+class Client:
+    """One row of the matrix."""
+
+    name: str
+    version: Callable[[], str]
+    prepare: Callable[[Path], list[str]]
+    """Returns the command that runs the driver; raises ``RuntimeError`` where the client cannot be installed."""
+    tools: tuple[str, ...] = ()
+    """Programs that must be on the PATH."""
+    is_installed: bool = False
+    """Whether it comes with the development environment."""
+    defects: Mapping[str, str] = field(default_factory=dict)
+    """Scenario -> what is wrong in this client."""
+
+
+def _own_python(script: str, *arguments: str) -> Callable[[Path], list[str]]:
+    return lambda _cache: [sys.executable, str(DRIVERS / script), *arguments]
+
+
+def _curl_version() -> str:
+    return subprocess.run(["curl", "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
+
+
+def _pinned(number: str) -> Callable[[], str]:
+    return lambda: number
+
+
+_sdk_version = partial(version, "tencentcloud-sdk-python-common")
+
+CLIENTS = [
+    Client(
+        "Python SDK",
+        _sdk_version,
+        _own_python("python_sdk.py", "sync"),
+        is_installed=True,
+        defects={"retry": _NEVER_SUCCEEDS},
+    ),
+    Client(
+        "Python SDK, async",
+        _sdk_version,
+        _own_python("python_sdk.py", "async"),
+        is_installed=True,
+        defects={"retry": _NEVER_SUCCEEDS},
+    ),
+    Client(
+        "curl, signed as documented",
+        _curl_version,
+        _own_python("curl.py"),
+        tools=("bash", "curl", "openssl"),
+        is_installed=True,
+    ),
+    Client("Python SDK of 2023", _pinned("3.0.900"), partial(prepare_python, version="3.0.900")),
+    Client("Python SDK of 2020", _pinned("3.0.300"), partial(prepare_python, version="3.0.300")),
+    Client("tccli", _pinned(TCCLI_VERSION), prepare_tccli),
+    Client("Node SDK", _pinned(toolchains.NODE_VERSION), toolchains.prepare_node, ("node", "npm")),
+    Client("Go SDK", _pinned(toolchains.GO_VERSION), toolchains.prepare_go, ("go",)),
+    Client("Go SDK, generic", _pinned(toolchains.GO_COMMON_VERSION), toolchains.prepare_go_common, ("go",)),
+    Client("Java SDK", _pinned(toolchains.JAVA_VERSION), toolchains.prepare_java, ("java", "javac", "mvn")),
+]

@@ -1,0 +1,105 @@
+"""Runs every driver once against a live server, and prints the matrix of the verdicts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pytest
+
+from benchmarks.server import running_server
+from tests.contract.conformance.clients import CACHE, CLIENTS, Client
+from tests.contract.conformance.jobs import Outcome, from_json, to_json
+from tests.contract.conformance.matrix import Row, Verdict, table
+from tests.contract.conformance.scenarios import KEYS_FILE, SCENARIOS, pictures_for
+
+PATIENCE_S = 300
+
+_VERDICTS = pytest.StashKey[dict[str, dict[str, Verdict]]]()
+
+
+@pytest.fixture(scope="session")
+def jobs(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """All scenarios as the document that drivers read, for a server that runs."""
+    keys = tmp_path_factory.mktemp("conformance") / "keys.toml"
+    keys.write_text(KEYS_FILE)
+    images = pictures_for(pictures)
+    settings = {"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", "COMPAREFACE_AUTH__KEYS_FILE": str(keys)}
+    with running_server(settings) as server:
+        yield to_json(scenario.job(server.endpoint, images) for scenario in SCENARIOS)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came back to a client, by the names of the scenarios, or why nothing did."""
+
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    skipped: str = ""
+    failed: str = ""
+
+
+@pytest.fixture(scope="session")
+def run(jobs: str) -> Callable[[Client], Run]:
+    """Function that runs a client's driver, once."""
+    return cache(lambda client: _run(client, jobs))
+
+
+@pytest.fixture
+def outcomes(request: pytest.FixtureRequest, run: Callable[[Client], Run]) -> Mapping[str, Outcome]:
+    """What came back to the client that the test is for."""
+    result = run(request.param)
+    if result.skipped:
+        pytest.skip(result.skipped)
+    if result.failed:
+        pytest.fail(result.failed, pytrace=False)
+    return result.outcomes
+
+
+def _run(client: Client, jobs: str) -> Run:
+    missing = [tool for tool in client.tools if shutil.which(tool) is None]
+    if missing:
+        return Run(skipped=f"{client.name} needs {', '.join(missing)} on the PATH")
+    try:
+        command = client.prepare(CACHE)
+    except RuntimeError as error:
+        return Run(skipped=f"{client.name} could not be installed: {error}")
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(
+        command, input=jobs, env=environment, check=False, capture_output=True, encoding="utf-8", timeout=PATIENCE_S
+    )
+    if done.returncode:
+        return Run(failed=f"the driver ended with exit status {done.returncode}:\n{done.stderr[-2000:]}")
+    return Run(from_json(done.stdout))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    params: Mapping[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+    if "scenario" in params and (report.when == "call" or not report.passed):
+        verdicts = item.config.stash.setdefault(_VERDICTS, {})
+        verdicts.setdefault(params["outcomes"].name, {})[params["scenario"].name] = _verdict(report)
+    return report
+
+
+def _verdict(report: pytest.TestReport) -> Verdict:
+    if hasattr(report, "wasxfail") and report.skipped:
+        return Verdict.DEFECT
+    if report.skipped:
+        return Verdict.NOT_OFFERED if report.when == "call" else Verdict.SKIPPED
+    return Verdict.OK if report.passed else Verdict.FAIL
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    verdicts = config.stash.get(_VERDICTS, {})
+    rows = [Row(client, verdicts[client.name]) for client in CLIENTS if client.name in verdicts]
+    if rows:
+        terminalreporter.section("conformance")
+        terminalreporter.write_line(table(rows))

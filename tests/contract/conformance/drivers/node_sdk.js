@@ -1,0 +1,75 @@
+// Conformance driver of the vendor's Node SDK: jobs on standard input, outcomes on standard output.
+"use strict";
+const { readFileSync } = require("fs");
+const { iai } = require("tencentcloud-sdk-nodejs");
+const { CommonClient } = require("tencentcloud-sdk-nodejs/tencentcloud/common/common_client");
+
+const typedClients = { "2018-03-01": iai.v20180301.Client, "2020-03-03": iai.v20200303.Client };
+
+const NOTHING = {
+  ok: false, score: null, face_model_version: "", request_id: "", code: "", message: "", exception: "", unsupported: "",
+};
+
+function unsupported(job) {
+  if (job.unsigned) return "the Node SDK always signs the payload";
+  if (job.attempts > 1) return "the Node SDK does not retry";
+  if (job.skip && job.sign !== "TC3-HMAC-SHA256") return "the Node SDK skips only TC3 signatures";
+  return "";
+}
+
+function config(job) {
+  const profile = {
+    signMethod: job.sign,
+    httpProfile: { reqMethod: job.method, endpoint: job.endpoint, protocol: "http://" },
+  };
+  if (job.language) profile.language = job.language;
+  const credential = { secretId: job.secret_id, secretKey: job.secret_key };
+  if (job.token) credential.token = job.token;
+  return { credential, region: "", profile };
+}
+
+// A function that makes the job's call once.
+function caller(job) {
+  if (job.untyped || job.action !== "CompareFace") {
+    const client = new CommonClient(job.endpoint, job.version, config(job));
+    return () => client.request(job.action, job.params, { skipSign: job.skip });
+  }
+  const client = new typedClients[job.version](config(job));
+  if (job.skip) return () => client.request("CompareFace", job.params, { skipSign: true });
+  return () => client.CompareFace(job.params);
+}
+
+async function attempt(job) {
+  const call = caller(job);
+  let answer;
+  for (let i = 0; i < job.times; i++) answer = await call();
+  return {
+    ok: true,
+    score: answer.Score ?? null,
+    face_model_version: answer.FaceModelVersion ?? "",
+    request_id: answer.RequestId ?? "",
+  };
+}
+
+async function outcome(job) {
+  const reason = unsupported(job);
+  if (reason) return { ...NOTHING, name: job.name, unsupported: reason };
+  try {
+    return { ...NOTHING, name: job.name, ...(await attempt(job)) };
+  } catch (error) {
+    return {
+      ...NOTHING,
+      name: job.name,
+      request_id: error.requestId ?? "",
+      code: error.code ?? "",
+      message: error.message,
+      exception: error.constructor.name,
+    };
+  }
+}
+
+(async () => {
+  const outcomes = [];
+  for (const job of JSON.parse(readFileSync(0, "utf8"))) outcomes.push(await outcome(job));
+  process.stdout.write(JSON.stringify(outcomes));
+})();

@@ -1,0 +1,87 @@
+"""Installs the SDKs of the other languages and compiles their drivers, each into a folder of a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+DRIVERS = Path(__file__).with_name("drivers")
+PATIENCE_S = 300
+
+
+def _required(module_file: Path) -> str:
+    """Version of the one module that a go.mod requires."""
+    return module_file.read_text().split(" v")[-1].strip()
+
+
+NODE_VERSION = "4.1.313"
+GO_VERSION = _required(DRIVERS / "go_sdk" / "go.mod")
+GO_COMMON_VERSION = _required(DRIVERS / "go_common" / "go.mod")
+JAVA_VERSION = "3.1.830"
+
+
+def prepare_node(cache: Path) -> list[str]:
+    """Command that runs the driver of ``tencentcloud-sdk-nodejs``."""
+    flags = ["--no-audit", "--no-fund", "--ignore-scripts"]
+    install = ["npm", "install", *flags, f"tencentcloud-sdk-nodejs@{NODE_VERSION}"]
+    folder = prepare(cache / "node", [DRIVERS / "node_sdk.js"], [install])
+    return ["node", str(folder / "node_sdk.js")]
+
+
+def prepare_go(cache: Path) -> list[str]:
+    """Command that runs the driver of ``tencentcloud-sdk-go``, the newest whole one that the proxy serves."""
+    return _prepare_go(cache, "go_sdk")
+
+
+def prepare_go_common(cache: Path) -> list[str]:
+    """Command that runs the driver of the module ``tencentcloud/common`` of the current Go SDK."""
+    return _prepare_go(cache, "go_common")
+
+
+def prepare_java(cache: Path) -> list[str]:
+    """Command that runs the driver of ``tencentcloud-sdk-java-iai``."""
+    goal = ["dependency:copy-dependencies", "-DoutputDirectory=lib"]
+    fetch = ["mvn", "--quiet", "--batch-mode", f"-Dsdk.version={JAVA_VERSION}", *goal]
+    compile_ = ["javac", "-encoding", "UTF-8", "-cp", "lib/*", "-d", "classes", "Driver.java"]
+    folder = prepare(cache / "java", sorted((DRIVERS / "java_sdk").iterdir()), [fetch, compile_])
+    return ["java", "-cp", os.pathsep.join([str(folder / "classes"), str(folder / "lib" / "*")]), "Driver"]
+
+
+def _prepare_go(cache: Path, name: str) -> list[str]:
+    sources = [DRIVERS / "go_shared" / "driver.go", *sorted((DRIVERS / name).iterdir())]
+    folder = prepare(cache / name, sources, [["go", "build", "-buildvcs=false", "-o", "driver", "."]])
+    return [str(folder / "driver")]
+
+
+def prepare(folder: Path, sources: Sequence[Path], steps: Sequence[Sequence[str]]) -> Path:
+    """Copy the sources to the folder and carry out the steps there, unless the same was done before."""
+    inputs = [repr(steps).encode(), *(source.read_bytes() for source in sources)]
+    wanted = hashlib.sha256(b"\0".join(inputs)).hexdigest()
+    stamp = folder / "stamp"
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for source in sources:
+            shutil.copy(source, folder)
+        for step in steps:
+            _carry_out(step, folder)
+        stamp.write_text(wanted)
+    return folder
+
+
+def _carry_out(step: Sequence[str], folder: Path) -> None:
+    """Run one command, or say in a sentence why it failed."""
+    try:
+        subprocess.run(step, cwd=folder, timeout=PATIENCE_S, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise RuntimeError(f"{step[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{step[0]} took more than {PATIENCE_S} s") from None
+    except subprocess.CalledProcessError as error:
+        said = (error.stdout + error.stderr).splitlines()
+        reason = next((line for line in said if "error" in line.lower()), " ".join(said))
+        raise RuntimeError(f"{step[0]} failed: {reason[:300]}") from None
