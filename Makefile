@@ -35,12 +35,12 @@ $(READY): pyproject.toml requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-serve: $(READY)  ## Set up and serve; HOST=127.0.0.1 PORT=8000 PACK=open DEVICE=cpu
-	@$(BIN)/compareface models prepare
+serve: $(READY)  ## Set up and serve; HOST=127.0.0.1 PORT=8000 PACK=auto DEVICE=cpu
+	@$(BIN)/compareface models prepare --budget 5
 	@exec $(BIN)/compareface serve
 
 demo: $(READY)  ## Compare real faces through the official SDK
-	@$(BIN)/compareface models prepare
+	@$(BIN)/compareface models prepare $(or $(COMPAREFACE_MODELS__PACK),open)
 	@$(BIN)/python -m benchmarks.demo
 
 test: $(READY)  ## Set up and run all tests with the coverage floor
@@ -61,13 +61,13 @@ check: $(READY)  ## Format, lint, types, import contracts
 	@$(BIN)/lint-imports
 
 bench: $(READY)  ## Measure speed and accuracy on this machine
-	@$(BIN)/compareface models prepare
+	@$(BIN)/compareface models prepare $(or $(COMPAREFACE_MODELS__PACK),open)
 	@$(BIN)/python -m benchmarks.speed
 	@$(BIN)/python -m benchmarks.wire
 	@$(BIN)/python -m benchmarks.accuracy
 
 calibrate-demo: $(READY)  ## Calibrate on 14 people and write a report
-	@$(BIN)/compareface models prepare
+	@$(BIN)/compareface models prepare $(or $(COMPAREFACE_MODELS__PACK),open)
 	@$(BIN)/python -m benchmarks.calibrate_demo
 
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml
@@ -76,5 +76,5 @@ lock: $(READY)  ## Renew requirements.lock from pyproject.toml
 
 clean:  ## Remove the environment, caches and prepared weights
 	@rm -rf .venv .conformance .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
-	@rm -f models/*/*.onnx models/*/.*.tmp
+	@rm -rf models/*/*.onnx models/*/.*.tmp models/.downloads
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

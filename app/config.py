@@ -23,6 +23,7 @@ _PREFIX = "COMPAREFACE_"
 _MIB = 1024 * 1024
 _KUBERNETES = re.compile(rf"{_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
 """What Kubernetes adds to the environment of pods beside a Service called `compareface`."""
+_PACK_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 _Names = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -72,12 +73,21 @@ class AuthSettings(_Group):
         "refuse",
         description="`allow` lets everybody in who sends `Authorization: SKIP`, the SDKs' option not to sign.",
     )
+    v1: Literal["allow", "refuse"] = Field(
+        "allow",
+        description="`refuse` turns away HmacSHA1 and HmacSHA256, which only old clients need and which bind less.",
+    )
     max_skew_s: int = Field(300, ge=1, description="Seconds a request's timestamp may differ from the clock.")
     hosts: _Names = Field(
         (), description="Public host names of the service that clients sign although a proxy changes them."
     )
 
     _split_hosts = field_validator("hosts", mode="before")(_split)
+
+    @field_validator("keys_file", mode="before")
+    @classmethod
+    def _none_if_empty(cls, value: object) -> object:
+        return value or None
 
     @field_validator("keys")
     @classmethod
@@ -103,7 +113,7 @@ def _parse_keys(value: SecretStr) -> dict[str, tuple[str, ...]]:
         secret_id, colon, secret_key = entry.strip().partition(":")
         if not (secret_id and colon and secret_key):
             raise ValueError(f"entry {number} is not of the form SecretId:SecretKey")
-        keys[secret_id] = (*keys.get(secret_id, ()), secret_key)
+        keys[secret_id.strip()] = (*keys.get(secret_id.strip(), ()), secret_key.strip())
     return keys
 
 
@@ -154,11 +164,35 @@ class FetchSettings(_Group):
 class ModelsSettings(_Group):
     """Which models compare faces."""
 
-    pack: str = Field("open", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Name of the model pack.")
+    pack: str = Field(
+        "auto",
+        pattern=_PACK_NAME,
+        description="Name of the model pack; `auto` is `omz` where it is installed, else `open`.",
+    )
     weights_dir: Path | None = Field(
         None,
         description="Folder of the weight files; default: `models/` of a checkout, else the user's cache.",
     )
+    pack_2_0: str | None = Field(
+        None, pattern=_PACK_NAME, description="Another pack for `FaceModelVersion` 2.0; default: the same."
+    )
+    mirrors: _Names = Field(
+        (), description="Addresses of folders, tried in order before a published file's own address; https or http."
+    )
+
+    _split_mirrors = field_validator("mirrors", mode="before")(_split)
+
+    @field_validator("mirrors")
+    @classmethod
+    def _check_mirrors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"https?://[^\s/]+(/\S*)?", address) for address in value):
+            raise ValueError("a mirror is an address that starts with https:// or http://")
+        return value
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether the pack is chosen by what is installed."""
+        return self.pack == "auto"
 
 
 class RuntimeSettings(_Group):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import cv2
 
@@ -19,8 +20,9 @@ from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.runtime.threads import ThreadBudget, Workers, available_cores, thread_budget
 from app.scoring import calibration
+from app.scoring.calibration import Calibration
 from app.scoring.scale import Scale
-from app.service.compare import CompareService
+from app.service.compare import CompareService, Model
 from app.service.recognise import Recogniser
 from app.vision.detect import DETECTORS
 from app.vision.embed import Embedder
@@ -43,22 +45,44 @@ class Engine:
         """Open an engine; raise ``*Error`` with a text for the operator when it cannot work."""
         budget = thread_budget(settings.runtime.threads or available_cores())
         store, pack = Store.configured(settings.models)
-        measured = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
-        scales = {version: Scale(measured, version) for version in FaceModelVersion}
-        recogniser, provider = open_recogniser(settings, store, pack, budget)
+        other = store.pack(settings.models.pack_2_0) if settings.models.pack_2_0 else pack
+        names = {FaceModelVersion.V3: pack.name, FaceModelVersion.V2: other.name}
+        opened = {each.name: _open_pack(settings, store, each, budget) for each in (pack, other)}
+        models = {
+            version: Model(opened[name].recogniser, Scale(opened[name].calibration, version))
+            for version, name in names.items()
+        }
         with Workers(budget) as workers:
             async with _fetcher(settings) as fetcher:
                 yield cls(
-                    CompareService(recogniser, fetcher, workers, scales),
+                    CompareService(models, fetcher, workers),
                     {
                         "pack": pack.name,
+                        "pack_is_automatic": settings.models.is_automatic,
+                        "pack_2_0": other.name,
                         "device": settings.runtime.device,
-                        "provider": provider,
+                        "provider": opened[pack.name].provider,
                         "workers": budget.workers,
                         "intra_op_threads": budget.intra_op,
-                        "calibration": {"data": measured.data, "date": measured.date},
+                        "is_provisional": any(each.calibration.status == "provisional" for each in opened.values()),
+                        "calibration": {name: _about(each.calibration) for name, each in opened.items()},
                     },
                 )
+
+
+class _Opened(NamedTuple):
+    recogniser: Recogniser
+    provider: str
+    calibration: Calibration
+
+
+def _open_pack(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> _Opened:
+    recogniser, provider = open_recogniser(settings, store, pack, budget)
+    return _Opened(recogniser, provider, calibration.load(store.calibration_path(pack.name), pack.embedder_sha256))
+
+
+def _about(of: Calibration) -> Mapping[str, str]:
+    return {"status": of.status, "data": of.data, "date": of.date}
 
 
 def _fetcher(settings: Settings) -> Fetcher:

@@ -1,4 +1,5 @@
-"""The vendor's other error codes: those that this service never answers, with the reason. Data only.
+"""The vendor's other error codes: those that this service never answers, with the reason. Data only,
+for ``/openapi.json`` and the documentation.
 
 With ``errors.py`` this is the whole table of the vendor's CompareFace page, and the codes common to all its services.
 """

@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
+PACK = os.environ.get("COMPAREFACE_MODELS__PACK", "open")
+"""What is shown and measured, unless told otherwise; not `auto`, so that a run says what it ran."""
+
 
 class Server(NamedTuple):
     """Where a running server listens, and a key it accepts."""
@@ -37,6 +40,7 @@ def running_server(environment: Mapping[str, str] | None = None, patience_s: flo
         "COMPAREFACE_SERVER__PORT": str(server.port),
         "COMPAREFACE_AUTH__KEYS": f"{server.secret_id}:{server.secret_key}",
         "COMPAREFACE_LOG__LEVEL": "warning",
+        "COMPAREFACE_MODELS__PACK": PACK,
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "app", "serve"], env={**os.environ, **settings, **(environment or {})}

@@ -5,6 +5,7 @@ Median of repeated runs after a warm-up. Numbers of different machines do not co
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ from app.vision.embed import Embedder
 from app.vision.selection import select
 from benchmarks.demo import request, sdk_client
 from benchmarks.pictures import astronaut, cast, jpeg
-from benchmarks.server import Server, running_server
+from benchmarks.server import PACK, Server, running_server
 
 _RUNS = 20
 
@@ -50,7 +51,8 @@ def enlarged(image: Image, side: int) -> Image:
 
 def stages(pictures: dict[str, Image]) -> None:
     """Print the milliseconds of every stage, one picture at a time, one thread."""
-    store, pack = Store.configured(load().models)
+    store = Store.of(load().models)
+    pack = store.pack(PACK)
     files = store.resolve(pack)
     cv2.setNumThreads(1)
     detector = DETECTORS[pack.detector.family](OrtSession.open(files[pack.detector.file], "cpu", 1), pack.detector)
@@ -74,12 +76,14 @@ def stages(pictures: dict[str, Image]) -> None:
 
 def command_line(pictures: dict[str, Image]) -> None:
     """Print the seconds of one ``compareface compare``, start-up of the process included."""
+    environment = {**os.environ, "COMPAREFACE_MODELS__PACK": PACK}
     with TemporaryDirectory() as folder:
         for name, picture in pictures.items():
             file = Path(folder) / "picture.jpg"
             file.write_bytes(jpeg(picture))
             command = [sys.executable, "-m", "app", "compare", str(file), str(file)]
-            taken = milliseconds(partial(subprocess.run, command, check=True, capture_output=True), runs=5) / 1000
+            call = partial(subprocess.run, command, check=True, capture_output=True, env=environment)
+            taken = milliseconds(call, runs=5) / 1000
             print(f"{name:<18} {taken:7.2f} s for one `compareface compare`, process start included")
 
 

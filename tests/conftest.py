@@ -12,6 +12,7 @@ import pytest
 
 for _name in [name for name in os.environ if name.upper().startswith("COMPAREFACE_")]:
     del os.environ[_name]  # the settings of whoever runs the tests are none of theirs
+os.environ["COMPAREFACE_MODELS__PACK"] = "open"  # and neither is what happens to be installed
 
 from app.config import Settings
 from app.engine import open_recogniser

@@ -35,6 +35,8 @@ def test_a_misspelt_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, 
         ("AUTH__MODE", "maybe"),
         ("AUTH__MAX_SKEW_S", "0"),
         ("MODELS__PACK", "../../etc"),
+        ("MODELS__MIRRORS", "ftp://mirror.example"),
+        ("MODELS__MIRRORS", "https://mirror.example, /a/folder"),
         ("RUNTIME__DEVICE", "abacus"),
         ("COMPARE__MATCHING_STRATEGY", "2"),
         ("LIMITS__DEADLINE_S", "0"),
@@ -53,6 +55,11 @@ def test_what_kubernetes_adds_for_a_service_of_our_name_is_ignored(monkeypatch: 
         "PORT_80_TCP_ADDR": "10.0.0.7",
     }
     assert _load(monkeypatch, **added) == Settings()
+
+
+def test_mirrors_are_addresses_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, MODELS__MIRRORS="https://a.example/models, http://10.0.0.7:8080")
+    assert settings.models.mirrors == ("https://a.example/models", "http://10.0.0.7:8080")
 
 
 def test_keys_may_be_several_and_an_id_may_have_two(monkeypatch: pytest.MonkeyPatch) -> None:

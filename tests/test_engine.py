@@ -3,26 +3,51 @@ from __future__ import annotations
 import asyncio
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.config import FetchSettings, ModelsSettings, RuntimeSettings, Settings, SettingsError
-from app.engine import Engine
+from app.engine import Engine, open_recogniser
 from app.packs.manifest import Pack, PackError
-from app.packs.store import Store
+from app.packs.store import PREFERRED, Store
 from app.runtime.providers import DeviceError
+from app.runtime.threads import ThreadBudget
 from app.scoring.calibration import CalibrationError
 
 
 def _stored_in(folder: Path) -> Settings:
-    return Settings(models=ModelsSettings(weights_dir=folder))
+    return Settings(models=ModelsSettings(pack="open", weights_dir=folder))
 
 
 async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
     async with Engine.open(settings) as engine:
         facts = dict(engine.facts())
     assert (facts["pack"], facts["device"], facts["provider"]) == ("open", "cpu", "CPUExecutionProvider")
-    assert str(facts["calibration"]).startswith("{'data': 'LFW")
+    assert facts["pack_2_0"] == "open"
+    calibrations: Any = facts["calibration"]
+    assert calibrations["open"]["status"] == "measured"
+    assert calibrations["open"]["data"].startswith("LFW")
+
+
+async def test_auto_is_open_where_the_better_pack_is_not_installed_and_the_facts_say_so(tmp_path: Path) -> None:
+    async with Engine.open(Settings(models=ModelsSettings(pack="auto", weights_dir=tmp_path))) as engine:
+        assert (engine.facts()["pack"], engine.facts()["pack_is_automatic"]) == ("open", True)
+    async with Engine.open(_stored_in(tmp_path)) as engine:
+        assert (engine.facts()["pack"], engine.facts()["pack_is_automatic"]) == ("open", False)
+
+
+def test_auto_is_the_better_pack_where_its_files_are(tmp_path: Path, store: Store) -> None:
+    better = store.pack(PREFERRED)
+    for file in better.files:
+        (tmp_path / better.name).mkdir(exist_ok=True)
+        (tmp_path / better.name / file.name).write_bytes(b"changed")
+    settings = ModelsSettings(pack="auto", weights_dir=tmp_path)
+    assert Store.configured(settings)[1] == better
+    with pytest.raises(PackError, match="is changed"):
+        open_recogniser(Settings(models=settings), *Store.configured(settings), ThreadBudget(1, 1))
+    (tmp_path / better.name / better.files[0].name).unlink()
+    assert Store.configured(settings)[1].name == "open"
 
 
 async def test_weights_are_made_at_first_use(tmp_path: Path, pack: Pack) -> None:
@@ -59,7 +84,9 @@ async def test_weights_that_were_changed_are_not_replaced_silently(tmp_path: Pat
 async def test_a_calibration_beside_the_weights_wins_over_the_shipped_one(tmp_path: Path, store: Store) -> None:
     (tmp_path / "open").mkdir()
     shipped = store.calibration_path("open").read_text(encoding="utf-8")
-    (tmp_path / "open/calibration.toml").write_text(shipped.replace('data = "LFW', 'data = "OUR OWN'), encoding="utf-8")
+    (tmp_path / "open/calibration.own.toml").write_text(
+        shipped.replace('data = "LFW', 'data = "OUR OWN'), encoding="utf-8"
+    )
     async with Engine.open(_stored_in(tmp_path)) as engine:
         assert "OUR OWN" in str(engine.facts()["calibration"])
 
@@ -77,7 +104,7 @@ async def test_a_malformed_allow_entry_stops_the_start() -> None:
 
 
 async def test_an_unknown_pack_stops_the_start() -> None:
-    with pytest.raises(PackError, match="known packs: open"):
+    with pytest.raises(PackError, match=r"known packs: .*open"):
         async with Engine.open(Settings(models=ModelsSettings(pack="closed"))):
             pass
 

@@ -19,6 +19,13 @@ from app.errors import ApiError, ErrorCode, Text
 
 _SKIP = "SKIP"
 _UNSIGNED = Text("Requests must be signed: `SKIP` is not accepted.", "请求必须签名，不接受 `SKIP`。")
+_NO_V1 = Text(
+    "This signature method is not accepted, please use new signature method `TC3-HMAC-SHA256`.",
+    "不接受该签名方法，请使用新的签名方法 `TC3-HMAC-SHA256`。",
+)
+_FOREIGN_PAGE = Text(
+    "Without keys, pages of other sites may not call this service.", "未配置密钥时，不接受来自其他网站页面的请求。"
+)
 _MISMATCH = "wrong key, or the caller signed another host than it sends: COMPAREFACE_AUTH__HOSTS"
 
 
@@ -47,7 +54,11 @@ class Authenticator:
     def examine(self, request: CloudRequest) -> Examined:
         """Judge what can be judged before the body of a request of the newer dialect is read."""
         if self._is_open:
+            if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+                raise ApiError(ErrorCode.UNAUTHORIZED_OPERATION, _FOREIGN_PAGE)
             return Examined(ANYBODY)
+        if request.v1 is not None and self._settings.v1 == "refuse":
+            raise ApiError(ErrorCode.SIGNATURE_FAILURE, _NO_V1)
         if request.headers.get("authorization", "").strip() == _SKIP:
             if self._settings.skip == "allow":
                 return Examined(ANYBODY)

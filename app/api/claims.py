@@ -20,6 +20,7 @@ _VENDOR_HOST = "iai.tencentcloudapi.com"
 _TIMESTAMP = re.compile(r"[0-9]{1,11}")  # 11 digits: the year 5138, within what a date can be
 _NONCE = re.compile(r"[0-9]{1,20}")
 _PORT = re.compile(r":[0-9]+$")
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
 
 _DATE_TEXT = Text(
     "The date in the `Authorization` header's Credential is not the UTC date of `X-TC-Timestamp`.",
@@ -51,9 +52,14 @@ def read_claim(request: CloudRequest) -> Claim:
 
 
 def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the hosts a client may have signed."""
+    """Return the hosts a client may have signed.
+
+    What is no host is none of them: version 1 signs host, path and parameters as one text without escapes, so that a
+    `?` in the host could make some parameters of a signed request pass for all of them.
+    """
     bare = host.removeprefix("http://").removeprefix("https://").rstrip("/")
-    return tuple(dict.fromkeys((host, bare, _PORT.sub("", bare), *public_hosts, _VENDOR_HOST)))
+    sent = (host, bare, _PORT.sub("", bare)) if _HOST.fullmatch(bare) else ()
+    return tuple(dict.fromkeys((*sent, *public_hosts, _VENDOR_HOST)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +122,9 @@ class _V1Claim:
     def texts(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         parameters = request.v1 or {}
         dotted = {name.replace("_", "."): value for name, value in parameters.items()}  # as Python and Java sign
+        spellings = [parameters, dotted] if len(dotted) == len(parameters) and dotted != parameters else [parameters]
         for host in host_candidates(request.headers.get("host", ""), public_hosts):
-            for named in (parameters, dotted) if "_" in "".join(parameters) else (parameters,):
+            for named in spellings:
                 yield v1.source_text(request.method, host, request.path, named)
 
     def sign(self, secret_key: str, texts: Iterable[str]) -> list[str]:

@@ -112,12 +112,13 @@ class Gateway:
     ) -> Mapping[str, object]:
         found = find_action(self._actions, request.action, request.version)
         examined = self._authenticator.examine(request)
+        entry.secret_id = examined.secret_id
         async with self._admission.slot():
             if request.method == "POST" and request.v1 is None:
                 request = request.with_body(await read_body(self._limits.max_body_bytes))
             # Off the event loop: hashing and parsing large bodies takes long, and others want an answer meanwhile.
             key = await asyncio.to_thread(self._authenticator.verify, request, examined)
-            entry.secret_id, entry.key = examined.secret_id, key.label if key else ""
+            entry.key = key.label if key else ""
             self._authorise(examined, found.name)
             bound = await asyncio.to_thread(self._bind, request, found.model)
             response = await bound.perform(self._service, examined.caller, deadline)
@@ -125,7 +126,7 @@ class Gateway:
 
     def _authorise(self, examined: Examined, action: str) -> None:
         caller = examined.caller
-        if caller.actions is not None and action not in caller.actions:
+        if not caller.may(action):
             raise ApiError(ErrorCode.UNAUTHORIZED_OPERATION)
         if caller.requests_per_second is not None:
             self._rates.count(examined.secret_id, action, caller.requests_per_second)

@@ -65,6 +65,9 @@ class Caller(_Record):
             raise ValueError("default_face_model_version is not among face_model_versions")
         return self
 
+    def may(self, action: str) -> bool:
+        return self.actions is None or action in self.actions
+
     def face_model_version(self, asked: str | None) -> FaceModelVersion:
         """Return the version to use; raise ``FaceModelVersionIllegal`` for one unknown or not allowed."""
         try:
@@ -106,6 +109,7 @@ class KeyRing:
         self._clock = clock
         self._looked = clock()
         self._stamp = _stamp(self._path)
+        self._complaint = ""
         self._callers = self._read()
 
     def callers(self) -> Mapping[str, Caller]:
@@ -119,12 +123,14 @@ class KeyRing:
         stamp = _stamp(self._path)
         if stamp == self._stamp:
             return
-        self._stamp = stamp
         try:
             self._callers = self._read()
-        except SettingsError as error:
-            _log.error("keys not renewed", extra={"fields": {"reason": str(error)}})
+        except SettingsError as error:  # tried again at every look, but told once
+            if self._complaint != str(error):
+                self._complaint = str(error)
+                _log.error("keys not renewed", extra={"fields": {"reason": self._complaint}})
         else:
+            self._stamp, self._complaint = stamp, ""
             _log.info("keys renewed", extra={"fields": {"callers": len(self._callers)}})
 
     def _read(self) -> Mapping[str, Caller]:
@@ -143,7 +149,7 @@ def _stamp(path: Path | None) -> object:
         status = path.stat() if path else None
     except OSError:
         return None
-    return status and (status.st_mtime_ns, status.st_ino, status.st_size)
+    return status and (status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size)
 
 
 def _parse(path: Path) -> Mapping[str, Caller]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qsl
 
 from pydantic_core import from_json as parse_json
 from python_multipart.multipart import File, FormParser, parse_options_header
@@ -28,7 +27,10 @@ _NOT_A_FORM = Text(
     "Url key and value should be splited by `=`.",
     "请求参数格式错误，参数名与参数值之间应以 `=` 分隔。",
 )
-_BARE_NAME = re.compile(r"(?:^|(?<=&))([A-Za-z][A-Za-z0-9_.]*)(?=&|$)")  # Ruby sends `Language` for an empty one
+_NOT_UTF8 = Text("The request is not encoded in UTF-8.", "请求内容不是 UTF-8 编码。")
+_TOO_MANY = Text("The request has too many values.", "请求包含的参数值过多。")
+_BARE_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_.]*")  # Ruby sends `Language` for an empty one
+_ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 def of(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
@@ -47,7 +49,7 @@ def of(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
 def from_json(body: bytes) -> dict[str, object]:
     """Return the members of the object ``body``; one that is null counts as absent."""
     if _has_too_many_parts(body):
-        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_JSON)
+        raise ApiError(ErrorCode.INVALID_PARAMETER, _TOO_MANY)
     try:
         values = parse_json(body, allow_inf_nan=False, cache_strings="none")
     except ValueError as error:
@@ -69,30 +71,43 @@ def from_form(form: bytes) -> dict[str, str]:
     """Return the pairs of a query or of an ``application/x-www-form-urlencoded`` body."""
     if not form:
         return {}
+    if form.count(b"&") >= _MAX_PARTS:
+        raise ApiError(ErrorCode.INVALID_PARAMETER, _TOO_MANY)
+    return _unique(map(_pair, form.split(b"&")))
+
+
+def _pair(text: bytes) -> tuple[str, str]:
+    name, equals, value = text.partition(b"=")
+    if not equals and not _BARE_NAME.fullmatch(name):
+        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_A_FORM)
     try:
-        text = _BARE_NAME.sub(r"\1=", form.decode("utf-8"))
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_PARTS)
+        return _unescaped(name), _unescaped(value)
     except ValueError as error:
-        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_A_FORM) from error
-    return _unique(pairs)
+        raise ApiError(ErrorCode.INVALID_PARAMETER, _NOT_UTF8) from error
+
+
+def _unescaped(text: bytes) -> str:
+    """Return what the text stands for. ``urllib`` takes 180 bytes of memory for each lone `%`."""
+    spaced = text.replace(b"+", b" ")
+    return _ESCAPES.sub(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), spaced).decode("utf-8")
 
 
 def from_multipart(body: bytes, content_type: str) -> dict[str, str]:
     """Return the parts of a ``multipart/form-data`` body; file names and the parts' own types are ignored."""
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
-    if not boundary or body.count(boundary) > _MAX_PARTS:
+    if not boundary or body.count(b"--" + boundary) > _MAX_PARTS:
         raise ApiError(ErrorCode.INVALID_REQUEST)
     pairs: list[tuple[bytes | None, bytes | None]] = []
     ends: list[bool] = []
-    parser = FormParser(
-        "multipart/form-data",
-        on_field=lambda field: pairs.append((field.field_name, field.value)),
-        on_file=lambda file: pairs.append((file.field_name, _content(file))),
-        on_end=lambda: ends.append(True),
-        boundary=boundary,
-        config={"MAX_MEMORY_FILE_SIZE": len(body), "UPLOAD_ERROR_ON_BAD_CTE": True},  # nothing goes to the disk
-    )
     try:
+        parser = FormParser(
+            "multipart/form-data",
+            on_field=lambda field: pairs.append((field.field_name, field.value)),
+            on_file=lambda file: pairs.append((file.field_name, _content(file))),
+            on_end=lambda: ends.append(True),
+            boundary=boundary,
+            config={"MAX_MEMORY_FILE_SIZE": len(body), "UPLOAD_ERROR_ON_BAD_CTE": True},  # nothing goes to the disk
+        )
         parser.write(body)
         parser.finalize()
         texts = [((name or b"").decode("utf-8"), (value or b"").decode("utf-8")) for name, value in pairs]

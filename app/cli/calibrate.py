@@ -1,4 +1,4 @@
-"""``compareface calibrate FOLDER``: measure what cosines mean on labelled faces and write ``calibration.toml``."""
+"""``compareface calibrate``: measure what cosines mean on labelled faces; write the table and a report."""
 
 from __future__ import annotations
 
@@ -7,56 +7,86 @@ import datetime
 import errno
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from app.cli.source import add_source
 from app.config import load
+
+if TYPE_CHECKING:
+    from app.cli.measure import Measured
+    from app.packs.manifest import Pack
+    from app.packs.store import Store
+    from app.scoring.calibration import Calibration
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "calibrate",
-        help="measure a calibration on a folder of labelled faces",
-        description="Count the cosines of all pairs of FOLDER/PERSON/PICTURE.jpg and write the cosine at each "
-        "false-accept and true-accept rate.",
+        help="measure a calibration on labelled faces",
+        description="Count the cosines of all pairs of FOLDER/PERSON/PICTURE.jpg, or of listed pairs, and write the "
+        "cosine at each false-accept and true-accept rate.",
     )
-    parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("--out", type=Path, help="file to write; default: standard output")
-    parser.add_argument("--data", help="name of the data set in the file; default: the folder's name")
+    add_source(parser)
+    parser.add_argument("--data", help="name of the data set in the file; default: that of the folder or list")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--out", type=Path, metavar="FILE", help="file to write; default: standard output")
+    target.add_argument("--install", action="store_true", help="write it beside the weights: the next start uses it")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a report with charts, as one HTML page")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.cli.measure import measure  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.packs.store import Store  # noqa: PLC0415
-    from app.scoring import calibration  # noqa: PLC0415
+    from app.cli import report  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.cli.measure import chosen_pack, measure  # noqa: PLC0415
 
-    if args.out is not None and not args.out.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "No such folder", str(args.out.parent))
+    for file in (args.out, args.report):
+        if file is not None and not file.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "No such folder", str(file.parent))
     settings = load()
-    store, pack = Store.configured(settings.models)
-    counts, gallery = measure(settings, store, pack, args.folder)
-    impostor, genuine = calibration.measured_points(counts)
-    measured = calibration.Calibration(
+    store, pack = chosen_pack(settings, args)
+    measured = measure(settings, store, pack, args.folder, args.pairs)
+    made = _calibration(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
+    for point in made.impostor:
+        if point.is_extrapolated:
+            print(
+                f"warning: FAR {point.far:g} is extrapolated: {made.errors(point):.2g} pairs are expected above it",
+                file=sys.stderr,
+            )
+    if args.report is not None:
+        args.report.write_text(report.render(measured.evaluate(made)), encoding="utf-8")
+        print(f"report: {args.report}", file=sys.stderr)
+    _write(store, args, made)
+    return 0
+
+
+def _calibration(measured: Measured, pack: Pack, data: str) -> Calibration:
+    from app.scoring import calibration  # noqa: PLC0415
+    from app.scoring.evaluation import with_intervals  # noqa: PLC0415
+
+    counts, gallery, listed = measured
+    points = calibration.impostor_points(counts)
+    return calibration.Calibration(
         pack=pack.name,
         embedder_sha256=pack.embedder_sha256,
-        data=args.data or args.folder.resolve().name,
+        data=data,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         people=len(set(gallery.people)),
         pictures=len(gallery.pictures),
         not_found=len(gallery.refused),
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,
-        impostor=impostor,
-        genuine=genuine,
+        impostor=points if listed else with_intervals(points, measured.faces),
+        genuine=calibration.genuine_points(counts),
     )
-    for far in measured.rough_fars():
-        print(
-            f"warning: FAR {far:g} rests on fewer than {calibration.FEWEST_ERRORS} pairs: take it as a rough guess",
-            file=sys.stderr,
-        )
-    text = calibration.render(measured)
-    if args.out is None:
-        print(text, end="")
-    else:
-        args.out.write_text(text, encoding="utf-8")
-        print(f"{args.out}: {counts.impostor_pairs:,} impostor and {counts.genuine_pairs:,} genuine pairs")
-    return 0
+
+
+def _write(store: Store, args: argparse.Namespace, made: Calibration) -> None:
+    from app.packs.files import write  # noqa: PLC0415
+    from app.scoring.calibration import render  # noqa: PLC0415
+
+    path = store.own_calibration_path(made.pack) if args.install else args.out
+    if path is None:
+        print(render(made), end="")
+        return
+    write(path, render(made).encode())
+    print(f"{path}: {made.impostor_pairs:,} impostor and {made.genuine_pairs:,} genuine pairs")

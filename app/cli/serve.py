@@ -114,7 +114,9 @@ def announcement(settings: Settings, port: int, facts: Mapping[str, object]) -> 
         if settings.auth.skip == "allow":
             callers += ", but not from who sends `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    return f"compareface {app.__version__} at {address}: pack {facts.get('pack')} on {facts.get('device')}; {callers}"
+    pack = f"pack {facts.get('pack')}{' (chosen automatically)' if facts.get('pack_is_automatic') else ''}"
+    warning = "; PROVISIONAL calibration, scores are estimates" if facts.get("is_provisional") else ""
+    return f"compareface {app.__version__} at {address}: {pack} on {facts.get('device')}{warning}; {callers}"
 
 
 def _leave(*_: object) -> NoReturn:

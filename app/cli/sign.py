@@ -57,17 +57,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def pick_key(settings: AuthSettings, secret_id: str | None) -> tuple[str, Key]:
-    """Return a SecretId and its first key; raise ``SettingsError`` where there is none."""
+    """Return a SecretId and a key of it that may be used now; raise ``SettingsError`` where there is none."""
     from app.api.keys import KeyRing  # noqa: PLC0415
     from app.config import SettingsError  # noqa: PLC0415
 
     callers = KeyRing(settings).callers()
     if not callers:
         raise SettingsError("no keys are configured: set COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE")
-    chosen = next(iter(callers)) if secret_id is None else secret_id
-    if chosen not in callers:
-        raise SettingsError(f"the configured keys have no SecretId {chosen}")
-    return chosen, callers[chosen].keys[0]
+    if secret_id is not None and secret_id not in callers:
+        raise SettingsError(f"the configured keys have no SecretId {secret_id}")
+    for name, caller in callers.items():
+        usable = [key for key in caller.keys if not key.is_expired(time.time())]
+        if usable and (name == secret_id or (secret_id is None and caller.may("CompareFace"))):
+            return name, usable[0]
+    raise SettingsError("no configured key is allowed CompareFace and has not expired")
 
 
 def sent_host(endpoint: str) -> str:

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 _Text: TypeAlias = Annotated[str, Field(min_length=1)]
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -19,10 +19,11 @@ _RelativePath: TypeAlias = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
 ]
 _Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_HttpsUrl: TypeAlias = Annotated[str, Field(pattern=r"^https://[^\s/]+/\S+$")]
 _Point: TypeAlias = tuple[float, float]
 
-ConverterName: TypeAlias = Literal["centerface", "dlib_resnet_v1"]
-"""How a package's file becomes the pack's file; ``converters`` has one function for each."""
+ConverterName: TypeAlias = Literal["centerface", "dlib_resnet_v1", "openvino_ir", "yunet"]
+"""How published files become the pack's file; ``converters`` has one function for each."""
 
 
 class PackError(RuntimeError):
@@ -65,6 +66,25 @@ class EmbedderSpec(_Table):
     template: tuple[_Point, _Point, _Point, _Point, _Point]
 
 
+class Licence(_Table):
+    """What may be done with the models; ``terms`` is that in a sentence, ``url`` the licence's own words."""
+
+    name: _Text
+    url: _HttpsUrl
+    terms: _Text
+    commercial: bool
+    needs_acceptance: bool
+
+
+class Download(_Table):
+    """A published file; its ``name`` is also that on mirrors."""
+
+    name: _FileName
+    url: _HttpsUrl
+    sha256: _Sha256
+    size: int = Field(ge=1)
+
+
 class PackageSource(_Table):
     """A file that an installed package brings along; ``path`` starts with the package's folder."""
 
@@ -75,6 +95,36 @@ class PackageSource(_Table):
     converter: ConverterName
 
 
+class DownloadSource(_Table):
+    """What is made of downloads, by their names: all of them converted, or the one, or a ``member`` of it, as it is.
+
+    A member is known by the last part of its path in the archive, which is the only part that is used.
+    """
+
+    downloads: tuple[_FileName, ...] = Field(min_length=1)
+    member: _FileName | None = None
+    converter: ConverterName | None = None
+
+    @model_validator(mode="after")
+    def _check_shape(self) -> Self:
+        if self.converter and self.member:
+            raise ValueError("a member of an archive is taken as it is, without a converter")
+        if not self.converter and len(self.downloads) > 1:
+            raise ValueError("several downloads need a converter")
+        return self
+
+
+def _kind_of_source(table: object) -> str:
+    names = table if isinstance(table, dict) else vars(table)
+    return "downloads" if "downloads" in names else "package"
+
+
+_Source: TypeAlias = Annotated[
+    Annotated[PackageSource, Tag("package")] | Annotated[DownloadSource, Tag("downloads")],
+    Discriminator(_kind_of_source),
+]
+
+
 class PackFile(_Table):
     """One weight file: what it must be (``sha256``, ``size`` in bytes) and what it is made of."""
 
@@ -82,7 +132,7 @@ class PackFile(_Table):
     sha256: _Sha256
     size: int = Field(ge=1)
     licence: _Text
-    source: PackageSource
+    source: _Source
 
 
 class Pack(_Table):
@@ -90,10 +140,14 @@ class Pack(_Table):
 
     name: _Name
     summary: _Text
-    licence: _Text
+    licence: Licence
     detector: DetectorSpec
     embedder: EmbedderSpec
     files: tuple[PackFile, ...] = Field(min_length=1)
+    downloads: tuple[Download, ...] = ()
+
+    def download(self, name: str) -> Download:
+        return next(download for download in self.downloads if download.name == name)
 
     @property
     def embedder_sha256(self) -> str:
@@ -108,6 +162,19 @@ class Pack(_Table):
         for role, name in (("detector", self.detector.file), ("embedder", self.embedder.file)):
             if name not in names:
                 raise ValueError(f"the {role}'s file {name} is not among the files")
+        return self
+
+    @model_validator(mode="after")
+    def _check_downloads(self) -> Self:
+        known = {download.name: download for download in self.downloads}
+        if len(known) != len(self.downloads):
+            raise ValueError("two downloads have the same name")
+        for file in self.files:
+            for name in file.source.downloads if isinstance(file.source, DownloadSource) else ():
+                if name not in known:
+                    raise ValueError(f"{file.name} is made of {name}, which is not among the downloads")
+                if not (file.source.converter or file.source.member) and known[name].sha256 != file.sha256:
+                    raise ValueError(f"{file.name} is the download {name}, but has another sha256")
         return self
 
 

@@ -1,32 +1,29 @@
 """Where packs lie: a catalogue of ``<name>/pack.toml`` and a folder of weights, ``<name>/<file>``.
 
 In: two folders. Out: :class:`Pack` records, and paths of weight files whose content has been compared with the record's
-digest. ``prepare`` makes weight files out of files of installed packages, which it finds without importing the package.
+digest. ``prepare`` makes those weight files that come with installed packages; ``pull`` gets the others.
 Whatever goes wrong is a :class:`PackError` with a text for the operator, and leaves no file behind.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import os
-import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from enum import StrEnum
-from importlib import metadata
 from pathlib import Path
 from typing import Self
 
 import platformdirs
 
 from app import config
-from app.packs import manifest
+from app.packs import acceptance, files, making, manifest
 from app.packs.manifest import Pack, PackageSource, PackError, PackFile
 
 _APP = Path(__file__).parents[1]
 _CHECKOUT_CATALOGUE = _APP.parent / "models"
 _WHEEL_CATALOGUE = _APP / "_catalogue"
+
+PREFERRED, FALLBACK = "omz", "open"
+"""The setting ``auto`` is the former where its files are, else the latter, which needs no download."""
 
 
 class FileState(StrEnum):
@@ -59,9 +56,16 @@ class Store:
 
     @classmethod
     def configured(cls, settings: config.ModelsSettings) -> tuple[Self, Pack]:
-        """The store of this installation and the pack the settings name."""
+        """The store of this installation and the pack the settings choose."""
         store = cls.of(settings)
-        return store, store.pack(settings.pack)
+        return store, store.chosen(settings)
+
+    def chosen(self, settings: config.ModelsSettings) -> Pack:
+        """The pack the settings name, or that of ``auto``."""
+        if not settings.is_automatic:
+            return self.pack(settings.pack)
+        preferred = self.pack(PREFERRED)
+        return preferred if self.is_there(preferred) else self.pack(FALLBACK)
 
     def names(self) -> tuple[str, ...]:
         """All packs of the catalogue."""
@@ -74,106 +78,78 @@ class Store:
             raise PackError(f"there is no pack {name}; known packs: {known}")
         return manifest.load(self._catalogue / name / "pack.toml")
 
+    def folder(self, pack: Pack) -> Path:
+        """Where the weight files of a pack are, or will be."""
+        return self._weights / pack.name
+
     def path(self, pack: Pack, file: PackFile) -> Path:
         """Where the weight file is, or will be."""
-        return self._weights / pack.name / file.name
+        return self.folder(pack) / file.name
+
+    @property
+    def downloads(self) -> Path:
+        """Where downloads are until they are complete and used."""
+        return self._weights / ".downloads"
 
     def calibration_path(self, name: str) -> Path:
         """The table beside the weights, where an operator puts one of their own, else the catalogue's."""
-        own, shipped = (folder / name / "calibration.toml" for folder in (self._weights, self._catalogue))
-        return own if own.exists() else shipped
+        own = self.own_calibration_path(name)
+        return own if own.exists() else self._catalogue / name / "calibration.toml"
+
+    def own_calibration_path(self, name: str) -> Path:
+        """Where an operator's own table lies; a checkout's shipped one stays as it is."""
+        return self._weights / name / "calibration.own.toml"
 
     def states(self, pack: Pack) -> Mapping[str, FileState]:
         """File name -> state, by content."""
         return {file.name: self._state(pack, file) for file in pack.files}
 
-    def prepare(self, pack: Pack, progress: Callable[[PackFile], object] = _ignore) -> tuple[PackFile, ...]:
-        """Make the files that are missing or changed, telling ``progress`` of each one done; return those made."""
+    def is_there(self, pack: Pack) -> bool:
+        """Whether all files exist, whatever is in them: a changed one is refused, not passed over."""
+        return all(self.path(pack, file).exists() for file in pack.files)
+
+    def wanted(self, pack: Pack) -> tuple[PackFile, ...]:
+        """The files that are missing or changed."""
         states = self.states(pack)
-        wanted = tuple(file for file in pack.files if states[file.name] is not FileState.READY)
-        for file in wanted:
-            _write(self.path(pack, file), _make(file))
-            progress(file)
-        return wanted
+        return tuple(file for file in pack.files if states[file.name] is not FileState.READY)
+
+    def prepare(self, pack: Pack, progress: Callable[[PackFile], object] = _ignore) -> tuple[PackFile, ...]:
+        """Make the files of packages that are missing or changed, telling ``progress`` of each; return those made."""
+        made = []
+        for file in self.wanted(pack):
+            if isinstance(file.source, PackageSource):
+                files.write(self.path(pack, file), making.from_package(file, file.source))
+                progress(file)
+                made.append(file)
+        return tuple(made)
 
     def resolve(self, pack: Pack) -> Mapping[str, Path]:
-        """File name -> path; raise :class:`PackError` unless every file is what its record says."""
+        """File name -> path; raise :class:`PackError` unless every file is what its record says and may be used."""
         wrong = [f"{name} is {state}" for name, state in self.states(pack).items() if state is not FileState.READY]
         if wrong:
+            command = "pull" if pack.downloads else "prepare"
             raise PackError(
-                f"pack {pack.name} in {self._weights / pack.name}: {', '.join(wrong)}; "
-                f"run `compareface models prepare {pack.name}`"
+                f"pack {pack.name} in {self.folder(pack)}: {', '.join(wrong)}; "
+                f"run `compareface models {command} {pack.name}`"
+            )
+        if not acceptance.is_settled(pack.licence, self.folder(pack)):
+            raise PackError(
+                f"the licence of pack {pack.name} has not been accepted ({pack.licence.name}, {pack.licence.url}); "
+                f"run `compareface models pull {pack.name}`"
             )
         return {file.name: self.path(pack, file) for file in pack.files}
 
     def prepare_missing(self, pack: Pack) -> None:
         """Make the files that are not there, at first use; leave a changed one for :meth:`resolve` to refuse."""
-        there = [self.path(pack, file).exists() for file in pack.files]
-        if not all(there) and FileState.CHANGED not in self.states(pack).values():
+        if not self.is_there(pack) and FileState.CHANGED not in self.states(pack).values():
             self.prepare(pack)
 
     def _state(self, pack: Pack, file: PackFile) -> FileState:
         path = self.path(pack, file)
         try:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = files.digest(path)
         except FileNotFoundError:
             return FileState.MISSING
         except OSError as error:
             raise PackError(f"cannot read {path}: {error.strerror}") from error
         return FileState.READY if digest == file.sha256 else FileState.CHANGED
-
-
-def _make(file: PackFile) -> bytes:
-    source = _read_source(file.source)
-    from app.packs.converters import CONVERTERS  # noqa: PLC0415 - imports onnx, which takes half a second
-
-    content = CONVERTERS[file.source.converter](source)
-    if (digest := hashlib.sha256(content).hexdigest()) != file.sha256:
-        raise PackError(
-            f"{file.name} made from {file.source.package} has sha256 {digest} instead of {file.sha256}; "
-            "another version of onnx or protobuf may write it differently: install the locked ones"
-        )
-    return content
-
-
-def _read_source(source: PackageSource) -> bytes:
-    wanted = f"{source.package}=={source.version}"
-    try:
-        package = metadata.distribution(source.package)
-    except metadata.PackageNotFoundError as error:
-        raise PackError(f"the package {source.package} is not installed: pip install {wanted}") from error
-    path = Path(str(package.locate_file(source.path)))
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PackError(f"cannot read {path} ({error.strerror}): pip install --force-reinstall {wanted}") from error
-    if hashlib.sha256(content).hexdigest() != source.sha256:
-        raise PackError(
-            f"{path} of {source.package} {package.version} is not the file of {wanted} that the pack was made from: "
-            f"pip install --force-reinstall {wanted}"
-        )
-    return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Put the whole file in place at once, whoever else does the same at the same time."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise PackError(f"cannot write {path}: {error.strerror}. {_advise(error, len(content))}") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-
-
-def _advise(error: OSError, size: int) -> str:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"The file needs {size / 1e6:.0f} MB there."
-    return "Prepare the pack as a user who may write there, or choose a folder: COMPAREFACE_MODELS__WEIGHTS_DIR."

@@ -1,9 +1,11 @@
 """Cosine -> score, on the vendor's scales.
 
 The page fixes three points: FAR 0.1 %, 0.01 %, 0.001 % are the scores 40, 50, 60 on model version 3.0 and 70, 80, 90
-on 2.0. Below them, scores go on falling with the FAR, so that strangers score low. Above them a score follows the
-*genuine* pairs: applications cut at 70 to 85, and a pair accepted at the strictest documented point should seldom
-fail there. ``_KEPT`` says which share of the genuine pairs accepted at FAR 0.001 % still reaches a score.
+on 2.0, that is, ten points for each power of ten. Below them, scores go on falling with the FAR, so that strangers
+score low. Above them a score follows the *genuine* pairs: applications cut at 70 to 85, and a pair accepted at the
+strictest documented point should seldom fail there. ``_KEPT`` says which share of the genuine pairs accepted at FAR
+0.001 % still reaches a score. Between the points the scale is a monotone cubic (PCHIP; Fritsch and Butland, 1984):
+smooth, and without the overshoot of a spline.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration, CalibrationError
@@ -23,19 +26,22 @@ _KEPT: Mapping[FaceModelVersion, Mapping[float, float]] = {
     FaceModelVersion.V3: {0.95: 80, 0.75: 90},
     FaceModelVersion.V2: {0.95: 95, 0.75: 97.5},
 }
+_STEPS = 256
+"""Straight pieces between two points: at most 1e-4 of the cubic away."""
 
 
 class Scale:
-    """A strictly increasing map between cosines in [-1, 1] and scores in [0, 100]; linear between its points."""
+    """A strictly increasing map between cosines in [-1, 1] and scores in [0, 100]."""
 
     def __init__(self, calibration: Calibration, version: FaceModelVersion) -> None:
         points = [(-1.0, 0.0), (1.0, 100.0)]
         points += [(calibration.cosine_at_far(far), score) for far, score in _AT_FAR[version].items()]
         accepted = calibration.tar_at_cosine(calibration.cosine_at_far(1e-5))
         points += [(calibration.cosine_at_tar(kept * accepted), score) for kept, score in _KEPT[version].items()]
-        self._cosines, self._scores = np.array(sorted(points)).T
-        if not (np.all(np.diff(self._cosines) > 0) and np.all(np.diff(self._scores) > 0)):
+        cosines, scores = np.array(sorted(points)).T
+        if not (np.all(np.diff(cosines) > 0) and np.all(np.diff(scores) > 0)):
             raise CalibrationError(f"the calibration of pack {calibration.pack} makes no increasing scale")
+        self._cosines, self._scores = _monotone_cubic(cosines, scores)
 
     def score(self, cosine: float) -> float:
         """The score of ``cosine``, unrounded."""
@@ -44,3 +50,16 @@ class Scale:
     def cosine(self, score: float) -> float:
         """The cosine whose score is ``score``."""
         return float(np.interp(score, self._scores, self._cosines))
+
+
+def _monotone_cubic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the cubic through the points (x, y), both increasing, in small straight steps."""
+    width, slope = np.diff(x), np.diff(y) / np.diff(x)
+    left, right = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
+    inner = (left + right) / (left / slope[:-1] + right / slope[1:])  # weighted harmonic mean
+    tangent = np.concatenate([slope[:1], inner, slope[-1:]])
+    t = np.linspace(0.0, 1.0, _STEPS, endpoint=False)
+    w, low, high = width[:, None], tangent[:-1, None], tangent[1:, None]
+    rise = (3 - 2 * t) * t**2
+    pieces = y[:-1, None] + np.diff(y)[:, None] * rise + w * t * (1 - t) * (low * (1 - t) - high * t)
+    return np.append((x[:-1, None] + w * t).ravel(), x[-1]), np.append(pieces.ravel(), y[-1])

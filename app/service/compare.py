@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from app.domain import Comparison, Embedding, FaceModelVersion, ImageRef, Options
 from app.errors import ApiError, ErrorCode
@@ -19,20 +19,20 @@ from app.service.recognise import Recogniser
 _T = TypeVar("_T")
 
 
+class Model(NamedTuple):
+    """What answers one version: a pipeline, and the scale of its cosines."""
+
+    recogniser: Recogniser
+    scale: Scale
+
+
 class CompareService:
     """Compares faces; keeps nothing between calls."""
 
-    def __init__(
-        self,
-        recogniser: Recogniser,
-        fetcher: Fetcher,
-        workers: Workers,
-        scales: Mapping[FaceModelVersion, Scale],
-    ) -> None:
-        self._recogniser = recogniser
+    def __init__(self, models: Mapping[FaceModelVersion, Model], fetcher: Fetcher, workers: Workers) -> None:
+        self._models = models
         self._fetcher = fetcher
         self._workers = workers
-        self._scales = scales
 
     async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
         """Compare the faces of ``a`` and ``b``; an error names its image, and A's comes before B's."""
@@ -42,12 +42,13 @@ class CompareService:
         first, second = await _in_order(self._embed("A", a, options, deadline), self._embed("B", b, options, deadline))
         similarity = cosine(first, second)
         version = options.face_model_version
-        return Comparison(self._scales[version].score(similarity), similarity, version)
+        return Comparison(self._models[version].scale.score(similarity), similarity, version)
 
     async def _embed(self, name: str, ref: ImageRef, options: Options, deadline: Deadline) -> Embedding:
         try:
             data = await read(ref, self._fetcher, deadline)
-            return await self._workers.run(self._recogniser.recognise, data, options, deadline)
+            recogniser = self._models[options.face_model_version].recogniser
+            return await self._workers.run(recogniser.recognise, data, options, deadline)
         except ApiError as error:
             raise error.about(name) from error
 

@@ -16,7 +16,7 @@ from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
 from app.service.recognise import Recogniser
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 _SECONDS_PER_PICTURE = 60.0
 
 
@@ -39,7 +39,7 @@ def list_pictures(folder: Path) -> list[Path]:
     """Return FOLDER/PERSON/PICTURE files in a fixed order; raise :class:`GalleryError` where there are none."""
     if not folder.is_dir():
         raise GalleryError(f"{folder} is not a folder")
-    pictures = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in _SUFFIXES)
+    pictures = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
     if not pictures:
         raise GalleryError(f"{folder} holds no pictures of the form PERSON/PICTURE.jpg")
     return pictures

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.api import v1
 from app.api.auth import Authenticator
 from app.api.claims import host_candidates
 from app.api.keys import KeyRing
@@ -276,3 +277,47 @@ def test_every_wrong_signature_takes_the_same_constant_time_comparisons(monkeypa
         assert set(compared) == {(64, 64)}
         counts.add(len(compared))
     assert counts == {2 * len(host_candidates("127.0.0.1:8000", ("b", "c")))}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_host_cannot_swallow_parameters(method: str) -> None:
+    """Version 1 signs one text without escapes: part of the signed parameters, an old timestamp among them, as host."""
+    chosen = f"http://pics/?Action=CompareFace&Nonce=1&SecretId={SECRET_ID}&Timestamp={NOW}&UrlA=http://b/"
+    signed = v1_parameters(method, Timestamp="1", Nonce="1", UrlA=chosen, without="SignatureMethod")
+    text = v1.source_text(method, "127.0.0.1:8000", "/", signed)
+    host, _, rest = text.removeprefix(method).rpartition("/?")
+    inner = dict(pair.split("=", 1) for pair in rest.split("&"))
+    assert text == v1.source_text(method, host, "/", inner)
+    forged = v1_request(method, host=host, **inner, Signature=signed["Signature"])
+    assert verdict(authenticator(), forged) == "SIGNATURE_FAILURE"
+
+
+@pytest.mark.parametrize("host", ["a/?b=c", "a b", "a?b", "", "[::1", "a:b", "a@b"])
+def test_what_is_no_host_is_no_candidate(host: str) -> None:
+    assert host_candidates(host, ("b",)) == ("b", "iai.tencentcloudapi.com")
+
+
+def test_a_name_with_an_underscore_cannot_stand_beside_the_one_with_a_dot() -> None:
+    signed = v1_parameters(**{"A.B": "good"})
+    assert verdict(authenticator(), v1_request(**{"A_B": "evil", **signed})) == "SIGNATURE_FAILURE"
+
+
+@pytest.mark.parametrize(("v1_policy", "expected"), [("allow", "OK"), ("refuse", "SIGNATURE_FAILURE")])
+def test_the_older_signatures_can_be_turned_away(v1_policy: str, expected: str) -> None:
+    settings = AuthSettings.model_validate({"keys": f"{SECRET_ID}:{SECRET_KEY}", "v1": v1_policy})
+    subject = Authenticator(settings, KeyRing(settings), is_open=False, clock=lambda: NOW)
+    assert verdict(subject, v1_request(**v1_parameters())) == expected
+    assert verdict(subject, request(_GOOD)) == "OK"
+
+
+@pytest.mark.parametrize(
+    ("site", "expected"),
+    [
+        ("none", "OK"),
+        ("same-origin", "OK"),
+        ("same-site", "UNAUTHORIZED_OPERATION"),
+        ("cross-site", "UNAUTHORIZED_OPERATION"),
+    ],
+)
+def test_pages_of_other_sites_may_not_use_open_mode(site: str, expected: str) -> None:
+    assert verdict(authenticator(is_open=True), request("", sec_fetch_site=site)) == expected

@@ -122,6 +122,23 @@ def test_a_change_for_the_worse_is_logged_and_the_old_keys_stay(
     assert "No such file" in str(vars(caplog.records[1])["fields"])
 
 
+def test_a_file_that_can_be_read_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, now = write(tmp_path / "keys.toml", _FULL), [0.0]
+    subject = ring(file, now=now)
+    write(file, _SHORT, mtime=2)
+    read = Path.read_text
+
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    now[0] = 1.0
+    assert list(subject.callers()) == ["AKIDa", "b"]
+    monkeypatch.setattr(Path, "read_text", read)
+    now[0] = 2.0
+    assert list(subject.callers()) == ["c"]
+
+
 def test_a_link_that_is_pointed_elsewhere_is_a_change(tmp_path: Path) -> None:
     first, second = (
         write(tmp_path / "1.toml", _SHORT),

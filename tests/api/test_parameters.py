@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from urllib.parse import urlencode
 
 import pytest
@@ -81,7 +82,7 @@ def test_values_may_be_raw_utf8() -> None:
 
 
 @pytest.mark.parametrize(
-    "form", [b'{"UrlA":"a"}', b"a=1&a=2", b"a=%FF", b"a=\xff", b"&", b"a=1&&b=2", b"a=1&" * 300, b"a b"]
+    "form", [b'{"UrlA":"a"}', b"a=1&a=2", b"a=%FF", b"a=\xff", b"&", b"a=1&&b=2", b"a=1&" * 300, b"a b", b"a=%" + b"FF"]
 )
 def test_what_is_no_form_is_refused(form: bytes) -> None:
     assert code(form, FORM) is ErrorCode.INVALID_PARAMETER
@@ -103,10 +104,29 @@ def test_a_file_is_a_value_too_and_its_name_is_ignored() -> None:
         (_multipart({"a": "1"}, "\r\nContent-Transfer-Encoding: base64"), _MULTIPART),
         (_multipart({f"a{n}": "1" for n in range(300)}), _MULTIPART),
         (b"", _MULTIPART),
+        (_multipart({"a": "1"}), "multipart/form-data; boundary=" + "x" * 300),
     ],
 )
 def test_what_is_no_multipart_body_is_refused(body: bytes, content_type: str) -> None:
     assert code(body, content_type) is ErrorCode.INVALID_REQUEST
+
+
+def test_a_short_boundary_may_occur_in_what_it_bounds() -> None:
+    body = _multipart({"a": "Ax" * 1000}).replace(b"xyz", b"x")
+    assert parameters.from_multipart(body, "multipart/form-data; boundary=x") == {"a": "Ax" * 1000}
+
+
+@pytest.mark.parametrize("form", [b"UrlA=" + b"%" * 2**20, b"UrlA=" + b"%A" * 2**19, b"a&" * 2**19])
+def test_a_hostile_form_takes_little_memory(form: bytes) -> None:
+    tracemalloc.start()
+    code(form, FORM)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * len(form)
+
+
+def test_escapes_that_are_none_stay_what_they_are() -> None:
+    assert parameters.from_form(b"UrlA=100%&UrlB=%zz%4") == {"UrlA": "100%", "UrlB": "%zz%4"}
 
 
 def test_a_name_given_twice_is_refused() -> None:

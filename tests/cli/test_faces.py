@@ -85,14 +85,16 @@ def test_evaluate_reports_all_pairs(tmp_path: Path, shared: Path, capsys: pytest
     assert report["pack"] == "open"
     assert (report["people"], report["pictures"], report["not_found"]) == (40, pictures, 0)
     assert report["genuine"] + report["impostor"] == pictures * (pictures - 1) // 2
-    assert list(report["far"]) == ["40", "50", "60"]
-    assert list(report["tar"]) == ["40", "50", "60", "70", "80"]
-    assert report["far"]["40"] < 0.01
-    assert report["tar"]["40"] > 0.85
-    assert list(report["tar"].values()) == sorted(report["tar"].values(), reverse=True)
+    rows = [row for row in report["scores"] if row["version"] == "3.0"]
+    assert [row["score"] for row in rows] == [40, 50, 60, 70, 80, 85, 90]
+    assert rows[0]["far"]["value"] < 0.01
+    assert rows[0]["far"]["low"] < rows[0]["far"]["value"] < rows[0]["far"]["high"]
+    tars = [row["tar"]["value"] for row in rows]
+    assert tars[0] > 0.85
+    assert tars == sorted(tars, reverse=True)
     assert report["accuracy"] > 0.96
-    assert main(["evaluate", str(folder)]) == 0
-    assert "tar at 80" in capsys.readouterr().out
+    assert main(["evaluate", str(folder), "--pack", "open"]) == 0
+    assert "score 80 on 3.0:  FAR " in capsys.readouterr().out
 
 
 @pytest.mark.shared
@@ -100,22 +102,51 @@ def test_calibrate_writes_a_table_that_loads(
     tmp_path: Path, shared: Path, pack: Pack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "faces").mkdir()
-    folder = _faces(tmp_path / "faces", shared, 470)
-    out = tmp_path / "calibration.toml"
-    assert main(["calibrate", str(folder), "--out", str(out)]) == 0
+    folder = _faces(tmp_path / "faces", shared, 60)
+    out, report = tmp_path / "calibration.toml", tmp_path / "report.html"
+    assert main(["calibrate", str(folder), "--out", str(out), "--report", str(report)]) == 0
     said = capsys.readouterr()
-    assert "FAR 1e-06 rests on fewer than 30" in said.err
+    assert "FAR 1e-06 is extrapolated" in said.err
     assert "impostor" in said.out
     measured = calibration.load(out, pack.embedder_sha256)
-    assert (measured.people, measured.data) == (470, "faces")
+    assert (measured.people, measured.data) == (60, "faces")
+    assert all(point.interval[0] < point.cosine < point.interval[1] for point in measured.impostor if point.interval)
+    assert sum(point.interval is not None for point in measured.impostor) == len(measured.impostor)
+    assert report.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.shared
+def test_listed_pairs_can_be_calibrated_on_and_evaluated(
+    tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = [list_pictures(shared / "data/lfw")[i : i + 1][0] for i in range(0, 400, 8)]
+    several = [sorted(person.iterdir())[:2] for person in sorted((shared / "data/lfw").iterdir())]
+    genuine = [pair for pair in several if len(pair) == 2][:20]
+    lines = [f"{a} {b} same" for a, b in genuine]
+    lines += [f"{a} {b} different" for i, a in enumerate(people) for b in people[i + 1 :] if a.parent != b.parent]
+    file = tmp_path / "cases.txt"
+    file.write_text("\n".join(lines))
+    out = tmp_path / "calibration.toml"
+    assert main(["calibrate", "--pairs", str(file), "--out", str(out), "--report", str(tmp_path / "r.html")]) == 0
+    assert 'data = "cases.txt"' in out.read_text()
+    capsys.readouterr()
+    assert main(["evaluate", "--pairs", str(file), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["genuine"], report["impostor"]) == (20, len(lines) - 20)
+    assert report["scores"][0]["tar"]["value"] > 0.7
+
+
+def test_a_folder_or_a_list_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate"]) == 1
+    assert "name a folder of faces, or a list of pairs" in capsys.readouterr().err
 
 
 @pytest.mark.shared
 def test_calibrate_says_when_the_faces_are_too_few(
     tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["calibrate", str(_faces(tmp_path, shared, 5))]) == 1
-    assert "it takes 1,000,000" in capsys.readouterr().err
+    assert main(["calibrate", str(_faces(tmp_path, shared, 3))]) == 1
+    assert "needs 300 pairs of different people" in capsys.readouterr().err
 
 
 def test_calibrate_prints_the_table_of_what_was_measured(
@@ -136,6 +167,9 @@ def test_calibrate_prints_the_table_of_what_was_measured(
     assert (table.people, table.pictures, table.data) == (800, 1600, 'my "own" faces')
     assert main(["calibrate", str(tmp_path), "--out", str(tmp_path / "absent" / "x.toml")]) == 1
     assert "absent: No such folder" in capsys.readouterr().err
+    monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
+    assert main(["calibrate", str(tmp_path), "--install"]) == 0
+    assert calibration.load(tmp_path / "weights/open/calibration.own.toml", pack.embedder_sha256).people == 800
 
 
 def test_a_folder_without_faces_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,6 +183,6 @@ def test_a_folder_without_pairs_is_refused(tmp_path: Path, capsys: pytest.Captur
     (tmp_path / "collins/1.jpg").write_bytes(jpeg(astronaut()))
     (tmp_path / "collins/2.jpg").write_bytes(jpeg(another_shot(astronaut())))
     assert main(["evaluate", str(tmp_path), "--json"]) == 1
-    assert "holds no pairs" in capsys.readouterr().err
+    assert "there are no pairs" in capsys.readouterr().err
     assert main(["calibrate", str(tmp_path)]) == 1
-    assert "needs at least two people" in capsys.readouterr().err
+    assert "needs 300 pairs of different people" in capsys.readouterr().err

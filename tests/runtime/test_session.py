@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
 from app.packs.manifest import Pack
 from app.packs.store import Store
@@ -31,6 +32,26 @@ def test_a_session_runs_a_batch_and_says_where(store: Store, pack: Pack) -> None
     (output,) = session.run(np.zeros((3, 3, side, side), dtype=np.float32))
     assert output.shape == (3, pack.embedder.dimension)
     assert session.provider == "CPUExecutionProvider"
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5])
+@pytest.mark.parametrize(("declared", "outputs"), [(1, 1), ("batch", 1), ("batch", "batch")])
+def test_any_batch_runs_without_a_word_whatever_the_file_declares(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], declared: int | str, outputs: int | str, batch: int
+) -> None:
+    nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("Mul", ["flat", "flat"], ["y"])]
+    graph = helper.make_graph(
+        nodes,
+        "square",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [declared, 3, 2, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [outputs, 12])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    data = np.random.default_rng(1).uniform(size=(batch, 3, 2, 2)).astype(np.float32)
+    (output,) = OrtSession.open(tmp_path / "m.onnx", "cpu", 1).run(data)
+    np.testing.assert_allclose(output, data.reshape(batch, 12) ** 2, rtol=1e-6)
+    assert capfd.readouterr().err == ""
 
 
 def test_cuda_without_a_gpu_refuses_to_open(store: Store, pack: Pack) -> None:

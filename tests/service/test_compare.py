@@ -17,7 +17,7 @@ from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.ops.deadline import Deadline
 from app.runtime.threads import ThreadBudget, Workers
-from app.service.compare import CompareService
+from app.service.compare import CompareService, Model
 from benchmarks.pictures import another_shot, astronaut, cast, jpeg
 
 _V2 = Options(face_model_version=FaceModelVersion.V2)
@@ -154,10 +154,10 @@ class _Identity:
 
 
 async def _compare_with(recogniser: object) -> float:
-    scales = dict.fromkeys(FaceModelVersion, _Identity())
+    models = dict.fromkeys(FaceModelVersion, Model(recogniser, _Identity()))  # type: ignore[arg-type]
     with Workers(ThreadBudget(2, 1)) as workers:
         async with Fetcher(FetchSettings()) as fetcher:
-            service = CompareService(recogniser, fetcher, workers, scales)  # type: ignore[arg-type]
+            service = CompareService(models, fetcher, workers)
             return (await service.compare(_ref(b"A"), _ref(b"B"), Options(), _soon())).score
 
 

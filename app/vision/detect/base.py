@@ -1,4 +1,4 @@
-"""What a detector is, and the arithmetic all families share: fitting a picture in, suppressing repeats."""
+"""What a detector is, and the arithmetic families share: fitting a picture in, cells of a grid, suppressing repeats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain import Face, Image
+from app.domain import Box, Face, Image
+
+STRIDES = (8, 16, 32)
+"""Detector pixels per cell, of the families that look for small, medium and large faces on a grid each."""
+
+_MOST_CANDIDATES = 2000
+"""Cells decoded at the most, best first: bounds the work on a picture made of faces."""
 
 
 class Detector(Protocol):
@@ -16,6 +22,22 @@ class Detector(Protocol):
 
     def detect(self, image: Image) -> list[Face]:
         """Return all faces, most confident first, in pixels of ``image``."""
+
+
+class Found(NamedTuple):
+    """Candidates, best first: ``scores`` N, ``boxes`` N x 4 (left, top, right, bottom), ``landmarks`` N x 5 x 2."""
+
+    scores: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+
+    def before(self, scale: float) -> Found:
+        """The same in pixels of the picture before it was scaled by ``scale``."""
+        return Found(self.scores, self.boxes / np.float32(scale), self.landmarks / np.float32(scale))
+
+    def at(self, rows: NDArray[np.intp]) -> Found:
+        """Some of them."""
+        return Found(self.scores[rows], self.boxes[rows], self.landmarks[rows])
 
 
 class Fitted(NamedTuple):
@@ -35,6 +57,33 @@ def fit(image: Image, max_side: int, multiple: int) -> Fitted:
     below, right = -image.shape[0] % multiple, -image.shape[1] % multiple
     padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT)
     return Fitted(padded.astype(np.uint8, copy=False), scale)
+
+
+def cells(height: int, width: int, anchors: int) -> NDArray[np.float32]:
+    """All cells of a picture of ``height`` x ``width`` detector pixels: stride by stride, row by row.
+
+    Return N x 3 float32: x and y of the cell's corner at the top left, in pixels, and its stride. Each cell is listed
+    ``anchors`` times in a row. Both sides must be multiples of the largest stride.
+    """
+    grids = []
+    for stride in STRIDES:
+        rows, columns = np.mgrid[0:height:stride, 0:width:stride]
+        grids.append(np.stack([columns, rows, np.full_like(rows, stride)], axis=-1).reshape(-1, 3))
+    return np.repeat(np.concatenate(grids).astype(np.float32), anchors, axis=0)
+
+
+def best(scores: NDArray[np.float32], confidence: float) -> NDArray[np.intp]:
+    """Where ``scores`` (N) has at least ``confidence``: best first, equals in order, and not more than a bound."""
+    likely = np.flatnonzero(scores >= confidence)
+    return likely[np.argsort(-scores[likely], kind="stable")[:_MOST_CANDIDATES]]
+
+
+def settle(found: Found, overlap: float) -> list[Face]:
+    """Candidates -> faces: repeats are suppressed."""
+    return [
+        Face(Box(*found.boxes[row].tolist()), found.landmarks[row].copy(), float(found.scores[row]))
+        for row in suppress(found.boxes, overlap)
+    ]
 
 
 def suppress(boxes: NDArray[np.float32], overlap: float) -> list[int]:

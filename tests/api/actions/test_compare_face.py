@@ -42,11 +42,15 @@ async def ask(body: bytes | str, headers: dict[str, str] = COMMON) -> dict[str, 
         '{"UrlA":"a"}'.encode("utf-16"),
         b'{"UrlA":' * 100_000,
         b"[" * 100_000,
-        b'{"UrlA":[' + b"[]," * 1000 + b"[]]}",
     ],
 )
 async def test_what_is_not_a_json_object_is_refused(body: bytes) -> None:
     assert (await ask(body))["Error"] == {"Code": "InvalidParameter", "Message": NOT_JSON}
+
+
+async def test_too_many_values_are_refused() -> None:
+    error = (await ask(b'{"UrlA":[' + b"[]," * 1000 + b"[]]}"))["Error"]
+    assert error == {"Code": "InvalidParameter", "Message": "The request has too many values."}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.contract.conformance.clients import CACHE, CLIENTS, Client
 from tests.contract.conformance.jobs import Outcome, from_json, to_json
 from tests.contract.conformance.matrix import Row, Verdict, table
 from tests.contract.conformance.scenarios import KEYS_FILE, SCENARIOS, pictures_for
+from tests.contract.conformance.toolchains import BrokenDriverError
 
 PATIENCE_S = 300
 
@@ -68,6 +69,8 @@ def _run(client: Client, jobs: str) -> Run:
         command = client.prepare(CACHE)
     except RuntimeError as error:
         return Run(skipped=f"{client.name} could not be installed: {error}")
+    except BrokenDriverError as error:
+        return Run(failed=str(error))
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     done = subprocess.run(
         command, input=jobs, env=environment, check=False, capture_output=True, encoding="utf-8", timeout=PATIENCE_S

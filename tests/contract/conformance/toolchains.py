@@ -24,6 +24,10 @@ GO_COMMON_VERSION = _required(DRIVERS / "go_common" / "go.mod")
 JAVA_VERSION = "3.1.830"
 
 
+class BrokenDriverError(Exception):
+    """The fault is ours, not the toolchain's or the registry's."""
+
+
 def prepare_node(cache: Path) -> list[str]:
     """Command that runs the driver of ``tencentcloud-sdk-nodejs``."""
     flags = ["--no-audit", "--no-fund", "--ignore-scripts"]
@@ -53,7 +57,8 @@ def prepare_java(cache: Path) -> list[str]:
 
 def _prepare_go(cache: Path, name: str) -> list[str]:
     sources = [DRIVERS / "go_shared" / "driver.go", *sorted((DRIVERS / name).iterdir())]
-    folder = prepare(cache / name, sources, [["go", "build", "-buildvcs=false", "-o", "driver", "."]])
+    build = ["go", "build", "-buildvcs=false", "-o", "driver", "."]
+    folder = prepare(cache / name, sources, [["go", "mod", "download"], build])
     return [str(folder / "driver")]
 
 
@@ -83,5 +88,7 @@ def _carry_out(step: Sequence[str], folder: Path) -> None:
         raise RuntimeError(f"{step[0]} took more than {PATIENCE_S} s") from None
     except subprocess.CalledProcessError as error:
         said = (error.stdout + error.stderr).splitlines()
-        reason = next((line for line in said if "error" in line.lower()), " ".join(said))
-        raise RuntimeError(f"{step[0]} failed: {reason[:300]}") from None
+        reason = next((line for line in said if "error" in line.lower()), " ".join(said))[:300]
+        if step[0] == "javac" or step[:2] == ["go", "build"]:
+            raise BrokenDriverError(f"the driver does not compile: {reason}") from None
+        raise RuntimeError(f"{step[0]} failed: {reason}") from None

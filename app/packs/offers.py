@@ -1,0 +1,67 @@
+"""Files that the operator has got in some other way -> those of them that a pack needs.
+
+In: files and folders. Out: bytes of a wanted digest, found as a file or as a member of a zip archive, whatever it is
+called. Nothing is ever extracted: a member is read into memory, up to its recorded size, and its path is not used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.packs.manifest import PackError
+
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError),
+)
+"""What ``zipfile`` raises about archives that are damaged, encrypted or of a kind it does not know."""
+
+
+class Offers:
+    """The regular files of ``paths``, folders with all that is below them."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            if not path.exists():
+                raise PackError(f"{path} does not exist")
+        below = (entry for path in paths for entry in (sorted(path.rglob("*")) if path.is_dir() else [path]))
+        self._files = [path for path in below if path.is_file()]  # not pipes, which would block
+
+    def whole(self, sha256: str, size: int) -> bytes | None:
+        """Return the content of the file with this digest."""
+        for path in self._files:
+            if path.stat().st_size == size:
+                content = path.read_bytes()
+                if hashlib.sha256(content).hexdigest() == sha256:
+                    return content
+        return None
+
+    def member(self, name: str, sha256: str, size: int) -> bytes | None:
+        """Return the content of the member with this name and digest of any archive."""
+        archives = (path for path in self._files if zipfile.is_zipfile(path))
+        return next(filter(None, (member(path, name, sha256, size) for path in archives)), None)
+
+    def named(self, names: Sequence[str]) -> str | None:
+        """Return the path of a file that has one of these names, so should have been it."""
+        return next((str(path) for path in self._files if path.name in names), None)
+
+
+def member(archive: Path, name: str, sha256: str, size: int) -> bytes | None:
+    """Return the content of the archive's member with this name, in whatever folder, and digest."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for info in opened.infolist():
+                if info.filename.rpartition("/")[2] == name and info.file_size == size:
+                    with opened.open(info) as stream:
+                        content = stream.read(size)
+                    if hashlib.sha256(content).hexdigest() == sha256:
+                        return content
+    except _UNREADABLE:
+        return None
+    return None

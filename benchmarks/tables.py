@@ -1,0 +1,77 @@
+"""The README's tables of accuracy, made of ``results/accuracy-PACK.json``; as a program it prints them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.packs import manifest
+
+_RESULTS = Path(__file__).with_name("results")
+_MODELS = Path(__file__).resolve().parents[1] / "models"
+_ALL = "calibration as shipped, all people"
+_WORDS = {40: ("lenient", 70, "0.1 %"), 50: ("usual", 80, "0.01 %"), 60: ("strict", 90, "0.001 %")}
+_PACKS = ("omz", "open")
+
+
+def main() -> None:
+    print("\n".join([*scores(), "", *packs()]))
+
+
+def scores() -> Iterator[str]:
+    """Yield what a threshold means, one row per score."""
+    results = {name: _result(name) for name in _PACKS}
+    yield f"| accept at a score of | 3.0 | 2.0 | {' | '.join(f'`{name}`: FAR | TAR' for name in _PACKS)} |"
+    yield f"|---|---|---|{'---|' * 2 * len(_PACKS)}"
+    for score in (40, 50, 60, 70, 80, 85, 90):
+        words, other, _ = _WORDS.get(score, ("(as some applications do)", "", ""))
+        cells = []
+        for result in results.values():
+            row = _row(result["tables"][_ALL], score)
+            cells += [_percent(row["far"][0]), _interval(row["tar"])]
+        yield f"| {words} | {score} | {other} | {' | '.join(cells)} |"
+
+
+def packs() -> Iterator[str]:
+    """Yield the packs that have been measured, the most accurate first."""
+    heads = ("pack", "licence of the models", "download", "TAR at 40", "at 50", "at 60", "at 80", "ten-fold accuracy")
+    yield f"| {' | '.join(heads)} | ms per picture |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for name in _PACKS:
+        result, pack = _result(name), manifest.load(_MODELS / name / "pack.toml")
+        rows = [_row(result["tables"][_ALL], score) for score in (40, 50, 60, 80)]
+        size = sum(download.size for download in pack.downloads) / 1e6
+        mean, error = result["ten_fold"]
+        yield (
+            f"| `{name}` | {pack.licence.name}: {pack.licence.terms} | {f'{size:.1f} MB' if size else 'none'} | "
+            f"{' | '.join(_interval(row['tar']) for row in rows)} | {_short(mean)} ± {_short(error)} | "
+            f"{result['milliseconds_per_picture']:.0f} |"
+        )
+
+
+def _result(name: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((_RESULTS / f"accuracy-{name}.json").read_text(encoding="utf-8"))
+    return result
+
+
+def _row(table: list[dict[str, Any]], score: int) -> dict[str, Any]:
+    return next(row for row in table if (row["version"], row["score"]) == ("3.0", score))
+
+
+def _interval(rate: list[float]) -> str:
+    value, low, high = (f"{share:.3f}".lstrip("0") for share in rate)
+    return f"{value} [{low}, {high}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1g} %".replace("e-0", "e-")
+
+
+def _short(share: float) -> str:
+    return f"{share:.4f}".lstrip("0")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Packs with the real files of ../shared/models: installed, loaded, run; damaged copies refused."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.config import ModelsSettings, Settings
+from app.domain import ImageRef, Options
+from app.engine import Engine
+from app.ops.deadline import Deadline
+from app.packs import acceptance
+from app.packs import store as store_module
+from app.packs.files import digest
+from app.packs.manifest import PackError
+from app.packs.pull import Origin, pull
+from app.packs.store import Store
+from benchmarks.packs import Row, rows
+from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+from tests.packs.mirror import serve
+
+pytestmark = pytest.mark.shared
+
+_MODELS = Path(__file__).resolve().parents[2] / "models"
+_THERE = {
+    ("auraface", "yunet.onnx"),
+    ("buffalo_m", "det_2.5g.onnx"),
+    ("buffalo_s", "det_500m.onnx"),
+    ("buffalo_sc", "det_500m.onnx"),
+    ("omz", "face-reidentification-retail-0095.onnx"),
+    ("omz", "yunet.onnx"),
+    ("opencv", "yunet.onnx"),
+}
+
+
+@pytest.fixture(scope="module")
+def table(shared: Path) -> list[Row]:
+    return list(rows(shared / "models"))
+
+
+def test_every_file_that_is_there_is_installed_and_no_damaged_copy_of_it(table: list[Row]) -> None:
+    offered = {(row.pack, row.file): tuple(row[2:]) for row in table if row.flipped}
+    assert offered == dict.fromkeys(_THERE, ("installed", "refused", "refused", "refused"))
+
+
+def test_complete_packs_load_and_tell_people_apart(table: list[Row]) -> None:
+    loaded = {row.pack: row.intact for row in table if not row.file and row.intact.startswith("loaded")}
+    assert set(loaded) == {"omz", "open"}
+    for text in loaded.values():
+        same, other = map(float, re.findall(r"cosine (\S+) for one person, (\S+) for two", text)[0])
+        assert same > other + 0.1
+
+
+def test_incomplete_packs_say_what_they_lack(table: list[Row]) -> None:
+    refused = {row.pack: row.intact for row in table if not row.file and row.intact.startswith("refused")}
+    assert len(refused) == 7
+    assert "it has no w600k_r50.onnx or buffalo_m.zip" in refused["buffalo_m"]
+
+
+_TEMPLATE = """
+name = "standin"
+summary = "SCRFD-2.5G of buffalo_m and a MobileFaceNet of unknown origin, for tests"
+[licence]
+name = "unknown"
+url = "https://example.org/unknown"
+terms = "tests only"
+commercial = false
+needs_acceptance = true
+[detector]
+family = "scrfd"
+file = "det_2.5g.onnx"
+confidence = 0.5
+clear = 0.7
+max_side = 640
+[embedder]
+file = "mobilefacenet.onnx"
+input_size = 112
+dimension = 128
+mean = [127.5, 127.5, 127.5]
+std = 127.5
+color = "RGB"
+mirror = true
+template = [
+    [38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041],
+]
+"""
+_FILE = """
+[[downloads]]
+name = "{name}"
+url = "https://example.invalid/{name}"
+sha256 = "{digest}"
+size = {size}
+[[files]]
+name = "{name}"
+sha256 = "{digest}"
+size = {size}
+licence = "unknown"
+[files.source]
+downloads = ["{name}"]
+"""
+
+
+@pytest.fixture
+def standin(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A pack of the 112-pixel kind, pulled; with the table of `open` as if it had been measured for it."""
+    folder = tmp_path / "catalogue" / "standin"
+    folder.mkdir(parents=True)
+    paths = [shared / "models/insightface/det_2.5g.onnx", shared / "models/standin/mobilefacenet.onnx"]
+    parts = [_FILE.format(name=path.name, digest=digest(path), size=path.stat().st_size) for path in paths]
+    (folder / "pack.toml").write_text("".join([_TEMPLATE, *parts]), "utf-8")
+    measured = (_MODELS / "open/calibration.toml").read_text("utf-8")
+    bound = re.sub(r'(?<=embedder_sha256 = ")[0-9a-f]+', digest(paths[1]), measured)
+    (folder / "calibration.toml").write_text(bound, "utf-8")
+    monkeypatch.setattr(store_module, "_CHECKOUT_CATALOGUE", tmp_path / "catalogue")
+    settings = Settings(models=ModelsSettings(pack="standin", weights_dir=tmp_path / "weights"))
+    store, pack = Store.configured(settings.models)
+    pull(store, pack, Origin(paths=tuple(paths)))
+    return settings
+
+
+async def test_a_pack_runs_through_the_engine_once_its_licence_is_accepted(standin: Settings) -> None:
+    with pytest.raises(PackError, match=r"licence of pack standin has not been accepted .*models pull standin`"):
+        async with Engine.open(standin):
+            pass
+    store, pack = Store.configured(standin.models)
+    acceptance.record(pack.licence, store.folder(pack))
+    one, same, other = (
+        ImageRef(base64=base64.b64encode(jpeg(picture)).decode())
+        for picture in (astronaut(), another_shot(astronaut()), cast())
+    )
+    async with Engine.open(standin) as engine:
+        assert engine.facts()["pack"] == "standin"
+        alike = await engine.service.compare(one, same, Options(), Deadline.after(60))
+        apart = await engine.service.compare(one, other, Options(), Deadline.after(60))
+    assert alike.cosine > 0.6
+    assert apart.cosine < 0.3
+
+
+async def test_a_pack_whose_files_were_changed_does_not_open(standin: Settings) -> None:
+    store, pack = Store.configured(standin.models)
+    acceptance.record(pack.licence, store.folder(pack))
+    path = store.path(pack, pack.files[0])
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(PackError, match=r"det_2\.5g\.onnx is changed; run `compareface models pull standin`"):
+        async with Engine.open(standin):
+            pass
+
+
+def test_a_pack_of_several_downloads_comes_over_the_network(shared: Path, tmp_path: Path) -> None:
+    store = Store(_MODELS, tmp_path)
+    pack = store.pack("omz")
+    paths = {path.name: path for path in (shared / "models").rglob("*.*")}
+    with serve({wanted.name: paths[wanted.name].read_bytes() for wanted in pack.downloads}) as mirror:
+        assert pull(store, pack, Origin(bases=(mirror.url,))) == pack.files
+        assert len(mirror.asked) == 3
+    store.resolve(pack)
+
+
+def test_a_folder_of_weights_may_be_copied_to_another_machine(shared: Path, tmp_path: Path) -> None:
+    first = Store(_MODELS, tmp_path / "first")
+    pull(first, first.pack("omz"), Origin(paths=(shared / "models",)))
+    shutil.rmtree(first.downloads)
+    second = Store(_MODELS, tmp_path / "second")
+    assert len(pull(second, second.pack("omz"), Origin(paths=(tmp_path / "first",)))) == 2
+    second.resolve(second.pack("omz"))

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from app.domain import Image
+from app.packs import onnx_clean
+from app.packs.manifest import DetectorSpec
+from app.runtime.session import OrtSession, Tensor
+from app.vision.detect.base import fit
+from app.vision.detect.yunet import YuNet, decode
+from benchmarks.pictures import astronaut, cast
+from tests.vision.real_faces import Other, edges, pair_up, people
+
+_FILE = "models/yunet/face_detection_yunet_2023mar.onnx"
+_SPEC = DetectorSpec(family="yunet", file="yunet.onnx", confidence=0.6, clear=0.8, max_side=640)
+
+
+def _outputs(height: int, width: int) -> list[Tensor]:
+    counts = [(height // stride) * (width // stride) for stride in (8, 16, 32)]
+    return [np.zeros((count, size), np.float32) for size in (1, 1, 4, 10) for count in counts]
+
+
+def _plant(outputs: list[Tensor], level: int, cell: int, score: float) -> None:
+    """A face 40 wide and 60 high, nose in its centre: half a cell right of the corner and a quarter below it."""
+    stride = (8, 16, 32)[level]
+    outputs[level][cell] = score
+    outputs[3 + level][cell] = score
+    outputs[6 + level][cell] = [0.5, 0.25, np.log(40 / stride), np.log(60 / stride)]
+    outputs[9 + level][cell] = [-0.5, -1, 1.5, -1, 0.5, 0.25, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_one_planted_box_is_decoded_to_its_place(level: int) -> None:
+    outputs, stride = _outputs(96, 160), (8, 16, 32)[level]
+    columns = 160 // stride
+    _plant(outputs, level, 2 * columns + 3, 0.9)
+    found = decode(outputs, 96, 160, 0.6)
+    x, y = (3 + 0.5) * stride, (2 + 0.25) * stride
+    np.testing.assert_allclose(found.boxes, [[x - 20, y - 30, x + 20, y + 30]], rtol=1e-5)
+    np.testing.assert_allclose(found.landmarks[0, 2], (x, y), rtol=1e-6)
+    np.testing.assert_allclose(found.landmarks[0, 0], (2.5 * stride, 1 * stride), rtol=1e-6)
+    np.testing.assert_allclose(found.scores, [0.9], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("class_score", "objectness", "score"),
+    [(0.64, 1.0, 0.8), (1.0, 0.64, 0.8), (1.3, 0.64, 0.8), (-0.5, -0.5, None), (-0.5, 1.0, None), (0.35, 1.0, None)],
+)
+def test_the_score_is_the_geometric_mean_of_class_and_objectness(
+    class_score: float, objectness: float, score: float | None
+) -> None:
+    outputs = _outputs(32, 32)
+    outputs[0][5], outputs[3][5] = class_score, objectness
+    assert decode(outputs, 32, 32, 0.6).scores.tolist() == ([] if score is None else [pytest.approx(score)])
+
+
+def test_nothing_above_the_threshold_means_no_faces() -> None:
+    assert YuNet(_Planted((7, 0.59)), _SPEC).detect(np.zeros((32, 32, 3), np.uint8)) == []
+
+
+def test_the_last_cell_of_every_grid_lies_in_the_corner() -> None:
+    outputs = _outputs(64, 96)
+    for level in range(3):
+        _plant(outputs, level, -1, 0.9 - 0.1 * level)
+    noses = decode(outputs, 64, 96, 0.6).landmarks[:, 2]
+    np.testing.assert_allclose(noses, [(96 - s / 2, 64 - s * 0.75) for s in (8, 16, 32)], rtol=1e-6)
+
+
+class _Planted:
+    """A session that always sees the same faces and remembers what it was shown."""
+
+    def __init__(self, *cells: tuple[int, float]) -> None:
+        self._cells = cells
+        self.seen: Tensor = np.zeros(0, np.float32)
+
+    def run(self, batch: Tensor) -> list[Tensor]:
+        self.seen = batch
+        outputs = _outputs(*batch.shape[2:])
+        for cell, score in self._cells:
+            _plant(outputs, 0, cell, score)
+        return [output[None] for output in outputs]
+
+
+def test_the_network_sees_bgr_as_it_is() -> None:
+    session = _Planted()
+    image = np.zeros((100, 70, 3), np.uint8)
+    image[..., :] = (10, 20, 30)
+    assert YuNet(session, _SPEC).detect(image) == []
+    assert session.seen.shape == (1, 3, 128, 96)
+    assert session.seen.dtype == np.float32
+    assert session.seen[0, :, 50, 50].tolist() == [10, 20, 30]
+    assert session.seen[0, :, 110, 80].tolist() == [0, 0, 0]
+
+
+def test_faces_come_best_first_without_repeats_in_pixels_of_the_picture() -> None:
+    session = _Planted((10 * 40 + 10, 0.7), (10 * 40 + 11, 0.8), (10 * 40 + 30, 0.9), (0, 0.65))
+    faces = YuNet(session, _SPEC).detect(np.zeros((1280, 640, 3), np.uint8))  # halved: 640 x 320, forty cells a row
+    assert [round(face.confidence, 2) for face in faces] == [0.9, 0.8, 0.65]
+    # beyond the picture, as faces at its edge do
+    np.testing.assert_allclose(edges(faces[2]), (-32, -56, 48, 64), atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def detector(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> YuNet:
+    path = tmp_path_factory.mktemp("yunet") / _SPEC.file
+    path.write_bytes(onnx_clean.clean((shared / _FILE).read_bytes()))
+    return YuNet(OrtSession.open(path, "cpu", 1), _SPEC)
+
+
+def _as_opencv(path: Path, image: Image) -> list[Other]:
+    size = (image.shape[1], image.shape[0])
+    _, rows = cv2.FaceDetectorYN.create(str(path), "", size, _SPEC.confidence, 0.3, 5000).detect(image)
+    if rows is None:
+        return []
+    return [Other(np.append(r[:2], r[:2] + r[2:4]), r[4:14].reshape(5, 2), float(r[14])) for r in rows]
+
+
+@pytest.mark.shared
+def test_faces_are_those_of_opencv(detector: YuNet, shared: Path) -> None:
+    count = alone = 0
+    for picture in people(shared):
+        image = fit(picture, _SPEC.max_side, 1).image
+        paired = pair_up(detector.detect(image), _as_opencv(shared / _FILE, image))
+        for face, other in paired.faces:
+            np.testing.assert_allclose(edges(face), other.box, atol=0.01)
+            np.testing.assert_allclose(face.landmarks, other.landmarks, atol=0.01)
+            assert face.confidence == pytest.approx(other.score, abs=1e-5)
+        count += len(paired.faces)
+        alone += paired.alone
+    assert count >= 100
+    assert alone <= 1  # two boxes overlap by .290; OpenCV cuts them to whole pixels first, and then by more than .3
+
+
+@pytest.mark.shared
+def test_the_astronaut_has_one_face_in_the_right_place(detector: YuNet) -> None:
+    (face,) = detector.detect(astronaut())
+    read_off_the_picture = [(203.5, 101.5), (246.5, 103.6), (223, 127), (204.5, 141.6), (242.6, 142.6)]
+    assert np.linalg.norm(face.landmarks - read_off_the_picture, axis=1).max() < 7
+
+
+@pytest.mark.shared
+def test_six_people_have_six_faces(detector: YuNet) -> None:
+    assert len(detector.detect(cast())) == 6
