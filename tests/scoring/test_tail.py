@@ -8,7 +8,7 @@ import pytest
 from app.scoring.tail import Tail
 
 
-@pytest.mark.parametrize("k", [-0.2, 0.0, 0.2])
+@pytest.mark.parametrize("k", [-0.2, 0.0, 0.1])
 def test_the_parameters_of_a_pareto_tail_are_found(k: float) -> None:
     shares = (np.arange(20_000) + 0.5) / 20_000
     excess = np.sort(-0.05 * np.log(shares) if k == 0 else 0.05 / k * (1 - shares**k))
@@ -17,6 +17,13 @@ def test_the_parameters_of_a_pareto_tail_are_found(k: float) -> None:
     assert tail.alpha == pytest.approx(0.05, rel=0.02)
     expected = -0.05 * np.log(1e-2) if k == 0 else 0.05 / k * (1 - 1e-2**k)
     assert tail.cosine_at_far(1e-5) == pytest.approx(0.5 + expected, rel=0.02)
+
+
+def test_a_tail_that_seems_to_end_soon_is_not_believed() -> None:
+    excess = np.linspace(0.0, 0.05, 200)  # even up to an end, where k is 1
+    tail = Tail.fit(0.3, 0.2, excess, np.ones_like(excess))
+    assert tail.k == 0.1
+    assert tail.cosine_at_far(1e-5) > 0.3 + 2 * 0.05
 
 
 def test_the_tail_starts_at_its_threshold_and_rises() -> None:
