@@ -67,14 +67,14 @@ bench: $(READY)  ## Measure speed and accuracy on this machine
 	@$(BIN)/python -m benchmarks.accuracy
 
 calibrate-demo: $(READY)  ## Calibrate on 14 people and write a report
-	@$(BIN)/compareface models prepare $(or $(COMPAREFACE_MODELS__PACK),open)
+	@$(BIN)/compareface models prepare open
 	@$(BIN)/python -m benchmarks.calibrate_demo
 
 lock: $(READY)  ## Renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--upgrade --extra dev -o requirements.lock pyproject.toml
 
-clean:  ## Remove the environment, caches and prepared weights
+clean:  ## Remove the environment, caches and weights, pulled ones too
 	@rm -rf .venv .conformance .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
 	@rm -rf models/*/*.onnx models/*/.*.tmp models/.downloads
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

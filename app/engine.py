@@ -47,7 +47,8 @@ class Engine:
         store, pack = Store.configured(settings.models)
         other = store.pack(settings.models.pack_2_0) if settings.models.pack_2_0 else pack
         names = {FaceModelVersion.V3: pack.name, FaceModelVersion.V2: other.name}
-        opened = {each.name: _open_pack(settings, store, each, budget) for each in (pack, other)}
+        distinct = {each.name: each for each in (pack, other)}
+        opened = {name: _open_pack(settings, store, each, budget) for name, each in distinct.items()}
         models = {
             version: Model(opened[name].recogniser, Scale(opened[name].calibration, version))
             for version, name in names.items()
@@ -64,8 +65,8 @@ class Engine:
                         "provider": opened[pack.name].provider,
                         "workers": budget.workers,
                         "intra_op_threads": budget.intra_op,
-                        "is_provisional": any(each.calibration.status == "provisional" for each in opened.values()),
                         "calibration": {name: _about(each.calibration) for name, each in opened.items()},
+                        "calibration_notes": [each.note for each in opened.values() if each.note],
                     },
                 )
 
@@ -74,11 +75,17 @@ class _Opened(NamedTuple):
     recogniser: Recogniser
     provider: str
     calibration: Calibration
+    note: str
 
 
 def _open_pack(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> _Opened:
     recogniser, provider = open_recogniser(settings, store, pack, budget)
-    return _Opened(recogniser, provider, calibration.load(store.calibration_path(pack.name), pack.embedder_sha256))
+    path = store.calibration_path(pack.name)
+    of = calibration.load(path, pack.embedder_sha256)
+    note = f"own calibration on {of.data}, {of.date}" if path == store.own_calibration_path(pack.name) else ""
+    if of.status == "provisional":
+        note = "PROVISIONAL calibration, scores are estimates"
+    return _Opened(recogniser, provider, of, note)
 
 
 def _about(of: Calibration) -> Mapping[str, str]:

@@ -6,24 +6,25 @@ FAR of 10 % and no less; all else in the table is extrapolated, and the report s
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from app.cli import main as compareface
 
-_FACES = Path(__file__).resolve().parents[2] / "shared/data/london"
+_ROOT = Path(__file__).resolve().parents[1]
+_FACES = _ROOT.parent / "shared/data/london"
 
 
 def main() -> None:
     if not _FACES.is_dir():
         print("calibrate-demo: skipped, the folder ../shared/data/london is not here")
         return
-    folder = Path(tempfile.mkdtemp(prefix="compareface-"))
+    folder = _ROOT / "build/calibrate-demo"
+    folder.mkdir(parents=True, exist_ok=True)
     table, report = folder / "calibration.toml", folder / "report.html"
-    code = compareface(["calibrate", str(_FACES), "--out", str(table), "--report", str(report)])
+    code = compareface(["calibrate", str(_FACES), "--pack", "open", "--out", str(table), "--report", str(report)])
     if code:
         raise SystemExit(code)
-    print(f"\n{table.read_text(encoding='utf-8')}\nThe report, for a browser: {report}")
+    print("The report is a page for a browser. `--install` in the place of `--out` would put the table into force.")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from app.engine import Engine, open_recogniser
 from app.packs.manifest import Pack, PackError
 from app.packs.store import PREFERRED, Store
 from app.runtime.providers import DeviceError
+from app.runtime.session import OrtSession
 from app.runtime.threads import ThreadBudget
 from app.scoring.calibration import CalibrationError
 
@@ -25,6 +26,7 @@ async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
         facts = dict(engine.facts())
     assert (facts["pack"], facts["device"], facts["provider"]) == ("open", "cpu", "CPUExecutionProvider")
     assert facts["pack_2_0"] == "open"
+    assert facts["calibration_notes"] == []
     calibrations: Any = facts["calibration"]
     assert calibrations["open"]["status"] == "measured"
     assert calibrations["open"]["data"].startswith("LFW")
@@ -89,6 +91,7 @@ async def test_a_calibration_beside_the_weights_wins_over_the_shipped_one(tmp_pa
     )
     async with Engine.open(_stored_in(tmp_path)) as engine:
         assert "OUR OWN" in str(engine.facts()["calibration"])
+        assert str(engine.facts()["calibration_notes"]).startswith("['own calibration on OUR OWN")
 
 
 async def test_a_device_that_is_not_there_stops_the_start() -> None:
@@ -133,3 +136,18 @@ async def test_a_calibration_of_another_embedder_stops_the_start(
     table.write_text(table.read_text().replace(pack.embedder_sha256, "0" * 64))
     with pytest.raises(CalibrationError, match="another embedder"):
         await _open_catalogue(monkeypatch, tmp_path)
+
+
+async def test_each_pack_is_opened_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    genuine = OrtSession.open.__func__  # type: ignore[attr-defined]
+
+    def spy(cls: type[OrtSession], path: Path, device: str, threads: int) -> OrtSession:
+        opened.append(path.name)
+        session: OrtSession = genuine(cls, path, device, threads)
+        return session
+
+    monkeypatch.setattr(OrtSession, "open", classmethod(spy))
+    async with Engine.open(settings):
+        pass
+    assert sorted(opened) == ["centerface.onnx", "dlib_resnet_v1.onnx"]

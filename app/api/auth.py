@@ -87,7 +87,8 @@ class Authenticator:
         for key in signed:
             if hmac.compare_digest(key.token.encode(), request.token.encode()) and not key.is_expired(self._clock()):
                 return key
-        raise ApiError(ErrorCode.TOKEN_FAILURE)
+        reason = "an expired or another token" if request.token else "no token sent"
+        raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {signed[0].label}")
 
 
 def _matches(claimed: str, signatures: list[str]) -> bool:

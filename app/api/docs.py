@@ -19,7 +19,8 @@ _STYLE = """
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
 body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h2 { margin-top: 2.5rem; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+td:first-child { white-space: nowrap; }
 td { border-bottom: 1px solid #8886; padding: .3rem .8rem .3rem 0; vertical-align: top; }
 td p { margin: 0; }
 code { font-size: .9em; overflow-wrap: anywhere; }

@@ -38,6 +38,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     from app.cli import report  # noqa: PLC0415 - heavy; the parser must stay quick
     from app.cli.measure import chosen_pack, measure  # noqa: PLC0415
+    from app.scoring.calibration import FEWEST_ERRORS  # noqa: PLC0415
 
     for file in (args.out, args.report):
         if file is not None and not file.parent.is_dir():
@@ -46,12 +47,14 @@ def run(args: argparse.Namespace) -> int:
     store, pack = chosen_pack(settings, args)
     measured = measure(settings, store, pack, args.folder, args.pairs)
     made = _calibration(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
-    for point in made.impostor:
-        if point.is_extrapolated:
-            print(
-                f"warning: FAR {point.far:g} is extrapolated: {made.errors(point):.2g} pairs are expected above it",
-                file=sys.stderr,
-            )
+    if not any(point.interval for point in made.impostor):
+        print("warning: too few people, or a list without them: no intervals", file=sys.stderr)
+    beyond = [point.far for point in made.impostor if point.is_extrapolated]
+    if beyond:
+        print(
+            f"warning: FAR {beyond[0]:g} and less are extrapolated: fewer than {FEWEST_ERRORS} pairs expected above",
+            file=sys.stderr,
+        )
     if args.report is not None:
         args.report.write_text(report.render(measured.evaluate(made)), encoding="utf-8")
         print(f"report: {args.report}", file=sys.stderr)
@@ -60,17 +63,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _calibration(measured: Measured, pack: Pack, data: str) -> Calibration:
+    from app.domain import FaceModelVersion  # noqa: PLC0415
     from app.scoring import calibration  # noqa: PLC0415
     from app.scoring.evaluation import with_intervals  # noqa: PLC0415
+    from app.scoring.scale import Scale  # noqa: PLC0415
 
     counts, gallery, listed = measured
     points = calibration.impostor_points(counts)
-    return calibration.Calibration(
+    made = calibration.Calibration(
         pack=pack.name,
         embedder_sha256=pack.embedder_sha256,
         data=data,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        people=len(set(gallery.people)),
+        people=len(set(gallery.people)) if listed is None or listed.has_people else 0,
         pictures=len(gallery.pictures),
         not_found=len(gallery.refused),
         impostor_pairs=counts.impostor_pairs,
@@ -78,6 +83,9 @@ def _calibration(measured: Measured, pack: Pack, data: str) -> Calibration:
         impostor=points if listed else with_intervals(points, measured.faces),
         genuine=calibration.genuine_points(counts),
     )
+    for version in FaceModelVersion:
+        Scale(made, version)  # whoever installs it must be able to start with it
+    return made
 
 
 def _write(store: Store, args: argparse.Namespace, made: Calibration) -> None:

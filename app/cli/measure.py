@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from app.config import Settings
@@ -19,7 +17,7 @@ from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.threads import available_cores, thread_budget
 from app.scoring.calibration import Calibration
-from app.scoring.evaluation import Evaluation, Faces, evaluate, evaluate_listed
+from app.scoring.evaluation import Evaluation, Faces, Listed, evaluate, evaluate_listed
 from app.scoring.pairs import PairCounts, count_listed, count_pairs
 from app.service import protocol
 from app.service.gallery import Gallery, GalleryError, embed_pictures, list_pictures
@@ -30,7 +28,7 @@ class Measured(NamedTuple):
 
     counts: PairCounts
     gallery: Gallery
-    listed: tuple[NDArray[np.intp], NDArray[np.bool_]] | None = None
+    listed: Listed | None = None
 
     @property
     def faces(self) -> Faces:
@@ -40,7 +38,7 @@ class Measured(NamedTuple):
     def evaluate(self, calibration: Calibration) -> Evaluation:
         if self.listed is None:
             return evaluate(self.faces, self.counts, calibration)
-        return evaluate_listed(self.faces, *self.listed, self.counts, calibration)
+        return evaluate_listed(self.faces, self.listed, self.counts, calibration)
 
 
 def chosen_pack(settings: Settings, args: argparse.Namespace) -> tuple[Store, Pack]:
@@ -60,8 +58,8 @@ def measure(settings: Settings, store: Store, pack: Pack, folder: Path | None, p
         return Measured(count_pairs(gallery.embeddings, gallery.people), gallery)
     of = protocol.read_list(pairs) if folder is None else protocol.read_lfw(pairs, folder)
     gallery = _embed(settings, store, pack, of.pictures)
-    listed = of.found(gallery)
-    return Measured(count_listed(gallery.embeddings, *listed), gallery, listed)
+    listed = Listed(*of.found(gallery), has_people=folder is not None)
+    return Measured(count_listed(gallery.embeddings, listed.pairs, listed.same), gallery, listed)
 
 
 def _embed(settings: Settings, store: Store, pack: Pack, pictures: list[Path]) -> Gallery:

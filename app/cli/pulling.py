@@ -28,8 +28,17 @@ _LOST = "at a false-accept rate of 1e-4 it recognises .80 of the pairs of one pe
 
 def pull_from(given: Sequence[str], settings: ModelsSettings, packs: Store, pack: Pack) -> Sequence[PackFile]:
     """Put the pack's files in place, from what ``--from`` gave or else from mirrors and the published addresses."""
-    with _progress() as watch:
-        return pull(packs, pack, _origin(given, settings), watch)
+    try:
+        with _progress() as watch:
+            return pull(packs, pack, _origin(given, settings), watch)
+    except PackError as error:
+        if given or not pack.downloads:
+            raise
+        addresses = "".join(f"\n  {wanted.url}" for wanted in pack.downloads)
+        raise PackError(
+            f"{error}\nWithout a network, download elsewhere:{addresses}\n"
+            f"and then: compareface models pull {pack.name} --from FOLDER, or name COMPAREFACE_MODELS__MIRRORS"
+        ) from error
 
 
 def _origin(given: Sequence[str], settings: ModelsSettings) -> Origin:
@@ -82,12 +91,12 @@ def try_better(packs: Store, better: Pack, instead: Pack, settings: ModelsSettin
 
 def _within(seconds: float, work: Callable[[], object], late: PackError) -> None:
     """Do ``work`` in at most ``seconds``: in a thread, because a name server cannot be told to hurry."""
-    failures: list[PackError] = []
+    failures: list[Exception] = []
 
     def attempt() -> None:
         try:
             work()
-        except PackError as error:
+        except Exception as error:
             failures.append(error)
 
     thread = threading.Thread(target=attempt, daemon=True)
@@ -95,6 +104,8 @@ def _within(seconds: float, work: Callable[[], object], late: PackError) -> None
     thread.join(seconds)
     if thread.is_alive():
         raise late
+    if failures and not isinstance(failures[0], PackError):
+        raise PackError(f"unexpected {type(failures[0]).__name__}") from failures[0]
     if failures:
         raise failures[0]
 

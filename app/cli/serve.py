@@ -115,8 +115,9 @@ def announcement(settings: Settings, port: int, facts: Mapping[str, object]) -> 
             callers += ", but not from who sends `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     pack = f"pack {facts.get('pack')}{' (chosen automatically)' if facts.get('pack_is_automatic') else ''}"
-    warning = "; PROVISIONAL calibration, scores are estimates" if facts.get("is_provisional") else ""
-    return f"compareface {app.__version__} at {address}: {pack} on {facts.get('device')}{warning}; {callers}"
+    notes = facts.get("calibration_notes")
+    about = [f"{pack} on {facts.get('device')}", *(notes if isinstance(notes, list) else ()), callers]
+    return f"compareface {app.__version__} at {address}: {'; '.join(about)}"
 
 
 def _leave(*_: object) -> NoReturn:

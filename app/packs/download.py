@@ -39,7 +39,12 @@ class _RefusedError(Exception):
 
 def client() -> httpx.Client:
     """Return a client; it heeds the proxy and certificate variables of the environment."""
-    return httpx.Client(timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
+    try:
+        return httpx.Client(timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+        raise PackError(
+            f"the proxy or certificate variables of the environment cannot be used ({type(error).__name__})"
+        ) from error
 
 
 class Downloader:

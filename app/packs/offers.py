@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.packs import files
 from app.packs.manifest import PackError
 
 _UNREADABLE = (
@@ -34,30 +35,34 @@ class Offers:
         self._files = [path for path in below if path.is_file()]  # not pipes, which would block
 
     def whole(self, sha256: str, size: int) -> bytes | None:
-        """Return the content of the file with this digest."""
+        """Return the content of the file, or else of the archive's member, with this digest."""
         for path in self._files:
             if path.stat().st_size == size:
                 content = path.read_bytes()
                 if hashlib.sha256(content).hexdigest() == sha256:
                     return content
-        return None
+        return self.member(None, sha256, size)
 
-    def member(self, name: str, sha256: str, size: int) -> bytes | None:
-        """Return the content of the member with this name and digest of any archive."""
+    def member(self, name: str | None, sha256: str, size: int) -> bytes | None:
+        """Return the content of the member with this name, or any, and this digest of any archive."""
         archives = (path for path in self._files if zipfile.is_zipfile(path))
         return next(filter(None, (member(path, name, sha256, size) for path in archives)), None)
 
-    def named(self, names: Sequence[str]) -> str | None:
-        """Return the path of a file that has one of these names, so should have been it."""
-        return next((str(path) for path in self._files if path.name in names), None)
+    def has(self, name: str) -> bool:
+        return any(path.name == name for path in self._files)
+
+    def has_another(self, name: str, sha256: str) -> bool:
+        """Whether a file has this name, so should have been it, but another digest."""
+        named = [path for path in self._files if path.name == name]
+        return bool(named) and sha256 not in map(files.digest, named)
 
 
-def member(archive: Path, name: str, sha256: str, size: int) -> bytes | None:
-    """Return the content of the archive's member with this name, in whatever folder, and digest."""
+def member(archive: Path, name: str | None, sha256: str, size: int) -> bytes | None:
+    """Return the content of the archive's member with this name, in whatever folder, and digest; None is any name."""
     try:
         with zipfile.ZipFile(archive) as opened:
             for info in opened.infolist():
-                if info.filename.rpartition("/")[2] == name and info.file_size == size:
+                if name in {None, info.filename.rpartition("/")[2]} and info.file_size == size:
                     with opened.open(info) as stream:
                         content = stream.read(size)
                     if hashlib.sha256(content).hexdigest() == sha256:

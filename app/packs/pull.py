@@ -95,8 +95,10 @@ def _lament(pack: Pack, missing: Sequence[PackFile], origin: Origin, offered: Of
     places = ", ".join(map(str, origin.paths))
     text = f"pack {pack.name}: {', '.join(file.name for file in missing)} cannot be made from {places}"
     names = [name for file in missing for name in _names(file)]
-    if wrong := offered.named(names):
-        return f"{text}: {wrong} is not the recorded file (damaged, or of another version)"
+    known = {wanted.name: wanted for wanted in pack.downloads} | {file.name: file for file in pack.files}
+    if wrong := [name for name in names if offered.has_another(name, known[name].sha256)]:
+        return f"{text}: {' and '.join(dict.fromkeys(wrong))} is not the recorded file (damaged, or of another version)"
+    names = [name for name in names if not offered.has(name)]
     return f"{text}: it has no {' or '.join(dict.fromkeys(names))}"
 
 

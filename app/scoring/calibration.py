@@ -11,7 +11,7 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -83,11 +83,11 @@ class Calibration:
         return point.far * self.impostor_pairs
 
 
-def impostor_points(counts: PairCounts) -> tuple[OperatingPoint, ...]:
+def impostor_points(counts: PairCounts, fewest: int = _FEWEST_IMPOSTORS) -> tuple[OperatingPoint, ...]:
     """Return the cosine at each of :data:`FARS`, beyond the data by the fitted tail."""
     pairs = counts.impostor_pairs
-    if pairs < _FEWEST_IMPOSTORS:
-        raise CalibrationError(f"calibration needs {_FEWEST_IMPOSTORS} pairs of different people; there are {pairs}")
+    if pairs < fewest:
+        raise CalibrationError(f"calibration needs {fewest} pairs of different people; there are {pairs}")
     tail_far = min(max(_TAIL_FAR, _TAIL_ERRORS / pairs), _TAIL_FAR_MOST)
     if not counts.far(counts.cosine_at_far(tail_far)):
         raise CalibrationError(_COINCIDE)
@@ -126,7 +126,7 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
             for row in table["impostor"]
         ]
         genuine = [(float(row["tar"]), float(row["cosine"])) for row in table["genuine"]]
-        calibration = Calibration(**table["about"], impostor=tuple(impostor), genuine=tuple(genuine))
+        calibration = Calibration(**_checked(table["about"]), impostor=tuple(impostor), genuine=tuple(genuine))
     except FileNotFoundError as error:
         raise CalibrationError(f"{path} is missing: run `compareface calibrate`") from error
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
@@ -138,6 +138,12 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
     if len(genuine) < _FEWEST_TARS or not _ascends(genuine):
         raise CalibrationError(f"{path} does not hold ascending cosines for its TARs")
     return calibration
+
+
+def _checked(about: dict[str, Any]) -> dict[str, Any]:
+    if about["status"] not in {"measured", "provisional"}:
+        raise ValueError("status is measured or provisional")
+    return about
 
 
 def _interval(row: dict[str, list[float]]) -> tuple[float, float] | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration, CalibrationError, OperatingPoint, impostor_points
-from app.scoring.intervals import Rate, Rates, binomial, clustered
+from app.scoring.intervals import Rate, Rates, binomial, clustered, clustered_listed
 from app.scoring.pairs import PairCounts, count_pairs
 from app.scoring.scale import Scale
 
@@ -26,6 +26,7 @@ THRESHOLDS = (
 """The documented ones, and those that applications cut at."""
 _WORST = 20
 _BLOCK = 512
+_FEWEST_LEFT = 150
 _GROUPS, _T9 = 10, 2.262157
 """Groups of people, and Student's t of their 9 degrees of freedom, two-sided 95 %."""
 
@@ -77,19 +78,30 @@ def evaluate(faces: Faces, counts: PairCounts, calibration: Calibration) -> Eval
     return _evaluation(faces, counts, calibration, rates, _most_alike(faces.embeddings, faces.people))
 
 
-def evaluate_listed(
-    faces: Faces, pairs: NDArray[np.intp], same: NDArray[np.bool_], counts: PairCounts, calibration: Calibration
-) -> Evaluation:
-    """Return the evaluation over listed pairs (P x 2 rows of ``faces``); intervals take them for independent."""
+class Listed(NamedTuple):
+    """Pair i are the rows ``pairs[i]`` (P x 2) of some faces, of one person where ``same[i]``.
+
+    ``has_people``: the faces' people are known; else a list has only said who is the same.
+    """
+
+    pairs: NDArray[np.intp]
+    same: NDArray[np.bool_]
+    has_people: bool = False
+
+
+def evaluate_listed(faces: Faces, listed: Listed, counts: PairCounts, calibration: Calibration) -> Evaluation:
+    """Return the evaluation over listed pairs; where people are unknown, intervals take pairs for independent."""
 
     def rates(cosines: Sequence[float]) -> list[Rates]:
+        if listed.has_people:
+            return clustered_listed(faces.embeddings, faces.people, listed.pairs, listed.same, cosines)
         genuine, impostor = counts.above(np.array(cosines))
         return [
             Rates(binomial(far, counts.impostor_pairs), binomial(tar, counts.genuine_pairs))
             for far, tar in zip(impostor.tolist(), genuine.tolist(), strict=True)
         ]
 
-    strangers = pairs[~same]
+    strangers = listed.pairs[~listed.same]
     cosines = np.einsum("ij,ij->i", faces.embeddings[strangers[:, 0]], faces.embeddings[strangers[:, 1]])
     worst = [(int(strangers[i, 0]), int(strangers[i, 1]), float(cosines[i])) for i in np.argsort(-cosines)[:_WORST]]
     return _evaluation(faces, counts, calibration, rates, worst)
@@ -107,7 +119,7 @@ def with_intervals(points: tuple[OperatingPoint, ...], faces: Faces) -> tuple[Op
     try:
         for left_out in range(_GROUPS):
             kept = group != left_out
-            part = impostor_points(count_pairs(faces.embeddings[kept], labels[kept].astype(str).tolist()))
+            part = impostor_points(count_pairs(faces.embeddings[kept], labels[kept].astype(str).tolist()), _FEWEST_LEFT)
             parts.append([point.cosine for point in part])
     except CalibrationError:
         return points

@@ -63,6 +63,34 @@ def clustered(embeddings: NDArray[np.float32], people: Sequence[str], cosines: S
     ]
 
 
+def clustered_listed(
+    embeddings: NDArray[np.float32],
+    people: Sequence[str],
+    pairs: NDArray[np.intp],
+    same: NDArray[np.bool_],
+    cosines: Sequence[float],
+) -> list[Rates]:
+    """Return FAR and TAR at each of ``cosines`` over listed pairs (P x 2 rows), genuine where ``same`` (P)."""
+    labels = np.unique(np.asarray(people), return_inverse=True)[1]
+    similar = np.einsum("ij,ij->i", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
+    return [
+        Rates(*(_listed(labels, pairs[kind], similar[kind] >= np.float32(cosine)) for kind in (~same, same)))
+        for cosine in cosines
+    ]
+
+
+def _listed(labels: NDArray[np.intp], pairs: NDArray[np.intp], is_hit: NDArray[np.bool_]) -> Rate:
+    people = len(np.unique(labels))
+    one, other = labels[pairs[:, 0]], labels[pairs[:, 1]]
+    both = np.where(one == other, 0, 1)  # a pair of one person counts for them once
+
+    def by_person(weights: NDArray[np.bool_]) -> NDArray[np.float64]:
+        of_one, of_other = np.bincount(one, weights, people), np.bincount(other, weights * both, people)
+        return (of_one + of_other).astype(np.float64)
+
+    return _jackknife(by_person(is_hit), by_person(np.ones_like(is_hit)), float(is_hit.sum()), len(is_hit))
+
+
 def _hits_by_person(
     embeddings: NDArray[np.float32], labels: NDArray[np.intp], cosines: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

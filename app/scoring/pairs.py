@@ -72,7 +72,7 @@ class PairCounts:
         cosines = (bins + 0.5) * 2.0 / _BINS - 1.0
         above = cosines >= threshold
         weights = self.impostor[bins[above]].astype(np.float64)
-        return Tail.fit(threshold, float(weights.sum()) / self.impostor_pairs, cosines[above] - threshold, weights)
+        return Tail.fit(threshold, float(weights.sum()) / self.impostor_pairs, cosines[above], weights)
 
     def best_accuracy(self) -> float:
         """The best mean of TAR and 1 - FAR over all thresholds (chance is 0.5)."""

@@ -40,7 +40,10 @@ class Scale:
         points += [(calibration.cosine_at_tar(kept * accepted), score) for kept, score in _KEPT[version].items()]
         cosines, scores = np.array(sorted(points)).T
         if not (np.all(np.diff(cosines) > 0) and np.all(np.diff(scores) > 0)):
-            raise CalibrationError(f"the calibration of pack {calibration.pack} makes no increasing scale")
+            raise CalibrationError(
+                f"the calibration of pack {calibration.pack} on {calibration.data} makes no increasing scale: "
+                "it takes more people and pictures"
+            )
         self._cosines, self._scores = _monotone_cubic(cosines, scores)
 
     def score(self, cosine: float) -> float:

@@ -210,6 +210,34 @@ def test_auto_is_the_better_pack_once_it_is_there(preferred: Mirror, capsys: pyt
     assert "pack tiny is intact" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("weights", "preferred")
+def test_whatever_goes_wrong_with_the_better_pack_the_other_is_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(pulling, "pull", fail)
+    assert _run("prepare", "--budget", "20") == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("pack open is ready")
+    assert "unexpected RuntimeError" in err
+    assert "secret" not in err
+
+
+@pytest.mark.usefixtures("weights", "preferred")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALL_PROXY", "socks5://127.0.0.1:9"), ("SSL_CERT_FILE", "/nonexistent"), ("HTTPS_PROXY", "ftp://x:y")],
+)
+def test_variables_that_make_no_client_are_told(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert _run("prepare", "--budget", "20") == 0
+    assert "proxy or certificate variables" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("preferred")
 def test_a_changed_better_pack_is_refused_not_passed_over(weights: Path) -> None:
     _run("prepare", "--budget", "20")

@@ -80,10 +80,9 @@ def test_announcement_says_when_the_pack_was_not_named() -> None:
     assert ": pack open (chosen automatically) on cpu; " in line
 
 
-def test_provisional_calibration_is_announced() -> None:
-    line = announcement(Settings(), 8000, {**_FACTS, "is_provisional": True})
-    assert "PROVISIONAL calibration" in line
-    assert "PROVISIONAL" not in announcement(Settings(), 8000, {**_FACTS, "is_provisional": False})
+def test_what_there_is_to_say_about_the_calibration_is_announced() -> None:
+    line = announcement(Settings(), 8000, {**_FACTS, "calibration_notes": ["PROVISIONAL calibration"]})
+    assert "on cpu; PROVISIONAL calibration; open, but" in line
 
 
 def test_address_in_use_is_told_with_the_address() -> None:
