@@ -60,9 +60,11 @@ class Caller(_Record):
     face_model_versions: frozenset[FaceModelVersion] = frozenset(FaceModelVersion)
 
     @model_validator(mode="after")
-    def _check_default(self) -> Caller:
+    def _check(self) -> Caller:
         if self.default_face_model_version not in self.face_model_versions:
             raise ValueError("default_face_model_version is not among face_model_versions")
+        if len({key.label for key in self.keys}) < len(self.keys):
+            raise ValueError("two keys have the same label")
         return self
 
     def may(self, action: str) -> bool:

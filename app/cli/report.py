@@ -92,7 +92,7 @@ def _about(of: Calibration) -> str:
     rows = [
         ("Data", escape(of.data)),
         ("Measured on", escape(of.date)),
-        ("People", f"{of.people:,}"),
+        ("People", f"{of.people:,}" if of.people else "not said"),
         ("Pictures", f"{of.pictures:,}, and {of.not_found:,} left out because no face was found in them"),
         ("Genuine pairs", f"{of.genuine_pairs:,} of two pictures of the same person"),
         ("Impostor pairs", f"{of.impostor_pairs:,} of two different people"),
@@ -148,7 +148,7 @@ def _thresholds(evaluation: Evaluation) -> str:
     ]
     head = ("FaceModelVersion", "accept at a score of", "cosine", "false accepts (FAR)", "true accepts (TAR)")
     return (
-        f"{_table(head, rows)}<p>As counted on this data, with 95 % intervals that allow for pairs that share people. "
+        f"{_table(head, rows)}<p>As counted on this data, with 95 % intervals. "
         f"A FAR of 0 % means: none of {evaluation.counts.impostor_pairs:,} pairs. What the scores 40, 50 and 60 on "
         "3.0 (70, 80 and 90 on 2.0) stand for are FARs of 0.1 %, 0.01 % and 0.001 %.</p>\n"
     )
@@ -225,8 +225,12 @@ def _limits(of: Calibration) -> str:
             "their targets here by construction. On people that it has not seen they scatter."
         ),
         (
-            f"<b>Pairs share people.</b> {of.impostor_pairs:,} pairs of {of.people:,} people say less than as many "
-            "independent ones. The intervals allow for it, by leaving out people; those of listed pairs do not."
+            f"<b>Pairs share people.</b> {of.impostor_pairs:,} pairs "
+            + (
+                f"of {of.people:,} people say less than as many independent ones. The intervals allow for it."
+                if of.people
+                else "were listed without saying who is who: the intervals are too narrow."
+            )
         ),
         (
             f"<b>Extrapolated</b> is what fewer than {FEWEST_ERRORS} impostor pairs stand behind. There the cosine "

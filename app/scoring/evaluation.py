@@ -156,7 +156,8 @@ def _most_alike(embeddings: NDArray[np.float32], people: Sequence[str]) -> list[
         rows = np.arange(start, min(start + _BLOCK, len(embeddings)))
         cosines = embeddings[rows] @ embeddings.T
         cosines[(labels[rows, None] == labels[None]) | (rows[:, None] >= np.arange(len(labels))[None])] = -2.0
-        for flat in np.argsort(cosines, axis=None)[-_WORST:]:
+        most = min(_WORST, cosines.size)
+        for flat in np.argpartition(cosines, -most, axis=None)[-most:]:
             row, column = divmod(int(flat), cosines.shape[1])
             best.append((float(cosines[row, column]), start + row, column))
     best = sorted(best, reverse=True)[:_WORST]

@@ -66,6 +66,7 @@ def test_secrets_are_not_printed(tmp_path: Path) -> None:
         ("[callers", "is not TOML"),
         ('[callers.a]\nkeys = [{ label = "x", secret_key = "topsecret"', "is not TOML"),
         ("[callers.a]\nkeys = []", "a caller has no keys"),
+        ('[callers.a]\nkeys = [{ label = "x", secret_key = "1" }, { label = "x", secret_key = "2" }]', "same label"),
         ('[callers.a]\nkeys = [{ secret_key = "topsecret" }]', r"callers.a.keys.0.label: Field required"),
         ('[callers.a]\nkeys = [{ label = "", secret_key = "topsecret" }]', r"callers.a.keys.0.label"),
         ('[callers.a]\nkeys = [{ label = "x", secret_key = "" }]', r"callers.a.keys.0.secret_key"),

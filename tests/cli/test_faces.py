@@ -172,6 +172,23 @@ def test_calibrate_prints_the_table_of_what_was_measured(
     assert calibration.load(tmp_path / "weights/open/calibration.own.toml", pack.embedder_sha256).people == 800
 
 
+def test_a_table_that_makes_no_scale_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Genuine pairs that all lie below the strangers' tail."""
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(1600, 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    people = tuple(str(i // 2) for i in range(1600))
+    gallery = Gallery(rows.astype(np.float32), (Path("x.jpg"),) * 1600, people, {})
+    measured = Measured(count_pairs(gallery.embeddings, people), gallery)
+    monkeypatch.setattr("app.cli.measure.measure", lambda *_: measured)
+    out = tmp_path / "calibration.toml"
+    assert main(["calibrate", str(tmp_path), "--out", str(out)]) == 1
+    assert "makes no increasing scale: it takes more people" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_a_folder_without_faces_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("evaluate", "calibrate"):
         assert main([command, str(tmp_path)]) == 1

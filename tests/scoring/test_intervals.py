@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.scoring.intervals import Rate, binomial, clustered
+from app.scoring.intervals import Rate, binomial, clustered, clustered_listed
 from app.scoring.pairs import count_pairs
 
 
@@ -41,6 +41,15 @@ def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
     truth = np.mean([clustered(*_people(seed), (0.5,))[0].far.value for seed in range(1000, 1100)])
     held = [clustered(*_people(seed), (0.5,))[0].far.holds(float(truth)) for seed in range(100)]
     assert 0.88 <= np.mean(held) <= 1.0
+
+
+def test_listed_pairs_of_known_people_have_the_intervals_of_all_pairs() -> None:
+    rows, people = _people(3)
+    one, other = np.triu_indices(len(rows), 1)
+    same = np.array(people)[one] == np.array(people)[other]
+    listed = clustered_listed(rows, people, np.stack([one, other], axis=1), same, (0.2, 0.5))
+    for mine, whole in zip(listed, clustered(rows, people, (0.2, 0.5)), strict=True):
+        np.testing.assert_allclose([*mine.far, *mine.tar], [*whole.far, *whole.tar], rtol=1e-6)
 
 
 def test_a_pair_less_than_one_and_more_than_none() -> None:
