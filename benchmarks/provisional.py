@@ -1,8 +1,9 @@
 """Provisional calibrations for packs whose models cannot be measured here: ``python -m benchmarks.provisional TABLE``.
 
-TABLE is a calibration measured with another embedder of the same kind (ArcFace training, 112-pixel crops). Its cosines
-at each FAR are stretched so that they meet the one threshold that the embedder's makers, or users, have published. What
-comes out says ``status = "provisional"`` and is told at every start; ``compareface calibrate --install`` replaces it.
+TABLE, ``results/calibration-mobilefacenet.toml``, was measured with another embedder of the same kind (ArcFace). Its
+cosines at each FAR are stretched so that they meet the one threshold that the embedder's makers, or users, have
+published. What comes out says ``status = "provisional"`` and is told at every start, until ``compareface calibrate
+--install`` replaces it.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """The command line: ``compareface COMMAND``. One module per command, each ``register(subparsers)`` + ``run(args)``;
-``source``, ``measure``, ``report``, ``charts``, ``pulling`` and ``synthetic`` serve some of them.
+``source``, ``measure``, ``report``, ``page``, ``curves``, ``charts``, ``pulling`` and ``synthetic`` serve some of them.
 
 Heavy imports belong inside ``run``: building the parser must stay quick.
 """

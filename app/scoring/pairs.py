@@ -44,11 +44,11 @@ class PairCounts:
 
     def far(self, cosine: float) -> float:
         """Share of impostor pairs at or above ``cosine``; 0 without pairs."""
-        return _share_above(self.impostor, cosine)
+        return float(self.above(np.array([cosine]))[1][0] / max(1, self.impostor_pairs))
 
     def tar(self, cosine: float) -> float:
         """Share of genuine pairs at or above ``cosine``; 0 without pairs."""
-        return _share_above(self.genuine, cosine)
+        return float(self.above(np.array([cosine]))[0][0] / max(1, self.genuine_pairs))
 
     def cosine_at_far(self, far: float) -> float:
         """The smallest cosine that at most the share ``far`` of impostor pairs reaches."""
@@ -124,9 +124,3 @@ def count_listed(embeddings: NDArray[np.float32], pairs: NDArray[np.intp], same:
 def _histogram(cosines: NDArray[np.float32]) -> NDArray[np.int64]:
     bins = np.clip((cosines.astype(np.float64) + 1.0) * (_BINS / 2), 0, _BINS - 1).astype(np.int64)
     return np.bincount(bins, minlength=_BINS).astype(np.int64, copy=False)
-
-
-def _share_above(counts: NDArray[np.int64], cosine: float) -> float:
-    first = int(np.clip(np.ceil((cosine + 1.0) * (_BINS / 2) - 1e-6), 0, _BINS))
-    total = int(counts.sum())
-    return float(counts[first:].sum() / total) if total else 0.0
