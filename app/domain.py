@@ -81,12 +81,54 @@ class ImageRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Completeness:
+    """The visible share of each region of a face, in percent, 0-100; of both sides together where there are two."""
+
+    eyebrow: int
+    eye: int
+    nose: int
+    cheek: int
+    mouth: int
+    chin: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How good the picture of one face is: the vendor's ``FaceQualityInfo``, all of it 0-100.
+
+    ``sharpness`` from 80 is sharp, below 40 very blurry; ``brightness`` of 30 to 70 is normal; ``score`` sums up.
+    """
+
+    score: int
+    sharpness: int
+    brightness: int
+    completeness: Completeness
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where a head looks, in degrees.
+
+    ``pitch`` > 0: up; ``yaw`` > 0: to the viewer's right; ``roll`` > 0: clockwise as the viewer
+    sees it, (-180, 180].
+    """
+
+    pitch: float
+    yaw: float
+    roll: float
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
-    """What a caller may ask for; ``matching_strategy`` None means the server's default."""
+    """What a caller may ask for.
+
+    ``matching_strategy`` None means the server's default. ``quality_control`` 0-4: 0 judges no quality.
+    """
 
     face_model_version: FaceModelVersion = FaceModelVersion.V3
     matching_strategy: MatchingStrategy | None = None
     rotate: bool = False
+    quality_control: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""One face -> how good its picture is: sharpness, brightness, what covers it, and what `QualityControl` says."""
