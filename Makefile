@@ -76,5 +76,6 @@ lock: $(READY)  ## Renew requirements.lock from pyproject.toml
 
 clean:  ## Remove the environment, caches and weights, pulled ones too
 	@rm -rf .venv .conformance .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
-	@rm -rf models/*/*.onnx models/*/.*.tmp models/.downloads
+	@find models -name '*.onnx' ! -path 'models/quality/*' -delete
+	@rm -rf models/*/.*.tmp models/.downloads
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

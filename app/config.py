@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.domain import MatchingStrategy
+from app.domain import MatchingStrategy, QualityPolicy
 
 _PREFIX = "COMPAREFACE_"
 _MIB = 1024 * 1024
@@ -213,6 +213,16 @@ class CompareSettings(_Group):
     )
 
 
+class QualitySettings(_Group):
+    """How QualityControl is read."""
+
+    policy: QualityPolicy = Field(
+        QualityPolicy.ACCEPT_DESCRIBED,
+        description="`accept-described`: a level names the worst picture it still accepts; `reject-described`: the "
+        "best one it refuses.",
+    )
+
+
 class LogSettings(_Group):
     """What is logged; never pictures, keys or URL queries."""
 
@@ -238,6 +248,7 @@ class Settings(BaseSettings):
     models: ModelsSettings = ModelsSettings()
     runtime: RuntimeSettings = RuntimeSettings()
     compare: CompareSettings = CompareSettings()
+    quality: QualitySettings = QualitySettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

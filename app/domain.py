@@ -6,6 +6,7 @@ Coordinates are pixels, x to the right, y down, of the upright picture (after it
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TypeAlias
@@ -39,6 +40,12 @@ class Box:
     def area(self) -> float:
         """Square pixels."""
         return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+    @property
+    def pixels(self) -> tuple[int, int, int, int]:
+        """The smallest rectangle of whole pixels around it: x, y, width, height."""
+        left, top = math.floor(self.left), math.floor(self.top)
+        return left, top, math.ceil(self.right) - left, math.ceil(self.bottom) - top
 
     def within(self, width: int, height: int) -> Box:
         """The part of it that lies in a picture of ``width`` x ``height`` pixels."""
@@ -105,6 +112,16 @@ class Quality:
     completeness: Completeness
 
 
+class QualityPolicy(StrEnum):
+    """How ``QualityControl`` 1 to 4 is read: as the worst picture that passes, or as the best that is refused.
+
+    The second reading has nothing to refuse at 4: it is there as strict as the first.
+    """
+
+    ACCEPT_DESCRIBED = "accept-described"
+    REJECT_DESCRIBED = "reject-described"
+
+
 @dataclass(frozen=True, slots=True)
 class Pose:
     """Where a head looks, in degrees.
@@ -138,3 +155,41 @@ class Comparison:
     score: float
     cosine: float
     face_model_version: FaceModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What may be asked of a picture: at most ``most`` faces of at least ``smallest`` pixels in width and height."""
+
+    face_model_version: FaceModelVersion = FaceModelVersion.V3
+    most: int = 1
+    smallest: int = 34
+    attributes: bool = False
+    quality: bool = False
+    rotate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What is measured of a face; ``mask``: nose, mouth and chin are covered, whatever covers them."""
+
+    pose: Pose
+    mask: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFace:
+    """One face; None is what was not asked for, or is not given for so many faces."""
+
+    box: Box
+    attributes: Attributes | None
+    quality: Quality | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The answer: the pixels of the upright picture, and its faces, largest first."""
+
+    width: int
+    height: int
+    faces: tuple[SeenFace, ...]

@@ -16,22 +16,36 @@ from app.config import Settings, SettingsError
 from app.domain import FaceModelVersion
 from app.imaging.fetch import Fetcher
 from app.packs.manifest import Pack, PackError
-from app.packs.store import Store
+from app.packs.store import Store, visibility_path
 from app.runtime.session import OrtSession
 from app.runtime.threads import ThreadBudget, Workers, available_cores, thread_budget
 from app.scoring import calibration
 from app.scoring.calibration import Calibration
 from app.scoring.scale import Scale
 from app.service.compare import CompareService, Model
+from app.service.detect import DetectService
+from app.service.examine import Examiner
+from app.service.judge import Judge
+from app.service.look import Looker
 from app.service.recognise import Recogniser
 from app.vision.detect import DETECTORS
 from app.vision.embed import Embedder
+from app.vision.quality.assess import Assessor
+from app.vision.quality.visibility import Visibility
+
+
+class Services:
+    """The use cases, as the wire calls them."""
+
+    def __init__(self, compare: CompareService, detect: DetectService) -> None:
+        self.compare = compare.compare
+        self.detect = detect.detect
 
 
 class Engine:
     """What the outside sees of an opened engine."""
 
-    def __init__(self, service: CompareService, facts: Mapping[str, object]) -> None:
+    def __init__(self, service: Services, facts: Mapping[str, object]) -> None:
         self.service = service
         self._facts = facts
 
@@ -48,21 +62,23 @@ class Engine:
         other = store.pack(settings.models.pack_2_0) if settings.models.pack_2_0 else pack
         names = {FaceModelVersion.V3: pack.name, FaceModelVersion.V2: other.name}
         distinct = {each.name: each for each in (pack, other)}
-        opened = {name: _open_pack(settings, store, each, budget) for name, each in distinct.items()}
+        assessor = open_assessor(settings, budget)
+        opened = {name: _open_pack(settings, store, each, budget, assessor) for name, each in distinct.items()}
         models = {
-            version: Model(opened[name].recogniser, Scale(opened[name].calibration, version))
+            version: Model(opened[name].pipelines.recogniser, Scale(opened[name].calibration, version))
             for version, name in names.items()
         }
+        examiners = {version: opened[name].pipelines.examiner for version, name in names.items()}
         with Workers(budget) as workers:
             async with _fetcher(settings) as fetcher:
                 yield cls(
-                    CompareService(models, fetcher, workers),
+                    Services(CompareService(models, fetcher, workers), DetectService(examiners, fetcher, workers)),
                     {
                         "pack": pack.name,
                         "pack_is_automatic": settings.models.is_automatic,
                         "pack_2_0": other.name,
                         "device": settings.runtime.device,
-                        "provider": opened[pack.name].provider,
+                        "provider": opened[pack.name].pipelines.provider,
                         "workers": budget.workers,
                         "intra_op_threads": budget.intra_op,
                         "calibration": {name: _about(each.calibration) for name, each in opened.items()},
@@ -71,21 +87,29 @@ class Engine:
                 )
 
 
-class _Opened(NamedTuple):
+class Pipelines(NamedTuple):
+    """What the models of one pack do, and the name of their provider."""
+
+    looker: Looker
     recogniser: Recogniser
+    examiner: Examiner
     provider: str
+
+
+class _Opened(NamedTuple):
+    pipelines: Pipelines
     calibration: Calibration
     note: str
 
 
-def _open_pack(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> _Opened:
-    recogniser, provider = open_recogniser(settings, store, pack, budget)
+def _open_pack(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget, assessor: Assessor) -> _Opened:
+    pipelines = open_pipelines(settings, store, pack, budget, assessor)
     path = store.calibration_path(pack.name)
     of = calibration.load(path, pack.embedder_sha256)
     note = f"own calibration on {of.data}, {of.date}" if path == store.own_calibration_path(pack.name) else ""
     if of.status == "provisional":
         note = "PROVISIONAL calibration, scores are estimates"
-    return _Opened(recogniser, provider, of, note)
+    return _Opened(pipelines, of, note)
 
 
 def _about(of: Calibration) -> Mapping[str, str]:
@@ -99,8 +123,13 @@ def _fetcher(settings: Settings) -> Fetcher:
         raise SettingsError(f"COMPAREFACE_FETCH__ALLOW: {error}") from error
 
 
-def open_recogniser(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> tuple[Recogniser, str]:
-    """Open the pack's models on the configured device; return the pipeline and the name of its provider.
+def open_assessor(settings: Settings, budget: ThreadBudget) -> Assessor:
+    """Open the network that judges quality, on the configured device; it belongs to no pack."""
+    return Assessor(Visibility(OrtSession.open(visibility_path(), settings.runtime.device, budget.intra_op)))
+
+
+def open_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget, assessor: Assessor) -> Pipelines:
+    """Open the pack's models on the configured device.
 
     At first use the pack's files are made; a file that has been changed is an error.
     """
@@ -112,10 +141,18 @@ def open_recogniser(settings: Settings, store: Store, pack: Pack, budget: Thread
     device = settings.runtime.device
     detector = OrtSession.open(files[pack.detector.file], device, budget.intra_op)
     embedder = OrtSession.open(files[pack.embedder.file], device, budget.intra_op)
+    looker = Looker(DETECTORS[pack.detector.family](detector, pack.detector), pack.detector.clear)
     recogniser = Recogniser(
-        DETECTORS[pack.detector.family](detector, pack.detector),
+        looker,
+        Judge(assessor, settings.quality.policy),
         Embedder(embedder, pack.embedder),
         pack,
         settings.compare.matching_strategy,
     )
-    return recogniser, detector.provider
+    return Pipelines(looker, recogniser, Examiner(looker, assessor, pack.detector.level_pitch), detector.provider)
+
+
+def open_recogniser(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> tuple[Recogniser, str]:
+    """Open what measurements need: the pipeline of a pack, and the name of its provider."""
+    pipelines = open_pipelines(settings, store, pack, budget, open_assessor(settings, budget))
+    return pipelines.recogniser, pipelines.provider

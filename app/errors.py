@@ -5,7 +5,8 @@ Which step of a request raises what::
     request -> [parse] -> [authenticate] -> [admit] -> [validate] -> [read] -> [decode] -> [detect] -> [score]
                Unsupported  AuthFailure.*    Request-   Unknown*      Url-      ImageDecode* NoFace-    Server-
                Missing*                      Limit*     Invalid*      Illegal   Image-       InPhoto    Error
-               NoSuch*                                  ImageEmpty    Image*    Resolution*
+               NoSuch*                                  ImageEmpty    Image*    Resolution* FaceSize*
+                                                                                            FaceQuality*
 
 Codes and iai texts: the vendor's CompareFace page and SDK ``errorcodes.py`` (iai/v20200303); texts of the common
 codes as the gateway words them. The text is not contract, the code is. Only ``api/envelope.py`` turns an error
@@ -69,7 +70,6 @@ class ErrorCode(StrEnum):
         "接口不存在。",
     )
     NO_SUCH_VERSION = ("NoSuchVersion", "The API version does not exist.", "接口版本不存在。")
-    UNSUPPORTED_OPERATION = ("UnsupportedOperation", "Unsupported operation.", "操作不支持。")
     REQUEST_LIMIT_EXCEEDED = (
         "RequestLimitExceeded",
         "The number of requests exceeds the frequency limit.",
@@ -102,7 +102,7 @@ class ErrorCode(StrEnum):
         "您没有权限执行此操作，请确认使用了正确的密钥。",
     )
 
-    # parameters of CompareFace
+    # parameters of the actions
     PARAMETER_ILLEGAL = ("InvalidParameter.InvalidParameter", "Invalid parameter.", "参数不合法。")
     FACE_MODEL_VERSION_ILLEGAL = (
         "InvalidParameterValue.FaceModelVersionIllegal",
@@ -113,6 +113,11 @@ class ErrorCode(StrEnum):
         "InvalidParameterValue.QualityControlIllegal",
         "Invalid QualityControl parameter.",
         "QualityControl参数不合法。",
+    )
+    FACE_NUM_EXCEED = (
+        "LimitExceeded.ErrorFaceNumExceed",
+        "The number of faces exceeds the limit.",
+        "人脸个数超过限制。",
     )
     IMAGE_EMPTY = ("InvalidParameterValue.ImageEmpty", "Empty image.", "图片为空。")
 
@@ -147,6 +152,16 @@ class ErrorCode(StrEnum):
         "InvalidParameterValue.NoFaceInPhoto",
         "There are no faces in the image.",
         "图片中没有人脸。",
+    )
+    FACE_SIZE_TOO_SMALL = (
+        "FailedOperation.FaceSizeTooSmall",
+        "The face frame size is smaller than the MinFaceSize value, so the face is filtered out.",
+        "人脸框大小小于MinFaceSize设置，人脸被过滤。",
+    )
+    FACE_QUALITY_NOT_QUALIFIED = (
+        "FailedOperation.FaceQualityNotQualified",
+        "The face image quality does not meet the requirement.",
+        "人脸图片质量不符要求。",
     )
 
     # ours

@@ -1,7 +1,8 @@
 """The vendor's other error codes: those that this service never answers, with the reason. Data only,
 for ``/openapi.json`` and the documentation.
 
-With ``errors.py`` this is the whole table of the vendor's CompareFace page, and the codes common to all its services.
+With ``errors.py`` this is the whole table of the vendor's CompareFace page, what its DetectFace page adds, and the
+codes common to all its services.
 """
 
 from __future__ import annotations
@@ -32,20 +33,12 @@ UNANSWERED = (
         ),
     ),
     Unanswered(
-        "not yet: `QualityControl` 1 to 4 is refused (`UnsupportedOperation`) until quality is judged",
-        ("FailedOperation.FaceQualityNotQualified",),
-    ),
-    Unanswered(
-        "`CompareFace` has no `MinFaceSize`; a face too small to be found is `InvalidParameterValue.NoFaceInPhoto`",
-        ("FailedOperation.FaceSizeTooSmall",),
-    ),
-    Unanswered(
         "no parameter but the pictures is required; without one it is `InvalidParameterValue.ImageEmpty`",
         ("MissingParameter.ErrorParameterEmpty",),
     ),
     Unanswered(
         "told by a code that says more: a parameter's own, `InvalidParameter.InvalidParameter` or `InvalidAction`",
-        ("InvalidParameterValue", "UnsupportedOperation.UnknowMethod"),
+        ("InvalidParameterValue", "UnsupportedOperation", "UnsupportedOperation.UnknowMethod"),
     ),
     Unanswered(
         "the gateway's other words for what is told as `AuthFailure.UnauthorizedOperation`, "
@@ -132,7 +125,6 @@ UNANSWERED = (
             "InvalidParameterValue.PersonNameIllegal",
             "InvalidParameterValue.PersonNameTooLong",
             "InvalidParameterValue.UploadFaceNumExceed",
-            "LimitExceeded.ErrorFaceNumExceed",
         ),
     ),
     Unanswered(

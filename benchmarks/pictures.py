@@ -38,6 +38,16 @@ def another_shot(image: Image) -> Image:
     return np.asarray(cv2.convertScaleAbs(smaller, alpha=0.75, beta=4), dtype=np.uint8)
 
 
+def blurred(image: Image, sigma: float) -> Image:
+    """``image`` out of focus: a Gaussian of ``sigma`` pixels."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.uint8)
+
+
+def shrunk(image: Image, side: int) -> Image:
+    """``image`` in ``side`` x ``side`` pixels."""
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def jpeg(image: Image, quality: int = 90) -> bytes:
     """``image`` as a JPEG file."""
     return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

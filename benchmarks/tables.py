@@ -1,9 +1,9 @@
-"""The README's tables of accuracy, made of ``results/accuracy-PACK.json``; as a program it prints them."""
+"""Results as tables in Markdown; as a program: those of the README, of ``results/``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,19 @@ _MODELS = Path(__file__).resolve().parents[1] / "models"
 _ALL = "calibration as shipped, all people"
 _WORDS = {40: ("lenient", 70, "0.1 %"), 50: ("usual", 80, "0.01 %"), 60: ("strict", 90, "0.001 %")}
 _PACKS = ("omz", "open")
+_NOT_SHOWN = ("LFW, learned from", "dark (Yale B)")
 
 
 def main() -> None:
-    print("\n".join([*scores(), "", *packs()]))
+    print("\n".join([*scores(), "", *packs(), "", *quality()]))
+
+
+def table(title: str, rows: Mapping[str, Mapping[str, object]]) -> None:
+    """Print rows that have the same columns."""
+    heads = list(next(iter(rows.values())))
+    print(f"\n| {title} | {' | '.join(heads).replace('_', ' ')} |\n|---|{'---|' * len(heads)}")
+    for name, row in rows.items():
+        print(f"| {name} | {' | '.join(str(value) for value in row.values())} |")
 
 
 def scores() -> Iterator[str]:
@@ -49,6 +58,18 @@ def packs() -> Iterator[str]:
             f"{' | '.join(_interval(row['tar']) for row in rows)} | {_short(mean)} ± {_short(error)} | "
             f"{result['milliseconds_per_picture']:.0f} |"
         )
+
+
+def quality() -> Iterator[str]:
+    """Yield what the judgement of quality says of each set of pictures; of LFW, of people not learned from."""
+    result: dict[str, Any] = json.loads((_RESULTS / "quality.json").read_text(encoding="utf-8"))
+    for name, row in result["covered"].items():
+        if name not in _NOT_SHOWN:
+            grades = result["grades"][name]
+            yield (
+                f"| {name} | {row['faces']} | {row['mouth_or_nose']} % {row['95 %']} | {row['eyes']} % | "
+                f"{grades['below_2']} % | {grades['4']} % |"
+            )
 
 
 def _result(name: str) -> dict[str, Any]:

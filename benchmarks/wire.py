@@ -40,7 +40,7 @@ from app.api.request import CloudRequest
 from app.cli.serve import serve
 from app.cli.sign import signed_headers
 from app.config import AuthSettings, Settings, load
-from app.domain import Comparison, ImageRef, Options
+from app.domain import Comparison, ImageRef, Options, Sight, Wanted
 from app.imaging.fetch import Fetcher
 from app.imaging.source import read
 from app.ops import logs
@@ -88,6 +88,9 @@ class ReadingService:
     async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
         await asyncio.gather(*(read(ref, self._fetcher, deadline) for ref in (a, b)))
         return Comparison(43.15762039906064, 0.9341, options.face_model_version)
+
+    async def detect(self, image: ImageRef, wanted: Wanted, deadline: Deadline) -> Sight:
+        raise NotImplementedError("comparisons are measured")
 
 
 class ReadingEngine(NamedTuple):

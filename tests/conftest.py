@@ -15,11 +15,12 @@ for _name in [name for name in os.environ if name.upper().startswith("COMPAREFAC
 os.environ["COMPAREFACE_MODELS__PACK"] = "open"  # and neither is what happens to be installed
 
 from app.config import Settings
-from app.engine import open_recogniser
+from app.engine import Pipelines, open_assessor, open_pipelines
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.threads import ThreadBudget
 from app.service.recognise import Recogniser
+from app.vision.quality.assess import Assessor
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
@@ -57,7 +58,21 @@ def pack(store: Store) -> Pack:
     return store.pack("open")
 
 
+_BUDGET = ThreadBudget(workers=2, intra_op=1)
+
+
 @pytest.fixture(scope="session")
-def recogniser(settings: Settings, store: Store, pack: Pack) -> Recogniser:
-    """The real pipeline of the pack `open`."""
-    return open_recogniser(settings, store, pack, ThreadBudget(workers=2, intra_op=1))[0]
+def assessor(settings: Settings) -> Assessor:
+    """What judges quality, with its real network."""
+    return open_assessor(settings, _BUDGET)
+
+
+@pytest.fixture(scope="session")
+def pipelines(settings: Settings, store: Store, pack: Pack, assessor: Assessor) -> Pipelines:
+    """The real pipelines of the pack `open`."""
+    return open_pipelines(settings, store, pack, _BUDGET, assessor)
+
+
+@pytest.fixture(scope="session")
+def recogniser(pipelines: Pipelines) -> Recogniser:
+    return pipelines.recogniser

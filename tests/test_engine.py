@@ -150,4 +150,13 @@ async def test_each_pack_is_opened_once(settings: Settings, monkeypatch: pytest.
     monkeypatch.setattr(OrtSession, "open", classmethod(spy))
     async with Engine.open(settings):
         pass
-    assert sorted(opened) == ["centerface.onnx", "dlib_resnet_v1.onnx"]
+    assert sorted(opened) == ["centerface.onnx", "dlib_resnet_v1.onnx", "visibility.onnx"]
+
+
+async def test_without_the_network_of_quality_there_is_no_start(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.packs.store.VISIBILITY", tmp_path / "visibility.onnx")
+    with pytest.raises(PackError, match=r"visibility\.onnx is missing"):
+        async with Engine.open(settings):
+            pass

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
 from app.config import Settings
-from app.domain import Comparison, ImageRef, Options
+from app.domain import Comparison, ImageRef, Options, Sight, Wanted
 from app.ops.deadline import Deadline
 
 
@@ -15,6 +15,8 @@ class Service(Protocol):
     """The use cases that actions call."""
 
     async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison: ...
+
+    async def detect(self, image: ImageRef, wanted: Wanted, deadline: Deadline) -> Sight: ...
 
 
 class EngineLike(Protocol):

@@ -7,6 +7,7 @@ Whatever goes wrong is a :class:`PackError` with a text for the operator, and le
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,9 @@ _APP = Path(__file__).parents[1]
 _CHECKOUT_CATALOGUE = _APP.parent / "models"
 _WHEEL_CATALOGUE = _APP / "_catalogue"
 
+VISIBILITY = Path("quality/visibility.onnx")
+"""The network that sees what covers a face: our own, part of every catalogue and of no pack."""
+
 PREFERRED, FALLBACK = "omz", "open"
 """The setting ``auto`` is the former where its files are, else the latter, which needs no download."""
 
@@ -32,6 +36,24 @@ class FileState(StrEnum):
     MISSING = "missing"
     CHANGED = "changed"
     READY = "ready"
+
+
+def shipped_catalogue() -> Path:
+    """What this installation came with: the ``models/`` of a checkout, or package data."""
+    return _CHECKOUT_CATALOGUE if any(_CHECKOUT_CATALOGUE.glob("*/pack.toml")) else _WHEEL_CATALOGUE
+
+
+def visibility_path() -> Path:
+    """Where the network of :data:`VISIBILITY` is; raise :class:`PackError` where it is not, or another file is."""
+    path = shipped_catalogue() / VISIBILITY
+    try:
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        is_ours = files.digest(path) == record["sha256"]
+    except (OSError, ValueError, KeyError) as error:
+        raise PackError(f"{path} or its record cannot be read; they come with the program: install it anew") from error
+    if not is_ours:
+        raise PackError(f"{path} is not the file that came with the program: install it anew")
+    return path
 
 
 def _ignore(file: PackFile) -> None:
@@ -48,10 +70,8 @@ class Store:
     @classmethod
     def of(cls, settings: config.ModelsSettings) -> Self:
         """The store of this installation: the ``models/`` of a checkout, or package data and the user's cache."""
-        if any(_CHECKOUT_CATALOGUE.glob("*/pack.toml")):
-            catalogue = weights = _CHECKOUT_CATALOGUE
-        else:
-            catalogue, weights = _WHEEL_CATALOGUE, platformdirs.user_cache_path("compareface")
+        catalogue = shipped_catalogue()
+        weights = catalogue if catalogue == _CHECKOUT_CATALOGUE else platformdirs.user_cache_path("compareface")
         return cls(catalogue, settings.weights_dir or weights)
 
     @classmethod

@@ -1,1 +1,1 @@
-"""The use case: compare two pictures."""
+"""The use cases: compare the faces of two pictures; tell what faces one has."""

@@ -1,1 +1,1 @@
-"""Pixels -> face -> embedding. Pure numpy and OpenCV around a ``Session``."""
+"""Pixels -> face -> embedding, pose and quality. Pure numpy and OpenCV around a ``Session``."""

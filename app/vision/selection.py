@@ -1,4 +1,4 @@
-"""Which of a picture's faces is compared."""
+"""Which of a picture's faces is compared; which is larger than which."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from app.errors import ApiError, ErrorCode
 
 _COMPARABLE = 0.5
 """Share of the largest face's area."""
+
+
+def largest_first(faces: Sequence[Face], image: Image) -> list[Face]:
+    """Return them by how many of their square pixels lie in ``image``, largest first; equals stay in order."""
+    height, width = image.shape[:2]
+    return sorted(faces, key=lambda face: face.box.within(width, height).area, reverse=True)
 
 
 def select(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, clear: float) -> Face:

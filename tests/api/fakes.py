@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from app.api import tc3, v1
 from app.asgi import create_app
 from app.config import AuthSettings, LimitsSettings, Settings
-from app.domain import Comparison, ImageRef, Options
+from app.domain import Box, Comparison, ImageRef, Options, SeenFace, Sight, Wanted
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
 
@@ -54,14 +54,25 @@ async def judge(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) 
     return Comparison(87.5, 0.6, options.face_model_version)
 
 
+SIGHT = Sight(640, 480, (SeenFace(Box(-10.6, 20.2, 89.4, 140.0), None, None),))
+
+
 @dataclass
 class FakeService:
     behaviour: Behaviour = judge
     calls: list[tuple[ImageRef, ImageRef, Options]] = field(default_factory=list)
+    sight: Sight = SIGHT
+    looks: list[tuple[ImageRef, Wanted]] = field(default_factory=list)
 
     async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
         self.calls.append((a, b, options))
         return await self.behaviour(a, b, options, deadline)
+
+    async def detect(self, image: ImageRef, wanted: Wanted, deadline: Deadline) -> Sight:
+        self.looks.append((image, wanted))
+        if image.is_empty:
+            raise ApiError(ErrorCode.IMAGE_EMPTY)
+        return self.sight
 
 
 @dataclass

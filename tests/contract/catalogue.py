@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 
 from app.errors import ErrorCode
-from benchmarks.pictures import astronaut, jpeg
+from benchmarks.pictures import astronaut, blurred, jpeg, shrunk
 from benchmarks.server import Server, running_server
 from tests.api.fakes import COMMON, KEYS_FILE, SECRET_KEY, authorization, code_of, response_of
 
@@ -33,7 +33,11 @@ def _drawn(width: int, height: int) -> str:
 
 
 _FACE = _base64(jpeg(astronaut()[0:250, 100:350].copy()))
+_BLURRED = _base64(jpeg(blurred(astronaut()[0:250, 100:350], 5)))
+_SMALL = _base64(jpeg(shrunk(astronaut(), 128)))
 GOOD: dict[str, Any] = {"ImageA": _FACE, "ImageB": _FACE}
+ONE: dict[str, Any] = {"Image": _FACE}
+_DETECT = {"X-TC-Action": "DetectFace"}
 
 
 class Case(NamedTuple):
@@ -94,7 +98,13 @@ CASES = (
         "`NeedRotateDetection` or `FaceMatchingStrategy` other than 0 and 1",
         {**GOOD, "NeedRotateDetection": 2},
     ),
-    Case(ErrorCode.UNSUPPORTED_OPERATION, "`QualityControl` 1 to 4 (not judged yet)", {**GOOD, "QualityControl": 3}),
+    Case(
+        ErrorCode.PARAMETER_ILLEGAL,
+        "`MinFaceSize` other than 20 and 34 (2018-03-01: under 1), or `MaxFaceNum` under 1",
+        {**ONE, "MinFaceSize": 21},
+        _DETECT,
+    ),
+    Case(ErrorCode.FACE_NUM_EXCEED, "`MaxFaceNum` over 120", {**ONE, "MaxFaceNum": 121}, _DETECT),
     Case(ErrorCode.IMAGE_EMPTY, "neither Image nor Url of a side", {"ImageA": _FACE}),
     Case(
         ErrorCode.URL_ILLEGAL,
@@ -123,6 +133,12 @@ CASES = (
     ),
     Case(ErrorCode.IMAGE_RESOLUTION_TOO_SMALL, "a side under 64 pixels", {"ImageA": _drawn(100, 63), "ImageB": _FACE}),
     Case(ErrorCode.NO_FACE_IN_PHOTO, "no face found", {"ImageA": _drawn(100, 100), "ImageB": _FACE}),
+    Case(ErrorCode.FACE_SIZE_TOO_SMALL, "`DetectFace`: no face of `MinFaceSize` pixels", {"Image": _SMALL}, _DETECT),
+    Case(
+        ErrorCode.FACE_QUALITY_NOT_QUALIFIED,
+        "a face that `QualityControl` refuses, with its problems",
+        {"ImageA": _FACE, "ImageB": _BLURRED, "QualityControl": 2},
+    ),
 )
 
 ELSEWHERE = {

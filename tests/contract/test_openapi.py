@@ -19,7 +19,7 @@ from app.api.openapi import Schema, document
 from app.errors import ErrorCode
 from benchmarks.server import Server
 from tests.api.fakes import COMMON, OPEN, authorization, client_of, code_of
-from tests.contract.catalogue import CASES, GOOD, Case, send
+from tests.contract.catalogue import CASES, GOOD, ONE, Case, send
 
 _DOCUMENT = document()
 _SCHEMAS: Schema = _DOCUMENT["components"]["schemas"]
@@ -29,6 +29,7 @@ _HEADERS: dict[str, Schema] = {each["name"]: each for each in _POST["parameters"
 _CALLS = {
     (action.name, version): _SCHEMAS[model.__name__] for action in ACTIONS for version, model in action.models.items()
 }
+_GOOD = {"CompareFace": GOOD, "DetectFace": ONE}
 _PARAMETERS = [(*call, name) for call, schema in _CALLS.items() for name in schema["properties"]]
 _OF_ANOTHER_TYPE = {"string": [1, 1.5, True, [], {}], "integer": ["1", 1.5, True, [], {}]}
 
@@ -59,7 +60,9 @@ def _example(name: str, schema: Schema, pictures: str) -> Any:
 
 
 def _call(server: Server, action: str, version: str, **parameters: Any) -> str:
-    case = Case(ErrorCode.SERVER_ERROR, "", {**GOOD, **parameters}, {"X-TC-Action": action, "X-TC-Version": version})
+    case = Case(
+        ErrorCode.SERVER_ERROR, "", {**_GOOD[action], **parameters}, {"X-TC-Action": action, "X-TC-Version": version}
+    )
     reply = send(server, case)
     assert _reply_complaints(reply) == []
     return code_of(reply)
@@ -174,10 +177,12 @@ def test_described_headers_have_their_effect(live: Server, header: str) -> None:
         assert reply.headers[header] == value
 
 
-def test_the_query_is_as_described(live: Server, pictures: str) -> None:
+@pytest.mark.parametrize(("action", "version"), _CALLS)
+def test_the_query_is_as_described(live: Server, pictures: str, action: str, version: str) -> None:
     query = {each["name"]: each["schema"] for each in _GET["parameters"] if each["in"] == "query"}
     assert query.keys() == {name for _, _, name in _PARAMETERS}
-    sent = {name: _example(name, schema, pictures) for name, schema in query.items() if not name.startswith("Image")}
+    own = _CALLS[action, version]["properties"].items()
+    sent = {name: _example(name, schema, pictures) for name, schema in own if not name.startswith("Image")}
     text = str(httpx.QueryParams(sent))
     timestamp = int(time.time())
     signed = authorization(
@@ -189,7 +194,8 @@ def test_the_query_is_as_described(live: Server, pictures: str) -> None:
         secret_id=live.secret_id,
         secret_key=live.secret_key,
     )
-    common = {**COMMON, "X-TC-Timestamp": str(timestamp), "Authorization": signed}
+    named = {"X-TC-Action": action, "X-TC-Version": version}
+    common = {**named, "X-TC-Timestamp": str(timestamp), "Authorization": signed}
     reply = _get(live, f"/?{text}", **common, **{"Content-Type": "application/x-www-form-urlencoded"})
     assert (code_of(reply), _reply_complaints(reply)) == ("OK", [])
 
@@ -253,9 +259,9 @@ def test_a_new_action_is_described_without_a_word() -> None:
     validate(described)
     post, get = (described["paths"]["/"][method] for method in ("post", "get"))
     headers = {each["name"]: each["schema"] for each in post["parameters"]}
-    assert headers["X-TC-Action"]["enum"] == ["CompareFace", "DetectCats"]
+    assert headers["X-TC-Action"]["enum"] == ["CompareFace", "DetectFace", "DetectCats"]
     query = {each["name"]: each for each in get["parameters"]}
-    assert query["Image"]["description"] == "Of DetectCats 2020-03-03, DetectCats 2018-03-01."
+    assert query["Image"]["description"].endswith(", DetectCats 2020-03-03, DetectCats 2018-03-01.")
     assert [each["type"] for each in query["UrlA"]["schema"]["anyOf"]] == ["string", "integer"]
     sight = described["components"]["schemas"]["_Sight"]
     assert sight["required"] == ["Faces", "RequestId"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +21,11 @@ from tencentcloud.iai.v20200303 import iai_client, models
 
 from app.errors import ErrorCode
 from benchmarks.demo import request, sdk_client
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+from benchmarks.pictures import another_shot, astronaut, blurred, cast, jpeg
 from benchmarks.server import Server
 
 _A, _SAME, _OTHER = jpeg(astronaut()), jpeg(another_shot(astronaut())), jpeg(cast())
+_BLURRED = jpeg(blurred(astronaut(), 5))
 _BLANK = jpeg(np.full((200, 200, 3), 90, dtype=np.uint8))
 
 
@@ -123,6 +126,60 @@ def test_a_wrong_key_is_refused(live: Server) -> None:
     with pytest.raises(TencentCloudSDKException) as caught:
         _client(live, _profile(live), key="wrong").CompareFace(request(_A, _A))
     assert caught.value.code == ErrorCode.SIGNATURE_FAILURE.value
+
+
+def test_a_blurred_picture_is_refused_by_quality_control_and_the_message_says_so(live: Server) -> None:
+    made = request(_A, _BLURRED)
+    made.QualityControl = 2
+    with pytest.raises(TencentCloudSDKException) as caught:
+        sdk_client(live).CompareFace(made)
+    assert caught.value.code == ErrorCode.FACE_QUALITY_NOT_QUALIFIED.value
+    assert re.fullmatch("人脸图片质量不符要求：.+。（图片B）", caught.value.message)
+    made.QualityControl = 0
+    assert sdk_client(live).CompareFace(made).Score > 0
+
+
+def test_faces_are_detected_with_all_that_is_asked_for(live: Server) -> None:
+    made = models.DetectFaceRequest()
+    made.Image, made.MaxFaceNum = base64.b64encode(_OTHER).decode(), 10
+    made.NeedFaceAttributes = made.NeedQualityDetection = 1
+    answer = sdk_client(live).DetectFace(made)
+    assert (answer.ImageWidth, answer.ImageHeight, answer.FaceModelVersion) == (1280, 886, "3.0")
+    assert len(answer.FaceInfos) == 6
+    areas = [face.Width * face.Height for face in answer.FaceInfos]
+    assert areas == sorted(areas, reverse=True)
+    for face in answer.FaceInfos:
+        assert -20 <= face.X < 1280
+        quality, visible = face.FaceQualityInfo, face.FaceQualityInfo.Completeness
+        for number in (quality.Score, quality.Sharpness, quality.Brightness, visible.Eye, visible.Mouth, visible.Chin):
+            assert type(number) is int
+            assert 0 < number <= 100
+    attributes = [face.FaceAttributesInfo for face in answer.FaceInfos]
+    assert all(type(angle) is int for each in attributes for angle in (each.Pitch, each.Yaw, each.Roll))
+    assert [each.Mask for each in attributes] == [False] * 6
+    assert (attributes[5].Pitch, attributes[5].Yaw, attributes[5].Roll) == (0, 0, 0)
+    assert (attributes[0].Gender, attributes[0].Hat, attributes[0].Hair, attributes[0].EyeOpen) == (0, None, None, None)
+    assert (attributes[5].Hat, attributes[5].Hair.Length, attributes[5].EyeOpen) == (False, 0, False)
+
+
+@pytest.mark.parametrize(("client", "of"), [(iai_client, models), (client_2018, models_2018)])
+def test_what_is_not_asked_for_is_zero_in_both_versions(live: Server, client: Any, of: Any) -> None:
+    made = of.DetectFaceRequest()
+    made.Image = base64.b64encode(_A).decode()
+    key = credential.Credential(live.secret_id, live.secret_key)
+    (face,) = client.IaiClient(key, "", _profile(live)).DetectFace(made).FaceInfos
+    assert min(face.Width, face.Height) > 34
+    quality = face.FaceQualityInfo
+    assert (quality.Score, quality.Sharpness, quality.Brightness, quality.Completeness.Eye) == (0, 0, 0, 0)
+    assert (face.FaceAttributesInfo.Roll, face.FaceAttributesInfo.Mask) == (0, False)
+
+
+def test_a_picture_without_a_face_is_told_so_without_a_letter(live: Server) -> None:
+    made = models.DetectFaceRequest()
+    made.Image = base64.b64encode(_BLANK).decode()
+    with pytest.raises(TencentCloudSDKException) as caught:
+        sdk_client(live).DetectFace(made)
+    assert (caught.value.code, caught.value.message) == (ErrorCode.NO_FACE_IN_PHOTO.value, "图片中没有人脸。")
 
 
 def test_the_common_client_works_without_generated_code(live: Server) -> None:

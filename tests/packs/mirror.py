@@ -109,6 +109,7 @@ file = "detector.onnx"
 confidence = 0.5
 clear = 0.7
 max_side = 640
+level_pitch = 0.0
 [embedder]
 file = "embedder.onnx"
 input_size = 112

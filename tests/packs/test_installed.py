@@ -76,6 +76,7 @@ file = "det_2.5g.onnx"
 confidence = 0.5
 clear = 0.7
 max_side = 640
+level_pitch = 0.0
 [embedder]
 file = "mobilefacenet.onnx"
 input_size = 112
@@ -115,6 +116,7 @@ def standin(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Se
     measured = (_MODELS / "open/calibration.toml").read_text("utf-8")
     bound = re.sub(r'(?<=embedder_sha256 = ")[0-9a-f]+', digest(paths[1]), measured)
     (folder / "calibration.toml").write_text(bound, "utf-8")
+    shutil.copytree(_MODELS / "quality", tmp_path / "catalogue/quality", ignore=shutil.ignore_patterns("train"))
     monkeypatch.setattr(store_module, "_CHECKOUT_CATALOGUE", tmp_path / "catalogue")
     settings = Settings(models=ModelsSettings(pack="standin", weights_dir=tmp_path / "weights"))
     store, pack = Store.configured(settings.models)

@@ -26,6 +26,7 @@ file = "both.onnx"
 confidence = 0.5
 clear = 0.8
 max_side = 640
+level_pitch = 0.0
 
 [embedder]
 file = "both.onnx"

@@ -11,12 +11,13 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from app.domain import Options
-from app.imaging.decode import decode
+from app.domain import MatchingStrategy
+from app.engine import Pipelines
+from app.ops.deadline import Deadline
 from app.packs import openvino_onnx
-from app.packs.manifest import PackError
-from app.service.recognise import Recogniser
+from app.packs.manifest import Pack, PackError
 from app.vision.align import align
+from app.vision.selection import select
 
 _Floats = NDArray[np.float32]
 _EXPLICIT = {"auto_pad": "explicit"}
@@ -290,12 +291,15 @@ def embed(source: tuple[bytes, bytes]) -> Callable[[_Floats], _Floats]:
 
 
 @pytest.fixture(scope="module")
-def faces(shared: Path, recogniser: Recogniser) -> _Floats:
+def faces(shared: Path, pipelines: Pipelines, pack: Pack) -> _Floats:
     """Two pictures of each person, one after the other."""
     folders = [folder for folder in sorted((shared / "data/lfw").iterdir()) if len(list(folder.iterdir())) > 1]
     paths = [path for folder in folders[:_PEOPLE] for path in sorted(folder.iterdir())[:2]]
-    found = [recogniser._find(decode(path.read_bytes()), Options()) for path in paths]
-    crops = [align(image, face.landmarks, np.array(_TEMPLATE, np.float32), _SIDE) for image, face in found]
+    crops = []
+    for path in paths:
+        image, seen = pipelines.looker.look(path.read_bytes(), Deadline.after(60), rotate=False)
+        face = select(seen, image, MatchingStrategy.LARGEST, pack.detector.clear)
+        crops.append(align(image, face.landmarks, np.array(_TEMPLATE, np.float32), _SIDE))
     return np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2), np.float32)
 
 

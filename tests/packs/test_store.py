@@ -15,7 +15,7 @@ import pytest
 from app.config import ModelsSettings
 from app.packs import store as store_module
 from app.packs.manifest import Pack, PackError, PackFile
-from app.packs.store import FileState, Store
+from app.packs.store import FileState, Store, visibility_path
 
 _MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -258,3 +258,30 @@ def test_an_installed_wheel_keeps_weights_in_the_users_cache(
     store = Store.of(ModelsSettings())
     assert store.path(pack, pack.files[0]).is_relative_to(platformdirs.user_cache_path("compareface"))
     assert store.calibration_path("open").parts[-4:] == ("app", "_catalogue", "open", "calibration.toml")
+
+
+@pytest.mark.parametrize("harm", ["missing", "changed", "cut short", "no record", "damaged record"])
+def test_the_visibility_network_is_the_one_that_came_with_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
+    network, record = visibility_path(), visibility_path().with_suffix(".json")
+    copy = tmp_path / "quality" / network.name
+    copy.parent.mkdir()
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open/pack.toml").touch()
+    monkeypatch.setattr(store_module, "_CHECKOUT_CATALOGUE", tmp_path)
+    content = bytearray(network.read_bytes())
+    copy.write_bytes(content)
+    copy.with_suffix(".json").write_bytes(record.read_bytes())
+    assert visibility_path() == copy
+    if harm == "missing":
+        copy.unlink()
+    elif harm == "changed":
+        content[1000] ^= 1
+        copy.write_bytes(content)
+    elif harm == "cut short":
+        copy.write_bytes(content[:1000])
+    else:
+        copy.with_suffix(".json").write_text("{}" if harm == "no record" else "{", encoding="utf-8")
+    with pytest.raises(PackError, match="install it anew"):
+        visibility_path()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import threading
 from collections.abc import AsyncIterator
 
@@ -10,15 +11,15 @@ import cv2
 import numpy as np
 import pytest
 
-from app.config import FetchSettings, Settings
-from app.domain import Embedding, FaceModelVersion, Image, ImageRef, MatchingStrategy, Options
+from app.config import FetchSettings, QualitySettings, Settings
+from app.domain import Embedding, FaceModelVersion, Image, ImageRef, MatchingStrategy, Options, QualityPolicy
 from app.engine import Engine
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.ops.deadline import Deadline
 from app.runtime.threads import ThreadBudget, Workers
 from app.service.compare import CompareService, Model
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+from benchmarks.pictures import another_shot, astronaut, blurred, cast, jpeg
 
 _V2 = Options(face_model_version=FaceModelVersion.V2)
 
@@ -29,6 +30,7 @@ def _ref(data: bytes) -> ImageRef:
 
 _ASTRONAUT, _SAME, _CAST = _ref(jpeg(astronaut())), _ref(jpeg(another_shot(astronaut()), 70)), _ref(jpeg(cast()))
 _NO_FACE = _ref(jpeg(np.full((200, 200, 3), 128, dtype=np.uint8)))
+_BLURRED = _ref(jpeg(blurred(astronaut(), 5)))
 _BROKEN = _ref(b"this is not a picture")
 _EMPTY = ImageRef()
 
@@ -88,6 +90,17 @@ async def test_an_error_names_its_picture_and_a_comes_before_b(
     with pytest.raises(ApiError) as caught:
         await engine.service.compare(a, b, Options(), _soon())
     assert (caught.value.code, caught.value.image) == (code, image)
+
+
+@pytest.mark.parametrize("level", [1, 2, 3, 4])
+async def test_quality_control_refuses_a_blurred_face_and_says_which_and_why(engine: Engine, level: int) -> None:
+    policy = Settings(quality=QualitySettings(policy=QualityPolicy.REJECT_DESCRIBED))
+    async with Engine.open(policy) as strict:
+        with pytest.raises(ApiError) as caught:
+            await strict.service.compare(_ASTRONAUT, _BLURRED, Options(quality_control=level), _soon())
+    assert caught.value.code is ErrorCode.FACE_QUALITY_NOT_QUALIFIED
+    assert re.search(r"requirement: .*blurriness.*\. \(image B\)$", caught.value.message(chinese=False))
+    assert (await engine.service.compare(_ASTRONAUT, _BLURRED, Options(quality_control=0), _soon())).score > 0
 
 
 async def test_a_request_out_of_time_is_told_so(engine: Engine) -> None:

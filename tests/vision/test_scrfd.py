@@ -18,7 +18,7 @@ from benchmarks.pictures import astronaut, cast
 from tests.vision.real_faces import Other, edges, pair_up, people
 
 _FILES = ("det_2.5g.onnx", "det_500m.onnx")
-_SPEC = DetectorSpec(family="scrfd", file="scrfd.onnx", confidence=0.5, clear=0.7, max_side=640)
+_SPEC = DetectorSpec(family="scrfd", file="scrfd.onnx", confidence=0.5, clear=0.7, max_side=640, level_pitch=0)
 
 
 def _outputs(height: int, width: int) -> list[Tensor]:

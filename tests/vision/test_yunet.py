@@ -16,7 +16,7 @@ from benchmarks.pictures import astronaut, cast
 from tests.vision.real_faces import Other, edges, pair_up, people
 
 _FILE = "models/yunet/face_detection_yunet_2023mar.onnx"
-_SPEC = DetectorSpec(family="yunet", file="yunet.onnx", confidence=0.6, clear=0.8, max_side=640)
+_SPEC = DetectorSpec(family="yunet", file="yunet.onnx", confidence=0.6, clear=0.8, max_side=640, level_pitch=0)
 
 
 def _outputs(height: int, width: int) -> list[Tensor]:

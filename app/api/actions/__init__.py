@@ -2,5 +2,6 @@
 
 from app.api.actions.base import Action
 from app.api.actions.compare_face import COMPARE_FACE
+from app.api.actions.detect_face import DETECT_FACE
 
-ACTIONS: tuple[Action, ...] = (COMPARE_FACE,)
+ACTIONS: tuple[Action, ...] = (COMPARE_FACE, DETECT_FACE)

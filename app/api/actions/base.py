@@ -39,9 +39,9 @@ class WireModel(BaseModel):
 
 
 class ResponseModel(WireModel):
-    """What an action answers."""
+    """What an action answers, or a part of it; all fields are always there."""
 
-    model_config = ConfigDict(validate_by_name=True)
+    model_config = ConfigDict(validate_by_name=True, json_schema_serialization_defaults_required=True)
 
 
 class RequestModel(WireModel, ABC):

@@ -6,42 +6,20 @@ pictures are the service's business.
 
 from __future__ import annotations
 
-from typing import Annotated, NoReturn
-
 from pydantic import Field
 from pydantic.config import JsonDict
 
 from app.api.actions.base import Action, RequestModel, ResponseModel
+from app.api.actions.values import MODEL_VERSIONS, SWITCH, Base64, Rotate, Url, zero_or_one
 from app.api.engine import Service
 from app.api.keys import Caller
-from app.domain import FaceModelVersion, ImageRef, MatchingStrategy, Options
-from app.errors import ApiError, ErrorCode, Text
-from app.imaging.source import MAX_CHARACTERS
+from app.domain import ImageRef, MatchingStrategy, Options
+from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
 
 _QUALITY_LEVELS = range(5)
-_NO_QUALITY_CONTROL = Text(
-    "This release does not judge picture quality. Send QualityControl=0 or leave the parameter out.",
-    "当前版本暂不支持图片质量控制，请将 QualityControl 设为 0 或不传该参数。",
-)
-# What fields say about their values goes into the OpenAPI document. Values are judged below, with the vendor's codes.
-_MODEL_VERSIONS: JsonDict = {"enum": [version.value for version in FaceModelVersion]}
+# Of the OpenAPI document; the values are judged below, with the vendor's code.
 _LEVEL: JsonDict = {"enum": list(_QUALITY_LEVELS)}
-_SWITCH: JsonDict = {"enum": [0, 1]}
-_Image = Annotated[
-    str,
-    Field(
-        description="Base64 of the picture: JPEG, PNG or BMP; sides of 64 to 4000 pixels (PNG, BMP: 2000).",
-        json_schema_extra={"contentEncoding": "base64", "maxLength": MAX_CHARACTERS},
-    ),
-]
-_Url = Annotated[
-    str,
-    Field(
-        description="Where to fetch the picture: http or https. Counts where the Image is given, too.",
-        json_schema_extra={"format": "uri"},
-    ),
-]
 
 
 class CompareFaceResponse(ResponseModel):
@@ -52,32 +30,28 @@ class CompareFaceResponse(ResponseModel):
         "0.1 %, 0.01 % and 0.001 % of all pairs.",
         json_schema_extra={"minimum": 0, "maximum": 100, "examples": [43.15762039906064]},
     )
-    face_model_version: str = Field(description="The scale of the score.", json_schema_extra=_MODEL_VERSIONS)
+    face_model_version: str = Field(description="The scale of the score.", json_schema_extra=MODEL_VERSIONS)
 
 
 class CompareFace20180301(RequestModel):
     """Two pictures, A and B, each an Image or a Url."""
 
-    image_a: _Image = ""
-    image_b: _Image = ""
-    url_a: _Url = ""
-    url_b: _Url = ""
+    image_a: Base64 = ""
+    image_b: Base64 = ""
+    url_a: Url = ""
+    url_b: Url = ""
     face_model_version: str | None = Field(
         None,
         description="The scale of the score; 3.0 where it is absent, if the operator set no other for the caller.",
-        json_schema_extra=_MODEL_VERSIONS,
+        json_schema_extra=MODEL_VERSIONS,
     )
     quality_control: int = Field(
         0,
-        description="The quality asked of the pictures: 0 none, 1 low, 2 average, 3 high, 4 very high. This release "
-        "does not judge quality: 1 to 4 are answered `UnsupportedOperation`.",
+        description="The quality asked of both faces: 0 none, 1 low, 2 average, 3 high, 4 very high. A face that is "
+        "worse is `FailedOperation.FaceQualityNotQualified`, and the message says why; `DetectFace` has the numbers.",
         json_schema_extra=_LEVEL,
     )
-    need_rotate_detection: int = Field(
-        0,
-        description="1 looks for faces that lie on their side or upside down, too.",
-        json_schema_extra=_SWITCH,
-    )
+    need_rotate_detection: Rotate = 0
 
     async def perform(self, service: Service, caller: Caller, deadline: Deadline) -> CompareFaceResponse:
         options = self.options(caller)
@@ -91,12 +65,9 @@ class CompareFace20180301(RequestModel):
         version = caller.face_model_version(self.face_model_version)
         if self.quality_control not in _QUALITY_LEVELS:
             raise ApiError(ErrorCode.QUALITY_CONTROL_ILLEGAL)
-        rotate = bool(_zero_or_one("NeedRotateDetection", self.need_rotate_detection))
+        rotate = bool(zero_or_one("NeedRotateDetection", self.need_rotate_detection))
         strategy = self.matching_strategy()
-        if self.quality_control:
-            # Ignoring it would let through pictures that the caller wants refused.
-            raise ApiError(ErrorCode.UNSUPPORTED_OPERATION, _NO_QUALITY_CONTROL)
-        return Options(version, strategy, rotate)
+        return Options(version, strategy, rotate, self.quality_control)
 
     def matching_strategy(self) -> MatchingStrategy | None:
         """Return the face to take from a picture; None leaves it to the server."""
@@ -110,26 +81,13 @@ class CompareFace20200303(CompareFace20180301):
         None,
         description="The face to take of several: 0 the most confident, 1 the largest; where it is absent, what "
         "`COMPAREFACE_COMPARE__MATCHING_STRATEGY` says.",
-        json_schema_extra=_SWITCH,
+        json_schema_extra=SWITCH,
     )
 
     def matching_strategy(self) -> MatchingStrategy | None:
         if self.face_matching_strategy is None:
             return None
-        return MatchingStrategy(_zero_or_one("FaceMatchingStrategy", self.face_matching_strategy))
+        return MatchingStrategy(zero_or_one("FaceMatchingStrategy", self.face_matching_strategy))
 
 
 COMPARE_FACE = Action("CompareFace", {"2020-03-03": CompareFace20200303, "2018-03-01": CompareFace20180301})
-
-
-def _zero_or_one(name: str, value: int) -> int:
-    if value not in (0, 1):
-        _illegal(name)
-    return value
-
-
-def _illegal(name: str) -> NoReturn:
-    raise ApiError(
-        ErrorCode.PARAMETER_ILLEGAL,
-        Text(f"Invalid parameter: `{name}` is 0 or 1.", f"参数不合法：`{name}` 的取值应为 0 或 1。"),
-    )

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Crop, Image, Landmarks
-from app.vision.align import align
+from app.vision.align import align, similarity
+from app.vision.pose import pose
 
 SIDE = 224
 """Pixels of the crop's sides."""
@@ -32,14 +34,30 @@ TEMPLATE: NDArray[np.float32] = (_ARCFACE * _SCALE + [(SIDE - 112 * _SCALE) / 2,
 
 
 class QualityCrop(NamedTuple):
-    """``image``: SIDE x SIDE x 3, uint8, BGR. ``inside``: SIDE x SIDE, bool: the pixels that the picture has."""
+    """``image``: SIDE x SIDE x 3, uint8, BGR. ``inside``: SIDE x SIDE, bool: the pixels that the picture has.
+
+    ``yaw``: degrees, above 0 the face looks to the viewer's right.
+    """
 
     image: Crop
     inside: NDArray[np.bool_]
+    yaw: float = 0.0
 
 
 def quality_crop(image: Image, landmarks: Landmarks) -> QualityCrop:
     """Bring the face with ``landmarks`` into the standard position; what lies outside the picture is black."""
     crop = align(image, landmarks, TEMPLATE, SIDE)
-    inside = align(np.full(image.shape, 255, np.uint8), landmarks, TEMPLATE, SIDE)[..., 0] > 127  # noqa: PLR2004
-    return QualityCrop(crop, inside)
+    return QualityCrop(crop, _inside(image, landmarks), pose(landmarks, level_pitch=0).yaw)
+
+
+def _inside(image: Image, landmarks: Landmarks) -> NDArray[np.bool_]:
+    """Return which pixels of the crop have their centre in ``image``."""
+    back = cv2.invertAffineTransform(similarity(landmarks, TEMPLATE))
+    x, y = (row[0] * _X + row[1] * _Y + row[2] for row in np.asarray(back))
+    height, width = image.shape[:2]
+    return np.asarray((x >= _EDGE) & (x < width + _EDGE) & (y >= _EDGE) & (y < height + _EDGE))
+
+
+_Y, _X = np.mgrid[:SIDE, :SIDE]
+_EDGE = -0.5
+"""Where a picture begins: the centre of its first pixel is 0."""

@@ -1,0 +1,104 @@
+"""QualityControl: what is looked at, what is refused, and the words for it."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext, suppress
+
+import numpy as np
+import pytest
+
+from app.domain import Image, Landmarks, MatchingStrategy, Options, QualityPolicy
+from app.engine import Pipelines
+from app.errors import ApiError, ErrorCode
+from app.ops.deadline import Deadline
+from app.packs.manifest import Pack
+from app.packs.store import Store
+from app.runtime.session import OrtSession
+from app.service.judge import Judge
+from app.service.look import View
+from app.service.recognise import Recogniser
+from app.vision.embed import Embedder
+from app.vision.quality.assess import Assessment, Assessor
+from app.vision.selection import select
+from benchmarks.pictures import astronaut, blurred, jpeg, shrunk
+
+
+class Spy(Assessor):
+    """The real one, counting."""
+
+    def __init__(self, real: Assessor) -> None:
+        self._real = real
+        self.judged: list[Landmarks] = []
+
+    @property
+    def looks(self) -> int:
+        return len(self.judged)
+
+    def assess(self, image: Image, landmarks: Landmarks) -> Assessment:
+        self.judged.append(landmarks)
+        return self._real.assess(image, landmarks)
+
+
+def _view(pipelines: Pipelines, image: Image) -> View:
+    return pipelines.looker.look(jpeg(image), Deadline.after(30), rotate=False)
+
+
+_BLURRED = blurred(astronaut(), 5)
+
+
+@pytest.mark.parametrize("policy", QualityPolicy)
+def test_a_sharp_face_passes_where_a_blurred_one_does_not(
+    pipelines: Pipelines, assessor: Assessor, policy: QualityPolicy
+) -> None:
+    judge = Judge(assessor, policy)
+    sharp, (face, *_) = _view(pipelines, astronaut())
+    judge.check(sharp, face, 1)
+    judge.check(_BLURRED, face, 0)
+    with pytest.raises(ApiError) as caught:
+        judge.check(_BLURRED, face, 2)
+    assert caught.value.code is ErrorCode.FACE_QUALITY_NOT_QUALIFIED
+    english, chinese = (caught.value.about("A").message(chinese=chinese) for chinese in (False, True))
+    assert english.startswith("The face image quality does not meet the requirement: extreme blurriness")
+    assert english.endswith(". (image A)")
+    assert chinese.startswith("人脸图片质量不符要求：")
+    assert chinese.endswith("。（图片A）")
+
+
+@pytest.fixture(scope="module")
+def embedder(store: Store, pack: Pack) -> Embedder:
+    return Embedder(OrtSession.open(store.resolve(pack)[pack.embedder.file], "cpu", 1), pack.embedder)
+
+
+@pytest.mark.parametrize(("level", "looks"), [(0, 0), (1, 1), (4, 1)])
+def test_quality_is_looked_at_once_and_only_where_it_is_asked_for(
+    pipelines: Pipelines, assessor: Assessor, embedder: Embedder, pack: Pack, level: int, looks: int
+) -> None:
+    spy = Spy(assessor)
+    judge = Judge(spy, QualityPolicy.ACCEPT_DESCRIBED)
+    subject = Recogniser(pipelines.looker, judge, embedder, pack, MatchingStrategy.LARGEST)
+    with suppress(ApiError):
+        subject.recognise(jpeg(astronaut()), Options(quality_control=level), Deadline.after(30))
+    assert spy.looks == looks
+
+
+@pytest.mark.parametrize("strategy", MatchingStrategy)
+@pytest.mark.parametrize("blurred_is_larger", [False, True])
+def test_the_face_that_is_compared_is_the_one_that_is_judged(
+    pipelines: Pipelines, assessor: Assessor, embedder: Embedder, pack: Pack, strategy: int, blurred_is_larger: bool
+) -> None:
+    """Of two faces, one sharp and one not, the refusal follows the one that ``select`` takes."""
+    small = shrunk(_BLURRED if not blurred_is_larger else astronaut(), 256)
+    large = astronaut() if not blurred_is_larger else _BLURRED
+    both = np.zeros((512, 768, 3), np.uint8)
+    both[:, :512], both[:256, 512:] = large, small
+    view = _view(pipelines, both)
+    assert len(view.faces) == 2
+    compared = select(view.faces, view.image, MatchingStrategy(strategy), pack.detector.clear)
+    spy = Spy(assessor)
+    judge = Judge(spy, QualityPolicy.ACCEPT_DESCRIBED)
+    subject = Recogniser(pipelines.looker, judge, embedder, pack, MatchingStrategy(strategy))
+    is_blurred = (compared.box.right < 512) is blurred_is_larger
+    with pytest.raises(ApiError) if is_blurred else nullcontext():
+        subject.recognise(jpeg(both), Options(quality_control=2), Deadline.after(30))
+    (judged,) = spy.judged
+    assert np.array_equal(judged, compared.landmarks)
