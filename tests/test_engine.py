@@ -157,6 +157,6 @@ async def test_without_the_network_of_quality_there_is_no_start(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.packs.store.VISIBILITY", tmp_path / "visibility.onnx")
-    with pytest.raises(PackError, match=r"visibility\.onnx is missing"):
+    with pytest.raises(PackError, match=r"visibility\.onnx or its record cannot be read"):
         async with Engine.open(settings):
             pass
