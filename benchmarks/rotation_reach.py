@@ -40,9 +40,10 @@ def _open(store: Store, pack: Pack, content: bytes) -> tuple[Detector, float]:
 
 
 def reach(detector: Detector, clear: float, pictures: Sequence[Image]) -> dict[str, dict[str, Any]]:
-    """What the detector itself finds at each roll, landmarks aside, and what ``find_faces`` makes of it."""
+    """What the detector itself finds at each roll, and what ``find_faces`` makes of it without and with the flag."""
     asked: dict[str, Callable[[Image], list[Face]]] = {
         "alone": detector.detect,
+        "plain": lambda image: find_faces(detector, image, rotate=False, clear=clear),
         "flag": lambda image: find_faces(detector, image, rotate=True, clear=clear),
     }
     rows: dict[str, dict[str, Any]] = {}
@@ -53,7 +54,7 @@ def reach(detector: Detector, clear: float, pictures: Sequence[Image]) -> dict[s
             row[f"found_{who}"] = round(len(finds) / len(pictures), 3)
             row[f"clear_{who}"] = round(sum(confidence >= clear for _, confidence in finds) / len(pictures), 3)
             row[f"right_{who}"] = round(sum(off <= NEAR for off, _ in finds) / len(pictures), 3)
-            row[f"landmarks_{who}"] = round(median(off for off, _ in finds), 3)
+            row[f"landmarks_{who}"] = round(median(off for off, _ in finds), 3) if finds else None
     return rows
 
 

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"Out": str(out), "FaceNum": len(faces), "Faces": [as_json(one, policy) for one in findings]}))
     else:
         print(as_text(findings, policy))
-        print(f"{len(faces)} {'face' if len(faces) == 1 else 'faces'}, drawn in {out}")
+        told = f" ({len(findings)} told)" if len(findings) < len(faces) else ""
+        print(f"{len(faces)} {'face' if len(faces) == 1 else 'faces'}{told}, drawn in {out}")
     return 0
 
 

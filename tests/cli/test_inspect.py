@@ -57,7 +57,7 @@ def test_of_several_faces_four_have_a_row_and_the_compared_one_is_first(
     assert said.count("Problems:") == 4
     assert said.count("compared") == 1
     assert said.startswith("Face 1, compared")
-    assert said.endswith("6 faces, drawn in b.png\n")
+    assert said.endswith("6 faces (4 told), drawn in b.png\n")
     assert _pixels(folder / "b.png", SHOWN) > 1000
 
 
