@@ -48,7 +48,8 @@ def reach(detector: Detector, clear: float, pictures: Sequence[Image]) -> dict[s
     }
     rows: dict[str, dict[str, Any]] = {}
     for degrees in range(0, 181, 15):
-        rows[str(degrees)] = row = {}
+        row: dict[str, float | None] = {}
+        rows[str(degrees)] = row
         for who, ask in asked.items():
             finds = [max(each, key=lambda find: find[1]) for each in _finds(detector, ask, pictures, degrees) if each]
             row[f"found_{who}"] = round(len(finds) / len(pictures), 3)
