@@ -59,5 +59,5 @@ async def _lifespan(
 ) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
         is_lenient = settings.wire.parameters == "lenient"
-        gateway = Gateway(ACTIONS, authenticator, settings.limits, engine.service, is_lenient=is_lenient)
+        gateway = Gateway(ACTIONS, authenticator, settings.limits, engine, is_lenient=is_lenient)
         yield {"engine": engine, "gateway": gateway}

@@ -133,8 +133,8 @@ class LimitsSettings(_Group):
     max_wait_s: float = Field(
         5.0,
         ge=0,
-        description="Seconds a request waits for its turn before it is told RequestLimitExceeded; "
-        "at most half of `deadline_s`.",
+        description="Seconds a request waits for its turn before it is told RequestLimitExceeded, and with it all who "
+        "wait; at most half of `deadline_s`.",
     )
     deadline_s: float = Field(30.0, gt=0, description="Seconds a request may take in all.")
 

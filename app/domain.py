@@ -51,6 +51,16 @@ class Box:
         """The part of it that lies in a picture of ``width`` x ``height`` pixels."""
         return Box(max(self.left, 0.0), max(self.top, 0.0), min(self.right, width), min(self.bottom, height))
 
+    def overlap(self, other: Box) -> float:
+        """The share of the area of both that they have in common (intersection over union), [0, 1]."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        shared = Box(left, top, min(self.right, other.right), min(self.bottom, other.bottom)).area
+        return shared / (self.area + other.area - shared) if shared else 0.0
+
+    def times(self, factor: float) -> Box:
+        """The same in a picture of ``factor`` times as many pixels a side."""
+        return Box(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
@@ -59,6 +69,10 @@ class Face:
     box: Box
     landmarks: Landmarks
     confidence: float
+
+    def times(self, factor: float) -> Face:
+        """The same in a picture of ``factor`` times as many pixels a side."""
+        return Face(self.box.times(factor), self.landmarks * np.float32(factor), self.confidence)
 
 
 class MatchingStrategy(IntEnum):

@@ -45,9 +45,14 @@ class Services:
 class Engine:
     """What the outside sees of an opened engine."""
 
-    def __init__(self, service: Services, facts: Mapping[str, object]) -> None:
+    def __init__(self, service: Services, workers: Workers, facts: Mapping[str, object]) -> None:
         self.service = service
+        self._workers = workers
         self._facts = facts
+
+    def is_busy(self) -> bool:
+        """Whether at least as many pictures wait for a worker as there are workers."""
+        return self._workers.is_busy
 
     def facts(self) -> Mapping[str, object]:
         """What is running: pack, device, provider, threads, calibration."""
@@ -73,6 +78,7 @@ class Engine:
             async with _fetcher(settings) as fetcher:
                 yield cls(
                     Services(CompareService(models, fetcher, workers), DetectService(examiners, fetcher, workers)),
+                    workers,
                     {
                         "pack": pack.name,
                         "pack_is_automatic": settings.models.is_automatic,
@@ -141,7 +147,7 @@ def open_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadB
     device = settings.runtime.device
     detector = OrtSession.open(files[pack.detector.file], device, budget.intra_op)
     embedder = OrtSession.open(files[pack.embedder.file], device, budget.intra_op)
-    looker = Looker(DETECTORS[pack.detector.family](detector, pack.detector), pack.detector.clear)
+    looker = Looker(DETECTORS[pack.detector.family](detector, pack.detector), pack.detector)
     recogniser = Recogniser(
         looker,
         Judge(assessor, settings.quality.policy),

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from app.domain import Face, FaceModelVersion, Image, Landmarks, MatchingStrategy
+from app.errors import ApiError
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
@@ -18,8 +19,8 @@ from app.vision.align import align
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
-from app.vision.rotation import Turn, find_faces
-from app.vision.selection import select
+from app.vision.rotation import Turn
+from app.vision.search import find_face, refine
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 NEAR = 0.25
@@ -33,9 +34,9 @@ class Counted:
         self._detector = detector
         self.count = 0
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
         self.count += 1
-        return self._detector.detect(image)
+        return self._detector.detect(image, side)
 
 
 class Pipeline:
@@ -47,6 +48,7 @@ class Pipeline:
         session = OrtSession.open(files[pack.detector.file], "cpu", 1)
         self.detector = Counted(DETECTORS[pack.detector.family](session, pack.detector))
         self.clear = pack.detector.clear
+        self._close_up = pack.detector.close_up
         self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
@@ -54,8 +56,11 @@ class Pipeline:
         self._scale = Scale(of, FaceModelVersion.V3)
 
     def face(self, image: Image, *, rotate: bool) -> Face | None:
-        faces = find_faces(self.detector, image, rotate=rotate, clear=self.clear)
-        return select(faces, image, MatchingStrategy.LARGEST, self.clear) if faces else None
+        try:
+            face = find_face(self.detector, image, MatchingStrategy.LARGEST, rotate=rotate, clear=self.clear)
+        except ApiError:
+            return None
+        return refine(self.detector, image, face, self._close_up)
 
     def score(self, one: tuple[Image, Face], other: tuple[Image, Face]) -> float:
         first, second = (

@@ -101,6 +101,9 @@ class ReadingEngine(NamedTuple):
     def facts(self) -> Mapping[str, object]:
         return {"pack": "none", "device": "cpu", "cpu_s": time.process_time()}
 
+    def is_busy(self) -> bool:
+        return False
+
 
 @asynccontextmanager
 async def _open(settings: Settings) -> AsyncIterator[ReadingEngine]:

@@ -23,7 +23,7 @@ from app.api import envelope, parameters
 from app.api.actions.base import Action, RequestModel, bind, find_action
 from app.api.admission import Admission
 from app.api.auth import Authenticator, Examined
-from app.api.engine import Service
+from app.api.engine import EngineLike
 from app.api.envelope import Reply
 from app.api.journal import Entry
 from app.api.rates import Rates
@@ -55,17 +55,17 @@ class Gateway:
         actions: Iterable[Action],
         authenticator: Authenticator,
         limits: LimitsSettings,
-        service: Service,
+        engine: EngineLike,
         *,
         is_lenient: bool = False,
     ) -> None:
         self._actions = tuple(actions)
         self._authenticator = authenticator
         self._limits = limits
-        self._service = service
+        self._service = engine.service
         self._is_lenient = is_lenient
         max_wait_s = min(limits.max_wait_s, limits.deadline_s / 2)
-        self._admission = Admission(limits.max_in_flight, max_wait_s)
+        self._admission = Admission(limits.max_in_flight, max_wait_s, engine.is_busy)
         self._forms = Admission(limits.max_in_flight, max_wait_s)
         self._rates = Rates()
 

@@ -38,7 +38,9 @@ _Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 _FORMATS = ("JPEG", "PNG", "BMP")
 _LONGEST_SIDE = {"JPEG": 4000, "MPO": 4000, "PNG": 2000, "BMP": 2000}
 """Pixels, per format as Pillow names it; MPO is a JPEG that brings further pictures."""
+_JPEGS = ("JPEG", "MPO")
 _SHORTEST_SIDE = 64
+_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 _ORIENTATION = 0x0112
 """EXIF tag, CIPA DC-008 4.6.4 A."""
 _UPRIGHT: Mapping[object, Callable[[Image], Image]] = {
@@ -65,19 +67,41 @@ class _Header:
     exif: bytes
 
 
+class Picture:
+    """A file whose header is that of a picture that may be sent; its pixels are decoded when asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        """``data``: JPEG, PNG or BMP."""
+        self._data = strip(data)
+        self._header = _read_header(self._data)
+        _check_size(self._header)
+
+    def reduction(self, side: int) -> int:
+        """By how much, 1, 2, 4 or 8, its sides may be divided to save work, if the longer is to keep ``side`` pixels.
+
+        Only a JPEG is made of what a smaller picture needs (libjpeg leaves out the finer part of each block).
+        """
+        longest = max(self._header.width, self._header.height)
+        fitting = [factor for factor in _REDUCED if longest >= side * factor]
+        return max(fitting, default=1) if self._header.format in _JPEGS else 1
+
+    def pixels(self, reduction: int = 1) -> Image:
+        """Return it upright, its sides divided by ``reduction``, one of :meth:`reduction`."""
+        header = self._header
+        flags = cv2.IMREAD_UNCHANGED if header.has_alpha else _REDUCED.get(reduction, cv2.IMREAD_COLOR)
+        pixels = _decode_pixels(self._data, flags)
+        if pixels.ndim == 2:  # noqa: PLR2004 - a grey picture, whose transparency OpenCV does not tell
+            pixels = _decode_pixels(self._data, cv2.IMREAD_COLOR)
+        if pixels.shape[:2] != (-(-header.height // reduction), -(-header.width // reduction)):
+            raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
+        turn = _UPRIGHT.get(_orientation(header.exif))
+        image = _over_white(_eight_bits(pixels))
+        return np.ascontiguousarray(turn(image) if turn else image)
+
+
 def decode(data: bytes) -> Image:
     """Return the picture in ``data`` (JPEG, PNG or BMP)."""
-    data = strip(data)
-    header = _read_header(data)
-    _check_size(header)
-    pixels = _decode_pixels(data, cv2.IMREAD_UNCHANGED if header.has_alpha else cv2.IMREAD_COLOR)
-    if pixels.ndim == 2:  # noqa: PLR2004 - a grey picture, whose transparency OpenCV does not tell
-        pixels = _decode_pixels(data, cv2.IMREAD_COLOR)
-    if pixels.shape[:2] != (header.height, header.width):
-        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
-    turn = _UPRIGHT.get(_orientation(header.exif))
-    image = _over_white(_eight_bits(pixels))
-    return np.ascontiguousarray(turn(image) if turn else image)
+    return Picture(data).pixels()
 
 
 def _read_header(data: bytes) -> _Header:

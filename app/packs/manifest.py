@@ -34,6 +34,16 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class CloseUp(_Table):
+    """The square that the detector is shown to tell the landmarks of one face, in pixels.
+
+    The face stands upright in the middle of ``side`` x ``side``; the square root of its box's area is ``face``.
+    """
+
+    side: int = Field(ge=32, multiple_of=32)
+    face: float = Field(ge=16)
+
+
 class DetectorSpec(_Table):
     """Which faces are found.
 
@@ -48,6 +58,7 @@ class DetectorSpec(_Table):
     clear: float = Field(gt=0, lt=1)
     max_side: int = Field(ge=32)
     level_pitch: float = Field(gt=-45, lt=45)
+    close_up: CloseUp
 
 
 class EmbedderSpec(_Table):

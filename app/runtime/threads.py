@@ -58,6 +58,8 @@ class Workers(AbstractContextManager["Workers"]):
 
     def __init__(self, budget: ThreadBudget) -> None:
         self._pool = ThreadPoolExecutor(budget.workers, thread_name_prefix="worker")
+        self._most = 2 * budget.workers
+        self._at_hand = 0
 
     def __enter__(self) -> Self:
         return self
@@ -70,4 +72,13 @@ class Workers(AbstractContextManager["Workers"]):
     async def run(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Run ``function`` on a worker thread and return its result."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        self._at_hand += 1
+        try:
+            return await loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        finally:
+            self._at_hand -= 1
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether at least as much work waits as is being done."""
+        return self._at_hand >= self._most

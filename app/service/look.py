@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app.domain import Face, Image
-from app.imaging.decode import decode
+from app.domain import Face, Image, MatchingStrategy
+from app.imaging.decode import Picture, decode
 from app.ops.deadline import Deadline
+from app.packs.manifest import DetectorSpec
 from app.vision.detect.base import Detector
 from app.vision.rotation import find_faces
+from app.vision.search import find_face, refine
+
+_ENOUGH = 160.0
+"""Pixels, square root of a face's box, that no crop exceeds: the eyes are then 60 apart, as in the largest one."""
 
 
 class View(NamedTuple):
@@ -18,6 +23,13 @@ class View(NamedTuple):
     faces: list[Face]
 
 
+class Close(NamedTuple):
+    """An upright picture, perhaps of fewer pixels than the file has, and the face to compare, in its pixels."""
+
+    image: Image
+    face: Face
+
+
 class _Timed:
     """A detector that stops when the time of the request is over."""
 
@@ -25,21 +37,43 @@ class _Timed:
         self._detector = detector
         self._deadline = deadline
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
         self._deadline.check()
-        return self._detector.detect(image)
+        return self._detector.detect(image, side)
 
 
 class Looker:
     """Decodes pictures and finds faces."""
 
-    def __init__(self, detector: Detector, clear: float) -> None:
-        """``clear``: the confidence from which a face of this detector is beyond doubt."""
+    def __init__(self, detector: Detector, spec: DetectorSpec) -> None:
         self._detector = detector
-        self._clear = clear
+        self._clear = spec.clear
+        self._side = spec.max_side
+        self._close_up = spec.close_up
 
     def look(self, data: bytes, deadline: Deadline, *, rotate: bool) -> View:
-        """Return the picture ``data`` and its faces, perhaps none; raise ``ApiError`` for a bad picture."""
+        """Return the picture ``data`` and all its faces, perhaps none; raise ``ApiError`` for a bad picture."""
         deadline.check()
         image = decode(data)
         return View(image, find_faces(_Timed(self._detector, deadline), image, rotate=rotate, clear=self._clear))
+
+    def look_closer(self, image: Image, face: Face) -> Face:
+        """Return ``face`` with the landmarks by which it is compared and judged."""
+        return refine(self._detector, image, face, self._close_up)
+
+    def look_at_one(
+        self, data: bytes, strategy: MatchingStrategy, deadline: Deadline, *, rotate: bool, whole: bool
+    ) -> Close:
+        """Return the picture ``data`` and the face to compare; raise ``ApiError`` for a bad picture, or without a face.
+
+        Unless the ``whole`` picture is wanted, no more is decoded than the search and the crop of the face need.
+        """
+        deadline.check()
+        picture = Picture(data)
+        reduction = 1 if whole else picture.reduction(self._side)
+        image = picture.pixels(reduction)
+        face = find_face(_Timed(self._detector, deadline), image, strategy, rotate=rotate, clear=self._clear)
+        if reduction > 1 and face.box.area < _ENOUGH**2:
+            image, face = picture.pixels(), face.times(reduction)
+        deadline.check()
+        return Close(image, self.look_closer(image, face))

@@ -14,7 +14,6 @@ from app.service.judge import Judge
 from app.service.look import Looker
 from app.vision.align import align
 from app.vision.embed import Embedder
-from app.vision.selection import select
 
 
 class Recogniser:
@@ -28,14 +27,13 @@ class Recogniser:
         self._embedder = embedder
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
-        self._clear = pack.detector.clear
         self._matching_strategy = matching_strategy
 
     def recognise(self, data: bytes, options: Options, deadline: Deadline) -> Embedding:
         """Return the embedding of the face chosen in the picture ``data``; raise ``ApiError`` for a bad picture."""
-        image, faces = self._looker.look(data, deadline, rotate=options.rotate)
         strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
-        face = select(faces, image, strategy, self._clear)
+        judged = options.quality_control > 0
+        image, face = self._looker.look_at_one(data, strategy, deadline, rotate=options.rotate, whole=judged)
         deadline.check()
         self._judge.check(image, face, options.quality_control)
         crop = align(image, face.landmarks, self._template, self._side)

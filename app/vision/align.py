@@ -29,11 +29,15 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
 
 
 def align(image: Image, landmarks: Landmarks, template: NDArray[np.float32], side: int) -> Crop:
-    """Return the ``side`` x ``side`` crop of ``image`` in which ``landmarks`` lie on ``template`` (5 x 2, pixels).
+    """Return the ``side`` x ``side`` crop of ``image`` in which ``landmarks`` lie on ``template`` (5 x 2, pixels)."""
+    return cut(image, similarity(landmarks, template), side)
+
+
+def cut(image: Image, matrix: NDArray[np.float64], side: int) -> Crop:
+    """Return ``side`` x ``side`` pixels of ``image``: its point p lies at ``matrix`` (2 x 3, a similarity) times p.
 
     What lies outside the picture is black.
     """
-    matrix = similarity(landmarks, template)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < _FINEST:
         image, matrix = _shrink(image, matrix, scale, side)

@@ -79,8 +79,13 @@ class FakeService:
 class FakeEngine:
     service: FakeService = field(default_factory=FakeService)
 
+    busy: bool = False
+
     def facts(self) -> Mapping[str, object]:
         return {"pack": "fake", "device": "cpu"}
+
+    def is_busy(self) -> bool:
+        return self.busy
 
 
 def limited(**limits: float) -> Settings:

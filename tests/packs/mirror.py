@@ -110,6 +110,7 @@ confidence = 0.5
 clear = 0.7
 max_side = 640
 level_pitch = 0.0
+close_up = {{ side = 96, face = 60.0 }}
 [embedder]
 file = "embedder.onnx"
 input_size = 112

@@ -1,17 +1,20 @@
-"""A look at a picture ends in time."""
+"""A look at a picture ends in time, and decodes no more than it needs."""
 
 from __future__ import annotations
 
 import time
 
+import cv2
 import numpy as np
 import pytest
 
-from app.domain import Face, Image
+from app.domain import Face, Image, MatchingStrategy
+from app.engine import Pipelines
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
+from app.packs.manifest import Pack
 from app.service.look import Looker
-from benchmarks.pictures import jpeg
+from benchmarks.pictures import astronaut, jpeg
 
 
 class _Nobody:
@@ -20,16 +23,39 @@ class _Nobody:
     def __init__(self) -> None:
         self.calls = 0
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
         self.calls += 1
         time.sleep(0.3)
         return []
 
 
-def test_no_turn_is_begun_when_the_time_is_over() -> None:
+def test_no_turn_is_begun_when_the_time_is_over(pack: Pack) -> None:
     nobody = _Nobody()
     grey = jpeg(np.full((100, 100, 3), 90, np.uint8))
     with pytest.raises(ApiError) as caught:
-        Looker(nobody, 0.8).look(grey, Deadline.after(0.5), rotate=True)
+        Looker(nobody, pack.detector).look(grey, Deadline.after(0.5), rotate=True)
     assert caught.value.code is ErrorCode.REQUEST_TIMEOUT
     assert nobody.calls < 4
+
+
+@pytest.mark.parametrize(
+    ("head", "whole", "side"),
+    [
+        (1000, False, 700),  # half of each side is enough for the crop
+        (1000, True, 1400),
+        (250, False, 1400),  # half would be too little
+    ],
+)
+def test_of_a_large_photo_only_what_the_face_needs_is_decoded(
+    pipelines: Pipelines, head: int, whole: bool, side: int
+) -> None:
+    canvas = np.full((1400, 1400, 3), 120, np.uint8)
+    canvas[200 : 200 + head, 300 : 300 + head] = cv2.resize(astronaut()[0:250, 100:350], (head, head))
+    image, face = pipelines.looker.look_at_one(
+        jpeg(canvas), MatchingStrategy.LARGEST, Deadline.after(30), rotate=False, whole=whole
+    )
+    assert image.shape == (side, side, 3)
+    scale = 1400 / side
+    left, right = face.landmarks[:2] * scale
+    expected = np.array([300, 200]) + np.array([[105, 101], [147, 105]]) * head / 250
+    assert np.abs(np.stack([left, right]) - expected).max() < 0.05 * head

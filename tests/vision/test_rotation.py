@@ -29,9 +29,9 @@ class _Counted:
         self._detector = detector
         self.calls = 0
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
         self.calls += 1
-        return self._detector.detect(image)
+        return self._detector.detect(image, side)
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ class _Marked:
     def __init__(self, confidences: Sequence[float]) -> None:
         self._confidences = confidences
 
-    def detect(self, image: Image) -> list[Face]:
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
         corners = (image[0, 0, 0], image[0, -1, 0], image[-1, -1, 0], image[-1, 0, 0])
         if 255 not in corners:
             return []  # turned by half a quarter

@@ -10,7 +10,7 @@ import pytest
 
 from app.domain import Image
 from app.packs import onnx_clean
-from app.packs.manifest import DetectorSpec
+from app.packs.manifest import CloseUp, DetectorSpec
 from app.runtime.session import OrtSession, Tensor
 from app.vision.detect.base import Found, fit, settle
 from app.vision.detect.scrfd import Scrfd, decode, merge
@@ -18,7 +18,15 @@ from benchmarks.pictures import astronaut, cast
 from tests.vision.real_faces import Other, edges, pair_up, people
 
 _FILES = ("det_2.5g.onnx", "det_500m.onnx")
-_SPEC = DetectorSpec(family="scrfd", file="scrfd.onnx", confidence=0.5, clear=0.7, max_side=640, level_pitch=0)
+_SPEC = DetectorSpec(
+    family="scrfd",
+    file="scrfd.onnx",
+    confidence=0.5,
+    clear=0.7,
+    max_side=640,
+    level_pitch=0,
+    close_up=CloseUp(side=96, face=60.0),
+)
 
 
 def _outputs(height: int, width: int) -> list[Tensor]:

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain import Image
 from app.packs import onnx_clean
-from app.packs.manifest import DetectorSpec
+from app.packs.manifest import CloseUp, DetectorSpec
 from app.runtime.session import OrtSession, Tensor
 from app.vision.detect.base import fit
 from app.vision.detect.yunet import YuNet, decode
@@ -16,7 +16,15 @@ from benchmarks.pictures import astronaut, cast
 from tests.vision.real_faces import Other, edges, pair_up, people
 
 _FILE = "models/yunet/face_detection_yunet_2023mar.onnx"
-_SPEC = DetectorSpec(family="yunet", file="yunet.onnx", confidence=0.6, clear=0.8, max_side=640, level_pitch=0)
+_SPEC = DetectorSpec(
+    family="yunet",
+    file="yunet.onnx",
+    confidence=0.6,
+    clear=0.8,
+    max_side=640,
+    level_pitch=0,
+    close_up=CloseUp(side=96, face=60.0),
+)
 
 
 def _outputs(height: int, width: int) -> list[Tensor]:

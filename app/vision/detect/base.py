@@ -20,8 +20,11 @@ _MOST_CANDIDATES = 2000
 class Detector(Protocol):
     """Finds faces; keeps no state between calls."""
 
-    def detect(self, image: Image) -> list[Face]:
-        """Return all faces, most confident first, in pixels of ``image``."""
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        """Return all faces, most confident first, in pixels of ``image``.
+
+        It is looked at with ``side`` pixels a side at the most; by default, as many as the pack says.
+        """
 
 
 class Found(NamedTuple):

@@ -26,8 +26,8 @@ class CenterFace:
         self._confidence = spec.confidence
         self._max_side = spec.max_side
 
-    def detect(self, image: Image) -> list[Face]:
-        fitted = fit(image, self._max_side, _MULTIPLE)
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        fitted = fit(image, side or self._max_side, _MULTIPLE)
         blob = np.ascontiguousarray(fitted.image[:, :, ::-1].transpose(2, 0, 1)[None], dtype=np.float32)
         heat, size, offset, landmarks = (output[0] for output in self._session.run(blob))
         return decode((heat[0], size, offset, landmarks), self._confidence, fitted.scale)

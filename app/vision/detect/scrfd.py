@@ -43,8 +43,8 @@ class Scrfd:
         self._confidence = spec.confidence
         self._max_side = spec.max_side
 
-    def detect(self, image: Image) -> list[Face]:
-        fine = fit(image, self._max_side, _MULTIPLE)
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        fine = fit(image, side or self._max_side, _MULTIPLE)
         found = self._look(fine.image)
         if max(fine.image.shape) > _WHOLE:
             coarse = fit(fine.image, _COARSE, _MULTIPLE)

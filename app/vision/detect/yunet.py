@@ -29,8 +29,8 @@ class YuNet:
         self._confidence = spec.confidence
         self._max_side = spec.max_side
 
-    def detect(self, image: Image) -> list[Face]:
-        fitted = fit(image, self._max_side, _MULTIPLE)
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        fitted = fit(image, side or self._max_side, _MULTIPLE)
         blob = np.ascontiguousarray(fitted.image.transpose(2, 0, 1)[None], dtype=np.float32)
         outputs = [output[0] for output in self._session.run(blob)]
         height, width = fitted.image.shape[:2]

@@ -1,0 +1,139 @@
+"""Places, the line for them, and what becomes of it under load."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from app.api.admission import Admission
+from app.errors import ApiError, ErrorCode
+
+
+class _Visit:
+    """A request that stays until it is told to go."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.is_in = False
+        self._go = asyncio.Event()
+        self.task = asyncio.create_task(self._stay(admission))
+
+    async def _stay(self, admission: Admission) -> None:
+        async with admission.slot():
+            self.is_in = True
+            await self._go.wait()
+        self.is_in = False
+
+    def leave(self) -> None:
+        self._go.set()
+
+    @property
+    def is_refused(self) -> bool:
+        error = self.task.exception() if self.task.done() and not self.task.cancelled() else None
+        return isinstance(error, ApiError) and error.code is ErrorCode.REQUEST_LIMIT_EXCEEDED
+
+
+class _Load:
+    is_high = False
+
+    def __call__(self) -> bool:
+        return self.is_high
+
+
+async def _after(*visits: _Visit, seconds: float = 0.02) -> list[bool]:
+    await asyncio.sleep(seconds)
+    return [visit.is_in for visit in visits]
+
+
+async def test_places_are_given_in_the_order_of_arrival() -> None:
+    admission = Admission(1, 10)
+    first, second, third = (_Visit(admission) for _ in range(3))
+    assert await _after(first, second, third) == [True, False, False]
+    first.leave()
+    assert await _after(second, third) == [True, False]
+    second.leave()
+    assert await _after(third) == [True]
+
+
+async def test_nobody_is_let_in_while_those_inside_only_wait() -> None:
+    load = _Load()
+    admission = Admission(10, 10, load)
+    first = _Visit(admission)
+    assert await _after(first) == [True]
+    load.is_high = True
+    second, third, fourth = (_Visit(admission) for _ in range(3))
+    assert await _after(second, third, fourth) == [False] * 3
+    load.is_high = False
+    first.leave()
+    assert await _after(second, third, fourth) == [True] * 3
+
+
+async def test_the_line_is_let_in_one_by_one_as_long_as_there_is_room() -> None:
+    """Who was let in shows in the load a little later; until then the next one waits."""
+    load, admission = _Load(), Admission(10, 10, lambda: sum(visit.is_in for visit in line) >= 2 or load.is_high)
+    line: list[_Visit] = []
+    first = _Visit(admission)
+    await _after(first)
+    load.is_high = True
+    line += [_Visit(admission) for _ in range(4)]
+    await _after(*line)
+    load.is_high = False
+    first.leave()
+    assert await _after(*line, seconds=0.05) == [True, True, False, False]
+
+
+async def test_a_line_that_stands_too_long_is_sent_away_and_others_are_told_at_once() -> None:
+    admission = Admission(1, 0.1)
+    inside = _Visit(admission)
+    early = _Visit(admission)
+    await asyncio.sleep(0.08)
+    late = _Visit(admission)
+    await asyncio.sleep(0.04)
+    assert (early.is_refused, late.is_refused) == (True, True)
+    started = asyncio.get_running_loop().time()
+    next_one = _Visit(admission)
+    with suppress(ApiError):
+        await next_one.task
+    assert next_one.is_refused
+    assert asyncio.get_running_loop().time() - started < 0.05
+    inside.leave()
+    assert await _after(_Visit(admission)) == [True]
+
+
+async def test_after_a_calm_second_requests_wait_in_line_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.admission._CALM_S", 0.1)
+    admission = Admission(1, 0.05)
+    inside, refused = _Visit(admission), _Visit(admission)
+    with suppress(ApiError):
+        await refused.task
+    assert refused.is_refused
+    await asyncio.sleep(0.12)
+    waiting = _Visit(admission)
+    await asyncio.sleep(0.02)
+    assert not waiting.task.done()
+    inside.leave()
+    assert await _after(waiting) == [True]
+
+
+async def test_who_leaves_the_line_takes_no_place_along() -> None:
+    admission = Admission(1, 10)
+    inside, gone, patient = (_Visit(admission) for _ in range(3))
+    await _after(inside)
+    gone.task.cancel()
+    inside.leave()
+    assert await _after(patient) == [True]
+
+
+async def test_who_leaves_as_the_place_comes_gives_it_back() -> None:
+    admission = Admission(1, 10)
+    inside, gone = _Visit(admission), _Visit(admission)
+    await _after(inside)
+    inside.leave()
+    while not inside.task.done():
+        await asyncio.sleep(0)
+        if not inside.is_in:
+            gone.task.cancel()
+    with suppress(asyncio.CancelledError):
+        await gone.task
+    assert await _after(_Visit(admission)) == [True]

@@ -1,0 +1,200 @@
+"""A coarse look is enough where it is; where it is not, all pixels count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from app.domain import Box, Face, Image, MatchingStrategy
+from app.errors import ApiError, ErrorCode
+from app.packs.manifest import CloseUp, Pack
+from app.packs.store import Store
+from app.runtime.session import OrtSession
+from app.vision.detect import DETECTORS
+from app.vision.detect.base import Detector
+from app.vision.rotation import find_faces
+from app.vision.search import find_face, refine
+from app.vision.selection import select
+from benchmarks.pictures import astronaut, cast
+
+_CLEAR = 0.8
+_CLOSE_UP = CloseUp(side=128, face=64.0)
+_UPRIGHT = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32) / 100
+
+
+def _face(left: float, top: float, side: float, confidence: float = 0.9) -> Face:
+    return Face(Box(left, top, left + side, top + side), (_UPRIGHT * side + [left, top]).astype(np.float32), confidence)
+
+
+class _Told:
+    """A detector that finds at each size of the look what the test says; the whole search is None."""
+
+    def __init__(self, faces: dict[int | None, list[Face]]) -> None:
+        self._faces = faces
+        self.looks: list[int | None] = []
+
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        self.looks.append(side)
+        return self._faces.get(side, [])
+
+
+def _looks(told: dict[int | None, list[Face]], **asked: object) -> tuple[Face, list[int | None]]:
+    detector = _Told(told)
+    options = {"rotate": False, "strategy": MatchingStrategy.LARGEST, **asked}
+    face = find_face(detector, np.zeros((640, 640, 3), np.uint8), clear=_CLEAR, **options)  # type: ignore[arg-type]
+    return face, detector.looks
+
+
+def test_a_clear_large_face_is_found_by_one_coarse_look() -> None:
+    portrait = _face(100, 100, 300)
+    assert _looks({128: [portrait]}) == (portrait, [128])
+
+
+def test_a_face_too_small_for_the_coarse_look_is_looked_at_more_finely() -> None:
+    small = _face(100, 100, 120)  # 24 pixels of 128, 60 of 320
+    assert _looks({128: [small], 320: [small]}) == (small, [128, 320])
+
+
+def test_a_small_face_needs_the_whole_search() -> None:
+    tiny = _face(100, 100, 40)
+    assert _looks({128: [], 320: [tiny], None: [tiny]}) == (tiny, [128, 320, None])
+
+
+def test_an_unclear_face_needs_the_whole_search() -> None:
+    dim, seen = _face(100, 100, 300, 0.7), _face(102, 100, 300, 0.75)
+    assert _looks({128: [dim], 320: [dim], None: [seen]}) == (seen, [128, 320, None])
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.5])
+def test_a_face_of_comparable_size_leaves_the_choice_to_the_whole_search(confidence: float) -> None:
+    one, rival = _face(20, 100, 250), _face(320, 100, 200, confidence)
+    closer = _face(320, 90, 260, 0.95)
+    assert _looks({128: [one, rival], None: [one, closer]}) == (closer, [128, None])
+
+
+def test_a_much_smaller_neighbour_is_no_rival() -> None:
+    one, neighbour = _face(20, 100, 250), _face(320, 100, 140)
+    assert _looks({128: [neighbour, one]}) == (one, [128])
+
+
+def test_the_most_confident_face_of_all_needs_the_whole_search() -> None:
+    large, small = _face(20, 20, 300), _face(400, 400, 50, 0.99)
+    told: dict[int | None, list[Face]] = {128: [large], None: [small, large]}
+    assert _looks(told, strategy=MatchingStrategy.MOST_CONFIDENT) == (small, [None])
+
+
+def test_with_rotation_a_coarse_look_must_be_beyond_doubt() -> None:
+    fair = _face(100, 100, 300, 0.82)
+    assert _looks({128: [fair], 320: [fair], None: [fair]})[1] == [128]
+    assert _looks({128: [fair], 320: [fair], None: [fair]}, rotate=True)[1][:3] == [128, 320, None]
+
+
+def test_a_picture_smaller_than_the_coarse_looks_is_looked_at_once() -> None:
+    detector, face = _Told({None: [_face(10, 10, 90)]}), _face(10, 10, 90)
+    found = find_face(detector, np.zeros((120, 128, 3), np.uint8), MatchingStrategy.LARGEST, rotate=False, clear=_CLEAR)
+    assert (found.box, detector.looks) == (face.box, [None])
+
+
+def test_nobody_is_told_after_the_whole_search() -> None:
+    with pytest.raises(ApiError) as caught:
+        _looks({})
+    assert caught.value.code is ErrorCode.NO_FACE_IN_PHOTO
+
+
+# --- the real detector ---
+
+
+@pytest.fixture(scope="module")
+def detector(store: Store, pack: Pack) -> Detector:
+    store.prepare_missing(pack)
+    session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)
+    return DETECTORS[pack.detector.family](session, pack.detector)
+
+
+def _largest(detector: Detector, image: Image, clear: float) -> Face:
+    return find_face(detector, image, MatchingStrategy.LARGEST, rotate=False, clear=clear)
+
+
+def _whole(detector: Detector, image: Image, clear: float) -> Face:
+    faces = find_faces(detector, image, rotate=False, clear=clear)
+    return select(faces, image, MatchingStrategy.LARGEST, clear)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 2, 4])
+@pytest.mark.parametrize("picture", [astronaut, cast])
+def test_the_search_finds_the_face_that_the_whole_search_finds(
+    detector: Detector, pack: Pack, picture: object, scale: float
+) -> None:
+    image = np.asarray(cv2.resize(picture(), None, fx=scale, fy=scale), np.uint8)  # type: ignore[operator]
+    clear = pack.detector.clear
+    assert _largest(detector, image, clear).box.overlap(_whole(detector, image, clear).box) > 0.5
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2, 3])
+def test_the_largest_of_several_wins_wherever_it_stands(detector: Detector, pack: Pack, ahead: int) -> None:
+    head = astronaut()[0:250, 100:350]
+    canvas = np.full((800, 800, 3), 120, np.uint8)
+    for place in range(4):
+        side = 380 if place == ahead else 300
+        top, left = 400 * (place // 2), 400 * (place % 2)
+        canvas[top : top + side, left : left + side] = cv2.resize(head, (side, side))
+    box = _largest(detector, canvas, pack.detector.clear).box
+    assert (box.left + box.right) / 2 // 400 + 2 * ((box.top + box.bottom) / 2 // 400) == ahead
+
+
+@pytest.mark.shared
+def test_the_search_agrees_with_the_whole_one_on_lfw(detector: Detector, pack: Pack, shared: Path) -> None:
+    pictures = [cv2.imread(str(path)) for path in sorted((shared / "data/lfw").glob("*/*.jpg"))[::40]]
+    assert len(pictures) > 100
+    clear = pack.detector.clear
+    for image in (np.asarray(picture, np.uint8) for picture in pictures):
+        assert _largest(detector, image, clear).box.overlap(_whole(detector, image, clear).box) > 0.4
+
+
+# --- landmarks ---
+
+
+def _off(face: Face, other: Face) -> float:
+    """Mean distance of the landmarks, in distances of the eyes."""
+    eyes = float(np.hypot(*(other.landmarks[1] - other.landmarks[0])))
+    return float(np.hypot(*(face.landmarks - other.landmarks).T).mean()) / eyes
+
+
+@pytest.mark.parametrize("scale", [0.5, 2, 4])
+def test_refined_landmarks_do_not_depend_on_the_size_of_the_picture(
+    detector: Detector, pack: Pack, scale: float
+) -> None:
+    image = astronaut()
+    other = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    clear = pack.detector.clear
+    here = refine(detector, image, _largest(detector, image, clear), _CLOSE_UP)
+    there = refine(detector, other, _largest(detector, other, clear), _CLOSE_UP)
+    assert _off(there.times(1 / scale), here) < 0.04
+
+
+@pytest.mark.parametrize("degrees", [-25, -12, 12, 25])
+def test_refined_landmarks_lean_with_the_face(detector: Detector, pack: Pack, degrees: float) -> None:
+    image, clear = astronaut(), pack.detector.clear
+    here = refine(detector, image, _largest(detector, image, clear), _CLOSE_UP)
+    matrix = cv2.getRotationMatrix2D((224, 110), degrees, 1)
+    leaning = np.asarray(cv2.warpAffine(image, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    there = refine(detector, leaning, _largest(detector, leaning, clear), _CLOSE_UP)
+    turned = here.landmarks @ matrix[:, :2].T + matrix[:, 2]
+    assert _off(there, Face(here.box, turned.astype(np.float32), 1.0)) < 0.05
+
+
+def test_a_face_that_the_second_look_does_not_show_stays_as_it_is(detector: Detector) -> None:
+    nobody = np.full((300, 300, 3), 120, np.uint8)
+    face = _face(50, 50, 150)
+    assert refine(detector, nobody, face, _CLOSE_UP) is face
+    assert refine(detector, nobody, _face(50, 50, 0), _CLOSE_UP).box == Box(50, 50, 50, 50)
+
+
+def test_the_second_look_is_at_the_face_and_at_no_neighbour(detector: Detector) -> None:
+    image = cast()
+    for face in detector.detect(image):
+        assert face.box.overlap(refine(detector, image, face, _CLOSE_UP).box) == 1.0
+        assert _off(refine(detector, image, face, _CLOSE_UP), face) < 0.15
