@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import cv2
@@ -62,17 +63,20 @@ def fit(image: Image, max_side: int, multiple: int) -> Fitted:
     return Fitted(padded.astype(np.uint8, copy=False), scale)
 
 
+@lru_cache(maxsize=32)
 def cells(height: int, width: int, anchors: int) -> NDArray[np.float32]:
     """All cells of a picture of ``height`` x ``width`` detector pixels: stride by stride, row by row.
 
-    Return N x 3 float32: x and y of the cell's corner at the top left, in pixels, and its stride. Each cell is listed
-    ``anchors`` times in a row. Both sides must be multiples of the largest stride.
+    Return N x 3 float32, read-only: x and y of the cell's corner at the top left, in pixels, and its stride. Each
+    cell is listed ``anchors`` times in a row. Both sides must be multiples of the largest stride.
     """
     grids = []
     for stride in STRIDES:
         rows, columns = np.mgrid[0:height:stride, 0:width:stride]
         grids.append(np.stack([columns, rows, np.full_like(rows, stride)], axis=-1).reshape(-1, 3))
-    return np.repeat(np.concatenate(grids).astype(np.float32), anchors, axis=0)
+    listed = np.repeat(np.concatenate(grids).astype(np.float32), anchors, axis=0)
+    listed.flags.writeable = False
+    return listed
 
 
 def best(scores: NDArray[np.float32], confidence: float) -> NDArray[np.intp]:
