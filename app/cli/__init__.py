@@ -1,6 +1,6 @@
 """The command line: ``compareface COMMAND``. One module per command, each ``register(subparsers)`` + ``run(args)``;
-``source``, ``measure``, ``report``, ``page``, ``curves``, ``charts``, ``pulling``, ``synthetic``, ``findings`` and
-``drawing`` serve some of them.
+``source``, ``measure``, ``report``, ``page``, ``curves``, ``charts``, ``pulling``, ``synthetic``, ``findings``,
+``drawing``, ``stages`` and ``load`` serve some of them.
 
 Heavy imports belong inside ``run``: building the parser must stay quick.
 """
@@ -15,7 +15,7 @@ from importlib import import_module
 
 import app
 
-_COMMANDS = ("serve", "compare", "inspect", "evaluate", "calibrate", "models", "sign", "config")
+_COMMANDS = ("serve", "compare", "inspect", "evaluate", "calibrate", "bench", "models", "sign", "config")
 _INTERRUPTED, _PIPE_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE, as shells have it
 
 

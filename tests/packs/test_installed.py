@@ -15,12 +15,12 @@ from app.engine import Engine
 from app.ops.deadline import Deadline
 from app.packs import acceptance
 from app.packs import store as store_module
-from app.packs.files import digest
 from app.packs.manifest import PackError
 from app.packs.pull import Origin, pull
 from app.packs.store import Store
 from benchmarks.packs import Row, rows
 from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+from benchmarks.standin import catalogue, weights
 from tests.packs.mirror import serve
 
 pytestmark = pytest.mark.shared
@@ -61,67 +61,14 @@ def test_incomplete_packs_say_what_they_lack(table: list[Row]) -> None:
     assert "it has no w600k_r50.onnx or buffalo_m.zip" in refused["buffalo_m"]
 
 
-_TEMPLATE = """
-name = "standin"
-summary = "SCRFD-2.5G of buffalo_m and a MobileFaceNet of unknown origin, for tests"
-[licence]
-name = "unknown"
-url = "https://example.org/unknown"
-terms = "tests only"
-commercial = false
-needs_acceptance = true
-[detector]
-family = "scrfd"
-file = "det_2.5g.onnx"
-confidence = 0.5
-clear = 0.7
-max_side = 640
-level_pitch = 0.0
-close_up = { side = 96, face = 60.0 }
-[embedder]
-file = "mobilefacenet.onnx"
-input_size = 112
-dimension = 128
-mean = [127.5, 127.5, 127.5]
-std = 127.5
-color = "RGB"
-mirror = true
-template = [
-    [38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041],
-]
-"""
-_FILE = """
-[[downloads]]
-name = "{name}"
-url = "https://example.invalid/{name}"
-sha256 = "{digest}"
-size = {size}
-[[files]]
-name = "{name}"
-sha256 = "{digest}"
-size = {size}
-licence = "unknown"
-[files.source]
-downloads = ["{name}"]
-"""
-
-
 @pytest.fixture
 def standin(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A pack of the 112-pixel kind, pulled; with the table of `open` as if it had been measured for it."""
-    folder = tmp_path / "catalogue" / "standin"
-    folder.mkdir(parents=True)
-    paths = [shared / "models/insightface/det_2.5g.onnx", shared / "models/standin/mobilefacenet.onnx"]
-    parts = [_FILE.format(name=path.name, digest=digest(path), size=path.stat().st_size) for path in paths]
-    (folder / "pack.toml").write_text("".join([_TEMPLATE, *parts]), "utf-8")
-    measured = (_MODELS / "open/calibration.toml").read_text("utf-8")
-    bound = re.sub(r'(?<=embedder_sha256 = ")[0-9a-f]+', digest(paths[1]), measured)
-    (folder / "calibration.toml").write_text(bound, "utf-8")
-    shutil.copytree(_MODELS / "quality", tmp_path / "catalogue/quality", ignore=shutil.ignore_patterns("train"))
+    catalogue(shared, tmp_path / "catalogue", mirror=True, needs_acceptance=True)
     monkeypatch.setattr(store_module, "_CHECKOUT_CATALOGUE", tmp_path / "catalogue")
     settings = Settings(models=ModelsSettings(pack="standin", weights_dir=tmp_path / "weights"))
     store, pack = Store.configured(settings.models)
-    pull(store, pack, Origin(paths=tuple(paths)))
+    pull(store, pack, Origin(paths=weights(shared)))
     return settings
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import cv2
@@ -14,6 +13,7 @@ from app.packs.manifest import EmbedderSpec, load
 from app.runtime.session import OrtSession
 from app.vision.align import align
 from app.vision.embed import Embedder
+from benchmarks.standin import insightface_root, weights
 
 pytestmark = [pytest.mark.shared, pytest.mark.filterwarnings("ignore:`estimate` is deprecated:FutureWarning")]
 
@@ -30,12 +30,9 @@ def spec() -> EmbedderSpec:
 def test_embeddings_agree_with_those_of_face_analysis(tmp_path: Path, shared: Path, spec: EmbedderSpec) -> None:
     from insightface.app import FaceAnalysis  # noqa: PLC0415 - takes a second
 
-    folder = tmp_path / "models/standin"
-    folder.mkdir(parents=True)
-    recogniser = folder / "mobilefacenet.onnx"
-    shutil.copy(shared / "models/standin/mobilefacenet.onnx", recogniser)
-    shutil.copy(shared / "models/insightface/det_2.5g.onnx", folder)
-    theirs = FaceAnalysis("standin", root=str(tmp_path), providers=["CPUExecutionProvider"])
+    _, recogniser = weights(shared)
+    root = insightface_root(shared, tmp_path)
+    theirs = FaceAnalysis("standin", root=str(root), providers=["CPUExecutionProvider"])
     theirs.prepare(ctx_id=-1, det_size=(320, 320))
     ours = Embedder(OrtSession.open(recogniser, "cpu", 1), spec)
     template: Landmarks = np.array(spec.template, dtype=np.float32)

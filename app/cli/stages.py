@@ -1,0 +1,116 @@
+"""Where the time of one picture goes, stage by stage, on one thread.
+
+Each stage runs alone, over and over, on what the stage before gave; ``whole`` is the pipeline itself, and ``networks``
+what its ``session.run`` calls take, which no code around them can save.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+from typing import NamedTuple, TypeVar
+
+import cv2
+import numpy as np
+
+from app.domain import Image, MatchingStrategy, Options, QualityPolicy
+from app.imaging.decode import Picture
+from app.ops.deadline import Deadline
+from app.packs.manifest import Pack
+from app.packs.store import Store
+from app.runtime.session import OrtSession, Session, Tensor
+from app.service.judge import Judge
+from app.service.look import Looker
+from app.service.recognise import Recogniser
+from app.vision.align import align
+from app.vision.detect import DETECTORS
+from app.vision.embed import Embedder
+from app.vision.quality.assess import Assessor
+from app.vision.search import find_face, refine
+
+_WARM_UP, _RUNS = 3, 20
+_PATIENCE_S = 60.0
+
+_T = TypeVar("_T")
+
+
+class Stages(NamedTuple):
+    """Milliseconds, medians."""
+
+    decode: float
+    find: float
+    close_up: float
+    align: float
+    embed: float
+    whole: float
+    networks: float
+
+
+class Stopwatch:
+    """A session that adds up how long it runs."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.seconds = 0.0
+
+    def run(self, batch: Tensor) -> list[Tensor]:
+        started = time.perf_counter()
+        outputs = self._session.run(batch)
+        self.seconds += time.perf_counter() - started
+        return outputs
+
+
+class Bench:
+    """The models of a pack on one thread, each with a stopwatch."""
+
+    def __init__(self, store: Store, pack: Pack, device: str, assessor: Assessor) -> None:
+        cv2.setNumThreads(1)
+        store.prepare_missing(pack)
+        files = store.resolve(pack)
+        parts = (pack.detector.file, pack.embedder.file)
+        self._sessions = [Stopwatch(OrtSession.open(files[name], device, 1)) for name in parts]
+        self._spec, self._side = pack.detector, pack.embedder.input_size
+        self._template = np.array(pack.embedder.template, dtype=np.float32)
+        self._detector = DETECTORS[pack.detector.family](self._sessions[0], pack.detector)
+        self._embedder = Embedder(self._sessions[1], pack.embedder)
+        looker, judge = Looker(self._detector, pack.detector), Judge(assessor, QualityPolicy.ACCEPT_DESCRIBED)
+        self._recogniser = Recogniser(looker, judge, self._embedder, pack, MatchingStrategy.LARGEST)
+
+    def stages(self, data: bytes) -> Stages:
+        """Measure the picture ``data``; raise ``ApiError`` where there is nothing to compare."""
+        image, decoding = _timed(partial(_decoded, data, self._spec.max_side))
+        find = partial(find_face, self._detector, image, MatchingStrategy.LARGEST, rotate=False, clear=self._spec.clear)
+        face, finding = _timed(find)
+        close, refining = _timed(partial(refine, self._detector, image, face, self._spec.close_up))
+        crop, aligning = _timed(partial(align, image, close.landmarks, self._template, self._side))
+        _, embedding = _timed(partial(self._embedder.embed, crop))
+        whole, networks = [], []
+        for _ in range(_RUNS):
+            before, started = self._spent, time.perf_counter()
+            self._recogniser.recognise(data, Options(), Deadline.after(_PATIENCE_S))
+            whole.append(1000 * (time.perf_counter() - started))
+            networks.append(1000 * (self._spent - before))
+        return Stages(decoding, finding, refining, aligning, embedding, median(whole), median(networks))
+
+    @property
+    def _spent(self) -> float:
+        return sum(session.seconds for session in self._sessions)
+
+
+def _decoded(data: bytes, side: int) -> Image:
+    picture = Picture(data)
+    return picture.pixels(picture.reduction(side))
+
+
+def _timed(work: Callable[[], _T]) -> tuple[_T, float]:
+    """Return the result of ``work``, and the median of the milliseconds it takes."""
+    for _ in range(_WARM_UP):
+        result = work()
+    taken = []
+    for _ in range(_RUNS):
+        started = time.perf_counter()
+        work()
+        taken.append(1000 * (time.perf_counter() - started))
+    return result, median(taken)

@@ -1,0 +1,46 @@
+"""Two pictures in, one cosine out, as tutorials have it: ``FaceAnalysis`` behind FastAPI, all else by default.
+
+``INSIGHTFACE_ROOT`` is a folder ``models/standin`` of ONNX files as insightface wants it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+
+import cv2
+import numpy as np
+from fastapi import FastAPI, HTTPException
+from insightface.app import FaceAnalysis
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+faces = FaceAnalysis(
+    name="standin",
+    root=os.environ["INSIGHTFACE_ROOT"],
+    allowed_modules=["detection", "recognition"],
+    providers=["CPUExecutionProvider"],
+)
+faces.prepare(ctx_id=-1, det_size=(640, 640))
+app = FastAPI()
+
+
+class Pair(BaseModel):
+    """Base64 of two pictures."""
+
+    ImageA: str
+    ImageB: str
+
+
+@app.post("/")
+def compare(pair: Pair) -> dict[str, float]:
+    return {"cosine": float(embed(pair.ImageA) @ embed(pair.ImageB))}
+
+
+def embed(text: str) -> NDArray[np.float32]:
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
+    found = faces.get(image)
+    if not found:
+        raise HTTPException(400, "no face")
+    largest = max(found, key=lambda face: (face.bbox[2] - face.bbox[0]) * (face.bbox[3] - face.bbox[1]))
+    return np.asarray(largest.normed_embedding, np.float32)

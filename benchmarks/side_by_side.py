@@ -1,0 +1,121 @@
+"""Ours against what people build by hand, in one run: the same weights, pictures and machine, all over HTTP.
+
+Every round asks each service in turn: one caller (latency), then eight (throughput). Ratios are of one round.
+The same weights take ``limit`` milliseconds for two pictures if their ``session.run`` calls are all there is.
+``--json FILE`` keeps the numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, median
+from tempfile import TemporaryDirectory
+
+from app.cli.load import sustain
+from app.cli.stages import Bench
+from app.config import load
+from app.engine import open_assessor
+from app.packs.store import Store
+from app.runtime.threads import ThreadBudget
+from benchmarks import standin
+from benchmarks.subjects import BASELINE, SHARED, STANDIN, Subject, pictures, running_subjects, subjects
+from benchmarks.tables import table
+
+_CALLERS = 8
+_LATENCY_S, _THROUGHPUT_S, _WARM_UP_S = 4.0, 6.0, 2.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    if not (SHARED / "data/lfw").is_dir():
+        print("side by side: skipped, the folder ../shared is not here")
+        return
+    result = run(args.rounds)
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def run(rounds: int) -> dict[str, object]:
+    """Measure all services, print tables, return the numbers."""
+    names, sets = subjects(), pictures()
+    taken: dict[str, dict[str, list[dict[str, float]]]] = {title: {name: [] for name in names} for title in sets}
+    with running_subjects(names) as running:
+        for title, files in sets.items():
+            for subject in running.values():
+                asyncio.run(sustain(subject.target(files), _CALLERS, _WARM_UP_S))
+            for _ in range(rounds):
+                for name, subject in running.items():
+                    taken[title][name].append(_ask(subject, files))
+        peaks = {name: round(subject.peak_mib) for name, subject in running.items()}
+    limits = {title: {name: limit(name, files) for name in names[1:]} for title, files in sets.items()}
+    result = {title: _rows(taken[title], limits[title]) for title in sets}
+    for title, rows in result.items():
+        table(title, rows)
+    print("\npeak memory, MiB:", peaks)
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}",
+        "rounds": rounds,
+        "callers": _CALLERS,
+        "peak_mib": peaks,
+        "sets": result,
+    }
+
+
+def _ask(subject: Subject, files: Sequence[bytes]) -> dict[str, float]:
+    target = subject.target(files)
+    alone = asyncio.run(sustain(target, 1, _LATENCY_S))
+    crowd = asyncio.run(sustain(target, _CALLERS, _THROUGHPUT_S))
+    for load_of in (alone, crowd):
+        if set(load_of.codes) != {"OK"}:
+            raise RuntimeError(f"not every request was answered: {load_of.codes}")
+    return {"ms": alone.milliseconds(0.5)[0], "per_second": crowd.per_second()}
+
+
+def _rows(taken: Mapping[str, list[dict[str, float]]], limits: Mapping[str, float]) -> dict[str, dict[str, object]]:
+    base = taken[BASELINE]
+    rows: dict[str, dict[str, object]] = {}
+    for name, rounds in taken.items():
+        times = [each["ms"] for each in rounds]
+        rows[name] = {
+            "ms": _three(times),
+            "of_baseline": _three([each["ms"] / other["ms"] for each, other in zip(rounds, base, strict=True)], 3),
+            "per_second": _three([each["per_second"] for each in rounds]),
+            "times_baseline": _three(
+                [each["per_second"] / other["per_second"] for each, other in zip(rounds, base, strict=True)], 2
+            ),
+            "limit_ms": limits.get(name),
+            "of_limit": round(median(times) / limits[name], 2) if name in limits else None,
+        }
+    return rows
+
+
+def _three(values: Sequence[float], digits: int = 1) -> list[float]:
+    """Least, median, most."""
+    return [round(value, digits) for value in (min(values), median(values), max(values))]
+
+
+def limit(name: str, files: Sequence[bytes]) -> float:
+    """Return the milliseconds that the networks alone take for a comparison, one thread: twice the mean of pictures."""
+    settings = load()
+    with TemporaryDirectory() as folder:
+        store = Store.of(settings.models)
+        if name == STANDIN:
+            made = standin.installed(SHARED, Path(folder) / "catalogue")
+            store = Store(made, made)
+        bench = Bench(store, store.pack(name), "cpu", open_assessor(settings, ThreadBudget(1, 1)))
+        return round(2 * mean(bench.stages(data).networks for data in files[::4]), 2)
+
+
+if __name__ == "__main__":
+    main()

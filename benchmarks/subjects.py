@@ -1,0 +1,97 @@
+"""The services that are measured side by side, and the pictures they are sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from app.api.keys import Key
+from app.cli.load import Target, http_request
+from app.cli.sign import signed_headers
+from app.config import load
+from app.packs.store import Store
+from benchmarks import standin
+from benchmarks.server import HOST, Server, free_port, running, running_server
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+BASELINE, STANDIN = "baseline", "standin"
+
+
+class Subject(NamedTuple):
+    """A running service; ``server`` is None for the baseline, which knows no signatures."""
+
+    port: int
+    pid: int
+    server: Server | None
+
+    def target(self, pictures: Sequence[bytes]) -> Target:
+        """Return the requests that compare each picture with the next; signatures are good for five minutes."""
+        host = f"{HOST}:{self.port}"
+        texts = [base64.b64encode(picture).decode() for picture in pictures]
+        bodies = [
+            json.dumps({"ImageA": a, "ImageB": b}).encode() for a, b in zip(texts, [*texts[1:], texts[0]], strict=True)
+        ]
+        return Target(HOST, self.port, [http_request(host, self._headers(host, body), body) for body in bodies])
+
+    def _headers(self, host: str, body: bytes) -> dict[str, str]:
+        if self.server is None:
+            return {"Content-Type": "application/json"}
+        key = Key(label="benchmark", secret_key=self.server.secret_key)
+        signed = signed_headers(self.server.secret_id, key, host, body, int(time.time()))
+        return {**signed, "X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
+
+    @property
+    def peak_mib(self) -> float:
+        """The most memory that the process has had, MiB."""
+        return _status(self.pid, "VmHWM")
+
+    @property
+    def resident_mib(self) -> float:
+        return _status(self.pid, "VmRSS")
+
+
+def _status(pid: int, field: str) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+
+
+@contextmanager
+def running_subjects(names: Sequence[str]) -> Iterator[dict[str, Subject]]:
+    """Start the services ``names``: the baseline, the same weights in ours, packs."""
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        yield {name: stack.enter_context(_running(name, Path(folder))) for name in names}
+
+
+@contextmanager
+def _running(name: str, folder: Path) -> Iterator[Subject]:
+    if name == BASELINE:
+        port, root = free_port(), standin.insightface_root(SHARED, folder / "insightface")
+        arguments = ["uvicorn", "benchmarks.baseline.service:app", "--port", str(port), "--log-level", "warning"]
+        with running(arguments, {"INSIGHTFACE_ROOT": str(root)}, f"http://{HOST}:{port}/docs") as process:
+            yield Subject(port, process.pid, None)
+        return
+    program, settings = ["app"], {"COMPAREFACE_MODELS__PACK": name}
+    if name == STANDIN:
+        program = ["benchmarks.standin", str(standin.installed(SHARED, folder / "catalogue"))]
+    with running_server(settings, program=program) as server:
+        yield Subject(server.port, server.pid, server)
+
+
+def subjects() -> list[str]:
+    """Return the names of the services that can be run here, the baseline first."""
+    store = Store.of(load().models)
+    there = [name for name in ("open", "omz") if store.is_there(store.pack(name))]
+    return [BASELINE, STANDIN, *there]
+
+
+def pictures() -> Mapping[str, Sequence[bytes]]:
+    """LFW: 60 pictures of as many people. London: 28, of 1350 pixels a side."""
+    lfw = sorted((SHARED / "data/lfw").glob("*/*_0001.jpg"))[::40][:60]
+    london = sorted((SHARED / "data/london").glob("*/*.jpg"))
+    return {"LFW, 250 px": [p.read_bytes() for p in lfw], "London, 1350 px": [p.read_bytes() for p in london]}
