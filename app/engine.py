@@ -50,7 +50,7 @@ class Engine:
         self._facts = facts
 
     def facts(self) -> Mapping[str, object]:
-        """What is running: pack, device, provider, threads, calibration."""
+        """What is running: pack, device, provider and its share of the models, threads, calibration."""
         return self._facts
 
     @classmethod
@@ -79,6 +79,7 @@ class Engine:
                         "pack_2_0": other.name,
                         "device": settings.runtime.device,
                         "provider": opened[pack.name].pipelines.provider,
+                        "nodes": {name: each.pipelines.nodes for name, each in opened.items()},
                         "workers": budget.workers,
                         "intra_op_threads": budget.intra_op,
                         "calibration": {name: _about(each.calibration) for name, each in opened.items()},
@@ -88,12 +89,13 @@ class Engine:
 
 
 class Pipelines(NamedTuple):
-    """What the models of one pack do, and the name of their provider."""
+    """What the models of one pack do, the name of their provider, and by file how many nodes each provider runs."""
 
     looker: Looker
     recogniser: Recogniser
     examiner: Examiner
     provider: str
+    nodes: Mapping[str, Mapping[str, int]]
 
 
 class _Opened(NamedTuple):
@@ -149,7 +151,9 @@ def open_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadB
         pack,
         settings.compare.matching_strategy,
     )
-    return Pipelines(looker, recogniser, Examiner(looker, assessor, pack.detector.level_pitch), detector.provider)
+    examiner = Examiner(looker, assessor, pack.detector.level_pitch)
+    nodes = {pack.detector.file: detector.placement, pack.embedder.file: embedder.placement}
+    return Pipelines(looker, recogniser, examiner, detector.provider, nodes)
 
 
 def open_recogniser(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> tuple[Recogniser, str]:

@@ -25,6 +25,11 @@ async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
     async with Engine.open(settings) as engine:
         facts = dict(engine.facts())
     assert (facts["pack"], facts["device"], facts["provider"]) == ("open", "cpu", "CPUExecutionProvider")
+    nodes: Any = facts["nodes"]
+    assert {file: list(placed) for file, placed in nodes["open"].items()} == {
+        "centerface.onnx": ["CPUExecutionProvider"],
+        "dlib_resnet_v1.onnx": ["CPUExecutionProvider"],
+    }
     assert facts["pack_2_0"] == "open"
     assert facts["calibration_notes"] == []
     calibrations: Any = facts["calibration"]
