@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -52,16 +53,17 @@ class OrtSession:
         providers.check_build(providers.installed_builds(), is_whole=hasattr(ort, "InferenceSession"))
         provider = providers.select_provider(device, ort.get_available_providers())
         if device != "cpu":
-            _load_libraries(provider)
-        try:
-            session = _load(path, provider, intra_op_threads)
-        except _refusals() as error:
-            reason = str(error).strip().splitlines()[0]
-            raise DeviceError(f"device {device!r} refused {path.name} ({reason}): {provider.remedy}") from error
-        if session.get_providers()[0] != provider.name:
-            raise DeviceError(f"device {device!r} refused {path.name}: {provider.remedy}")
-        providers.check_placement(device, path.name, _nodes(session))
-        return cls(session)
+            _make_ready(provider)
+        refusal = f"device {device!r} refused {path.name}"
+        with _told(refusal, provider):
+            session = cls(_load(path, provider, intra_op_threads))
+        if session.provider != provider.name:
+            raise DeviceError(f"{refusal}: {provider.remedy}")
+        providers.check_placement(device, path.name, _nodes(session._session))
+        if device != "cpu":
+            with _told(refusal, provider):  # a GPU that is too old for CUDA's kernels says so only now
+                session.run(np.zeros((session.most_together or 1, *session.item_shape), dtype=np.float32))
+        return session
 
     @property
     def provider(self) -> str:
@@ -84,9 +86,11 @@ class OrtSession:
         return cast("list[Tensor]", self._session.run(None, {self._input: batch}))
 
 
-def _load_libraries(provider: Provider) -> None:
+def _make_ready(provider: Provider) -> None:
     """Load NVIDIA's libraries where pip has put them: the loader does not look there. What is missing is printed."""
     os.environ.update(provider.environment)
+    if cache := provider.options.get("trt_engine_cache_path"):
+        Path(cache).mkdir(parents=True, exist_ok=True)
     with redirect_stdout(sys.stderr):
         ort.preload_dlls()
 
@@ -104,10 +108,15 @@ def _load(path: Path, provider: Provider, intra_op_threads: int) -> ort.Inferenc
     return ort.InferenceSession(str(path), options, providers=named, enable_fallback=0)
 
 
-def _refusals() -> tuple[type[Exception], ...]:
-    """Return what onnxruntime raises where a provider does not work; not looked up where its files may be missing."""
+@contextmanager
+def _told(refusal: str, provider: Provider) -> Iterator[None]:
+    """Raise what onnxruntime raises where a provider does not work as a :class:`DeviceError`."""
     raised = ort.capi.onnxruntime_pybind11_state
-    return (RuntimeError, raised.Fail, raised.EPFail, raised.RuntimeException, raised.NotImplemented)
+    try:
+        yield
+    except (RuntimeError, raised.Fail, raised.EPFail, raised.RuntimeException, raised.NotImplemented) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DeviceError(f"{refusal} ({reason}): {provider.remedy}") from error
 
 
 def _nodes(session: ort.InferenceSession) -> list[Node]:
