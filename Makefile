@@ -17,8 +17,12 @@ ifneq ($(call given,DEVICE),)
 export COMPAREFACE_RUNTIME__DEVICE := $(DEVICE)
 endif
 
-BIN   := .venv/bin
-READY := .venv/.ready
+# onnxruntime and onnxruntime-gpu own the same folder, so each has an environment of its own.
+GPU   := $(if $(filter cuda tensorrt,$(COMPAREFACE_RUNTIME__DEVICE)),-gpu)
+VENV  := .venv$(GPU)
+LOCK  := requirements$(GPU).lock
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help serve demo test conformance check bench calibrate-demo lock clean
@@ -26,12 +30,12 @@ READY := .venv/.ready
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(READY): pyproject.toml requirements.lock
+$(READY): pyproject.toml $(LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "compareface needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
-	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	@echo "Installing the locked packages into .venv ..."
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9.8'
+	@echo "Installing the locked packages into $(VENV) ..."
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r $(LOCK)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
@@ -70,12 +74,15 @@ calibrate-demo: $(READY)  ## Calibrate on 14 people and write a report
 	@$(BIN)/compareface models prepare open
 	@$(BIN)/python -m benchmarks.calibrate_demo
 
-lock: $(READY)  ## Renew requirements.lock from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--upgrade --extra dev -o requirements.lock pyproject.toml
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
+
+lock: $(READY)  ## Renew the lock files from pyproject.toml
+	@$(COMPILE) --extra dev -o requirements.lock pyproject.toml
+	@echo onnxruntime | $(COMPILE) --extra dev --extra gpu --excludes - --constraints requirements.lock \
+		-o requirements-gpu.lock pyproject.toml
 
 clean:  ## Remove the environment, caches and weights, pulled ones too
-	@rm -rf .venv .conformance .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -rf .venv .venv-gpu .conformance .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
 	@find models -name '*.onnx' ! -path 'models/quality/*' -delete
 	@rm -rf models/*/.*.tmp models/.downloads
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -198,7 +198,9 @@ class ModelsSettings(_Group):
 class RuntimeSettings(_Group):
     """Where the models run."""
 
-    device: Literal["cpu", "cuda"] = Field("cpu", description="Device of the models; never replaced silently.")
+    device: Literal["cpu", "cuda", "tensorrt"] = Field(
+        "cpu", description="Device of the models, `cpu`, `cuda` or `tensorrt`; never replaced silently."
+    )
     threads: int | None = Field(
         None, ge=1, description="CPU threads to use; default: what affinity and the cgroup quota grant."
     )

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from app.config import Settings, SettingsError
 from app.domain import FaceModelVersion
 from app.imaging.fetch import Fetcher
 from app.packs.manifest import Pack, PackError
 from app.packs.store import Store, visibility_path
-from app.runtime.session import OrtSession
+from app.runtime.batcher import batched
+from app.runtime.providers import PROVIDERS
+from app.runtime.session import OrtSession, Session
 from app.runtime.threads import ThreadBudget, Workers, available_cores, thread_budget
 from app.scoring import calibration
 from app.scoring.calibration import Calibration
@@ -29,9 +33,14 @@ from app.service.judge import Judge
 from app.service.look import Looker
 from app.service.recognise import Recogniser
 from app.vision.detect import DETECTORS
+from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
 from app.vision.quality.assess import Assessor
 from app.vision.quality.visibility import Visibility
+from app.vision.search import COARSE
+
+_EXTREMES = ((64, 64), (4000, 4000), (64, 4000), (4000, 64))
+"""Height and width of the smallest and largest pictures, and of the longest and tallest."""
 
 
 class Services:
@@ -55,14 +64,14 @@ class Engine:
         return self._workers.is_busy
 
     def facts(self) -> Mapping[str, object]:
-        """What is running: pack, device, provider, threads, calibration."""
+        """What is running: pack, device, provider and its share of each network, threads, calibration."""
         return self._facts
 
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
         """Open an engine; raise ``*Error`` with a text for the operator when it cannot work."""
-        budget = thread_budget(settings.runtime.threads or available_cores())
+        budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
         store, pack = Store.configured(settings.models)
         other = store.pack(settings.models.pack_2_0) if settings.models.pack_2_0 else pack
         names = {FaceModelVersion.V3: pack.name, FaceModelVersion.V2: other.name}
@@ -84,7 +93,8 @@ class Engine:
                         "pack_is_automatic": settings.models.is_automatic,
                         "pack_2_0": other.name,
                         "device": settings.runtime.device,
-                        "provider": opened[pack.name].pipelines.provider,
+                        "provider": PROVIDERS[settings.runtime.device].name,
+                        "networks": {name: _networks(each.pipelines) for name, each in opened.items()},
                         "workers": budget.workers,
                         "intra_op_threads": budget.intra_op,
                         "calibration": {name: _about(each.calibration) for name, each in opened.items()},
@@ -93,13 +103,21 @@ class Engine:
                 )
 
 
+class Network(NamedTuple):
+    """An opened model file: how many items run together, and how many of its nodes each provider runs."""
+
+    session: Session
+    most_together: int
+    nodes: Mapping[str, int]
+
+
 class Pipelines(NamedTuple):
-    """What the models of one pack do, and the name of their provider."""
+    """What the models of one pack do, and the opened files by name."""
 
     looker: Looker
     recogniser: Recogniser
     examiner: Examiner
-    provider: str
+    networks: Mapping[str, Network]
 
 
 class _Opened(NamedTuple):
@@ -118,6 +136,12 @@ def _open_pack(settings: Settings, store: Store, pack: Pack, budget: ThreadBudge
     return _Opened(pipelines, of, note)
 
 
+def _networks(of: Pipelines) -> Mapping[str, Mapping[str, object]]:
+    return {
+        file: {"nodes": network.nodes, "most_together": network.most_together} for file, network in of.networks.items()
+    }
+
+
 def _about(of: Calibration) -> Mapping[str, str]:
     return {"status": of.status, "data": of.data, "date": of.date}
 
@@ -131,7 +155,7 @@ def _fetcher(settings: Settings) -> Fetcher:
 
 def open_assessor(settings: Settings, budget: ThreadBudget) -> Assessor:
     """Open the network that judges quality, on the configured device; it belongs to no pack."""
-    return Assessor(Visibility(OrtSession.open(visibility_path(), settings.runtime.device, budget.intra_op)))
+    return Assessor(Visibility(_open_network(settings, visibility_path(), budget).session))
 
 
 def open_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget, assessor: Assessor) -> Pipelines:
@@ -144,21 +168,40 @@ def open_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadB
     cv2.setNumThreads(budget.intra_op)
     store.prepare_missing(pack)
     files = store.resolve(pack)
-    device = settings.runtime.device
-    detector = OrtSession.open(files[pack.detector.file], device, budget.intra_op)
-    embedder = OrtSession.open(files[pack.embedder.file], device, budget.intra_op)
-    looker = Looker(DETECTORS[pack.detector.family](detector, pack.detector), pack.detector)
+    networks = {file: _open_network(settings, files[file], budget) for file in (pack.detector.file, pack.embedder.file)}
+    detector = DETECTORS[pack.detector.family](networks[pack.detector.file].session, pack.detector)
+    if settings.runtime.device != "cpu":
+        _warm_up(detector)
+    looker = Looker(detector, pack.detector)
     recogniser = Recogniser(
         looker,
         Judge(assessor, settings.quality.policy),
-        Embedder(embedder, pack.embedder),
+        Embedder(networks[pack.embedder.file].session, pack.embedder),
         pack,
         settings.compare.matching_strategy,
     )
-    return Pipelines(looker, recogniser, Examiner(looker, assessor, pack.detector.level_pitch), detector.provider)
+    examiner = Examiner(looker, assessor, pack.detector.level_pitch)
+    return Pipelines(looker, recogniser, examiner, networks)
+
+
+def _open_network(settings: Settings, path: Path, budget: ThreadBudget) -> Network:
+    """Open a file on the configured device. On the CPU a batch takes as long as its items, so none is waited for."""
+    session = OrtSession.open(path, settings.runtime.device, budget.intra_op)
+    if settings.runtime.device == "cpu":
+        return Network(session, 1, session.placement)
+    together = batched(session)
+    return Network(together, together.most_together, session.placement)
+
+
+def _warm_up(detector: Detector) -> None:
+    """Let the device meet all sizes of input between the extremes, so that no request waits for kernels or memory."""
+    for height, width in _EXTREMES:
+        image = np.zeros((height, width, 3), dtype=np.uint8)
+        for side in (None, *COARSE):
+            detector.detect(image, side)
 
 
 def open_recogniser(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> tuple[Recogniser, str]:
     """Open what measurements need: the pipeline of a pack, and the name of its provider."""
     pipelines = open_pipelines(settings, store, pack, budget, open_assessor(settings, budget))
-    return pipelines.recogniser, pipelines.provider
+    return pipelines.recogniser, PROVIDERS[settings.runtime.device].name

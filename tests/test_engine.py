@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,16 @@ from typing import Any
 import pytest
 
 from app.config import FetchSettings, ModelsSettings, RuntimeSettings, Settings, SettingsError
+from app.domain import ImageRef, Options
 from app.engine import Engine, open_recogniser
+from app.ops.deadline import Deadline
 from app.packs.manifest import Pack, PackError
 from app.packs.store import PREFERRED, Store
-from app.runtime.providers import DeviceError
+from app.runtime.providers import PROVIDERS, DeviceError
 from app.runtime.session import OrtSession
-from app.runtime.threads import ThreadBudget
+from app.runtime.threads import ThreadBudget, available_cores, thread_budget
 from app.scoring.calibration import CalibrationError
+from benchmarks.pictures import astronaut, cast, jpeg
 
 
 def _stored_in(folder: Path) -> Settings:
@@ -25,6 +29,11 @@ async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
     async with Engine.open(settings) as engine:
         facts = dict(engine.facts())
     assert (facts["pack"], facts["device"], facts["provider"]) == ("open", "cpu", "CPUExecutionProvider")
+    networks: Any = facts["networks"]
+    assert {file: (list(of["nodes"]), of["most_together"]) for file, of in networks["open"].items()} == {
+        "centerface.onnx": (["CPUExecutionProvider"], 1),
+        "dlib_resnet_v1.onnx": (["CPUExecutionProvider"], 1),
+    }
     assert facts["pack_2_0"] == "open"
     assert facts["calibration_notes"] == []
     calibrations: Any = facts["calibration"]
@@ -98,6 +107,26 @@ async def test_a_device_that_is_not_there_stops_the_start() -> None:
     with pytest.raises(DeviceError):
         async with Engine.open(Settings(runtime=RuntimeSettings(device="cuda"))):
             pass
+
+
+async def test_another_device_than_the_cpu_runs_pictures_together_and_scores_alike(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no GPU where the tests run, so the CPU goes by its name: all but the device is real."""
+    monkeypatch.setitem(PROVIDERS, "cuda", PROVIDERS["cpu"])
+    pictures = [ImageRef(base64=base64.b64encode(jpeg(shot)).decode()) for shot in (astronaut(), cast())]
+
+    async def scores(device: str) -> list[float]:
+        chosen = settings.model_copy(update={"runtime": RuntimeSettings.model_validate({"device": device})})
+        async with Engine.open(chosen) as engine:
+            networks: Any = engine.facts()["networks"]
+            assert {of["most_together"] for of in networks["open"].values()} == {1 if device == "cpu" else 16}
+            assert engine.facts()["workers"] == thread_budget(available_cores(), device).workers
+            pairs = [(a, b) for a in pictures for b in pictures] * 2
+            compared = [engine.service.compare(a, b, Options(), Deadline.after(60)) for a, b in pairs]
+            return [each.score for each in await asyncio.gather(*compared)]
+
+    assert await scores("cuda") == pytest.approx(await scores("cpu"), abs=1e-3)
 
 
 async def test_a_malformed_allow_entry_stops_the_start() -> None:

@@ -67,7 +67,7 @@ def _look(settings: Settings, data: bytes, *, rotate: bool) -> tuple[Image, list
     from app.runtime.threads import available_cores, thread_budget  # noqa: PLC0415
     from app.vision.selection import largest_first, select  # noqa: PLC0415
 
-    budget = thread_budget(settings.runtime.threads or available_cores())
+    budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
     store, pack = Store.configured(settings.models)
     assessor = open_assessor(settings, budget)
     looker = open_pipelines(settings, store, pack, budget, assessor).looker

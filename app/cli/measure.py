@@ -63,7 +63,7 @@ def measure(settings: Settings, store: Store, pack: Pack, folder: Path | None, p
 
 
 def _embed(settings: Settings, store: Store, pack: Pack, pictures: list[Path]) -> Gallery:
-    budget = thread_budget(settings.runtime.threads or available_cores())
+    budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
     recogniser, _ = open_recogniser(settings, store, pack, budget)
     progress = partial(tqdm, total=len(pictures), desc="Embedding", unit="picture", disable=None)
     gallery = embed_pictures(recogniser, pictures, budget.workers, progress)

@@ -1,56 +1,93 @@
 """One thread budget: how many workers, how many threads inside each model run.
 
-The two pictures of a comparison run side by side, so the cores are split into at least two workers.
+A session has one pool of ``intra_op - 1`` helpers, and every run uses the thread that calls it and what helpers are
+free. So each core gets a worker, and the helpers are as many as the two pictures of a lone comparison leave idle.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple, ParamSpec, Self, TypeVar
+
+from app.runtime.batcher import MOST_TOGETHER
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+_AT_ONCE = 2
+"""Pictures of a comparison."""
+
 _MOST_INTRA_OP = 4
 """Small face models gain little from more threads in one run."""
 
+_WORKERS_PER_CORE = 4
+"""With a GPU: one decodes or detects, the others wait for the device."""
+
 
 class ThreadBudget(NamedTuple):
-    """``workers`` pictures at a time, each with ``intra_op`` threads in a model run."""
+    """``workers`` pictures at a time, each with at most ``intra_op`` threads in a model run."""
 
     workers: int
     intra_op: int
 
 
-def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Cores this process may use: its CPU affinity, capped by the cgroup's quota (v2 ``cpu.max``, v1 ``cfs``)."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota(cgroup)
-    return max(1, min(cores, int(quota))) if quota else cores
-
-
-def _quota(cgroup: Path) -> float | None:
-    try:
-        if (cgroup / "cpu.max").exists():
-            limit, period = (cgroup / "cpu.max").read_text().split()
-        else:
-            limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
-        return int(limit) / int(period) if int(limit) > 0 else None
-    except (OSError, ValueError):
-        return None  # no cgroup, or `max`: no quota
-
-
-def thread_budget(cores: int) -> ThreadBudget:
+def thread_budget(cores: int, device: str = "cpu") -> ThreadBudget:
     """Split ``cores`` between workers and the threads of one model run."""
-    intra_op = max(1, min(_MOST_INTRA_OP, cores // 2))
-    return ThreadBudget(workers=max(2, cores // intra_op), intra_op=intra_op)
+    if device != "cpu":
+        # One batch on the device and one that forms; a picture at work may take 50 MB.
+        return ThreadBudget(workers=min(_WORKERS_PER_CORE * cores, 2 * MOST_TOGETHER), intra_op=1)
+    idle = max(0, cores - _AT_ONCE)
+    return ThreadBudget(workers=max(_AT_ONCE, cores), intra_op=min(1 + idle, _MOST_INTRA_OP))
+
+
+def available_cores(root: Path = Path("/")) -> int:
+    """Whole cores this process may use: its CPU affinity, capped by the quotas of its cgroup and of all above it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quotas = [quota for folder in _cgroups(root) if (quota := _quota(folder))]
+    except (OSError, ValueError, IndexError):
+        return cores  # no cgroups here
+    return max(1, min([cores, *map(int, quotas)]))
+
+
+def _cgroups(root: Path) -> Iterator[Path]:
+    """Folders of the cgroups that bound this process's CPU time, in the hierarchies of version 2 and 1.
+
+    ``/proc/self/mountinfo`` says which cgroup is mounted where, ``/proc/self/cgroup`` which one is ours.
+    """
+    own = {}
+    for line in (root / "proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        own.update(dict.fromkeys(controllers.split(","), PurePosixPath(path)))
+    for line in (root / "proc/self/mountinfo").read_text().splitlines():
+        mount, _, filesystem = line.partition(" - ")
+        top, point = mount.split()[3:5]
+        kind, _, options = filesystem.split(" ", 2)
+        controller = {"cgroup2": "", "cgroup": "cpu"}.get(kind)
+        if controller not in own or (kind == "cgroup" and "cpu" not in options.split(",")):
+            continue
+        mounted = root / point.lstrip("/")
+        # In a container ours may be told as the host sees it, and only its own part be mounted: then at the top.
+        inside = own[controller].relative_to(top) if own[controller].is_relative_to(top) else PurePosixPath()
+        yield from (mounted / part for part in (inside, *inside.parents))
+
+
+def _quota(folder: Path) -> float | None:
+    """Cores that a cgroup grants (version 2 ``cpu.max``, version 1 ``cfs``), or ``None`` where it sets no bound."""
+    if (folder / "cpu.max").exists():
+        limit, period = (folder / "cpu.max").read_text().split()
+    elif (folder / "cpu.cfs_quota_us").exists():
+        limit = (folder / "cpu.cfs_quota_us").read_text().strip()
+        period = (folder / "cpu.cfs_period_us").read_text().strip()
+    else:
+        return None
+    return int(limit) / int(period) if limit not in {"max", "-1"} else None
 
 
 class Workers(AbstractContextManager["Workers"]):

@@ -17,7 +17,7 @@ from app.vision.detect.base import Detector
 from app.vision.rotation import find_faces, is_convincing, is_upright, roll
 from app.vision.selection import select
 
-_COARSE = (128, 320)
+COARSE = (128, 320)
 """Detector pixels a side, coarse to fine."""
 _LARGE = 32.0
 """Detector pixels, square root of the box's area, from which nothing larger is missed at this scale."""
@@ -47,7 +47,7 @@ def _glance(detector: Detector, image: Image, *, rotate: bool, clear: float) -> 
     better.
     """
     longest = max(image.shape[:2])
-    for side in _COARSE:
+    for side in COARSE:
         faces = [face for face in detector.detect(image, side) if is_upright(face)] if side < longest else []
         if not faces:
             continue

@@ -12,18 +12,8 @@ from onnx import TensorProto, helper
 
 from app.packs.manifest import Pack
 from app.packs.store import Store
-from app.runtime.providers import DeviceError, select_provider
+from app.runtime.providers import PROVIDERS, DeviceError, Provider
 from app.runtime.session import OrtSession
-
-
-def test_a_device_that_is_not_there_is_refused_and_not_replaced() -> None:
-    with pytest.raises(DeviceError, match="onnxruntime-gpu"):
-        select_provider("cuda", ["AzureExecutionProvider", "CPUExecutionProvider"])
-
-
-def test_the_device_asked_for_is_used() -> None:
-    assert select_provider("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"]).name == "CUDAExecutionProvider"
-    assert select_provider("cpu", ["CPUExecutionProvider"]).name == "CPUExecutionProvider"
 
 
 def test_a_session_runs_a_batch_and_says_where(store: Store, pack: Pack) -> None:
@@ -32,6 +22,8 @@ def test_a_session_runs_a_batch_and_says_where(store: Store, pack: Pack) -> None
     (output,) = session.run(np.zeros((3, 3, side, side), dtype=np.float32))
     assert output.shape == (3, pack.embedder.dimension)
     assert session.provider == "CPUExecutionProvider"
+    assert list(session.placement) == ["CPUExecutionProvider"]
+    assert session.placement["CPUExecutionProvider"] > 50
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
@@ -54,11 +46,23 @@ def test_any_batch_runs_without_a_word_whatever_the_file_declares(
     assert capfd.readouterr().err == ""
 
 
-def test_cuda_without_a_gpu_refuses_to_open(store: Store, pack: Pack) -> None:
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        pytest.skip("this onnxruntime has CUDA")
-    with pytest.raises(DeviceError):
-        OrtSession.open(store.resolve(pack)[pack.embedder.file], "cuda", 1)
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_without_a_gpu_its_devices_refuse_to_open(store: Store, pack: Pack, device: str) -> None:
+    if Path("/dev/nvidiactl").exists():
+        pytest.skip("here is a GPU")
+    with pytest.raises(DeviceError, match=f"device '{device}'"):
+        OrtSession.open(store.resolve(pack)[pack.embedder.file], device, 1)
+
+
+def test_a_provider_that_opens_and_leaves_all_work_to_the_cpu_is_refused(
+    store: Store, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure's provider, which is in every build for the CPU, calls distant models and runs no node of ours."""
+    if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has no provider that opens and does nothing")
+    monkeypatch.setitem(PROVIDERS, "azure", Provider("AzureExecutionProvider", {}, "ask for another"))
+    with pytest.raises(DeviceError, match=r"'azure' leaves (\d+) of \1 convolutions .* to the CPU: ask for another"):
+        OrtSession.open(store.resolve(pack)[pack.embedder.file], "azure", 1)
 
 
 def test_onnxruntime_does_not_phone_home(tmp_path: Path, store: Store, pack: Pack) -> None:

@@ -1,0 +1,137 @@
+"""Many threads' calls -> few runs of a model on a device. Knows nothing about faces.
+
+On a GPU a run of sixteen items costs little more than a run of one. So one thread at a time uses the device, and what
+waits meanwhile runs together next. There is no thread and no timer for that: whoever finds the device free runs its own
+call at once, and then hands over to the caller that has waited longest, who takes along all who wait with items of the
+same shape. Callers block, so there are never more calls than workers, and when the workers have ended none is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Event, Lock
+
+import numpy as np
+
+from app.runtime.session import OrtSession, Session, Tensor
+
+MOST_TOGETHER = 16
+"""Items in one run; more would keep those that come later waiting."""
+
+_CLOSE = 1e-3  # of the largest output: a hundred times what another order of sums does to float32
+
+
+class RunError(RuntimeError):
+    """A run on the device failed. Everyone whose items were in it gets one of their own."""
+
+
+@dataclass(eq=False, slots=True)
+class _Call:
+    batch: Tensor
+    turn: Event = field(default_factory=Event)
+    """Set when the call is done, or is to use the device now."""
+    is_done: bool = False
+    outputs: list[Tensor] | None = None
+    error: Exception | None = None
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What items must have in common to run together."""
+        return (self.batch.dtype, *self.batch.shape[1:])
+
+
+class BatchingSession:
+    """A :class:`Session` that runs the calls of several threads together, ``most_together`` items at the most."""
+
+    def __init__(self, session: Session, most_together: int) -> None:
+        self._session = session
+        self.most_together = most_together
+        self._lock = Lock()
+        self._waiting: list[_Call] = []
+        self._is_busy = False
+
+    def run(self, batch: Tensor) -> list[Tensor]:
+        """Run ``batch``, alone or with others; raise :class:`RunError` where that fails."""
+        call = _Call(batch)
+        with self._lock:
+            self._waiting.append(call)
+            if not self._is_busy:
+                self._is_busy = True
+                call.turn.set()
+        call.turn.wait()
+        if not call.is_done:
+            self._lead()
+        if call.outputs is None:
+            raise RunError("a run of the model failed") from call.error
+        return call.outputs
+
+    def _lead(self) -> None:
+        """Use the device for one run, and hand it over."""
+        calls = self._take()
+        try:
+            outputs = self._session.run(_joined(calls))
+            for call, own in zip(calls, _parted(outputs, calls), strict=True):
+                call.outputs = own
+        except Exception as error:
+            for call in calls:
+                call.error = error
+        finally:
+            self._hand_over()
+            for call in calls:
+                call.is_done = True
+                call.turn.set()
+
+    def _take(self) -> list[_Call]:
+        """Remove from those who wait the first, and whoever can run with it, in order."""
+        with self._lock:
+            first = self._waiting[0]
+            taken, items = [first], len(first.batch)
+            for call in self._waiting[1:]:
+                if call.kind == first.kind and items + len(call.batch) <= self.most_together:
+                    taken.append(call)
+                    items += len(call.batch)
+            self._waiting = [call for call in self._waiting if call not in taken]
+            return taken
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            self._is_busy = bool(self._waiting)
+            if self._waiting:
+                self._waiting[0].turn.set()
+
+
+def _joined(calls: Sequence[_Call]) -> Tensor:
+    return calls[0].batch if len(calls) == 1 else np.concatenate([call.batch for call in calls])
+
+
+def _parted(outputs: list[Tensor], calls: Sequence[_Call]) -> list[list[Tensor]]:
+    """Return each call's rows of ``outputs``."""
+    if len(calls) == 1:
+        return [outputs]
+    ends = np.cumsum([len(call.batch) for call in calls])
+    if any(len(output) != ends[-1] for output in outputs):
+        raise ValueError(f"{ends[-1]} items gave outputs of {[output.shape for output in outputs]}")
+    parts = [np.split(output, ends[:-1]) for output in outputs]
+    return [list(own) for own in zip(*parts, strict=True)]
+
+
+def batched(session: OrtSession) -> BatchingSession:
+    """Wrap ``session``, once it is tried whether its file takes several items and it has run as many as it may."""
+    most = MOST_TOGETHER if session.most_together is None and keeps_items_apart(session, session.item_shape) else 1
+    session.run(np.zeros((most, *session.item_shape), dtype=np.float32))
+    return BatchingSession(session, most)
+
+
+def keeps_items_apart(session: Session, item_shape: Sequence[int]) -> bool:
+    """Whether items that run together come out as they do alone; not every file that declares a batch keeps it up."""
+    items = np.random.default_rng(0).uniform(0, 255, (2, *item_shape)).astype(np.float32)
+    alone = [np.concatenate(pair) for pair in zip(session.run(items[:1]), session.run(items[1:]), strict=True)]
+    try:
+        together = session.run(items)
+    except Exception:  # whichever it is: alone they did run
+        return False
+    return all(
+        len(ours) == len(items) and np.allclose(ours, theirs, rtol=0, atol=_CLOSE * np.abs(theirs).max())
+        for ours, theirs in zip(together, alone, strict=True)
+    )
