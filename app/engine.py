@@ -60,7 +60,7 @@ class Engine:
         self._facts = facts
 
     def is_busy(self) -> bool:
-        """Whether at least as many pictures wait for a worker as there are workers."""
+        """Whether pictures wait for a worker."""
         return self._workers.is_busy
 
     def facts(self) -> Mapping[str, object]:

@@ -14,11 +14,17 @@ _MODELS = Path(__file__).resolve().parents[1] / "models"
 _ALL = "calibration as shipped, all people"
 _WORDS = {40: ("lenient", 70, "0.1 %"), 50: ("usual", 80, "0.01 %"), 60: ("strict", 90, "0.001 %")}
 _PACKS = ("omz", "open")
+_SUBJECTS = {
+    "baseline": "by hand around insightface",
+    "standin": "this program, the same weights",
+    "open": "`open`",
+    "omz": "`omz`",
+}
 _NOT_SHOWN = ("LFW, learned from", "dark (Yale B)")
 
 
 def main() -> None:
-    print("\n".join([*scores(), "", *packs(), "", *quality()]))
+    print("\n".join([*scores(), "", *packs(), "", *quality(), "", *speed()]))
 
 
 def table(title: str, rows: Mapping[str, Mapping[str, object]]) -> None:
@@ -69,6 +75,22 @@ def quality() -> Iterator[str]:
             yield (
                 f"| {name} | {row['faces']} | {row['mouth_or_nose']} % {row['95 %']} | {row['eyes']} % | "
                 f"{grades['below_2']} % | {grades['4']} % |"
+            )
+
+
+def speed() -> Iterator[str]:
+    """Yield what the services measured side by side took, set by set; medians of the rounds."""
+    result: dict[str, Any] = json.loads((_RESULTS / "speed.json").read_text(encoding="utf-8"))
+    for title, rows in result["sets"].items():
+        for name, row in rows.items():
+            _, milliseconds, _ = row["ms"]
+            _, rate, _ = row["per_second"]
+            least, _, most = row["times_baseline"]
+            faster = 1 / row["of_baseline"][1]
+            against = "" if name == "baseline" else f"{faster:.1f} | {row['times_baseline'][1]:.1f} [{least:.1f}, {most:.1f}]"
+            yield (
+                f"| {title} | {_SUBJECTS[name]} | {milliseconds:.0f} | {rate:.0f} | {against or '1 | 1'} | "
+                f"{result['peak_mib'][name]} |"
             )
 
 

@@ -28,7 +28,7 @@ class EngineLike(Protocol):
     def facts(self) -> Mapping[str, object]: ...
 
     def is_busy(self) -> bool:
-        """Whether more work waits than is being done: one more request would only wait, too."""
+        """Whether work waits already: one more request would only wait, too."""
 
 
 OpenEngine: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[EngineLike]]

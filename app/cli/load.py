@@ -116,10 +116,15 @@ class _Connection:
 
     async def ask(self, request: bytes) -> str:
         """Send ``request``; return the code of its answer."""
+        is_used = self._streams is not None
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 body = await self._exchange(request)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        except asyncio.IncompleteReadError as error:
+            self.close()
+            # Servers close what has been idle for long, perhaps just now: every client then asks once more.
+            return await self.ask(request) if is_used and not error.partial else _LOST
+        except (OSError, TimeoutError):
             self.close()
             return _LOST
         answer = json.loads(body)

@@ -95,7 +95,7 @@ class Workers(AbstractContextManager["Workers"]):
 
     def __init__(self, budget: ThreadBudget) -> None:
         self._pool = ThreadPoolExecutor(budget.workers, thread_name_prefix="worker")
-        self._most = 2 * budget.workers
+        self._workers = budget.workers
         self._at_hand = 0
 
     def __enter__(self) -> Self:
@@ -117,5 +117,5 @@ class Workers(AbstractContextManager["Workers"]):
 
     @property
     def is_busy(self) -> bool:
-        """Whether at least as much work waits as is being done."""
-        return self._at_hand >= self._most
+        """Whether work waits for a worker."""
+        return self._at_hand > self._workers

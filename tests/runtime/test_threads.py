@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
@@ -123,3 +124,17 @@ async def test_work_runs_off_the_event_loop_and_returns_its_result() -> None:
 async def test_an_exception_of_the_work_reaches_the_caller() -> None:
     with Workers(ThreadBudget(2, 1)) as workers, pytest.raises(ZeroDivisionError):
         await workers.run(lambda: 1 / 0)
+
+
+async def test_workers_are_busy_when_work_waits_for_one() -> None:
+    gate = threading.Event()
+    with Workers(ThreadBudget(2, 1)) as workers:
+        tasks = [asyncio.create_task(workers.run(gate.wait)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert not workers.is_busy
+        tasks.append(asyncio.create_task(workers.run(gate.wait)))
+        await asyncio.sleep(0)
+        assert workers.is_busy
+        gate.set()
+        await asyncio.gather(*tasks)
+        assert not workers.is_busy
