@@ -87,7 +87,9 @@ def speed() -> Iterator[str]:
             _, rate, _ = row["per_second"]
             least, _, most = row["times_baseline"]
             faster = 1 / row["of_baseline"][1]
-            against = "" if name == "baseline" else f"{faster:.1f} | {row['times_baseline'][1]:.1f} [{least:.1f}, {most:.1f}]"
+            against = (
+                "" if name == "baseline" else f"{faster:.1f} | {row['times_baseline'][1]:.1f} [{least:.1f}, {most:.1f}]"
+            )
             yield (
                 f"| {title} | {_SUBJECTS[name]} | {milliseconds:.0f} | {rate:.0f} | {against or '1 | 1'} | "
                 f"{result['peak_mib'][name]} |"

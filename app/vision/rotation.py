@@ -21,8 +21,10 @@ from app.vision.align import similarity
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 
-_TURNS = ((0.0, -90.0, 90.0, 180.0), (-45.0, 45.0, -135.0, 135.0))
-"""Degrees clockwise: upright, then likeliest first; those between the quarters only where a quarter shows some face."""
+QUARTERS = (0.0, -90.0, 90.0, 180.0)
+"""Degrees clockwise: upright, then likeliest first."""
+_TURNS = (QUARTERS, (-45.0, 45.0, -135.0, 135.0))
+"""Those between the quarters only where a quarter shows some face."""
 _SIDEWAYS = 60.0
 """Degrees of roll from which landmarks are a guess."""
 _EYES = 0.26

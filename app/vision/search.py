@@ -14,7 +14,7 @@ from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import CloseUp
 from app.vision.align import cut
 from app.vision.detect.base import Detector
-from app.vision.rotation import find_faces, is_convincing, is_upright, roll
+from app.vision.rotation import QUARTERS, Turn, find_faces, is_convincing, is_upright, roll
 from app.vision.selection import select
 
 COARSE = (128, 320)
@@ -34,17 +34,17 @@ def find_face(detector: Detector, image: Image, strategy: MatchingStrategy, *, r
     ``clear``: the confidence from which a face of this detector is beyond doubt.
     """
     if strategy is MatchingStrategy.LARGEST:
-        face = _glance(detector, image, rotate=rotate, clear=clear)
-        if face is not None:
-            return face
+        for turn in (Turn.of(image, degrees) for degrees in (QUARTERS if rotate else QUARTERS[:1])):
+            face = _glance(detector, turn.image(image), clear)
+            if face is not None:
+                return turn.face_back(face)
     return select(find_faces(detector, image, rotate=rotate, clear=clear), image, strategy, clear)
 
 
-def _glance(detector: Detector, image: Image, *, rotate: bool, clear: float) -> Face | None:
+def _glance(detector: Detector, image: Image, clear: float) -> Face | None:
     """Return the largest face of ``image``, if coarse looks are enough to tell.
 
-    It must be clear, large, and without a rival; with ``rotate``, it must also be such that no turn could show it
-    better.
+    It must be large, without a rival, and so clear and upright that no turn could show it better.
     """
     longest = max(image.shape[:2])
     for side in COARSE:
@@ -55,7 +55,7 @@ def _glance(detector: Detector, image: Image, *, rotate: bool, clear: float) -> 
         if any(_area(other, image) > _RIVAL * _area(face, image) for other in faces if other is not face):
             return None
         is_large = _area(face, image) ** 0.5 * side >= _LARGE * longest
-        if is_large and (is_convincing(face, clear) if rotate else face.confidence >= clear):
+        if is_large and is_convincing(face, clear):
             return face
     return None
 
