@@ -10,7 +10,8 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import NamedTuple
 
 PACK = os.environ.get("COMPAREFACE_MODELS__PACK", "open")
@@ -24,6 +25,7 @@ class Server(NamedTuple):
     port: int
     secret_id: str
     secret_key: str
+    process: subprocess.Popen[bytes]
 
     @property
     def endpoint(self) -> str:
@@ -32,25 +34,40 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def running_server(environment: Mapping[str, str] | None = None, patience_s: float = 60.0) -> Iterator[Server]:
-    """Start ``compareface serve`` on a free loopback port with a fresh key, wait until it is ready, stop it."""
-    server = Server("127.0.0.1", _free_port(), f"AKID{secrets.token_hex(8)}", secrets.token_urlsafe(24))
+def running_server(
+    environment: Mapping[str, str] | None = None,
+    patience_s: float = 60.0,
+    *,
+    log: Path | None = None,
+    first: str = ":",
+) -> Iterator[Server]:
+    """Start ``compareface serve`` on a free loopback port with a fresh key, wait until it is ready, stop it.
+
+    ``log`` takes its standard error; ``first`` is a shell command that runs in the same process before.
+    """
+    host, secret_id, secret_key = "127.0.0.1", f"AKID{secrets.token_hex(8)}", secrets.token_urlsafe(24)
+    port = int((environment or {}).get("COMPAREFACE_SERVER__PORT") or _free_port())
     settings = {
-        "COMPAREFACE_SERVER__HOST": server.host,
-        "COMPAREFACE_SERVER__PORT": str(server.port),
-        "COMPAREFACE_AUTH__KEYS": f"{server.secret_id}:{server.secret_key}",
+        "COMPAREFACE_SERVER__HOST": host,
+        "COMPAREFACE_SERVER__PORT": str(port),
+        "COMPAREFACE_SERVER__NOTICE_S": "0",
+        "COMPAREFACE_AUTH__KEYS": f"{secret_id}:{secret_key}",
         "COMPAREFACE_LOG__LEVEL": "warning",
         "COMPAREFACE_MODELS__PACK": PACK,
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"], env={**os.environ, **settings, **(environment or {})}
-    )
+    with log.open("wb") if log else nullcontext() as errors:
+        process = subprocess.Popen(
+            ["sh", "-c", f'{first} && exec "$0" -m app serve', sys.executable],
+            env={**os.environ, **settings, **(environment or {})},
+            stderr=errors,
+        )
+    server = Server(host, port, secret_id, secret_key, process)
     try:
         _wait_until_ready(server, process, patience_s)
         yield server
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=40)
 
 
 def _free_port() -> int:
