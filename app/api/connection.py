@@ -19,6 +19,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 PARTING_S = 0.5
 """Seconds, when the service stops, in which a request that is on its way may still come on an idle connection."""
 
+_PIECE = 16 * 1024
+"""Bytes; a head may be longer than its bound by so many."""
+
 
 class Bounds(NamedTuple):
     """Of the connections of one server."""
@@ -50,20 +53,33 @@ class Connection(H11Protocol):
         if len(self.connections) > self._bounds.most:
             next(iter(self._waiting)).leave()
 
+    def data_received(self, data: bytes) -> None:
+        """h11 bounds a head only as long as it is incomplete, so heads are given to it in pieces."""
+        at = 0
+        while at < len(data) and not self.transport.is_closing():
+            size = len(data) if self._is_at_work else _PIECE
+            super().data_received(data[at : at + size])
+            at += size
+
     def handle_events(self) -> None:
         super().handle_events()
         if self in self._waiting and self._is_at_work:
             del self._waiting[self]
             self._limit(2 * self._bounds.deadline_s)
+            if {b"content-length", b"transfer-encoding"}.issubset(name for name, _ in self.headers):
+                self.send_400_response("Ambiguous length.")  # a proxy may have seen another end of the body
 
     def on_response_complete(self) -> None:
         self._wait()
         super().on_response_complete()  # a request that has come meanwhile is begun here
 
     def send_400_response(self, msg: str) -> None:
+        if self._is_at_work:
+            self.cycle.disconnected = True  # whoever works for this request is told, and sends no second reply
+            self.cycle.message_event.set()
         try:
             super().send_400_response(msg)
-        except h11.LocalProtocolError:  # amid a reply, where no other can be sent
+        except h11.LocalProtocolError:  # a reply has been sent, or begun
             self.leave()
 
     def connection_lost(self, exc: Exception | None) -> None:

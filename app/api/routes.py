@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 import app
 from app.api import docs, envelope
 from app.api.engine import EngineLike
-from app.api.envelope import Reply
+from app.api.envelope import SAFE, Reply
 from app.api.gateway import Gateway
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
@@ -31,17 +31,18 @@ _LEAVING = Text("The service is being stopped. Please retry.", "服务正在停�
 
 
 async def healthz(_: Request) -> Response:
-    return JSONResponse({"alive": True})
+    return JSONResponse({"alive": True}, headers=SAFE)
 
 
 async def readyz(request: Request) -> Response:
     is_ready = not getattr(request.state, "is_leaving", False)
-    return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
+    return JSONResponse({"ready": is_ready}, 200 if is_ready else 503, headers=SAFE)
 
 
 async def version(request: Request) -> Response:
     engine: EngineLike = request.state.engine
-    return JSONResponse({"name": "compareface", "version": app.__version__, "engine": dict(engine.facts())})
+    told = {"name": "compareface", "version": app.__version__, "engine": dict(engine.facts())}
+    return JSONResponse(told, headers=SAFE)
 
 
 class CloudRoute(BaseRoute):
@@ -79,7 +80,9 @@ async def cloud(scope: Scope, receive: Receive, send: Send) -> None:
         return
     except asyncio.CancelledError:  # the server stops, and its time for draining is over
         reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _LEAVING), request, envelope.new_request_id())
-    await _response(reply)(scope, receive, send)
+    # In HTTP a success of CONNECT is a tunnel.
+    status = 405 if request.method == "CONNECT" else 200
+    await _response(reply, status)(scope, receive, send)
 
 
 async def unexpected(http: Request, _: Exception) -> Response:
@@ -89,10 +92,11 @@ async def unexpected(http: Request, _: Exception) -> Response:
 
 
 def _cloud_request(http: Request) -> CloudRequest:
-    headers: dict[str, str] = {}
+    lines: dict[str, list[str]] = {}
     for name, value in http.headers.items():
-        # Lines of one name are one value, as RFC 9110 section 5.3 has it; two signatures are then none.
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        lines.setdefault(name, []).append(value)
+    # Lines of one name are one value, as RFC 9110 section 5.3 has it; two signatures are then none.
+    headers = {name: ", ".join(values) for name, values in lines.items()}
     path = http.scope.get("raw_path") or http.scope["path"].encode()
     query = http.scope["query_string"]
     return CloudRequest(http.method, path.decode("latin-1"), query.decode("latin-1"), headers)
@@ -123,5 +127,5 @@ async def _left(http: Request) -> None:
         pass
 
 
-def _response(reply: Reply) -> Response:
-    return Response(reply.body, headers=dict(reply.headers))
+def _response(reply: Reply, status: int = 200) -> Response:
+    return Response(reply.body, status, headers=dict(reply.headers))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 
+import pytest
 import uvicorn
 
 from app.api.connection import Bounds, bounded
@@ -43,6 +44,9 @@ class _Peer:
 
     def leave(self) -> None:
         self._writer.close()
+
+    def end(self) -> None:
+        self._writer.write_eof()
 
     async def is_closed(self, within_s: float = 0.1) -> bool:
         try:
@@ -145,13 +149,15 @@ async def test_where_all_are_at_work_the_newest_is_turned_away() -> None:
         assert [await peer.is_closed() for peer in working] == [False, False]
 
 
-async def test_the_work_of_a_caller_who_leaves_is_cancelled() -> None:
+@pytest.mark.parametrize("go", [_Peer.leave, _Peer.end])
+async def test_the_work_of_a_caller_who_leaves_is_cancelled(go: Callable[[_Peer], None]) -> None:
+    """Who closes the sending half only has left, too."""
     stuck = _Stuck()
     async with _served(stuck, Bounds(2, 60, 60)) as site:
         peer = await site.peer()
         peer.send(_REQUEST)
         await _until(lambda: stuck.begun == 1)
-        peer.leave()
+        go(peer)
         await _until(lambda: stuck.cancelled == 1)
 
 
