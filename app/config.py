@@ -46,7 +46,13 @@ class ServerSettings(_Group):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
-    drain_s: int = Field(30, ge=0, description="Seconds that running requests get to finish at shutdown.")
+    notice_s: float = Field(
+        1.0,
+        ge=0,
+        description="Seconds at shutdown in which `/readyz` already says no and requests are still taken, so that "
+        "balancers look away first.",
+    )
+    drain_s: int = Field(30, ge=0, description="Seconds that running requests get to finish at shutdown, after that.")
 
     @property
     def is_loopback(self) -> bool:
@@ -127,6 +133,23 @@ class LimitsSettings(_Group):
         _MIB, ge=1024, description="Largest body of a request signed by HmacSHA1 or HmacSHA256; the vendor's bound."
     )
     max_query_bytes: int = Field(32 * 1024, ge=1024, description="Largest query string of a GET request.")
+    max_connections: int = Field(
+        1000,
+        ge=1,
+        description="Open connections; beyond, the one that has waited longest for a request is closed. Fewer where "
+        "the system allows fewer open files.",
+    )
+    head_s: float = Field(
+        10.0,
+        gt=0,
+        description="Seconds for the head of a request to arrive, from the connection's opening or the last reply.",
+    )
+    min_body_rate: int = Field(
+        32 * 1024,
+        ge=1,
+        description="Slowest that a body may come in, bytes per second, after five seconds; who is slower is told "
+        "RequestTimeout.",
+    )
     max_in_flight: int = Field(
         32, ge=1, description="Requests worked on at the same time; each may hold its body in memory."
     )

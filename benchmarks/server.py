@@ -9,8 +9,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import NamedTuple
 
 PACK = os.environ.get("COMPAREFACE_MODELS__PACK", "open")
@@ -27,7 +28,7 @@ class Server(NamedTuple):
     port: int
     secret_id: str
     secret_key: str
-    pid: int
+    process: subprocess.Popen[bytes]
 
     @property
     def endpoint(self) -> str:
@@ -37,37 +38,57 @@ class Server(NamedTuple):
 
 @contextmanager
 def running_server(
-    environment: Mapping[str, str] | None = None, patience_s: float = 60.0, program: Sequence[str] = ("app",)
+    environment: Mapping[str, str] | None = None,
+    patience_s: float = 60.0,
+    *,
+    program: str = "-m app",
+    log: Path | None = None,
+    first: str = ":",
 ) -> Iterator[Server]:
     """Start ``compareface serve`` on a free loopback port with a fresh key, wait until it is ready, stop it.
 
-    ``program``: the module that is ``compareface``, and what it wants to be told first.
+    ``program``: what Python runs as ``compareface``; ``log`` takes its standard error; ``first`` is a shell command
+    that runs in the same process before.
     """
-    port, secret_id, secret_key = free_port(), f"AKID{secrets.token_hex(8)}", secrets.token_urlsafe(24)
+    secret_id, secret_key = f"AKID{secrets.token_hex(8)}", secrets.token_urlsafe(24)
+    port = int((environment or {}).get("COMPAREFACE_SERVER__PORT") or free_port())
     settings = {
         "COMPAREFACE_SERVER__HOST": HOST,
         "COMPAREFACE_SERVER__PORT": str(port),
+        "COMPAREFACE_SERVER__NOTICE_S": "0",
         "COMPAREFACE_AUTH__KEYS": f"{secret_id}:{secret_key}",
         "COMPAREFACE_LOG__LEVEL": "warning",
         "COMPAREFACE_MODELS__PACK": PACK,
         **(environment or {}),
     }
-    with running([*program, "serve"], settings, f"http://{HOST}:{port}/readyz", patience_s) as process:
-        yield Server(HOST, port, secret_id, secret_key, process.pid)
+    ready = f"http://{HOST}:{port}/readyz"
+    with running(f"{program} serve", settings, ready, patience_s, log=log, first=first) as process:
+        yield Server(HOST, port, secret_id, secret_key, process)
 
 
 @contextmanager
 def running(
-    arguments: Sequence[str], environment: Mapping[str, str], ready: str, patience_s: float = 60.0
+    program: str,
+    environment: Mapping[str, str],
+    ready: str,
+    patience_s: float = 60.0,
+    *,
+    log: Path | None = None,
+    first: str = ":",
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module of Python as a server, wait until the address ``ready`` answers, stop it in the end."""
-    process = subprocess.Popen([sys.executable, "-m", *arguments], env={**os.environ, **environment})
+    """Have Python run ``program``, a server; wait until the address ``ready`` answers; stop it in the end."""
+    with log.open("wb") if log else nullcontext() as errors:
+        process = subprocess.Popen(
+            ["sh", "-c", f'{first} && exec "$0" {program}', sys.executable],
+            env={**os.environ, **environment},
+            stderr=errors,
+        )
     try:
         _wait_until_ready(ready, process, patience_s)
         yield process
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=40)
 
 
 def free_port() -> int:

@@ -72,15 +72,15 @@ def running_subjects(names: Sequence[str]) -> Iterator[dict[str, Subject]]:
 def _running(name: str, folder: Path) -> Iterator[Subject]:
     if name == BASELINE:
         port, root = free_port(), standin.insightface_root(SHARED, folder / "insightface")
-        arguments = ["uvicorn", "benchmarks.baseline.service:app", "--port", str(port), "--log-level", "warning"]
-        with running(arguments, {"INSIGHTFACE_ROOT": str(root)}, f"http://{HOST}:{port}/docs") as process:
+        program = f"-m uvicorn benchmarks.baseline.service:app --port {port} --log-level warning"
+        with running(program, {"INSIGHTFACE_ROOT": str(root)}, f"http://{HOST}:{port}/docs") as process:
             yield Subject(port, process.pid, None)
         return
-    program, settings = ["app"], {"COMPAREFACE_MODELS__PACK": name}
+    program, settings = "-m app", {"COMPAREFACE_MODELS__PACK": name}
     if name == STANDIN:
-        program = ["benchmarks.standin", str(standin.installed(SHARED, folder / "catalogue"))]
+        program = f"-m benchmarks.standin {standin.installed(SHARED, folder / 'catalogue')}"
     with running_server(settings, program=program) as server:
-        yield Subject(server.port, server.pid, server)
+        yield Subject(server.port, server.process.pid, server)
 
 
 def subjects() -> list[str]:

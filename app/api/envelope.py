@@ -10,9 +10,13 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from app.api.request import CloudRequest
 from app.errors import ApiError
+
+SAFE = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
+"""Headers of every reply that is not a document: nobody keeps it, and nobody takes it for something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,7 @@ def failure(error: ApiError, request: CloudRequest, request_id: str) -> Reply:
 
 def _reply(fields: Mapping[str, object], request: CloudRequest) -> Reply:
     text = json.dumps({"Response": fields}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    headers = {
-        "content-type": "application/json",
-        "cache-control": "no-store",
-        "x-content-type-options": "nosniff",
-    }
+    headers = {"content-type": "application/json", **SAFE}
     if request.trace_id:
         headers["x-tc-traceid"] = request.trace_id
     return Reply(text.encode(), headers)

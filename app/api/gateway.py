@@ -6,16 +6,17 @@
 A place is taken before the body is read, so that memory stays bounded whoever sends. Only a form of the older dialect
 has to be read first, because it carries the common parameters: it has places of its own, and a smaller bound.
 
-In: a :class:`CloudRequest` without its body, and how to read the body. Out: a :class:`Reply`, whatever happens.
+In: a :class:`CloudRequest` without its body, how to read the body, and how to learn that the caller has left. Out: a
+:class:`Reply`, whatever happens.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from starlette.requests import ClientDisconnect
 
@@ -32,8 +33,14 @@ from app.config import LimitsSettings
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.deadline import Deadline
 
-BodyReader: TypeAlias = Callable[[int], Awaitable[bytes]]
-"""Reads the whole body, at most so many bytes; more is ``RequestSizeLimitExceeded``."""
+BodyReader: TypeAlias = Callable[[int, int], Awaitable[bytes]]
+"""Reads the whole body: at most so many bytes (else ``RequestSizeLimitExceeded``), at least so many of them a second
+(else ``RequestTimeout``)."""
+
+Leaving: TypeAlias = Callable[[], Awaitable[None]]
+"""Returns when the caller has left; asked only once the body has been read."""
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -69,14 +76,14 @@ class Gateway:
         self._forms = Admission(limits.max_in_flight, max_wait_s)
         self._rates = Rates()
 
-    async def handle(self, request: CloudRequest, read_body: BodyReader) -> Reply:
+    async def handle(self, request: CloudRequest, read_body: BodyReader, leaving: Leaving) -> Reply:
         """Answer; raise nothing but ``ClientDisconnect``, where nobody is left to be answered."""
         entry = Entry(envelope.new_request_id())
         deadline = Deadline.after(self._limits.deadline_s)
         try:
             async with _at_most(deadline), AsyncExitStack() as places:
                 request = await self._receive(request, read_body, places)
-                fields = await self._answer(request, read_body, deadline, entry)
+                fields = await self._answer(request, read_body, leaving, deadline, entry)
             reply = envelope.success(fields, request, entry.request_id)
             entry.code = "OK"
         except ApiError as error:
@@ -90,6 +97,7 @@ class Gateway:
             entry.fail(defect)
             reply = envelope.failure(defect, request, entry.request_id)
         finally:
+            deadline.end()
             entry.write(request)
         return reply
 
@@ -102,26 +110,29 @@ class Gateway:
             return request.with_v1(parameters.from_form(request.query.encode("latin-1")))
         await places.enter_async_context(self._forms.slot())
         try:
-            form = await read_body(self._limits.max_v1_body_bytes)
+            form = await read_body(self._limits.max_v1_body_bytes, self._limits.min_body_rate)
         except ApiError as error:
+            if error.code is not ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED:
+                raise
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, _TOO_LARGE_FOR_V1) from error
         return request.with_v1(await asyncio.to_thread(parameters.from_form, form))
 
     async def _answer(
-        self, request: CloudRequest, read_body: BodyReader, deadline: Deadline, entry: Entry
+        self, request: CloudRequest, read_body: BodyReader, leaving: Leaving, deadline: Deadline, entry: Entry
     ) -> Mapping[str, object]:
         found = find_action(self._actions, request.action, request.version)
         examined = self._authenticator.examine(request)
         entry.secret_id = examined.secret_id
         async with self._admission.slot():
             if request.method == "POST" and request.v1 is None:
-                request = request.with_body(await read_body(self._limits.max_body_bytes))
+                body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate)
+                request = request.with_body(body)
             # Off the event loop: hashing and parsing large bodies takes long, and others want an answer meanwhile.
             key = await asyncio.to_thread(self._authenticator.verify, request, examined)
             entry.key = key.label if key else ""
             self._authorise(examined, found.name)
             bound = await asyncio.to_thread(self._bind, request, found.model)
-            response = await bound.perform(self._service, examined.caller, deadline)
+            response = await _unless(leaving, bound.perform(self._service, examined.caller, deadline))
         return response.model_dump(by_alias=True)
 
     def _authorise(self, examined: Examined, action: str) -> None:
@@ -152,3 +163,17 @@ async def _at_most(deadline: Deadline) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error
+
+
+async def _unless(leaving: Leaving, work: Coroutine[None, None, _T]) -> _T:
+    """Return what ``work`` returns; when the caller leaves before that, cancel it: raise ``ClientDisconnect``."""
+    left, done = asyncio.ensure_future(leaving()), asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({left, done}, return_when=asyncio.FIRST_COMPLETED)
+        if not done.done():
+            raise ClientDisconnect
+        return done.result()
+    finally:
+        for task in (left, done):
+            task.cancel()
+        await asyncio.gather(left, done, return_exceptions=True)

@@ -1,12 +1,13 @@
 """HTTP <-> gateway: every path and method is a cloud request, but for five plain addresses for operators.
 
-``/healthz`` the process is alive, ``/readyz`` it takes requests: nothing listens before the engine is open, and nobody
-new is let in once it is to stop, so an answer is a yes. ``/version`` what is running. ``/docs`` and
-``/openapi.json`` describe the cloud requests, to people and to programs.
+``/healthz`` the process is alive, ``/readyz`` it takes requests: nothing listens before the engine is open, and once it
+is to stop the answer is a no. ``/version`` what is running. ``/docs`` and ``/openapi.json`` describe the cloud
+requests, to people and to programs.
 """
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
@@ -17,23 +18,31 @@ from starlette.types import Receive, Scope, Send
 import app
 from app.api import docs, envelope
 from app.api.engine import EngineLike
-from app.api.envelope import Reply
+from app.api.envelope import SAFE, Reply
 from app.api.gateway import Gateway
 from app.api.request import CloudRequest
-from app.errors import ApiError, ErrorCode
+from app.errors import ApiError, ErrorCode, Text
+
+_FIRST_S = 5.0
+"""Seconds that a body has whatever its size: for the way, and for callers who begin slowly."""
+
+_TOO_SLOW = Text("The request body was sent too slowly.", "请求内容发送过慢。")
+_LEAVING = Text("The service is being stopped. Please retry.", "服务正在停止，请重试。")
 
 
 async def healthz(_: Request) -> Response:
-    return JSONResponse({"alive": True})
+    return JSONResponse({"alive": True}, headers=SAFE)
 
 
-async def readyz(_: Request) -> Response:
-    return JSONResponse({"ready": True})
+async def readyz(request: Request) -> Response:
+    is_ready = not getattr(request.state, "is_leaving", False)
+    return JSONResponse({"ready": is_ready}, 200 if is_ready else 503, headers=SAFE)
 
 
 async def version(request: Request) -> Response:
     engine: EngineLike = request.state.engine
-    return JSONResponse({"name": "compareface", "version": app.__version__, "engine": dict(engine.facts())})
+    told = {"name": "compareface", "version": app.__version__, "engine": dict(engine.facts())}
+    return JSONResponse(told, headers=SAFE)
 
 
 class CloudRoute(BaseRoute):
@@ -64,11 +73,16 @@ async def cloud(scope: Scope, receive: Receive, send: Send) -> None:
         return
     http = Request(scope, receive)
     gateway: Gateway = http.state.gateway
+    request = _cloud_request(http)
     try:
-        reply = await gateway.handle(_cloud_request(http), partial(_read_body, http))
+        reply = await gateway.handle(request, partial(_read_body, http), partial(_left, http))
     except ClientDisconnect:
         return
-    await _response(reply)(scope, receive, send)
+    except asyncio.CancelledError:  # the server stops, and its time for draining is over
+        reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _LEAVING), request, envelope.new_request_id())
+    # In HTTP a success of CONNECT is a tunnel.
+    status = 405 if request.method == "CONNECT" else 200
+    await _response(reply, status)(scope, receive, send)
 
 
 async def unexpected(http: Request, _: Exception) -> Response:
@@ -78,27 +92,40 @@ async def unexpected(http: Request, _: Exception) -> Response:
 
 
 def _cloud_request(http: Request) -> CloudRequest:
-    headers: dict[str, str] = {}
+    lines: dict[str, list[str]] = {}
     for name, value in http.headers.items():
-        # Lines of one name are one value, as RFC 9110 section 5.3 has it; two signatures are then none.
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        lines.setdefault(name, []).append(value)
+    # Lines of one name are one value, as RFC 9110 section 5.3 has it; two signatures are then none.
+    headers = {name: ", ".join(values) for name, values in lines.items()}
     path = http.scope.get("raw_path") or http.scope["path"].encode()
     query = http.scope["query_string"]
     return CloudRequest(http.method, path.decode("latin-1"), query.decode("latin-1"), headers)
 
 
-async def _read_body(http: Request, max_bytes: int) -> bytes:
+async def _read_body(http: Request, max_bytes: int, min_rate: int) -> bytes:
     declared = http.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
     chunks, size = [], 0
-    async for chunk in http.stream():
-        size += len(chunk)
-        if size > max_bytes:
-            raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
-        chunks.append(chunk)
+    until = asyncio.get_running_loop().time() + _FIRST_S
+    try:
+        async with asyncio.timeout_at(until) as patience:
+            async for chunk in http.stream():
+                size += len(chunk)
+                if size > max_bytes:
+                    raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
+                chunks.append(chunk)
+                patience.reschedule(until + size / min_rate)
+    except TimeoutError as error:
+        raise ApiError(ErrorCode.REQUEST_TIMEOUT, _TOO_SLOW) from error
     return b"".join(chunks)
 
 
-def _response(reply: Reply) -> Response:
-    return Response(reply.body, headers=dict(reply.headers))
+async def _left(http: Request) -> None:
+    """Return when the caller has left; before that nothing comes any more, because the body has been read."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _response(reply: Reply, status: int = 200) -> Response:
+    return Response(reply.body, status, headers=dict(reply.headers))

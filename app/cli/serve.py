@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, NoReturn
 import app
 
 if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
     from app.api.engine import OpenEngine
     from app.config import Settings
 
 _MAX_HEAD_BYTES = 64 * 1024  # a GET request's line may have 34 KB
+_OWN_FILES = 32
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,8 +37,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     from app.config import load  # noqa: PLC0415 - heavy; the parser must stay quick
     from app.engine import Engine  # noqa: PLC0415
-    from app.ops import logs  # noqa: PLC0415
+    from app.ops import logs, process  # noqa: PLC0415
 
+    process.forbid_core_dumps()
     settings = load()
     # The check's own request ends in an error that is wanted.
     logs.configure("warning" if args.check else settings.log.level)
@@ -47,27 +52,44 @@ def run(args: argparse.Namespace) -> int:
 
 async def serve(settings: Settings, open_engine: OpenEngine) -> int:
     """Serve until a signal comes. The address is taken first: a port in use is told before models are loaded."""
-    import uvicorn  # noqa: PLC0415
-
+    from app.api.server import Server  # noqa: PLC0415
     from app.asgi import create_app  # noqa: PLC0415
 
     with bind(settings.server.host, settings.server.port) as listener:
         async with open_engine(settings) as engine:
-            config = uvicorn.Config(
-                create_app(settings, lambda _: nullcontext(engine)),
-                http="h11",
-                ws="none",
-                lifespan="on",
-                h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
-                timeout_graceful_shutdown=settings.server.drain_s,
-                server_header=False,
-                access_log=False,
-                log_config=None,
+            await asyncio.sleep(0)  # a Ctrl-C so far takes effect here, before there is anything else to undo
+            server = Server(
+                _configured(settings, create_app(settings, lambda _: nullcontext(engine))), settings.server.notice_s
             )
             listener.listen()  # whoever reads the line may call at once
             print(announcement(settings, listener.getsockname()[1], engine.facts()), flush=True)
-            await uvicorn.Server(config).serve([listener])
+            await server.serve([listener])
     return 0
+
+
+def _configured(settings: Settings, application: FastAPI) -> uvicorn.Config:
+    import uvicorn  # noqa: PLC0415
+
+    from app.api.connection import Bounds, bounded  # noqa: PLC0415
+    from app.api.server import AT_ONCE, TOO_MANY  # noqa: PLC0415
+    from app.ops.process import allow_open_files  # noqa: PLC0415
+
+    limits = settings.limits
+    # Each request may fetch two pictures; the rest is for models, keys, and connections about to be closed.
+    others = 2 * limits.max_in_flight + TOO_MANY + _OWN_FILES
+    most = max(1, min(limits.max_connections, allow_open_files(limits.max_connections + others) - others))
+    return uvicorn.Config(
+        application,
+        http=bounded(Bounds(most, limits.head_s, limits.deadline_s)),
+        ws="none",
+        lifespan="on",
+        backlog=AT_ONCE,
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        timeout_graceful_shutdown=settings.server.drain_s,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+    )
 
 
 async def check(settings: Settings, open_engine: OpenEngine) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
 from app.errors import ApiError, ErrorCode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Deadline:
     """A point in monotonic time (seconds of ``time.monotonic``)."""
 
@@ -17,6 +18,10 @@ class Deadline:
     @classmethod
     def after(cls, seconds: float) -> Deadline:
         return cls(time.monotonic() + seconds)
+
+    def end(self) -> None:
+        """The request has been answered, or nobody waits for it: who still works for it stops at the next check."""
+        self.at = -math.inf
 
     def remaining(self) -> float:
         """Seconds left, never negative."""

@@ -11,8 +11,8 @@ import logging
 import sys
 from typing import TextIO
 
-# At INFO they write out URLs that are fetched or asked for, queries included.
-_INDISCREET = ("httpx", "httpcore", "uvicorn.access")
+# Below WARNING they write out URLs that are fetched or asked for, queries included, and what EXIF says of a picture.
+_INDISCREET = ("httpx", "httpcore", "uvicorn.access", "PIL")
 _CHATTY = "python_multipart"  # tells every flaw of a body, with excerpts; the reply says enough
 _WITH_OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 

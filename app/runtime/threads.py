@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -97,6 +98,7 @@ class Workers(AbstractContextManager["Workers"]):
         self._pool = ThreadPoolExecutor(budget.workers, thread_name_prefix="worker")
         self._workers = budget.workers
         self._at_hand = 0
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -107,12 +109,16 @@ class Workers(AbstractContextManager["Workers"]):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def run(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """Run ``function`` on a worker thread and return its result."""
-        loop = asyncio.get_running_loop()
-        self._at_hand += 1
-        try:
-            return await loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
-        finally:
+        """Run ``function`` on a worker thread and return its result; cancelled in time, it never runs."""
+        work = self._pool.submit(function, *args, **kwargs)
+        with self._lock:
+            self._at_hand += 1
+        work.add_done_callback(self._finished)
+        return await asyncio.wrap_future(work)
+
+    def _finished(self, _: object) -> None:
+        """Called where the work was done: who left does not end work that runs, and it still counts."""
+        with self._lock:
             self._at_hand -= 1
 
     @property

@@ -94,6 +94,23 @@ def test_clocks_may_differ_by_the_allowed_skew(offset: float, expected: str) -> 
     assert verdict(authenticator(now=NOW + offset), request(authorization(_BODY))) == expected
 
 
+def test_a_clock_that_jumps_refuses_until_it_is_right_again_and_keeps_nothing() -> None:
+    moments = iter([NOW, NOW + 86_400, NOW - 86_400, NOW])
+    settings = AuthSettings.model_validate({"keys": f"{SECRET_ID}:{SECRET_KEY}"})
+    subject = Authenticator(settings, KeyRing(settings), is_open=False, clock=lambda: next(moments))
+    good = request(authorization(_BODY))
+    subject_says = [_examined(subject, good) for _ in range(4)]
+    assert subject_says == ["OK", "SIGNATURE_EXPIRE", "SIGNATURE_EXPIRE", "OK"]
+
+
+def _examined(subject: Authenticator, one: CloudRequest) -> str:
+    try:
+        subject.examine(one)
+    except ApiError as error:
+        return error.code.name
+    return "OK"
+
+
 @pytest.mark.parametrize(
     ("key", "expected"), [("old", "OK"), ("new", "OK"), ("stranger", "SIGNATURE_FAILURE"), ("", "SIGNATURE_FAILURE")]
 )

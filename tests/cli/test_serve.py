@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from PIL import Image
 
+from app.api.server import Server
 from app.cli.serve import announcement, bind, check, serve
 from app.config import AuthSettings, ServerSettings, Settings
 from app.domain import Comparison, FaceModelVersion, ImageRef, Options
@@ -101,17 +101,17 @@ def test_host_that_does_not_exist_is_told() -> None:
 async def test_real_server_takes_what_clients_send(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    servers: list[uvicorn.Server] = []
+    servers: list[Server] = []
     started = asyncio.Event()
 
-    class Server(uvicorn.Server):
+    class Watched(Server):
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets)
             servers.append(self)
             started.set()
 
-    monkeypatch.setattr(uvicorn, "Server", Server)
-    settings = OPEN.model_copy(update={"server": ServerSettings(port=0)})
+    monkeypatch.setattr("app.api.server.Server", Watched)
+    settings = OPEN.model_copy(update={"server": ServerSettings(port=0, notice_s=0)})
     running = asyncio.create_task(serve(settings, lambda _: nullcontext(FakeEngine())))
     await asyncio.wait({running, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
     base = capsys.readouterr().out.split(" at ")[1].split(": ")[0]

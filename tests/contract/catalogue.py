@@ -153,6 +153,13 @@ ELSEWHERE = {
 def send(server: Server, case: Case | None = None, language: str = "") -> httpx.Response:
     """Send the case's request; without one, that which all others are made from."""
     case = case or Case(ErrorCode.SERVER_ERROR, "")
+    headers, body = signed(server, case, language)
+    url = f"http://{server.endpoint}/"
+    return httpx.request(case.method, url, content=body, headers=headers, timeout=30, trust_env=False)
+
+
+def signed(server: Server, case: Case, language: str = "") -> tuple[dict[str, str], bytes]:
+    """Return headers and body of the case's request."""
     body = case.body if isinstance(case.body, bytes) else json.dumps(case.body).encode()
     timestamp = int(time.time()) - case.age_s
     headers = {**COMMON, "Content-Type": "application/json", "X-TC-Timestamp": str(timestamp), **case.headers}
@@ -168,9 +175,7 @@ def send(server: Server, case: Case | None = None, language: str = "") -> httpx.
             secret_key=case.secret_key or server.secret_key,
         ),
     )
-    sent = {name: value for name, value in {**headers, "X-TC-Language": language}.items() if value}
-    url = f"http://{server.endpoint}/"
-    return httpx.request(case.method, url, content=body, headers=sent, timeout=30, trust_env=False)
+    return {name: value for name, value in {**headers, "X-TC-Language": language}.items() if value}, body
 
 
 def rows(server: Server) -> Iterable[str]:

@@ -18,3 +18,11 @@ def test_a_deadline_that_has_passed_is_a_timeout_with_nothing_left() -> None:
     with pytest.raises(ApiError) as caught:
         deadline.check()
     assert caught.value.code is ErrorCode.REQUEST_TIMEOUT
+
+
+def test_a_deadline_that_is_ended_is_over_for_everybody_who_has_it() -> None:
+    deadline = Deadline.after(60)
+    deadline.end()
+    assert deadline.remaining() == 0
+    with pytest.raises(ApiError):
+        deadline.check()

@@ -138,3 +138,32 @@ async def test_workers_are_busy_when_work_waits_for_one() -> None:
         gate.set()
         await asyncio.gather(*tasks)
         assert not workers.is_busy
+
+
+async def test_work_that_is_cancelled_before_a_thread_takes_it_never_runs() -> None:
+    release = threading.Event()
+    ran: list[int] = []
+    with Workers(ThreadBudget(1, 1)) as workers:
+        running = asyncio.create_task(workers.run(release.wait))
+        waiting = asyncio.create_task(workers.run(ran.append, 1))
+        await asyncio.sleep(0.05)
+        assert workers.is_busy
+        waiting.cancel()
+        await asyncio.sleep(0)
+        assert not workers.is_busy
+        release.set()
+        await running
+    assert ran == []
+
+
+async def test_work_that_runs_counts_until_it_ends_even_if_nobody_waits_for_it() -> None:
+    release = threading.Event()
+    with Workers(ThreadBudget(1, 1)) as workers:
+        left = [asyncio.create_task(workers.run(release.wait)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        left[0].cancel()
+        await asyncio.sleep(0.05)
+        assert workers.is_busy, "one runs for nobody, one waits"
+        release.set()
+        await left[1]
+        assert not workers.is_busy

@@ -1,0 +1,119 @@
+"""Connection: what a peer may do with a socket while it has no request at work, so that sockets cannot be held.
+
+Every connection is at one of two stages, and each has its time: it *waits* for the head of a request (``head_s`` from
+the opening or from the last reply), or a request is *at work* (its deadline, and as long again for the reply to be
+taken). When there are more connections than there may be, the one that has waited longest gives way; where all are at
+work, the newest does. So slow heads and idle connections cost those who have them, and nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any, NamedTuple, cast
+
+import h11
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+PARTING_S = 0.5
+"""Seconds, when the service stops, in which a request that is on its way may still come on an idle connection."""
+
+_PIECE = 16 * 1024
+"""Bytes; a head may be longer than its bound by so many."""
+
+
+class Bounds(NamedTuple):
+    """Of the connections of one server."""
+
+    most: int
+    head_s: float
+    deadline_s: float
+
+
+def bounded(bounds: Bounds) -> type[asyncio.Protocol]:
+    """Return what uvicorn asks for: something to be called for each connection."""
+    waiting: dict[Connection, None] = {}
+    return cast("type[asyncio.Protocol]", partial(Connection, bounds, waiting))
+
+
+class Connection(H11Protocol):
+    """uvicorn's, with a limit to everything."""
+
+    def __init__(self, bounds: Bounds, waiting: dict[Connection, None], **of_uvicorn: Any) -> None:
+        """``waiting``: all connections that wait, of the whole server, longest first."""
+        super().__init__(**of_uvicorn)
+        self._bounds = bounds
+        self._waiting = waiting
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        super().connection_made(transport)
+        self._wait()
+        if len(self.connections) > self._bounds.most:
+            next(iter(self._waiting)).leave()
+
+    def data_received(self, data: bytes) -> None:
+        """h11 bounds a head only as long as it is incomplete, so heads are given to it in pieces."""
+        at = 0
+        while at < len(data) and not self.transport.is_closing():
+            size = len(data) if self._is_at_work else _PIECE
+            super().data_received(data[at : at + size])
+            at += size
+
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self in self._waiting and self._is_at_work:
+            del self._waiting[self]
+            self._limit(2 * self._bounds.deadline_s)
+            if {b"content-length", b"transfer-encoding"}.issubset(name for name, _ in self.headers):
+                self.send_400_response("Ambiguous length.")  # a proxy may have seen another end of the body
+
+    def on_response_complete(self) -> None:
+        self._wait()
+        super().on_response_complete()  # a request that has come meanwhile is begun here
+
+    def send_400_response(self, msg: str) -> None:
+        if self._is_at_work:
+            self.cycle.disconnected = True  # whoever works for this request is told, and sends no second reply
+            self.cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # a reply has been sent, or begun
+            self.leave()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._waiting.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        if self._is_at_work:
+            self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]  # else the peer would send more
+            super().shutdown()
+        else:
+            self._limit(PARTING_S)
+
+    def leave(self) -> None:
+        """Close without a word; what the peer has not taken yet is dropped."""
+        self.transport.abort()
+        self._waiting.pop(self, None)
+        self.connections.discard(self)
+
+    @property
+    def _is_at_work(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None until the first request
+        return cycle is not None and not cycle.response_complete
+
+    def _wait(self) -> None:
+        self._waiting.pop(self, None)
+        self._waiting[self] = None
+        # Who was refused while sending is let finish, so that the refusal is read.
+        has_more = self.conn.their_state is h11.SEND_BODY
+        self._limit(self._bounds.deadline_s if has_more else self._bounds.head_s)
+
+    def _limit(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(seconds, self.leave)

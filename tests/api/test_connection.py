@@ -1,0 +1,197 @@
+"""What a peer may do with a socket, on real ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
+
+import pytest
+import uvicorn
+
+from app.api.connection import Bounds, bounded
+from app.api.server import Server
+from app.asgi import create_app
+from app.cli.serve import bind
+from app.domain import Comparison, ImageRef, Options
+from app.ops.deadline import Deadline
+from tests.api.fakes import OPEN, Behaviour, FakeEngine, FakeService, judge
+
+_HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"
+_BODY = b'{"UrlA":"a","UrlB":"b"}'
+_REQUEST = _HEAD + b"Content-Length: %d\r\n\r\n" % len(_BODY) + _BODY
+_BOUNDS = Bounds(most=3, head_s=0.3, deadline_s=0.4)
+
+
+class _Peer:
+    """One client's connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def reply(self) -> bytes:
+        """Return the head of the next reply; its body is read, too. Empty once the connection is closed."""
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
+            await self._reader.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+        return head
+
+    def leave(self) -> None:
+        self._writer.close()
+
+    def end(self) -> None:
+        self._writer.write_eof()
+
+    async def is_closed(self, within_s: float = 0.1) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._reader.read(1) == b""
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+
+
+class _Site:
+    """A server in this process."""
+
+    def __init__(self, server: Server, port: int) -> None:
+        self.server, self._port = server, port
+        self.peers: list[_Peer] = []
+
+    async def peer(self) -> _Peer:
+        self.peers.append(_Peer(*await asyncio.open_connection("127.0.0.1", self._port)))
+        return self.peers[-1]
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110 - what is looked at tells nobody
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def _served(behaviour: Behaviour = judge, bounds: Bounds = _BOUNDS, notice_s: float = 0) -> AsyncIterator[_Site]:
+    application = create_app(OPEN, lambda _: nullcontext(FakeEngine(FakeService(behaviour))))
+    server = Server(uvicorn.Config(application, http=bounded(bounds), log_config=None, access_log=False), notice_s)
+    with bind("127.0.0.1", 0) as listener:
+        running = asyncio.create_task(server.serve([listener]))
+        await _until(lambda: server.started)
+        site = _Site(server, listener.getsockname()[1])
+        yield site
+        for peer in site.peers:
+            peer.leave()
+        server.should_exit = True
+        await running
+
+
+async def test_a_head_that_does_not_come_closes_the_connection() -> None:
+    async with _served() as site:
+        silent, slow = await site.peer(), await site.peer()
+        for byte in _HEAD[:20]:
+            slow.send(bytes([byte]))
+            await asyncio.sleep(0.03)
+        assert await silent.is_closed()
+        assert await slow.is_closed()
+
+
+async def test_every_reply_gives_the_next_head_its_time_anew() -> None:
+    async with _served() as site:
+        peer = await site.peer()
+        for _ in range(4):
+            await asyncio.sleep(0.15)
+            peer.send(_REQUEST)
+            assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+        assert await peer.is_closed(within_s=1)
+
+
+async def test_of_too_many_connections_the_one_that_waits_longest_gives_way() -> None:
+    async with _served(bounds=Bounds(3, 60, 60)) as site:
+        first, second, third = [await site.peer() for _ in range(3)]
+        first.send(_REQUEST)
+        assert await first.reply()  # now it is the second that has waited longest
+        fourth = await site.peer()
+        assert [await peer.is_closed() for peer in (first, second, third, fourth)] == [False, True, False, False]
+        fourth.send(_REQUEST)
+        assert await fourth.reply()
+
+
+class _Stuck:
+    """Comparisons that do not end by themselves."""
+
+    def __init__(self) -> None:
+        self.begun = self.cancelled = 0
+
+    async def __call__(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+        self.begun += 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        raise AssertionError
+
+
+async def test_where_all_are_at_work_the_newest_is_turned_away() -> None:
+    stuck = _Stuck()
+    async with _served(stuck, Bounds(2, 60, 60)) as site:
+        working = [await site.peer() for _ in range(2)]
+        for peer in working:
+            peer.send(_REQUEST)
+        await _until(lambda: stuck.begun == 2)
+        assert await (await site.peer()).is_closed()
+        assert [await peer.is_closed() for peer in working] == [False, False]
+
+
+@pytest.mark.parametrize("go", [_Peer.leave, _Peer.end])
+async def test_the_work_of_a_caller_who_leaves_is_cancelled(go: Callable[[_Peer], None]) -> None:
+    """Who closes the sending half only has left, too."""
+    stuck = _Stuck()
+    async with _served(stuck, Bounds(2, 60, 60)) as site:
+        peer = await site.peer()
+        peer.send(_REQUEST)
+        await _until(lambda: stuck.begun == 1)
+        go(peer)
+        await _until(lambda: stuck.cancelled == 1)
+
+
+async def test_who_does_not_take_the_replies_is_closed() -> None:
+    async with _served() as site:
+        peer = await site.peer()
+        peer.send(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 2000)
+        await asyncio.sleep(2)
+        assert site.server.server_state.connections == set()
+
+
+async def test_while_it_leaves_the_server_says_so_and_takes_requests_as_ever() -> None:
+    async with _served(notice_s=0.3) as site:
+        old = await site.peer()
+        old.send(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await old.reply()).startswith(b"HTTP/1.1 200 ")
+        site.server.should_exit = True
+        await asyncio.sleep(0.2)
+        new = await site.peer()
+        new.send(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+        head = await new.reply()
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nconnection: close\r\n" in head
+        old.send(_REQUEST)
+        assert b"\r\nconnection: close\r\n" in await old.reply()
+        assert await old.is_closed()
+
+
+async def test_a_request_on_its_way_when_the_address_is_given_up_is_answered() -> None:
+    async with _served(notice_s=0) as site:
+        peer = await site.peer()
+        peer.send(_REQUEST)
+        assert await peer.reply()
+        site.server.should_exit = True
+        await _until(lambda: not site.server.servers[0].is_serving())
+        peer.send(_REQUEST)
+        assert b"\r\nconnection: close\r\n" in await peer.reply()

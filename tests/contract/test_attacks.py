@@ -1,0 +1,47 @@
+"""Every attack of the table, on a real server: the exact reply, no defect in its log, and nobody else is hurt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.server import Server, running_server
+from tests.api.fakes import code_of
+from tests.contract.attacks import ATTACKS, Attack
+from tests.contract.catalogue import send
+from tests.contract.exchange import Exchange
+
+_DOCUMENT = Path(__file__).resolve().parents[2] / "SECURITY.md"
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a short patience for heads; its log is looked at in the end."""
+    log = tmp_path_factory.mktemp("attacked") / "log"
+    with running_server({"COMPAREFACE_LIMITS__HEAD_S": "2", "COMPAREFACE_LOG__LEVEL": "info"}, log=log) as server:
+        yield server
+        assert code_of(send(server)) == "OK"
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert [line for line in lines if "exception" in line or line["level"] == "error"] == []
+    assert not [line for line in lines if line.get("code") == "FailedOperation.ServerError"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.words)
+def test_the_attack_is_answered_as_the_table_says(attacked: Server, attack: Attack) -> None:
+    with Exchange(attacked) as exchange:
+        exchange.play(attack.script(attacked))
+        assert [exchange.reply() for _ in attack.replies] == list(attack.replies)
+        if attack.stays_open:
+            assert exchange.is_open()
+        else:
+            assert exchange.reply() == ""
+
+
+def test_the_table_of_the_documentation_is_this() -> None:
+    """``python -m tests.contract.attacks`` prints it anew."""
+    documented = _DOCUMENT.read_text(encoding="utf-8").splitlines()
+    assert len(ATTACKS) >= 80
+    assert [attack.row for attack in ATTACKS if attack.row not in documented] == []
