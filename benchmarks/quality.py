@@ -30,6 +30,7 @@ from app.scoring.intervals import binomial
 from app.vision.quality.assess import Assessment, Assessor
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.quality.grade import accepts, grade, problems
+from app.vision.selection import select
 from benchmarks.ladders import HARMLESS, OF_BRIGHTNESS, OF_SHARPNESS, Ladder, spearman
 from benchmarks.tables import table
 from benchmarks.turning import SHARED
@@ -80,12 +81,12 @@ class Bench:
         found = []
         for path in sorted(paths):
             try:
-                image, face = self.pipelines.looker.look_at_one(
-                    _file(path), MatchingStrategy.LARGEST, Deadline.after(60), rotate=False, whole=True
-                )
+                image, faces = self.pipelines.looker.look(_file(path), Deadline.after(60), rotate=False)
             except ApiError:
-                continue  # some are smaller than the service accepts, some show no face to the detector
-            found.append(Judged(path, self.assessor.assess(image, face.landmarks)))
+                continue  # some are smaller than the service accepts
+            if faces:
+                face = select(faces, image, MatchingStrategy.LARGEST, self.pack.detector.clear)
+                found.append(Judged(path, self.assessor.assess(image, face.landmarks)))
         return found
 
 

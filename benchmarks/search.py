@@ -156,7 +156,8 @@ def _coarse(data: bytes, looker: Looker, height: int) -> _Outcome:
     started = time.perf_counter()
     deadline = Deadline.after(_PATIENCE_S)
     try:
-        image, face = looker.look_at_one(data, MatchingStrategy.LARGEST, deadline, rotate=False, whole=False)
+        image, face = looker.look_at_one(data, MatchingStrategy.LARGEST, deadline, rotate=False)
+        looker.look_closer(image, face)
     except ApiError as error:
         if error.code is not ErrorCode.NO_FACE_IN_PHOTO:
             raise

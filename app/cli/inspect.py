@@ -73,8 +73,7 @@ def _look(settings: Settings, data: bytes, *, rotate: bool) -> tuple[Image, list
     looker = open_pipelines(settings, store, pack, budget, assessor).looker
     image, faces = looker.look(data, Deadline.after(settings.limits.deadline_s), rotate=rotate)
     compared = select(faces, image, settings.compare.matching_strategy, pack.detector.clear)
-    ordered = [compared, *(face for face in largest_first(faces, image) if face is not compared)]
-    shown = [looker.look_closer(image, face) for face in ordered[:_ROWS]]
+    shown = [compared, *(face for face in largest_first(faces, image) if face is not compared)][:_ROWS]
     level = pack.detector.level_pitch
-    findings = [find(assessor, image, face, is_compared=face is shown[0], level_pitch=level) for face in shown]
-    return image, [*shown, *ordered[_ROWS:]], findings
+    findings = [find(assessor, image, face, is_compared=face is compared, level_pitch=level) for face in shown]
+    return image, faces, findings

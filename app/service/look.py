@@ -57,23 +57,21 @@ class Looker:
         image = decode(data)
         return View(image, find_faces(_Timed(self._detector, deadline), image, rotate=rotate, clear=self._clear))
 
-    def look_closer(self, image: Image, face: Face) -> Face:
-        """Return ``face`` with the landmarks by which it is compared and judged."""
-        return refine(self._detector, image, face, self._close_up)
-
-    def look_at_one(
-        self, data: bytes, strategy: MatchingStrategy, deadline: Deadline, *, rotate: bool, whole: bool
-    ) -> Close:
+    def look_at_one(self, data: bytes, strategy: MatchingStrategy, deadline: Deadline, *, rotate: bool) -> Close:
         """Return the picture ``data`` and the face to compare; raise ``ApiError`` for a bad picture, or without a face.
 
-        Unless the ``whole`` picture is wanted, no more is decoded than the search and the crop of the face need.
+        No more is decoded, and looked at, than the choice of the face and its crop need.
         """
         deadline.check()
         picture = Picture(data)
-        reduction = 1 if whole else picture.reduction(self._side)
+        reduction = picture.reduction(self._side)
         image = picture.pixels(reduction)
         face = find_face(_Timed(self._detector, deadline), image, strategy, rotate=rotate, clear=self._clear)
         if reduction > 1 and face.box.area < _ENOUGH**2:
             image, face = picture.pixels(), face.times(reduction)
         deadline.check()
-        return Close(image, self.look_closer(image, face))
+        return Close(image, face)
+
+    def look_closer(self, image: Image, face: Face) -> Face:
+        """Return ``face`` with the landmarks by which it is compared."""
+        return refine(self._detector, image, face, self._close_up)

@@ -11,9 +11,10 @@ from app.domain import Embedding, MatchingStrategy, Options
 from app.ops.deadline import Deadline
 from app.packs.manifest import Pack
 from app.service.judge import Judge
-from app.service.look import Looker
+from app.service.look import Close, Looker
 from app.vision.align import align
 from app.vision.embed import Embedder
+from app.vision.selection import select
 
 
 class Recogniser:
@@ -27,15 +28,25 @@ class Recogniser:
         self._embedder = embedder
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
+        self._clear = pack.detector.clear
         self._matching_strategy = matching_strategy
 
     def recognise(self, data: bytes, options: Options, deadline: Deadline) -> Embedding:
         """Return the embedding of the face chosen in the picture ``data``; raise ``ApiError`` for a bad picture."""
-        strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
-        judged = options.quality_control > 0
-        image, face = self._looker.look_at_one(data, strategy, deadline, rotate=options.rotate, whole=judged)
+        image, face = self._choose(data, options, deadline)
         deadline.check()
-        self._judge.check(image, face, options.quality_control)
-        crop = align(image, face.landmarks, self._template, self._side)
+        landmarks = self._looker.look_closer(image, face).landmarks
+        crop = align(image, landmarks, self._template, self._side)
         deadline.check()
         return self._embedder.embed(crop)
+
+    def _choose(self, data: bytes, options: Options, deadline: Deadline) -> Close:
+        """Return the picture and the face to compare, which is good enough."""
+        strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
+        if not options.quality_control:
+            return self._looker.look_at_one(data, strategy, deadline, rotate=options.rotate)
+        image, faces = self._looker.look(data, deadline, rotate=options.rotate)
+        face = select(faces, image, strategy, self._clear)
+        deadline.check()
+        self._judge.check(image, face, options.quality_control)
+        return Close(image, face)

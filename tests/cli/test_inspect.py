@@ -42,7 +42,7 @@ def test_the_numbers_are_printed_and_the_picture_lies_here(folder: Path, capsys:
     said = capsys.readouterr().out
     assert [row for row in _ROWS if f"\n  {row} " not in said] == []
     assert "Face 1, compared: confidence 0.9" in said
-    assert "eyes 43 px apart" in said
+    assert "eyes 44 px apart" in said
     assert said.endswith("1 face, drawn in a.inspect.png\n")
     assert _pixels(folder / "a.inspect.png", COMPARED) > 1000
     assert _pixels(folder / "a.inspect.png", SHOWN) == 0

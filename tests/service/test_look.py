@@ -39,23 +39,18 @@ def test_no_turn_is_begun_when_the_time_is_over(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "whole", "side"),
+    ("head", "side"),
     [
-        (1000, False, 700),  # half of each side is enough for the crop
-        (1000, True, 1400),
-        (250, False, 1400),  # half would be too little
+        (1000, 700),  # half of each side is enough for the crop
+        (250, 1400),  # half would be too little
     ],
 )
-def test_of_a_large_photo_only_what_the_face_needs_is_decoded(
-    pipelines: Pipelines, head: int, whole: bool, side: int
-) -> None:
+def test_of_a_large_photo_only_what_the_face_needs_is_decoded(pipelines: Pipelines, head: int, side: int) -> None:
     canvas = np.full((1400, 1400, 3), 120, np.uint8)
     canvas[200 : 200 + head, 300 : 300 + head] = cv2.resize(astronaut()[0:250, 100:350], (head, head))
-    image, face = pipelines.looker.look_at_one(
-        jpeg(canvas), MatchingStrategy.LARGEST, Deadline.after(30), rotate=False, whole=whole
-    )
+    looker = pipelines.looker
+    image, face = looker.look_at_one(jpeg(canvas), MatchingStrategy.LARGEST, Deadline.after(30), rotate=False)
     assert image.shape == (side, side, 3)
-    scale = 1400 / side
-    left, right = face.landmarks[:2] * scale
+    left, right = looker.look_closer(image, face).landmarks[:2] * (1400 / side)
     expected = np.array([300, 200]) + np.array([[105, 101], [147, 105]]) * head / 250
     assert np.abs(np.stack([left, right]) - expected).max() < 0.05 * head

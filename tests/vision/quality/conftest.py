@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain import Face, MatchingStrategy
+from app.domain import Face
 from app.engine import Pipelines
 from app.ops.deadline import Deadline
 from app.vision.quality.crop import QualityCrop, quality_crop
@@ -14,8 +14,8 @@ from benchmarks.pictures import astronaut, jpeg
 @pytest.fixture(scope="session")
 def found(pipelines: Pipelines) -> Face:
     """The face of the astronaut, in her picture."""
-    largest = MatchingStrategy.LARGEST
-    return pipelines.looker.look_at_one(jpeg(astronaut()), largest, Deadline.after(30), rotate=False, whole=True).face
+    (face,) = pipelines.looker.look(jpeg(astronaut()), Deadline.after(30), rotate=False).faces
+    return face
 
 
 @pytest.fixture(scope="session")

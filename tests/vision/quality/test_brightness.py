@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from app.domain import MatchingStrategy
 from app.engine import Pipelines
 from app.ops.deadline import Deadline
 from app.vision.quality.assess import Assessor
@@ -67,9 +66,7 @@ def test_studio_light_is_normal_whatever_the_skin(assessor: Assessor, pipelines:
     """14 people, one in the same light as the other."""
     points, lumas = [], []
     for path in sorted((shared / "data/london").glob("*/neutral.jpg")):
-        image, face = pipelines.looker.look_at_one(
-            path.read_bytes(), MatchingStrategy.LARGEST, Deadline.after(30), rotate=False, whole=True
-        )
+        image, (face, *_) = pipelines.looker.look(path.read_bytes(), Deadline.after(30), rotate=False)
         found = assessor.assess(image, face.landmarks)
         points.append(found.quality.brightness)
         lumas.append(float(np.median(cv2.cvtColor(found.crop.image, cv2.COLOR_BGR2GRAY)[108:140, 62:84])))

@@ -21,6 +21,7 @@ from app.packs.store import visibility_path
 from app.vision.quality.assess import Assessor
 from app.vision.quality.crop import SIDE, QualityCrop, quality_crop
 from app.vision.quality.regions import MAP_SIDE
+from app.vision.selection import select
 from benchmarks.pictures import cast, jpeg
 from tests.vision.quality.faces import Change, drawn, in_spectacles, in_sunglasses, masked, whole, with_gamma
 
@@ -79,7 +80,7 @@ def test_six_people_have_nothing_before_their_faces(assessor: Assessor, pipeline
     image, faces = pipelines.looker.look(jpeg(cast()), Deadline.after(30), rotate=False)
     assert len(faces) == 6
     for face in faces:
-        found = assessor.assess(image, pipelines.looker.look_closer(image, face).landmarks).quality.completeness
+        found = assessor.assess(image, face.landmarks).quality.completeness
         assert min(found.eye, found.nose, found.mouth, found.chin) > 80, found
 
 
@@ -111,9 +112,8 @@ def test_masks_that_people_wear_are_seen(
     covered = []
     for path in paths:
         with suppress(ApiError):  # some are smaller than the service accepts
-            image, face = pipelines.looker.look_at_one(
-                path.read_bytes(), MatchingStrategy.LARGEST, Deadline.after(30), rotate=False, whole=True
-            )
+            image, faces = pipelines.looker.look(path.read_bytes(), Deadline.after(30), rotate=False)
+            face = select(faces, image, MatchingStrategy.LARGEST, 0.8)
             found = assessor.assess_crop(quality_crop(image, face.landmarks)).quality.completeness
             covered.append(found.mouth <= 50 or found.nose <= 60)
     assert len(covered) > 50
