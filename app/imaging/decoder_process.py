@@ -14,6 +14,7 @@ import resource
 import signal
 import struct
 import sys
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -48,11 +49,16 @@ def decode(shared: NDArray[np.uint8], length: int, flags: int) -> tuple[int, int
 
 def main(shared_fd: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not write somebody's picture to disk
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which finishes what it has accepted
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # if all are told to end, the service still finishes its requests
     cv2.setNumThreads(1)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
     shared = np.frombuffer(mmap.mmap(shared_fd, SIZE), dtype=np.uint8)
     os.close(shared_fd)
+    with suppress(ConnectionError):  # the service has gone
+        _serve(shared)
+
+
+def _serve(shared: NDArray[np.uint8]) -> None:
     os.write(sys.stdout.fileno(), READY)
     while request := os.read(sys.stdin.fileno(), REQUEST.size):
         length, flags, seconds = REQUEST.unpack(request)

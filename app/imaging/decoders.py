@@ -98,6 +98,7 @@ class _Decoder:
                 stdout=its_line.fileno(),
                 pass_fds=(shared,),
                 env=environment | _BOUNDS,
+                process_group=0,  # Ctrl-C is for the service, which finishes what it has accepted
             )
         except OSError:
             line.close()

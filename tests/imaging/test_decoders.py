@@ -224,6 +224,28 @@ def test_processes_end_with_the_pool() -> None:
             os.kill(pid, 0)
 
 
+@pytest.mark.parametrize("pause_s", [0, 0.02, 0.1, 0.2, 0.4])
+def test_a_pool_may_be_closed_at_any_time_and_is_quiet_about_it(
+    pause_s: float, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Decoders(2):
+        time.sleep(pause_s)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_signals_meant_for_the_service_leave_its_requests_alone(decoders: Decoders, astronaut: Pillow.Image) -> None:
+    data = write(astronaut, "JPEG")
+    for _ in range(2):
+        decoders.unpack(Deadline.after(30), data, cv2.IMREAD_COLOR)
+    before = _pids(decoders)
+    for pid in before:
+        assert os.getpgid(pid) != os.getpgrp()
+        os.kill(pid, signal.SIGTERM)
+    for _ in range(2):
+        assert decoders.unpack(Deadline.after(30), data, cv2.IMREAD_COLOR).any()
+    assert sorted(_pids(decoders)) == sorted(before)
+
+
 def test_what_a_process_does_with_a_file(astronaut: Pillow.Image) -> None:
     shared = np.zeros(SIZE, dtype=np.uint8)
     data = write(astronaut, "PNG")
