@@ -36,9 +36,9 @@ NAMES: dict[str, list[list[str]]] = {
     "metadata.google.internal": [["169.254.169.254"]],
     "metadata.tencentyun.com": [["169.254.0.23"]],
     "rebinds.example": [[OUTSIDE], ["127.0.0.1"]],
-    "rebinds-between-hops.example": [[OUTSIDE], ["127.0.0.1"]],
+    "hops.example": [[OUTSIDE], ["127.0.0.1"]],
     "rebinds-to-six.example": [[OUTSIDE], ["::1"]],
-    "rebinds-with-both.example": [[OUTSIDE, OUTSIDE], [OUTSIDE, "127.0.0.1"]],
+    "both.example": [[OUTSIDE, OUTSIDE], [OUTSIDE, "127.0.0.1"]],
 }
 """Host -> its addresses each time that somebody asks; the last answer stays. Other names do not exist."""
 
