@@ -4,9 +4,9 @@ In: what a caller sent. Out: an :data:`~app.domain.Image`, its EXIF orientation 
 Format and size are judged from the header before a pixel is decoded (limits: the vendor's CompareFace page). Raises
 ``ImageDecodeFailed``, ``ImageResolutionExceed``, ``ImageResolutionTooSmall``; nothing of Pillow or OpenCV escapes.
 
-What is not looked at: colour profiles and gamma; EXIF of a PNG that stands behind the pixels; the transparency of a
-BMP (often all zero) and of a grey PNG with one transparent shade, which OpenCV does not tell; damage within the
-compressed data of a JPEG, which decoders paint over.
+What is not looked at: colour profiles and gamma; the orientation of a PNG that stands behind the pixels or in a text
+(XMP, ImageMagick); the transparency of a BMP (often all zero) and of a grey PNG with one transparent shade, which
+OpenCV does not tell; damage within the compressed data of a JPEG, which decoders paint over.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import signal
 import struct
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -54,6 +55,8 @@ def main(shared_fd: int) -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
     shared = np.frombuffer(mmap.mmap(shared_fd, SIZE), dtype=np.uint8)
     os.close(shared_fd)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())  # libjpeg and libpng write there of each flaw of a file
     with suppress(ConnectionError):  # the service has gone
         _serve(shared)
 

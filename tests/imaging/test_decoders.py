@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -230,6 +231,24 @@ def test_a_pool_may_be_closed_at_any_time_and_is_quiet_about_it(
 ) -> None:
     with Decoders(2):
         time.sleep(pause_s)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_libraries_write_nothing_about_the_bad_files_of_strangers(
+    astronaut: Pillow.Image, capfd: pytest.CaptureFixture[str]
+) -> None:
+    jpeg, png = bytearray(write(astronaut, "JPEG")), bytearray(write(astronaut, "PNG"))
+    jpeg[-400:-380] = bytes(20)
+    jpeg[-300:-300] = b"\xff\xd0"
+    png[len(png) // 2] ^= 1
+    for data in (jpeg, png):
+        with suppress(ApiError):
+            decode_here(bytes(data), cv2.IMREAD_COLOR)
+    assert "orrupt" in capfd.readouterr().err
+    with Decoders(1) as decoders:
+        for data in (jpeg, png):
+            with suppress(ApiError):
+                decoders.unpack(Deadline.after(30), bytes(data), cv2.IMREAD_COLOR)
     assert capfd.readouterr() == ("", "")
 
 
