@@ -29,6 +29,7 @@ from app.ops.deadline import Deadline
 
 _LOGGER = logging.getLogger(__name__)
 _SCRIPT = str(Path(__file__).with_name("decoder_process.py"))
+_STARTS = 3  # tries to get a process that lives; each takes a third of a second
 _SHORTEST_S = 0.001  # zero would stop the timer
 _SETTINGS = "COMPAREFACE_"
 """How names in the environment start that the processes do not get: keys are among them."""
@@ -64,9 +65,11 @@ class Decoders:
         """Return what ``cv2.imdecode`` makes of ``data``; raise ``ApiError`` where that is no picture."""
         decoder = self._idle.get()
         try:
-            if decoder.has_ended:  # idle, so no picture is to blame: the system was short of memory, perhaps
-                decoder = decoder.replaced()
-            return decoder.unpack(deadline, data, flags)
+            for _ in range(_STARTS):
+                if decoder.is_ready():
+                    return decoder.unpack(deadline, data, flags)
+                decoder = decoder.replaced()  # no picture is to blame: the system was short of memory, perhaps
+            raise OSError(f"a decoder ended {_STARTS} times before it had anything to do")
         finally:
             if decoder.has_ended:
                 with suppress(OSError):  # the next picture tries again
@@ -112,6 +115,13 @@ class _Decoder:
     def has_ended(self) -> bool:
         return self._process.poll() is not None
 
+    def is_ready(self) -> bool:
+        """Wait until it can take a picture, or has ended."""
+        if not self._is_ready and self._told(len(READY)) != READY:
+            self._process.wait()
+        self._is_ready = not self.has_ended
+        return self._is_ready
+
     def replaced(self) -> _Decoder:
         fresh = self.start()
         self.close()
@@ -124,24 +134,23 @@ class _Decoder:
         self._memory.close()
 
     def unpack(self, deadline: Deadline, data: bytes, flags: int) -> Pixels:
-        self._wait_until_ready()
+        """Have the file decoded; the process is ready."""
         deadline.check()
         self._memory[: len(data)] = data
-        try:
+        with suppress(ConnectionError):
             self._line.sendall(REQUEST.pack(len(data), flags, max(deadline.remaining(), _SHORTEST_S)))
-            reply = self._line.recv(REPLY.size)
-        except ConnectionError:
-            reply = b""
+        reply = self._told(REPLY.size)
         try:
             return self._pixels(reply)
         finally:
             self._memory[: len(data)] = bytes(len(data))
 
-    def _wait_until_ready(self) -> None:
-        if not self._is_ready:
-            self._is_ready = self._line.recv(len(READY)) == READY
-        if not self._is_ready:
-            raise OSError(f"a decoder could not be started: exit status {self._process.wait()}")
+    def _told(self, length: int) -> bytes:
+        """Return what the process says; nothing, if it ends instead."""
+        try:
+            return self._line.recv(length)
+        except ConnectionError:
+            return b""
 
     def _pixels(self, reply: bytes) -> Pixels:
         if len(reply) < REPLY.size:
