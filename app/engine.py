@@ -16,6 +16,7 @@ import numpy as np
 
 from app.config import Settings, SettingsError
 from app.domain import FaceModelVersion
+from app.imaging.decoders import Decoders
 from app.imaging.fetch import Fetcher
 from app.packs.manifest import Pack, PackError
 from app.packs.store import Store, visibility_path
@@ -77,13 +78,16 @@ class Engine:
         names = {FaceModelVersion.V3: pack.name, FaceModelVersion.V2: other.name}
         distinct = {each.name: each for each in (pack, other)}
         assessor = open_assessor(settings, budget)
-        opened = {name: _open_pack(settings, store, each, budget, assessor) for name, each in distinct.items()}
+        decoders = Decoders(budget.workers)
+        opened = {
+            name: _open_pack(settings, store, each, budget, assessor, decoders) for name, each in distinct.items()
+        }
         models = {
             version: Model(opened[name].pipelines.recogniser, Scale(opened[name].calibration, version))
             for version, name in names.items()
         }
         examiners = {version: opened[name].pipelines.examiner for version, name in names.items()}
-        with Workers(budget) as workers:
+        with decoders, Workers(budget) as workers:
             async with _fetcher(settings) as fetcher:
                 yield cls(
                     Services(CompareService(models, fetcher, workers), DetectService(examiners, fetcher, workers)),
@@ -126,8 +130,10 @@ class _Opened(NamedTuple):
     note: str
 
 
-def _open_pack(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget, assessor: Assessor) -> _Opened:
-    pipelines = open_pipelines(settings, store, pack, budget, assessor)
+def _open_pack(
+    settings: Settings, store: Store, pack: Pack, budget: ThreadBudget, assessor: Assessor, decoders: Decoders
+) -> _Opened:
+    pipelines = open_pipelines(settings, store, pack, budget, assessor, decoders)
     path = store.calibration_path(pack.name)
     of = calibration.load(path, pack.embedder_sha256)
     note = f"own calibration on {of.data}, {of.date}" if path == store.own_calibration_path(pack.name) else ""
@@ -158,8 +164,15 @@ def open_assessor(settings: Settings, budget: ThreadBudget) -> Assessor:
     return Assessor(Visibility(_open_network(settings, visibility_path(), budget).session))
 
 
-def open_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget, assessor: Assessor) -> Pipelines:
-    """Open the pack's models on the configured device.
+def open_pipelines(
+    settings: Settings,
+    store: Store,
+    pack: Pack,
+    budget: ThreadBudget,
+    assessor: Assessor,
+    decoders: Decoders | None = None,
+) -> Pipelines:
+    """Open the pack's models on the configured device; without ``decoders`` pictures are decoded in this process.
 
     At first use the pack's files are made; a file that has been changed is an error.
     """
@@ -172,7 +185,7 @@ def open_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadB
     detector = DETECTORS[pack.detector.family](networks[pack.detector.file].session, pack.detector)
     if settings.runtime.device != "cpu":
         _warm_up(detector)
-    looker = Looker(detector, pack.detector)
+    looker = Looker(detector, pack.detector, decoders)
     recogniser = Recogniser(
         looker,
         Judge(assessor, settings.quality.policy),

@@ -3,7 +3,7 @@
 Decoders read what surrounds a picture however long it takes: 3.9 MB of tiny JPEG segments keep Pillow busy for 4 s,
 3.9 MB of compressed PNG texts keep libpng busy for 2 s, a JPEG of 100,000 scans takes minutes. Here the outermost
 structure is walked, nothing is unpacked. Raises ``ImageDecodeFailed`` for a file that breaks off (decoders may fill
-the missing part with grey) or has more parts than any real one. Other formats pass as they are.
+the missing part with grey), has more parts than any real one, or is a BMP whose colours OpenCV mistakes.
 """
 
 from __future__ import annotations
@@ -25,11 +25,17 @@ _NEEDED = frozenset({b"tRNS", b"eXIf"})
 """Chunks that may be left out by their kind (PNG, 5.4) but matter to us."""
 _MAY_BE_LEFT_OUT = 0x20
 
+_BMP = b"BM"
+_MISREAD = (52).to_bytes(4, "little")
+"""Size of the one kind of header, never documented by its maker, whose masks of the colours OpenCV 5.0 overlooks."""
+
 
 def strip(data: bytes) -> bytes:
     """Return ``data`` without what follows the picture and, of a PNG, without profiles, texts and animation."""
     if data.startswith(_JPEG):
         return _strip_jpeg(data)
+    if data.startswith(_BMP) and data[14:18] == _MISREAD:
+        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
     return _strip_png(data) if data.startswith(_PNG) else data
 
 

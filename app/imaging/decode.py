@@ -4,9 +4,9 @@ In: what a caller sent. Out: an :data:`~app.domain.Image`, its EXIF orientation 
 Format and size are judged from the header before a pixel is decoded (limits: the vendor's CompareFace page). Raises
 ``ImageDecodeFailed``, ``ImageResolutionExceed``, ``ImageResolutionTooSmall``; nothing of Pillow or OpenCV escapes.
 
-What is not looked at: colour profiles and gamma; EXIF of a PNG that stands behind the pixels; the transparency of a
-BMP (often all zero) and of a grey PNG with one transparent shade, which OpenCV does not tell; damage within the
-compressed data of a JPEG, which decoders paint over.
+What is not looked at: colour profiles and gamma; the orientation of a PNG that stands behind the pixels or in a text
+(XMP, ImageMagick); the transparency of a BMP (often all zero) and of a grey PNG with one transparent shade, which
+OpenCV does not tell; damage within the compressed data of a JPEG, which decoders paint over.
 """
 
 from __future__ import annotations
@@ -33,7 +33,11 @@ from app.imaging.container import strip
 # raises or returns what we need to know. What libjpeg and libpng write themselves cannot be switched off.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
 
-_Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+"""What a decoder leaves."""
+
+Unpack: TypeAlias = Callable[[bytes, int], Pixels]
+"""(file, flags of ``cv2.imdecode``) -> rows x columns, of BGR or BGRA or grey; raises ``ApiError``."""
 
 _FORMATS = ("JPEG", "PNG", "BMP")
 _LONGEST_SIDE = {"JPEG": 4000, "MPO": 4000, "PNG": 2000, "BMP": 2000}
@@ -67,12 +71,24 @@ class _Header:
     exif: bytes
 
 
+def decode_here(data: bytes, flags: int) -> Pixels:
+    """Decode in this process: for files of the operator, whose failure harms nobody else."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+    except cv2.error as error:
+        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED) from error
+    if pixels is None:
+        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
+    return np.asarray(pixels)  # type: ignore[return-value]
+
+
 class Picture:
     """A file whose header is that of a picture that may be sent; its pixels are decoded when asked for."""
 
-    def __init__(self, data: bytes) -> None:
-        """``data``: JPEG, PNG or BMP."""
+    def __init__(self, data: bytes, unpack: Unpack = decode_here) -> None:
+        """``data``: JPEG, PNG or BMP; ``unpack``: who decodes it."""
         self._data = strip(data)
+        self._unpack = unpack
         self._header = _read_header(self._data)
         _check_size(self._header)
 
@@ -89,9 +105,9 @@ class Picture:
         """Return it upright, its sides divided by ``reduction``, one of :meth:`reduction`."""
         header = self._header
         flags = cv2.IMREAD_UNCHANGED if header.has_alpha else _REDUCED.get(reduction, cv2.IMREAD_COLOR)
-        pixels = _decode_pixels(self._data, flags)
+        pixels = self._unpack(self._data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels.ndim == 2:  # noqa: PLR2004 - a grey picture, whose transparency OpenCV does not tell
-            pixels = _decode_pixels(self._data, cv2.IMREAD_COLOR)
+            pixels = self._unpack(self._data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels.shape[:2] != (-(-header.height // reduction), -(-header.width // reduction)):
             raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
         turn = _UPRIGHT.get(_orientation(header.exif))
@@ -142,17 +158,7 @@ def _orientation(exif: bytes) -> object:
         return None
 
 
-def _decode_pixels(data: bytes, flags: int) -> _Pixels:
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED) from error
-    if pixels is None:
-        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
-    return np.asarray(pixels)  # type: ignore[return-value]
-
-
-def _eight_bits(pixels: _Pixels) -> Image:
+def _eight_bits(pixels: Pixels) -> Image:
     if pixels.dtype == np.uint16:
         return (pixels >> 8).astype(np.uint8)
     return pixels.astype(np.uint8, copy=False)

@@ -29,6 +29,7 @@ from app import __version__
 from app.config import FetchSettings
 from app.errors import ApiError, ErrorCode
 from app.imaging.address import PORTS, Allowed, may_reach, normalise_host
+from app.imaging.transport import Transport, expect_body
 from app.ops.deadline import Deadline
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
@@ -116,9 +117,7 @@ class Fetcher:
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S),
-            # A kept connection is known by its address; it would serve another name without a look at the certificate.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
-            transport=self._transport,
+            transport=self._transport or Transport(),
             trust_env=False,
         )
         return self
@@ -172,7 +171,9 @@ class Fetcher:
             headers={"Host": target.url.netloc.decode("ascii")},
             extensions={"sni_hostname": target.host},
         )
-        return await self._client.send(request, stream=True, follow_redirects=False)
+        response = await self._client.send(request, stream=True, follow_redirects=False)
+        expect_body(response)
+        return response
 
 
 async def _body(response: httpx.Response, max_bytes: int) -> bytes:

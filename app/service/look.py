@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from app.domain import Face, Image, MatchingStrategy
-from app.imaging.decode import Picture, decode
+from app.imaging.decode import Picture
+from app.imaging.decoders import Decoders
 from app.ops.deadline import Deadline
 from app.packs.manifest import DetectorSpec
 from app.vision.detect.base import Detector
@@ -45,7 +47,9 @@ class _Timed:
 class Looker:
     """Decodes pictures and finds faces."""
 
-    def __init__(self, detector: Detector, spec: DetectorSpec) -> None:
+    def __init__(self, detector: Detector, spec: DetectorSpec, decoders: Decoders | None = None) -> None:
+        """Without ``decoders`` pictures are decoded in this process."""
+        self._decoders = decoders
         self._detector = detector
         self._clear = spec.clear
         self._side = spec.max_side
@@ -54,7 +58,7 @@ class Looker:
     def look(self, data: bytes, deadline: Deadline, *, rotate: bool) -> View:
         """Return the picture ``data`` and all its faces, perhaps none; raise ``ApiError`` for a bad picture."""
         deadline.check()
-        image = decode(data)
+        image = self._open(data, deadline).pixels()
         return View(image, find_faces(_Timed(self._detector, deadline), image, rotate=rotate, clear=self._clear))
 
     def look_at_one(self, data: bytes, strategy: MatchingStrategy, deadline: Deadline, *, rotate: bool) -> Close:
@@ -63,7 +67,7 @@ class Looker:
         No more is decoded, and looked at, than the choice of the face and its crop need.
         """
         deadline.check()
-        picture = Picture(data)
+        picture = self._open(data, deadline)
         reduction = picture.reduction(self._side)
         image = picture.pixels(reduction)
         face = find_face(_Timed(self._detector, deadline), image, strategy, rotate=rotate, clear=self._clear)
@@ -75,3 +79,6 @@ class Looker:
     def look_closer(self, image: Image, face: Face) -> Face:
         """Return ``face`` with the landmarks by which it is compared."""
         return refine(self._detector, image, face, self._close_up)
+
+    def _open(self, data: bytes, deadline: Deadline) -> Picture:
+        return Picture(data, partial(self._decoders.unpack, deadline)) if self._decoders else Picture(data)
