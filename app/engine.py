@@ -72,13 +72,14 @@ class Engine:
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
         """Open an engine; raise ``*Error`` with a text for the operator when it cannot work."""
-        budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
+        cores = settings.runtime.threads or available_cores()
+        budget = thread_budget(cores, settings.runtime.device)
         store, pack = Store.configured(settings.models)
         other = store.pack(settings.models.pack_2_0) if settings.models.pack_2_0 else pack
         names = {FaceModelVersion.V3: pack.name, FaceModelVersion.V2: other.name}
         distinct = {each.name: each for each in (pack, other)}
         assessor = open_assessor(settings, budget)
-        decoders = Decoders(budget.workers)
+        decoders = Decoders(min(budget.workers, cores))
         opened = {
             name: _open_pack(settings, store, each, budget, assessor, decoders) for name, each in distinct.items()
         }

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from scipy import stats
 
 from app.cli.load import sustain
 from benchmarks.subjects import BASELINE, SHARED, Subject, pictures, running_subjects
@@ -19,6 +20,7 @@ from benchmarks.tables import table
 
 _CALLERS = 8
 _BATCH_S = 5.0
+_BLOCKS = 8
 
 
 def main() -> None:
@@ -57,14 +59,14 @@ def grown(subject: Subject, requests: int) -> dict[str, object]:
 
 
 def trend(x: np.ndarray, y: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Return the slope of ``y`` over ``x`` and its 95 % interval (normal errors)."""
-    if len(x) < 3:  # noqa: PLR2004 - no line has an error with less
+    """Return the slope of ``y`` over ``x`` and its 95 % interval, of means of neighbours, which depend on each other."""
+    count = min(_BLOCKS, len(x))
+    if count < 3:  # noqa: PLR2004 - no line has an error with less
         return float("nan"), (float("nan"), float("nan"))
-    centred = x - x.mean()
-    slope = float(centred @ y / (centred @ centred))
-    rest = y - y.mean() - slope * centred
-    error = float(np.sqrt(rest @ rest / (len(x) - 2) / (centred @ centred)))
-    return slope, (slope - 1.96 * error, slope + 1.96 * error)
+    means = [[float(part.mean()) for part in np.array_split(values, count)] for values in (x, y)]
+    line = stats.linregress(*means)
+    reach = stats.t.ppf(0.975, count - 2) * line.stderr
+    return float(line.slope), (float(line.slope - reach), float(line.slope + reach))
 
 
 if __name__ == "__main__":

@@ -177,3 +177,4 @@ async def _unless(leaving: Leaving, work: Coroutine[None, None, _T]) -> _T:
         for task in (left, done):
             task.cancel()
         await asyncio.gather(left, done, return_exceptions=True)
+        del left, done, task  # an error would hold them, and they the error

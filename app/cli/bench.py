@@ -27,7 +27,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     load = kinds.add_parser("load", help="comparisons per second, and how long they take")
     load.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="files; each is compared with the next")
     load.add_argument("--endpoint", default="http://127.0.0.1:8000", help="address of the service (%(default)s)")
-    load.add_argument("--seconds", type=float, default=10.0, help="%(default)s")
+    load.add_argument("--seconds", type=float, default=10.0, help="%(default)s; signatures are good for 300")
     how = load.add_mutually_exclusive_group()
     how.add_argument("--concurrency", type=int, default=8, help="so many callers at once (%(default)s)")
     how.add_argument("--rate", type=float, help="so many requests a second, answered or not")
@@ -47,7 +47,7 @@ def _run_stages(args: argparse.Namespace) -> int:
     store, configured = Store.configured(settings.models)
     pack = store.pack(args.pack) if args.pack else configured
     bench = Bench(store, pack, settings.runtime.device, open_assessor(settings, ThreadBudget(1, 1)))
-    found = {photo.name: bench.stages(photo.read_bytes()) for photo in args.photos}
+    found = {str(photo): bench.stages(photo.read_bytes()) for photo in args.photos}
     if args.json:
         print(json.dumps({"pack": pack.name, "milliseconds": {name: row._asdict() for name, row in found.items()}}))
     else:
@@ -59,7 +59,7 @@ def _run_stages(args: argparse.Namespace) -> int:
 def stage_table(found: dict[str, Stages]) -> list[str]:
     """Return lines: a stage each with its share, and what the whole takes for each millisecond of the networks."""
     first = next(iter(found.values()))
-    lines = [f"{'':<10}" + "".join(f"{name[:18]:>20}" for name in found)]
+    lines = [f"{'':<10}" + "".join(f"{name[-18:]:>20}" for name in found)]
     for stage in first._fields:
         cells = (f"{getattr(row, stage):9.2f} {100 * getattr(row, stage) / row.whole:4.0f} %" for row in found.values())
         lines.append(f"{stage:<10}" + "".join(f"{cell:>20}" for cell in cells))
@@ -96,10 +96,12 @@ def _target(endpoint: str, photos: list[Path]) -> Target:
     from app.cli.compare import image_ref  # noqa: PLC0415
     from app.cli.load import Target, http_request  # noqa: PLC0415
     from app.cli.sign import pick_key, sent_host, signed_headers  # noqa: PLC0415
-    from app.config import load  # noqa: PLC0415
+    from app.config import SettingsError, load  # noqa: PLC0415
 
     secret_id, key = pick_key(load().auth, None)
     host, parts = sent_host(endpoint), urlsplit(endpoint)
+    if parts.scheme != "http":
+        raise SettingsError(f"{endpoint} is not an http address; measure behind the proxy, not through it")
     texts = [image_ref(str(photo)).base64 for photo in photos]
     requests = []
     for a, b in zip(texts, [*texts[1:], texts[0]], strict=True):

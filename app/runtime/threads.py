@@ -114,7 +114,10 @@ class Workers(AbstractContextManager["Workers"]):
         with self._lock:
             self._at_hand += 1
         work.add_done_callback(self._finished)
-        return await asyncio.wrap_future(work)
+        try:
+            return await asyncio.wrap_future(work)
+        finally:
+            del work  # an error would hold it, and it the error with all its frames, pictures among them
 
     def _finished(self, _: object) -> None:
         """Called where the work was done: who left does not end work that runs, and it still counts."""
