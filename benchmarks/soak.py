@@ -3,8 +3,8 @@
 Clients, each in a thread: good pairs, broken pictures, bad signatures, senders who are slow, callers who leave, and one
 who measures how long a good pair takes. Each second RSS, open files, threads and that latency are written down; in the
 end ``soak.json`` has them all and ``soak.svg`` shows them. It passes, exit code 0, when RSS at the end (median of the
-last ten seconds) is at most 5 % above that after the first minute (half the time, if that is shorter), files and threads
-are about as many as then, every reply is one that was meant, and the log has no traceback.
+last ten seconds) is at most 5 % above that after the first minute (half the time, if that is shorter), files and
+threads are about as many as then, every reply is one that was meant, and the log has no traceback.
 """
 
 from __future__ import annotations
