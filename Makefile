@@ -25,7 +25,11 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test conformance check bench calibrate-demo lock clean
+.PHONY: help serve demo test conformance check bench calibrate-demo fuzz soak sbom audit lock clean
+
+# Packages that are asked for by few; what is locked stays as it is.
+extra = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable '.[$(1)]'
+MINUTES ?= 1
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -74,6 +78,25 @@ calibrate-demo: $(READY)  ## Calibrate on 14 people and write a report
 	@$(BIN)/compareface models prepare open
 	@$(BIN)/python -m benchmarks.calibrate_demo
 
+fuzz: $(READY)  ## Fuzz what strangers' bytes reach first; MINUTES=1 for each target
+	@$(call extra,fuzz)
+	@$(BIN)/compareface models prepare open
+	@$(BIN)/python -m tests.fuzz.run $(MINUTES)
+	@$(BIN)/python -m tests.fuzz.api $(MINUTES)
+
+soak: $(READY)  ## Serve a hostile mix at saturation; MINUTES=1
+	@$(BIN)/compareface models prepare open
+	@$(BIN)/python -m benchmarks.soak $(MINUTES)
+
+sbom: $(READY)  ## Write sbom.json (CycloneDX) of the locked packages
+	@$(call extra,sbom)
+	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o sbom.json
+
+audit: $(READY)  ## Ask the public database for known holes in the locked packages; needs a network
+	@$(call extra,audit)
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock --progress-spinner off \
+		|| { echo "audit: holes are listed above, or pypi.org could not be asked: then give the file of make sbom to a scanner" >&2; exit 1; }
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 
 lock: $(READY)  ## Renew the lock files from pyproject.toml
@@ -82,7 +105,7 @@ lock: $(READY)  ## Renew the lock files from pyproject.toml
 		-o requirements-gpu.lock pyproject.toml
 
 clean:  ## Remove the environment, caches and weights, pulled ones too
-	@rm -rf .venv .venv-gpu .conformance .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -rf .venv .venv-gpu .conformance .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz sbom.json dist build
 	@find models -name '*.onnx' ! -path 'models/quality/*' -delete
 	@rm -rf models/*/.*.tmp models/.downloads
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -59,7 +59,7 @@ def grown(subject: Subject, requests: int) -> dict[str, object]:
 
 
 def trend(x: np.ndarray, y: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """Return the slope of ``y`` over ``x`` and its 95 % interval, of means of neighbours, which depend on each other."""
+    """Return the slope of ``y`` over ``x`` and its 95 % interval, both of means of neighbours."""
     count = min(_BLOCKS, len(x))
     if count < 3:  # noqa: PLR2004 - no line has an error with less
         return float("nan"), (float("nan"), float("nan"))

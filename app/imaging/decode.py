@@ -56,7 +56,16 @@ _UPRIGHT: Mapping[object, Callable[[Image], Image]] = {
     7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
     8: lambda image: image.transpose(1, 0, 2)[::-1],
 }
-_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, struct.error)
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    struct.error,
+)
 """What damaged files make Pillow raise."""
 _PILLOW = threading.Lock()
 """Held while Pillow reads, because ``warnings.catch_warnings`` works on the whole process."""

@@ -1,0 +1,247 @@
+"""A real server at saturation with a hostile mix: ``python -m benchmarks.soak MINUTES``.
+
+Clients, each in a thread: good pairs, broken pictures, bad signatures, senders who are slow, callers who leave, and one
+who measures how long a good pair takes. Each second RSS, open files, threads and that latency are written down; in the
+end ``soak.json`` has them all and ``soak.svg`` shows them. It passes, exit code 0, when RSS at the end (median of the
+last ten seconds) is at most 5 % above that after the first minute (half the time, if that is shorter), files and
+threads are about as many as then, every reply is one that was meant, and the log has no traceback.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from app.api.keys import Key
+from app.cli.sign import signed_headers
+from benchmarks.pictures import another_shot, astronaut, jpeg
+from benchmarks.server import Server, running_server
+
+_WARM_S = 60.0
+_GROWTH = 1.05
+_SPARE = 8
+"""Open files and threads that may be there at one moment and not at another."""
+_COMMON = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
+_ALLOWED = {"OK", "RequestLimitExceeded", "FailedOperation.ImageDecodeFailed", "AuthFailure.SignatureFailure"}
+
+
+class Sample(NamedTuple):
+    """The server at one moment."""
+
+    at_s: float
+    rss_mb: float
+    files: int
+    threads: int
+    latency_ms: float | None
+    """Of the good pair that was answered last; None before the first."""
+
+
+def main() -> int:
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 1
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with running_server(log=log) as server:
+            load = _Load(server)
+            samples = load.run(60 * minutes)
+            peak_mb = _status(server.process.pid)["VmHWM"] / 1024
+        defects = [line for line in log.read_text(encoding="utf-8").splitlines() if '"exception"' in line]
+    failures = [*_failures(samples, load.replies), *(f"traceback: {line}" for line in defects[:3])]
+    report = {
+        "minutes": minutes,
+        "replies": dict(load.replies),
+        "peak_rss_mb": round(peak_mb, 1),
+        "failures": failures,
+        "samples": [sample._asdict() for sample in samples],
+    }
+    Path("soak.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+    Path("soak.svg").write_text(_drawn(samples), encoding="utf-8")
+    print(f"{minutes:g} minutes: {sum(load.replies.values()):,} requests {dict(load.replies.most_common())}")
+    for name in ("rss_mb", "files", "threads", "latency_ms"):
+        warm, last = _ends([getattr(sample, name) for sample in samples], samples)
+        print(f"{name:<12} after the first minute {warm:9.1f}   at the end {last:9.1f}")
+    print(
+        f"peak RSS {peak_mb:.0f} MB; soak.json, soak.svg; {'FAILED: ' + '; '.join(failures) if failures else 'passed'}"
+    )
+    return 1 if failures else 0
+
+
+class _Load:
+    """The clients, and what they were told."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        faces = [base64.b64encode(jpeg(picture)).decode() for picture in (astronaut(), another_shot(astronaut()))]
+        self._pair = json.dumps({"ImageA": faces[0], "ImageB": faces[1]}).encode()
+        self._broken = json.dumps({"ImageA": faces[0][:-4000], "ImageB": faces[1]}).encode()
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._latency_ms: float | None = None
+        self.replies: Counter[str] = Counter()
+
+    def run(self, seconds: float) -> list[Sample]:
+        kinds: Sequence[Callable[[], None]] = (
+            self._good,
+            self._good,
+            self._measured,
+            self._bad_picture,
+            self._unsigned,
+        )
+        kinds = (*kinds, self._slow, self._slow, self._leaves, self._leaves, self._nonsense)
+        clients = [threading.Thread(target=self._again, args=(kind,)) for kind in kinds]
+        for client in clients:
+            client.start()
+        started = time.monotonic()
+        samples = []
+        try:
+            while time.monotonic() - started < seconds:
+                time.sleep(1)
+                samples.append(self._sample(time.monotonic() - started))
+        finally:
+            self._over.set()
+            for client in clients:
+                client.join()
+        return samples
+
+    def _sample(self, at_s: float) -> Sample:
+        pid = self._server.process.pid
+        status = _status(pid)
+        files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        return Sample(round(at_s, 1), status["VmRSS"] / 1024, files, status["Threads"], self._latency_ms)
+
+    def _again(self, kind: Callable[[], None]) -> None:
+        while not self._over.is_set():
+            try:
+                kind()
+            except (OSError, HTTPException) as error:
+                self._count(type(error).__name__)
+
+    def _count(self, reply: str) -> None:
+        with self._lock:
+            self.replies[reply] += 1
+
+    def _good(self) -> None:
+        self._count(self._ask(self._pair))
+
+    def _measured(self) -> None:
+        started = time.monotonic()
+        code = self._ask(self._pair)
+        self._count(code)
+        if code == "OK":
+            self._latency_ms = 1000 * (time.monotonic() - started)
+        time.sleep(0.2)
+
+    def _bad_picture(self) -> None:
+        self._count(self._ask(self._broken))
+
+    def _unsigned(self) -> None:
+        self._count(self._ask(self._pair, secret_key="wrong"))
+
+    def _ask(self, body: bytes, secret_key: str = "") -> str:
+        connection = HTTPConnection(self._server.host, self._server.port, timeout=60)
+        try:
+            connection.request("POST", "/", body, self._headers(body, secret_key))
+            response = json.loads(connection.getresponse().read())["Response"]
+        finally:
+            connection.close()
+        return str(response["Error"]["Code"]) if "Error" in response else "OK"
+
+    def _slow(self) -> None:
+        """A head, or a body, that comes in drops and then no more."""
+        with self._connected() as connection:
+            data = self._request()
+            for at in range(6):
+                connection.sendall(data[at * 300 : (at + 1) * 300])
+                time.sleep(0.3)
+        self._count("sent slowly")
+
+    def _leaves(self) -> None:
+        """A whole request, whose reply nobody awaits."""
+        with self._connected() as connection:
+            connection.sendall(self._request())
+            time.sleep(0.02)
+        self._count("left")
+
+    def _nonsense(self) -> None:
+        with self._connected() as connection:
+            connection.sendall(b"\x16\x03\x01" + b"\xff" * 2000 + b"\r\n\r\n")
+            connection.recv(1000)
+        self._count("nonsense")
+        time.sleep(0.1)
+
+    def _connected(self) -> socket.socket:
+        return socket.create_connection((self._server.host, self._server.port), timeout=60)
+
+    def _request(self) -> bytes:
+        headers = {**self._headers(self._pair), "Content-Length": str(len(self._pair))}
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + self._pair
+
+    def _headers(self, body: bytes, secret_key: str = "") -> dict[str, str]:
+        server = self._server
+        key = Key(label="soak", secret_key=secret_key or server.secret_key)
+        signed = signed_headers(server.secret_id, key, server.endpoint, body, int(time.time()))
+        return {"Host": server.endpoint, **_COMMON, **signed}
+
+
+def _status(pid: int) -> dict[str, int]:
+    """Return the numbers of ``/proc/PID/status``; memory in KiB."""
+    lines = re.findall(r"^(\w+):\s+([0-9]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return {name: int(value) for name, value in lines}
+
+
+def _ends(values: Sequence[float | None], samples: Sequence[Sample]) -> tuple[float, float]:
+    """Return medians of ten seconds: after the first minute, and at the end."""
+    from_s = min(_WARM_S, samples[-1].at_s / 2)
+    first = next(index for index, sample in enumerate(samples) if sample.at_s >= from_s)
+    warm, last = ([value for value in part if value is not None] for part in (values[first : first + 10], values[-10:]))
+    return median(warm or [0.0]), median(last or [0.0])
+
+
+def _failures(samples: Sequence[Sample], replies: Counter[str]) -> list[str]:
+    failures = []
+    for name, factor, spare in (("rss_mb", _GROWTH, 0), ("files", 1.0, _SPARE), ("threads", 1.0, _SPARE)):
+        warm, last = _ends([getattr(sample, name) for sample in samples], samples)
+        if last > warm * factor + spare:
+            failures.append(f"{name} grew from {warm:.1f} to {last:.1f}")
+    unmeant = {reply for reply in replies if reply[0].isupper()} - _ALLOWED
+    failures += [f"{replies[reply]} times {reply}" for reply in sorted(unmeant)]
+    return failures if replies["OK"] else [*failures, "nothing was answered"]
+
+
+_WIDTH, _HEIGHT, _LEFT = 900, 130, 110
+
+
+def _drawn(samples: Sequence[Sample]) -> str:
+    """Return four charts over time as one SVG."""
+    charts = []
+    for number, name in enumerate(("rss_mb", "files", "threads", "latency_ms")):
+        points = [(sample.at_s, value) for sample in samples if (value := getattr(sample, name)) is not None]
+        top = max((value for _, value in points), default=1.0) or 1.0
+        x, y = (_WIDTH - _LEFT - 10) / samples[-1].at_s, (_HEIGHT - 30) / top
+        line = " ".join(f"{_LEFT + x * at:.1f},{_HEIGHT - 10 - y * value:.1f}" for at, value in points)
+        charts.append(
+            f'<g transform="translate(0 {number * _HEIGHT})"><text x="5" y="30">{name}</text>'
+            f'<text x="5" y="50">0 to {top:.0f}</text>'
+            f'<path d="M{_LEFT} 10V{_HEIGHT - 10}H{_WIDTH - 10}" stroke="#999"/>'
+            f'<polyline points="{line}" stroke="#06c"/></g>'
+        )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {4 * _HEIGHT}" fill="none" '
+        f'font-family="sans-serif" font-size="14"><style>text {{ fill: #333 }}</style>{"".join(charts)}</svg>\n'
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Whatever comes in, the wire has words for it; settings are understood, or refused without telling a secret."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from app.api import parameters
+from app.api.request import CloudRequest
+from app.config import SettingsError, environment_names, load
+from app.errors import ApiError, ErrorCode
+
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+_NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+_JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | _NUMBERS | _TEXTS,
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(_TEXTS, children, max_size=4),
+    max_leaves=20,
+)
+_PAIRS = st.dictionaries(_TEXTS.filter(bool), _TEXTS, max_size=20)
+_TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b")
+
+
+@given(st.dictionaries(_TEXTS, _JSON_VALUES, max_size=8))
+def test_json_is_read_as_the_standard_library_reads_it(values: dict[str, object]) -> None:
+    text = json.dumps(values)
+    assume(text.count(",") <= 256)
+    assert parameters.from_json(text.encode()) == {name: value for name, value in values.items() if value is not None}
+
+
+@given(_PAIRS)
+def test_a_form_is_read_as_it_was_written(pairs: dict[str, str]) -> None:
+    written = "&".join("=".join(_escaped(part) for part in pair) for pair in pairs.items())
+    assert parameters.from_form(written.encode()) == pairs
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+@given(st.lists(_TEXTS, max_size=20))
+def test_a_multipart_body_is_read_as_it_was_written(values: list[str]) -> None:
+    named = {f"p{number}": value for number, value in enumerate(values)}
+    boundary = "=" * 30
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="'
+    body = "".join(f'{head}{name}"\r\n\r\n{value}\r\n' for name, value in named.items()) + f"--{boundary}--\r\n"
+    assert parameters.from_multipart(body.encode(), f'multipart/form-data; boundary="{boundary}"') == named
+
+
+@given(st.binary(max_size=300), st.sampled_from(_TYPES))
+def test_any_bytes_are_parameters_or_told_why_not(body: bytes, content_type: str) -> None:
+    request = CloudRequest("POST", "/", "", {"content-type": content_type}, body)
+    assert _refusal(request) in {None, ErrorCode.INVALID_PARAMETER, ErrorCode.INVALID_REQUEST}
+
+
+def _refusal(request: CloudRequest) -> ErrorCode | None:
+    try:
+        parameters.of(request)
+    except ApiError as error:
+        return error.code
+    return None
+
+
+@given(
+    st.sampled_from(environment_names()), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+)
+def test_any_setting_is_understood_or_refused_by_its_name(name: str, value: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(name, value)
+        complaint = _complaint()
+    assert not complaint or name in complaint or "no keys are configured" in complaint
+    assert name != "COMPAREFACE_AUTH__KEYS" or len(value) <= 8 or value not in complaint
+
+
+def _complaint() -> str:
+    """Return why the settings are refused; empty where they are not."""
+    try:
+        load()
+    except SettingsError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,66 @@
+"""Requests made of the OpenAPI document, good and broken ones, to a server: ``python -m tests.fuzz.api MINUTES``.
+
+schemathesis makes them; the server lets everybody in, and what it logs is looked at in the end. A defect is a status of
+500 and above, a reply that is not what the document says, or a traceback. What schemathesis also asks for does not
+hold here on purpose: the cloud's refusals have status 200, so nothing is ever refused by status.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.server import running_server
+
+_CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+_OPEN = {"COMPAREFACE_AUTH__MODE": "off", "COMPAREFACE_AUTH__KEYS": "", "COMPAREFACE_LOG__LEVEL": "info"}
+
+
+def main() -> int:
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 1
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with running_server(_OPEN, log=log) as server:
+            code = _fuzz(f"http://{server.endpoint}/openapi.json", minutes)
+        lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    requests = sum(line["message"] == "request" for line in lines)
+    defects = [line for line in lines if "exception" in line or line.get("code") == "FailedOperation.ServerError"]
+    print(f"openapi         {requests:>12,} requests  {'BROKEN' if code or defects else 'held'}")
+    sys.stdout.writelines(f"{defect}\n" for defect in defects[:10])
+    return 1 if code or defects else 0
+
+
+def _fuzz(document: str, minutes: float) -> int:
+    """Run schemathesis again and again, each time with another seed, until the time is over."""
+    until, code, seed = time.monotonic() + 60 * minutes, 0, 0
+    while time.monotonic() < until and not code:
+        seed += 1
+        command = [
+            "schemathesis",
+            "run",
+            document,
+            f"--checks={_CHECKS}",
+            "--phases=examples,coverage,fuzzing",
+            f"--seed={seed}",
+            "--max-examples=200",
+            "--no-color",
+        ]
+        done = subprocess.run(
+            [Path(sys.executable).with_name(command[0]), *command[1:]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        code = done.returncode
+        if code:
+            print(done.stdout[-6000:])
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
