@@ -93,8 +93,8 @@ class _Look(NamedTuple):
         """How much speaks for this turn: confidence in its best face, less the more it leans."""
         return max(map(_evidence, self.faces), default=0.0) + (0.0 if self.turn.degrees else _FOR_UPRIGHT)
 
-    def is_convincing(self, clear: float) -> bool:
-        return any(is_convincing(face, clear) for face in self.faces)
+    def is_convincing(self, sure: float) -> bool:
+        return any(face.confidence >= sure and leans_little(face) for face in self.faces)
 
     @property
     def is_straight(self) -> bool:
@@ -114,11 +114,12 @@ def find_faces(detector: Detector, image: Image, *, rotate: bool, clear: float) 
     """
     if not rotate:
         return _look(detector, image, 0.0).faces
+    sure = clear + (1 - clear) / 3
     looks: list[_Look] = []
     for degrees in _TURNS:
         for each in degrees:
             look = _look(detector, image, each)
-            if look.is_convincing(clear):
+            if look.is_convincing(sure):
                 return look.faces_back()
             looks.append(look)
         best = max(looks, key=lambda look: look.evidence)
@@ -130,11 +131,6 @@ def find_faces(detector: Detector, image: Image, *, rotate: bool, clear: float) 
 def roll(face: Face) -> float:
     """By how many degrees it leans clockwise, (-180, 180]."""
     return float(np.degrees(np.angle(_pose(face))))
-
-
-def is_convincing(face: Face, clear: float) -> bool:
-    """Whether no other turn could show a better face: it leans little and is more than ``clear``."""
-    return face.confidence >= clear + (1 - clear) / 3 and leans_little(face)
 
 
 def leans_little(face: Face) -> bool:

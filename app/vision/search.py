@@ -14,15 +14,13 @@ from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import CloseUp
 from app.vision.align import cut
 from app.vision.detect.base import Detector
-from app.vision.rotation import QUARTERS, Turn, find_faces, is_convincing, is_upright, roll
-from app.vision.selection import select
+from app.vision.rotation import QUARTERS, Turn, find_faces, is_upright, leans_little, roll
+from app.vision.selection import COMPARABLE, select
 
 COARSE = (128, 320)
 """Detector pixels a side, coarse to fine."""
 _LARGE = 32.0
 """Detector pixels, square root of the box's area, from which nothing larger is missed at this scale."""
-_RIVAL = 0.35
-"""Share of the largest face's area from which another, clear or not, leaves the choice to the whole search."""
 
 _SAME = 0.3
 """Overlap (intersection over union) from which what the second look finds is the face that it looks for."""
@@ -44,7 +42,7 @@ def find_face(detector: Detector, image: Image, strategy: MatchingStrategy, *, r
 def _glance(detector: Detector, image: Image, clear: float) -> Face | None:
     """Return the largest face of ``image``, if coarse looks are enough to tell.
 
-    It must be large, without a rival, and so clear and upright that no turn could show it better.
+    It must be large, clear, leaning little, and without a rival: another that could be preferred, clear or not.
     """
     longest = max(image.shape[:2])
     for side in COARSE:
@@ -52,10 +50,10 @@ def _glance(detector: Detector, image: Image, clear: float) -> Face | None:
         if not faces:
             continue
         face = select(faces, image, MatchingStrategy.LARGEST, clear)
-        if any(_area(other, image) > _RIVAL * _area(face, image) for other in faces if other is not face):
+        if any(_area(other, image) >= COMPARABLE * _area(face, image) for other in faces if other is not face):
             return None
         is_large = _area(face, image) ** 0.5 * side >= _LARGE * longest
-        if is_large and is_convincing(face, clear):
+        if is_large and face.confidence >= clear and leans_little(face):
             return face
     return None
 

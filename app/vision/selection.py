@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from app.domain import Face, Image, MatchingStrategy
 from app.errors import ApiError, ErrorCode
 
-_COMPARABLE = 0.5
-"""Share of the largest face's area."""
+COMPARABLE = 0.5
+"""Share of the largest face's area, from which a clear face may be preferred."""
 
 
 def largest_first(faces: Sequence[Face], image: Image) -> list[Face]:
@@ -33,6 +33,6 @@ def select(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, clea
     comparable = [
         (face.confidence >= clear, area, face.confidence, face)
         for face, area in zip(faces, areas, strict=True)
-        if area >= _COMPARABLE * max(areas)
+        if area >= COMPARABLE * max(areas)
     ]
     return max(comparable, key=lambda candidate: candidate[:3])[3]

@@ -76,7 +76,7 @@ def test_a_face_of_comparable_size_leaves_the_choice_to_the_whole_search(confide
 
 
 def test_a_much_smaller_neighbour_is_no_rival() -> None:
-    one, neighbour = _face(20, 100, 250), _face(320, 100, 140)
+    one, neighbour = _face(20, 100, 250), _face(320, 100, 170)
     assert _looks({128: [neighbour, one]}) == (one, [128])
 
 
@@ -84,11 +84,6 @@ def test_the_most_confident_face_of_all_needs_the_whole_search() -> None:
     large, small = _face(20, 20, 300), _face(400, 400, 50, 0.99)
     told: dict[int | None, list[Face]] = {128: [large], None: [small, large]}
     assert _looks(told, strategy=MatchingStrategy.MOST_CONFIDENT) == (small, [None])
-
-
-def test_a_face_that_is_just_clear_needs_more_than_a_coarse_look() -> None:
-    fair = _face(100, 100, 300, 0.82)
-    assert _looks({128: [fair], 320: [fair], None: [fair]})[1] == [128, 320, None]
 
 
 def test_with_rotation_quarter_turns_are_glanced_at_before_all_pixels_are_looked_at() -> None:
