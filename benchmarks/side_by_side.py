@@ -29,7 +29,7 @@ from benchmarks.subjects import BASELINE, SHARED, STANDIN, Subject, pictures, ru
 from benchmarks.tables import table
 
 _CALLERS = 8
-_LATENCY_S, _THROUGHPUT_S, _WARM_UP_S = 4.0, 6.0, 2.0
+_LATENCY_S, _THROUGHPUT_S, _WARM_UP_S = 3.0, 4.0, 2.0
 
 
 def main() -> None:

@@ -120,13 +120,11 @@ class _Connection:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 body = await self._exchange(request)
-        except asyncio.IncompleteReadError as error:
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self.close()
             # Servers close what has been idle for long, perhaps just now: every client then asks once more.
-            return await self.ask(request) if is_used and not error.partial else _LOST
-        except (OSError, TimeoutError):
-            self.close()
-            return _LOST
+            was_idle = is_used and isinstance(error, (ConnectionError, asyncio.IncompleteReadError))
+            return await self.ask(request) if was_idle else _LOST
         answer = json.loads(body)
         return str(answer.get("Response", {}).get("Error", {}).get("Code", "OK"))
 
