@@ -107,10 +107,11 @@ def test_ctrl_c_ends_a_running_server_without_a_traceback(tmp_path: Path) -> Non
 
 
 def _start(environment: dict[str, str], first: str = ":") -> subprocess.CompletedProcess[str]:
-    """Start a server that cannot work, and return how it ended."""
+    """Start a server that cannot work, and return how it ended; what measures coverage would write files, too."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
         ["sh", "-c", f'{first} && exec "$0" -m app serve', sys.executable],
-        env={**os.environ, "COMPAREFACE_SERVER__PORT": "0", **environment},
+        env={**inherited, "COMPAREFACE_SERVER__PORT": "0", **environment},
         capture_output=True,
         text=True,
         timeout=60,
