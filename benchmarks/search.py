@@ -43,6 +43,8 @@ _HEAD = slice(50, 200)
 """Rows and columns of a picture of LFW that show the head."""
 _AHEAD = 1.25
 """Ratio of the sides of the largest head and the next."""
+_SIZE = 110.0
+"""Pixels that a face needs, square root of its box: as many as the largest crop asks for."""
 _PATIENCE_S = 60.0
 
 
@@ -156,7 +158,7 @@ def _coarse(data: bytes, looker: Looker, height: int) -> _Outcome:
     started = time.perf_counter()
     deadline = Deadline.after(_PATIENCE_S)
     try:
-        image, face = looker.look_at_one(data, MatchingStrategy.LARGEST, deadline, rotate=False)
+        image, face = looker.look_at_one(data, MatchingStrategy.LARGEST, _SIZE, deadline, rotate=False)
         looker.look_closer(image, face)
     except ApiError as error:
         if error.code is not ErrorCode.NO_FACE_IN_PHOTO:

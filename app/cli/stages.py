@@ -28,7 +28,7 @@ from app.vision.align import align
 from app.vision.detect import DETECTORS
 from app.vision.embed import Embedder
 from app.vision.quality.assess import Assessor
-from app.vision.search import find_face, refine
+from app.vision.search import GLANCED, find_face, refine
 
 _WARM_UP, _RUNS = 3, 20
 _PATIENCE_S = 60.0
@@ -83,7 +83,7 @@ class Bench:
 
     def stages(self, data: bytes) -> Stages:
         """Measure the picture ``data``; raise ``ApiError`` where there is nothing to compare."""
-        image, decoding = _timed(partial(_decoded, data, self._spec.max_side))
+        image, decoding = _timed(partial(_decoded, data))
         find = partial(find_face, self._detector, image, MatchingStrategy.LARGEST, rotate=False, clear=self._spec.clear)
         face, finding = _timed(find)
         close, refining = _timed(partial(refine, self._detector, image, face, self._spec.close_up))
@@ -103,9 +103,9 @@ class Bench:
             session.run_again()
 
 
-def _decoded(data: bytes, side: int) -> Image:
+def _decoded(data: bytes) -> Image:
     picture = Picture(data)
-    return picture.pixels(picture.reduction(side))
+    return picture.pixels(picture.reduction(GLANCED))
 
 
 def _timed(work: Callable[[], _T]) -> tuple[_T, float]:

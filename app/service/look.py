@@ -12,10 +12,8 @@ from app.ops.deadline import Deadline
 from app.packs.manifest import DetectorSpec
 from app.vision.detect.base import Detector
 from app.vision.rotation import find_faces
-from app.vision.search import find_face, refine
-
-_ENOUGH = 160.0
-"""Pixels, square root of a face's box, that no crop exceeds: the eyes are then 60 apart, as in the largest one."""
+from app.vision.search import GLANCED, glance, refine
+from app.vision.selection import select
 
 
 class View(NamedTuple):
@@ -61,18 +59,28 @@ class Looker:
         image = self._open(data, deadline).pixels()
         return View(image, find_faces(_Timed(self._detector, deadline), image, rotate=rotate, clear=self._clear))
 
-    def look_at_one(self, data: bytes, strategy: MatchingStrategy, deadline: Deadline, *, rotate: bool) -> Close:
+    def look_at_one(
+        self, data: bytes, strategy: MatchingStrategy, size: float, deadline: Deadline, *, rotate: bool
+    ) -> Close:
         """Return the picture ``data`` and the face to compare; raise ``ApiError`` for a bad picture, or without a face.
 
-        No more is decoded, and looked at, than the choice of the face and its crop need.
+        No more is decoded, and looked at, than the choice of the face and its crop need: ``size`` pixels of the face,
+        square root of its box.
         """
         deadline.check()
         picture = self._open(data, deadline)
-        reduction = picture.reduction(self._side)
+        detector = _Timed(self._detector, deadline)
+        reduction = picture.reduction(GLANCED if strategy is MatchingStrategy.LARGEST else self._side)
         image = picture.pixels(reduction)
-        face = find_face(_Timed(self._detector, deadline), image, strategy, rotate=rotate, clear=self._clear)
-        if reduction > 1 and face.box.area < _ENOUGH**2:
-            image, face = picture.pixels(), face.times(reduction)
+        face = glance(detector, image, strategy, rotate=rotate, clear=self._clear)
+        if face is None:
+            coarse, reduction = reduction, picture.reduction(self._side)
+            image = image if reduction == coarse else picture.pixels(reduction)
+            faces = find_faces(detector, image, rotate=rotate, clear=self._clear)
+            face = select(faces, image, strategy, self._clear)
+        finer = _divided(reduction, face.box.area**0.5 / size)
+        if finer < reduction:
+            image, face = picture.pixels(finer), face.times(reduction // finer)
         deadline.check()
         return Close(image, face)
 
@@ -82,3 +90,10 @@ class Looker:
 
     def _open(self, data: bytes, deadline: Deadline) -> Picture:
         return Picture(data, partial(self._decoders.unpack, deadline)) if self._decoders else Picture(data)
+
+
+def _divided(reduction: int, ratio: float) -> int:
+    """Return what is left of ``reduction``, a power of two, once a face ``ratio`` of the size it needs has that."""
+    while reduction > 1 and ratio < 1:
+        reduction, ratio = reduction // 2, ratio * 2
+    return reduction

@@ -16,6 +16,11 @@ from app.vision.align import align
 from app.vision.embed import Embedder
 from app.vision.selection import select
 
+_FACE_PER_EYES = 2.5
+"""Square root of a face's box / distance of the eyes, of faces that look at the camera (London)."""
+_ENLARGED = 1.25
+"""How much a crop may enlarge the face it is made of; LFW's are enlarged by 1.3 for the largest crops."""
+
 
 class Recogniser:
     """Everything between the bytes of a picture and an embedding."""
@@ -28,6 +33,7 @@ class Recogniser:
         self._embedder = embedder
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
+        self._size = _FACE_PER_EYES * float(np.linalg.norm(self._template[1] - self._template[0])) / _ENLARGED
         self._clear = pack.detector.clear
         self._matching_strategy = matching_strategy
 
@@ -44,7 +50,7 @@ class Recogniser:
         """Return the picture and the face to compare, which is good enough."""
         strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
         if not options.quality_control:
-            return self._looker.look_at_one(data, strategy, deadline, rotate=options.rotate)
+            return self._looker.look_at_one(data, strategy, self._size, deadline, rotate=options.rotate)
         image, faces = self._looker.look(data, deadline, rotate=options.rotate)
         face = select(faces, image, strategy, self._clear)
         deadline.check()

@@ -19,6 +19,8 @@ from app.vision.selection import COMPARABLE, select
 
 COARSE = (128, 320)
 """Detector pixels a side, coarse to fine."""
+GLANCED = COARSE[-1] + 1
+"""Pixels of the longer side from which on a picture of fewer pixels is as good for a glance as the whole one."""
 _LARGE = 32.0
 """Detector pixels, square root of the box's area, from which nothing larger is missed at this scale."""
 
@@ -31,16 +33,22 @@ def find_face(detector: Detector, image: Image, strategy: MatchingStrategy, *, r
 
     ``clear``: the confidence from which a face of this detector is beyond doubt.
     """
+    face = glance(detector, image, strategy, rotate=rotate, clear=clear)
+    return face or select(find_faces(detector, image, rotate=rotate, clear=clear), image, strategy, clear)
+
+
+def glance(detector: Detector, image: Image, strategy: MatchingStrategy, *, rotate: bool, clear: float) -> Face | None:
+    """Return the face of ``image`` to compare, if coarse looks are enough to tell."""
     if strategy is MatchingStrategy.LARGEST:
         for turn in (Turn.of(image, degrees) for degrees in (QUARTERS if rotate else QUARTERS[:1])):
-            face = _glance(detector, turn.image(image), clear)
+            face = _largest(detector, turn.image(image), clear)
             if face is not None:
                 return turn.face_back(face)
-    return select(find_faces(detector, image, rotate=rotate, clear=clear), image, strategy, clear)
+    return None
 
 
-def _glance(detector: Detector, image: Image, clear: float) -> Face | None:
-    """Return the largest face of ``image``, if coarse looks are enough to tell.
+def _largest(detector: Detector, image: Image, clear: float) -> Face | None:
+    """Return the largest upright face of ``image``, if coarse looks are enough to tell.
 
     It must be large, clear, leaning little, and without a rival: another that could be preferred, clear or not.
     """

@@ -39,17 +39,20 @@ def test_no_turn_is_begun_when_the_time_is_over(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "side"),
+    ("head", "size", "side"),
     [
-        (1000, 700),  # half of each side is enough for the crop
-        (250, 1400),  # half would be too little
+        (1000, 80.0, 350),  # what is glanced at is enough for the crop
+        (1000, 150.0, 700),  # half of each side is
+        (250, 80.0, 1400),  # the face is found at half, which would be too little
     ],
 )
-def test_of_a_large_photo_only_what_the_face_needs_is_decoded(pipelines: Pipelines, head: int, side: int) -> None:
+def test_of_a_large_photo_only_what_the_face_needs_is_decoded(
+    pipelines: Pipelines, head: int, size: float, side: int
+) -> None:
     canvas = np.full((1400, 1400, 3), 120, np.uint8)
     canvas[200 : 200 + head, 300 : 300 + head] = cv2.resize(astronaut()[0:250, 100:350], (head, head))
     looker = pipelines.looker
-    image, face = looker.look_at_one(jpeg(canvas), MatchingStrategy.LARGEST, Deadline.after(30), rotate=False)
+    image, face = looker.look_at_one(jpeg(canvas), MatchingStrategy.LARGEST, size, Deadline.after(30), rotate=False)
     assert image.shape == (side, side, 3)
     left, right = looker.look_closer(image, face).landmarks[:2] * (1400 / side)
     expected = np.array([300, 200]) + np.array([[105, 101], [147, 105]]) * head / 250
