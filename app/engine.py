@@ -40,6 +40,8 @@ from app.vision.quality.assess import Assessor
 from app.vision.quality.visibility import Visibility
 from app.vision.search import COARSE
 
+_PICTURES = 2
+"""Of a comparison."""
 _EXTREMES = ((64, 64), (4000, 4000), (64, 4000), (4000, 64))
 """Height and width of the smallest and largest pictures, and of the longest and tallest."""
 
@@ -60,9 +62,9 @@ class Engine:
         self._workers = workers
         self._facts = facts
 
-    def is_busy(self) -> bool:
-        """Whether pictures wait for a worker."""
-        return self._workers.is_busy
+    def is_busy(self, arriving: int) -> bool:
+        """Whether pictures wait for a worker, or will once so many requests more are at work."""
+        return self._workers.would_wait(_PICTURES * arriving)
 
     def facts(self) -> Mapping[str, object]:
         """What is running: pack, device, provider and its share of each network, threads, calibration."""

@@ -101,7 +101,7 @@ class ReadingEngine(NamedTuple):
     def facts(self) -> Mapping[str, object]:
         return {"pack": "none", "device": "cpu", "cpu_s": time.process_time()}
 
-    def is_busy(self) -> bool:
+    def is_busy(self, _: int) -> bool:
         return False
 
 

@@ -13,6 +13,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeAlias
 
 from app.errors import ApiError, ErrorCode, Text
 
@@ -23,35 +24,69 @@ _BUSY = Text(
 _CALM_S = 1.0
 """Seconds without a refusal after which requests may wait in line again."""
 
-_ARRIVAL_S = 0.005
-"""Seconds in which most requests that were let in have been read and are at work."""
+_SHOWS_S = 0.002
+"""Seconds after which work that has begun shows in the load."""
+_AGAIN_S = 0.01
+"""Seconds after which the line is looked at again where nobody inside will do so."""
+
+IsBusy: TypeAlias = Callable[[int], bool]
+"""Whether one more request would only wait for those at work, and for so many that were let in and do not show yet."""
+
+
+class Place:
+    """What a request that was let in holds."""
+
+    def __init__(self, shown: Callable[[], None]) -> None:
+        self._shown = shown
+        self._shows = False
+
+    def begin(self) -> None:
+        """Tell that its work begins now."""
+        asyncio.get_running_loop().call_later(_SHOWS_S, self.show)
+
+    def show(self) -> None:
+        """Count no longer as arriving."""
+        if not self._shows:
+            self._shows = True
+            self._shown()
 
 
 class Admission:
     """Counts the requests at work; belongs to one event loop."""
 
-    def __init__(self, max_in_flight: int, max_wait_s: float, is_busy: Callable[[], bool] = lambda: False) -> None:
-        """``is_busy`` tells whether one more request would only wait for those at work."""
-        self._free = max_in_flight
+    def __init__(self, max_in_flight: int, max_wait_s: float, is_busy: IsBusy = lambda _: False) -> None:
+        self._free = self._max_in_flight = max_in_flight
         self._max_wait_s = max_wait_s
         self._is_busy = is_busy
+        self._arriving = 0
         self._line: deque[asyncio.Future[None]] = deque()
         self._calm_from = 0.0
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[Place]:
         """Hold one place; raise ``RequestLimitExceeded`` if there is none in time."""
         if self._line or not self._has_room():
             await self._wait()
         else:
-            self._free -= 1
+            self._let_in()
+        place = Place(self._shown)
         try:
-            yield
+            yield place
         finally:
-            self._leave()
+            self._free += 1
+            place.show()
+            self._next()
 
     def _has_room(self) -> bool:
-        return self._free > 0 and not self._is_busy()
+        return self._free > 0 and not self._is_busy(self._arriving)
+
+    def _let_in(self) -> None:
+        self._free -= 1
+        self._arriving += 1
+
+    def _shown(self) -> None:
+        self._arriving -= 1
+        self._next()
 
     async def _wait(self) -> None:
         """Stand in line for a place."""
@@ -61,6 +96,8 @@ class Admission:
             raise _refusal()
         turn: asyncio.Future[None] = loop.create_future()
         self._line.append(turn)
+        if len(self._line) == 1:
+            self._look_again_if_alone()
         try:
             async with asyncio.timeout(self._max_wait_s):
                 await turn
@@ -70,21 +107,23 @@ class Admission:
             raise _refusal() from error
         except asyncio.CancelledError:
             if not turn.cancelled():  # the place came together with the caller's leaving
-                self._leave()
+                self._free += 1
+                self._shown()
             raise
 
-    def _leave(self) -> None:
-        self._free += 1
-        self._next()
-
     def _next(self) -> None:
-        """Let the first in line in; the second as soon as the first shows in ``is_busy``."""
-        while self._line and self._line[0].done():
-            self._line.popleft()
-        if self._line and self._has_room():
-            self._free -= 1
-            self._line.popleft().set_result(None)
-            asyncio.get_running_loop().call_later(_ARRIVAL_S, self._next)
+        """Let in who stands first, as long as there is room."""
+        while self._line and (self._line[0].done() or self._has_room()):
+            turn = self._line.popleft()
+            if not turn.done():
+                self._let_in()
+                turn.set_result(None)
+        self._look_again_if_alone()
+
+    def _look_again_if_alone(self) -> None:
+        """Look again later, where what keeps the workers busy is what callers who have left began."""
+        if self._line and self._free == self._max_in_flight:
+            asyncio.get_running_loop().call_later(_AGAIN_S, self._next)
 
     def _send_away(self) -> None:
         for turn in self._line:

@@ -27,8 +27,8 @@ class EngineLike(Protocol):
 
     def facts(self) -> Mapping[str, object]: ...
 
-    def is_busy(self) -> bool:
-        """Whether work waits already: one more request would only wait, too."""
+    def is_busy(self, arriving: int) -> bool:
+        """Whether work waits, or will for the requests that are ``arriving``: one more would only wait, too."""
 
 
 OpenEngine: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[EngineLike]]

@@ -123,7 +123,7 @@ class Gateway:
         found = find_action(self._actions, request.action, request.version)
         examined = self._authenticator.examine(request)
         entry.secret_id = examined.secret_id
-        async with self._admission.slot():
+        async with self._admission.slot() as place:
             if request.method == "POST" and request.v1 is None:
                 body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate)
                 request = request.with_body(body)
@@ -132,6 +132,7 @@ class Gateway:
             entry.key = key.label if key else ""
             self._authorise(examined, found.name)
             bound = await asyncio.to_thread(self._bind, request, found.model)
+            place.begin()
             response = await _unless(leaving, bound.perform(self._service, examined.caller, deadline))
         return response.model_dump(by_alias=True)
 

@@ -84,7 +84,7 @@ class FakeEngine:
     def facts(self) -> Mapping[str, object]:
         return {"pack": "fake", "device": "cpu"}
 
-    def is_busy(self) -> bool:
+    def is_busy(self, _: int) -> bool:
         return self.busy
 
 

@@ -20,8 +20,9 @@ class _Visit:
         self.task = asyncio.create_task(self._stay(admission))
 
     async def _stay(self, admission: Admission) -> None:
-        async with admission.slot():
+        async with admission.slot() as place:
             self.is_in = True
+            place.begin()
             await self._go.wait()
         self.is_in = False
 
@@ -37,7 +38,7 @@ class _Visit:
 class _Load:
     is_high = False
 
-    def __call__(self) -> bool:
+    def __call__(self, _: int) -> bool:
         return self.is_high
 
 
@@ -69,18 +70,44 @@ async def test_nobody_is_let_in_while_those_inside_only_wait() -> None:
     assert await _after(second, third, fourth) == [True] * 3
 
 
-async def test_the_line_is_let_in_one_by_one_as_long_as_there_is_room() -> None:
-    """Who was let in shows in the load a little later; until then the next one waits."""
-    load, admission = _Load(), Admission(10, 10, lambda: sum(visit.is_in for visit in line) >= 2 or load.is_high)
-    line: list[_Visit] = []
-    first = _Visit(admission)
-    await _after(first)
+async def test_who_was_let_in_counts_before_it_shows_in_the_load() -> None:
+    """Between a place and the work lies the reading of the body: however many arrive meanwhile, they do not crowd in."""
+    at_work, reading = 0, [asyncio.Event() for _ in range(5)]
+    admission = Admission(10, 10, lambda arriving: at_work + arriving >= 2)
+
+    async def visit(read: asyncio.Event) -> None:
+        nonlocal at_work
+        async with admission.slot() as place:
+            inside.append(read)
+            await read.wait()
+            at_work += 1
+            place.begin()
+            await asyncio.sleep(1)
+
+    inside: list[asyncio.Event] = []
+    visits = [asyncio.create_task(visit(read)) for read in reading]
+    await asyncio.sleep(0.02)
+    assert inside == reading[:2]
+    reading[0].set()
+    await asyncio.sleep(0.02)
+    assert inside == reading[:2], "one at work, one still reading"
+    at_work -= 1
+    reading[1].set()
+    await asyncio.sleep(0.02)
+    assert inside == reading[:3]
+    for one in visits:
+        one.cancel()
+    await asyncio.gather(*visits, return_exceptions=True)
+
+
+async def test_the_line_moves_on_when_work_ends_that_nobody_inside_waits_for() -> None:
+    load = _Load()
+    admission = Admission(10, 10, load)
     load.is_high = True
-    line += [_Visit(admission) for _ in range(4)]
-    await _after(*line)
+    waiting = _Visit(admission)
+    assert await _after(waiting) == [False]
     load.is_high = False
-    first.leave()
-    assert await _after(*line, seconds=0.05) == [True, True, False, False]
+    assert await _after(waiting, seconds=0.05) == [True]
 
 
 async def test_a_line_that_stands_too_long_is_sent_away_and_others_are_told_at_once() -> None:

@@ -126,18 +126,19 @@ async def test_an_exception_of_the_work_reaches_the_caller() -> None:
         await workers.run(lambda: 1 / 0)
 
 
-async def test_workers_are_busy_when_work_waits_for_one() -> None:
+async def test_more_work_would_wait_once_one_piece_does() -> None:
     gate = threading.Event()
     with Workers(ThreadBudget(2, 1)) as workers:
-        tasks = [asyncio.create_task(workers.run(gate.wait)) for _ in range(2)]
+        tasks = [asyncio.create_task(workers.run(gate.wait)) for _ in range(3)]
         await asyncio.sleep(0)
-        assert not workers.is_busy
+        assert not workers.would_wait(0)
+        assert workers.would_wait(1)
         tasks.append(asyncio.create_task(workers.run(gate.wait)))
         await asyncio.sleep(0)
-        assert workers.is_busy
+        assert workers.would_wait(0)
         gate.set()
         await asyncio.gather(*tasks)
-        assert not workers.is_busy
+        assert not workers.would_wait(3)
 
 
 async def test_work_that_is_cancelled_before_a_thread_takes_it_never_runs() -> None:
@@ -147,10 +148,10 @@ async def test_work_that_is_cancelled_before_a_thread_takes_it_never_runs() -> N
         running = asyncio.create_task(workers.run(release.wait))
         waiting = asyncio.create_task(workers.run(ran.append, 1))
         await asyncio.sleep(0.05)
-        assert workers.is_busy
+        assert workers.would_wait(1)
         waiting.cancel()
         await asyncio.sleep(0)
-        assert not workers.is_busy
+        assert not workers.would_wait(1)
         release.set()
         await running
     assert ran == []
@@ -163,7 +164,7 @@ async def test_work_that_runs_counts_until_it_ends_even_if_nobody_waits_for_it()
         await asyncio.sleep(0.05)
         left[0].cancel()
         await asyncio.sleep(0.05)
-        assert workers.is_busy, "one runs for nobody, one waits"
+        assert workers.would_wait(1), "one runs for nobody, one waits"
         release.set()
         await left[1]
-        assert not workers.is_busy
+        assert not workers.would_wait(1)
