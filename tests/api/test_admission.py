@@ -71,7 +71,7 @@ async def test_nobody_is_let_in_while_those_inside_only_wait() -> None:
 
 
 async def test_who_was_let_in_counts_before_it_shows_in_the_load() -> None:
-    """Between a place and the work lies the reading of the body: however many arrive meanwhile, they do not crowd in."""
+    """Between a place and the work lies the reading of the body; who arrives meanwhile must not crowd in."""
     at_work, reading = 0, [asyncio.Event() for _ in range(5)]
     admission = Admission(10, 10, lambda arriving: at_work + arriving >= 2)
 
