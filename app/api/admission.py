@@ -26,8 +26,10 @@ _CALM_S = 1.0
 
 _SHOWS_S = 0.002
 """Seconds after which work that has begun shows in the load."""
+_ARRIVES_S = 0.1
+"""Seconds in which most requests that were let in have been read; who sends slowly keeps nobody else out for longer."""
 _AGAIN_S = 0.01
-"""Seconds after which the line is looked at again where nobody inside will do so."""
+"""Seconds after which the line is looked at again: work may end although nobody leaves."""
 
 IsBusy: TypeAlias = Callable[[int], bool]
 """Whether one more request would only wait for those at work, and for so many that were let in and do not show yet."""
@@ -55,11 +57,12 @@ class Admission:
     """Counts the requests at work; belongs to one event loop."""
 
     def __init__(self, max_in_flight: int, max_wait_s: float, is_busy: IsBusy = lambda _: False) -> None:
-        self._free = self._max_in_flight = max_in_flight
+        self._free = max_in_flight
         self._max_wait_s = max_wait_s
         self._is_busy = is_busy
         self._arriving = 0
         self._line: deque[asyncio.Future[None]] = deque()
+        self._again: asyncio.TimerHandle | None = None
         self._calm_from = 0.0
 
     @asynccontextmanager
@@ -70,6 +73,7 @@ class Admission:
         else:
             self._let_in()
         place = Place(self._shown)
+        asyncio.get_running_loop().call_later(_ARRIVES_S, place.show)
         try:
             yield place
         finally:
@@ -96,17 +100,18 @@ class Admission:
             raise _refusal()
         turn: asyncio.Future[None] = loop.create_future()
         self._line.append(turn)
-        if len(self._line) == 1:
-            self._look_again_if_alone()
+        self._look_again()
         try:
             async with asyncio.timeout(self._max_wait_s):
                 await turn
         except TimeoutError as error:
+            if _is_granted(turn):  # in the very moment in which the time was over
+                return
             self._calm_from = loop.time() + _CALM_S
             self._send_away()
             raise _refusal() from error
         except asyncio.CancelledError:
-            if not turn.cancelled():  # the place came together with the caller's leaving
+            if _is_granted(turn):  # together with the caller's leaving
                 self._free += 1
                 self._shown()
             raise
@@ -118,18 +123,25 @@ class Admission:
             if not turn.done():
                 self._let_in()
                 turn.set_result(None)
-        self._look_again_if_alone()
+        self._look_again()
 
-    def _look_again_if_alone(self) -> None:
-        """Look again later, where what keeps the workers busy is what callers who have left began."""
-        if self._line and self._free == self._max_in_flight:
-            asyncio.get_running_loop().call_later(_AGAIN_S, self._next)
+    def _look_again(self) -> None:
+        if self._line and self._again is None:
+            self._again = asyncio.get_running_loop().call_later(_AGAIN_S, self._look)
+
+    def _look(self) -> None:
+        self._again = None
+        self._next()
 
     def _send_away(self) -> None:
         for turn in self._line:
             if not turn.done():
                 turn.set_exception(_refusal())
         self._line.clear()
+
+
+def _is_granted(turn: asyncio.Future[None]) -> bool:
+    return turn.done() and not turn.cancelled() and turn.exception() is None
 
 
 def _refusal() -> ApiError:

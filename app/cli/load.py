@@ -119,16 +119,19 @@ class _Connection:
         is_used = self._streams is not None
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                body = await self._exchange(request)
+                status, body = await self._exchange(request)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self.close()
             # Servers close what has been idle for long, perhaps just now: every client then asks once more.
             was_idle = is_used and isinstance(error, (ConnectionError, asyncio.IncompleteReadError))
             return await self.ask(request) if was_idle else _LOST
+        if status != b"200":
+            return f"HTTP {status.decode()}"
         answer = json.loads(body)
         return str(answer.get("Response", {}).get("Error", {}).get("Code", "OK"))
 
-    async def _exchange(self, request: bytes) -> bytes:
+    async def _exchange(self, request: bytes) -> tuple[bytes, bytes]:
+        """Return the status and the body of the answer."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._target.host, self._target.port)
         reader, writer = self._streams
@@ -140,7 +143,7 @@ class _Connection:
         body = await reader.readexactly(int(fields[b"content-length"]))
         if fields.get(b"connection") == b"close":
             self.close()
-        return body
+        return head.split(b" ", 2)[1], body
 
     def close(self) -> None:
         if self._streams is not None:

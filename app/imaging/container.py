@@ -42,8 +42,7 @@ def strip(data: bytes) -> bytes:
 
 def _strip_jpeg(data: bytes) -> bytes:
     octets = np.frombuffer(data, dtype=np.uint8)
-    pairs = np.flatnonzero((octets[:-1] == 0xFF) & (octets[1:] != 0))  # noqa: PLR2004 - what markers start with
-    markers = pairs[_IS_MARKER[octets[pairs + 1]]]
+    markers = np.flatnonzero((octets[:-1] == 0xFF) & _IS_MARKER[octets[1:]])  # noqa: PLR2004 - what they start with
     at, scans = 2, 0
     for _ in range(_MAX_SEGMENTS):
         following = int(np.searchsorted(markers, at))

@@ -1,4 +1,4 @@
-"""Processes that decode pictures for the service (:mod:`app.imaging.decoder_process`), one per worker.
+"""Processes that decode pictures for the service (:mod:`app.imaging.decoder_process`), one per core.
 
 In: file bytes and the flags of ``cv2.imdecode``. Out: its pixels. A process that dies costs the request whose picture
 it had and is replaced; one that spins ends when that request's time is up. What lies in the shared memory is wiped
@@ -63,7 +63,10 @@ class Decoders:
 
     def unpack(self, deadline: Deadline, data: bytes, flags: int) -> Pixels:
         """Return what ``cv2.imdecode`` makes of ``data``; raise ``ApiError`` where that is no picture."""
-        decoder = self._idle.get()
+        try:
+            decoder = self._idle.get(timeout=deadline.remaining())
+        except queue.Empty as error:
+            raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error
         try:
             for _ in range(_STARTS):
                 if decoder.is_ready():

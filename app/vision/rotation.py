@@ -114,7 +114,7 @@ def find_faces(detector: Detector, image: Image, *, rotate: bool, clear: float) 
     """
     if not rotate:
         return _look(detector, image, 0.0).faces
-    sure = clear + (1 - clear) / 3
+    sure = beyond_doubt(clear)
     looks: list[_Look] = []
     for degrees in _TURNS:
         for each in degrees:
@@ -126,6 +126,11 @@ def find_faces(detector: Detector, image: Image, *, rotate: bool, clear: float) 
         if best.is_straight or not best.faces:
             break
     return best.faces_back()
+
+
+def beyond_doubt(clear: float) -> float:
+    """Return the confidence from which a face is upright beyond doubt in a turned picture, too."""
+    return clear + (1 - clear) / 3
 
 
 def roll(face: Face) -> float:

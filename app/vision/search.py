@@ -14,7 +14,7 @@ from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import CloseUp
 from app.vision.align import cut
 from app.vision.detect.base import Detector
-from app.vision.rotation import QUARTERS, Turn, find_faces, is_upright, leans_little, roll
+from app.vision.rotation import QUARTERS, Turn, beyond_doubt, find_faces, is_upright, leans_little, roll
 from app.vision.selection import COMPARABLE, select
 
 COARSE = (128, 320)
@@ -40,8 +40,9 @@ def find_face(detector: Detector, image: Image, strategy: MatchingStrategy, *, r
 def glance(detector: Detector, image: Image, strategy: MatchingStrategy, *, rotate: bool, clear: float) -> Face | None:
     """Return the face of ``image`` to compare, if coarse looks are enough to tell."""
     if strategy is MatchingStrategy.LARGEST:
-        for turn in (Turn.of(image, degrees) for degrees in (QUARTERS if rotate else QUARTERS[:1])):
-            face = _largest(detector, turn.image(image), clear)
+        for degrees in QUARTERS if rotate else QUARTERS[:1]:
+            turn = Turn.of(image, degrees)
+            face = _largest(detector, turn.image(image), beyond_doubt(clear) if degrees else clear)
             if face is not None:
                 return turn.face_back(face)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 import pytest
@@ -108,6 +109,73 @@ async def test_the_line_moves_on_when_work_ends_that_nobody_inside_waits_for() -
     assert await _after(waiting) == [False]
     load.is_high = False
     assert await _after(waiting, seconds=0.05) == [True]
+
+
+async def test_the_line_moves_on_when_work_ends_although_somebody_stays_inside() -> None:
+    """Who fetches a picture is inside and not at work."""
+    load = _Load()
+    admission = Admission(10, 10, load)
+    fetching = _Visit(admission)
+    assert await _after(fetching) == [True]
+    load.is_high = True
+    waiting = _Visit(admission)
+    assert await _after(waiting) == [False]
+    load.is_high = False
+    assert await _after(waiting, seconds=0.05) == [True]
+
+
+async def test_who_sends_slowly_keeps_others_out_for_a_moment_only() -> None:
+    admission = Admission(10, 10, lambda arriving: arriving >= 2)
+
+    async def send_for_ever() -> None:
+        async with admission.slot():
+            await asyncio.sleep(60)
+
+    slow = [asyncio.create_task(send_for_ever()) for _ in range(2)]
+    await asyncio.sleep(0)
+    honest = _Visit(admission)
+    assert await _after(honest) == [False]
+    assert await _after(honest, seconds=0.2) == [True]
+    for one in slow:
+        one.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+
+
+@pytest.mark.parametrize("comes", [TimeoutError, asyncio.CancelledError])
+async def test_a_place_that_comes_in_the_moment_of_giving_up_is_not_lost(comes: type[BaseException]) -> None:
+    admission = Admission(1, 0.05 if comes is TimeoutError else 10)
+    inside = _Visit(admission)
+    await _after(inside)
+    late = _Visit(admission)
+    await asyncio.sleep(0.02)
+    loop = asyncio.get_running_loop()
+    inside.leave()
+    if comes is TimeoutError:
+        time.sleep(0.05)  # noqa: ASYNC251 - so that the place and the end of the patience fall into one turn of the loop
+    else:
+        loop.call_soon(loop.call_soon, late.task.cancel)
+    await asyncio.sleep(0.02)
+    late.leave()
+    await asyncio.gather(late.task, return_exceptions=True)
+    visits = [_Visit(admission), _Visit(admission)]
+    assert await _after(*visits) == [True, False]
+    visits[1].task.cancel()
+
+
+async def test_who_is_cancelled_while_the_line_is_sent_away_gives_back_no_place() -> None:
+    admission = Admission(1, 0.05)
+    inside, early, other = (_Visit(admission) for _ in range(3))
+    await _after(inside)
+    for turn in (0.0, 0.03):
+        await asyncio.sleep(turn)
+    admission._send_away()
+    other.task.cancel()
+    await asyncio.gather(early.task, other.task, return_exceptions=True)
+    inside.leave()
+    await inside.task
+    visits = [_Visit(admission), _Visit(admission)]
+    assert await _after(*visits) == [True, False]
+    visits[1].task.cancel()
 
 
 async def test_a_line_that_stands_too_long_is_sent_away_and_others_are_told_at_once() -> None:

@@ -16,7 +16,7 @@ from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.rotation import find_faces
-from app.vision.search import find_face, refine
+from app.vision.search import COARSE, find_face, glance, refine
 from app.vision.selection import select
 from benchmarks.pictures import astronaut, cast
 
@@ -88,6 +88,21 @@ def test_the_most_confident_face_of_all_needs_the_whole_search() -> None:
 
 def test_with_rotation_quarter_turns_are_glanced_at_before_all_pixels_are_looked_at() -> None:
     assert _looks({128: [], 320: [], None: [_face(100, 100, 300)]}, rotate=True)[1] == [128, 320] * 4 + [None]
+
+
+def test_a_turned_picture_must_show_a_face_more_clearly_than_an_upright_one() -> None:
+    """Some detectors take faces for clear upside down; those who glance at a turn would never see the upright ones."""
+
+    class _Turned(_Told):
+        def detect(self, image: Image, side: int | None = None) -> list[Face]:
+            found = super().detect(image, side)
+            return found if len(self.looks) > len(COARSE) and side == COARSE[0] else []
+
+    for confidence, found in ((_CLEAR + 0.05, False), (_CLEAR + 0.1, True)):
+        detector = _Turned({COARSE[0]: [_face(100, 100, 300, confidence)]})
+        image = np.zeros((640, 640, 3), np.uint8)
+        face = glance(detector, image, MatchingStrategy.LARGEST, rotate=True, clear=_CLEAR)
+        assert (face is not None) == found
 
 
 def test_a_picture_smaller_than_the_coarse_looks_is_looked_at_once() -> None:
