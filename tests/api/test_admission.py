@@ -153,7 +153,7 @@ async def test_a_place_that_comes_in_the_moment_of_giving_up_is_not_lost(comes: 
     if comes is TimeoutError:
         time.sleep(0.05)  # noqa: ASYNC251 - so that the place and the end of the patience fall into one turn of the loop
     else:
-        loop.call_soon(loop.call_soon, late.task.cancel)
+        loop.call_soon(lambda: loop.call_soon(late.task.cancel))
     await asyncio.sleep(0.02)
     late.leave()
     await asyncio.gather(late.task, return_exceptions=True)
