@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
@@ -14,22 +16,26 @@ from app.api.auth import Authenticator
 from app.api.engine import OpenEngine
 from app.api.gateway import Gateway
 from app.api.keys import KeyRing
-from app.api.routes import ROUTES, unexpected
+from app.api.routes import routes, unexpected
 from app.config import Settings, SettingsError, load
 from app.ops import logs
+
+if TYPE_CHECKING:
+    from app.ops.traces import Traces
 
 
 def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
     """Return the application; it opens the engine when it starts and closes it when it stops.
 
-    Reads the file of keys; raise ``SettingsError`` where it cannot be used.
+    Reads the file of keys; raise ``SettingsError`` where it cannot be used, or a package is missing.
     """
     authenticator = Authenticator(settings.auth, KeyRing(settings.auth), settings.is_open)
+    traces = _traces(settings.traces.endpoint)
     return FastAPI(
         title="compareface",
         version=app.__version__,
-        routes=list(ROUTES),
-        lifespan=partial(_lifespan, settings, authenticator, open_engine),
+        routes=routes(settings.metrics),
+        lifespan=partial(_lifespan, settings, authenticator, open_engine, traces),
         exception_handlers={Exception: unexpected},
         redirect_slashes=False,
         docs_url=None,
@@ -55,9 +61,25 @@ def serve_app() -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, authenticator: Authenticator, open_engine: OpenEngine, _: FastAPI
+    settings: Settings, authenticator: Authenticator, open_engine: OpenEngine, traces: Traces | None, _: FastAPI
 ) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
         is_lenient = settings.wire.parameters == "lenient"
-        gateway = Gateway(ACTIONS, authenticator, settings.limits, engine, is_lenient=is_lenient)
-        yield {"engine": engine, "gateway": gateway}
+        gateway = Gateway(ACTIONS, authenticator, settings.limits, engine, is_lenient=is_lenient, tracer=traces)
+        try:
+            yield {"engine": engine, "gateway": gateway}
+        finally:
+            if traces:
+                await asyncio.to_thread(traces.close)
+
+
+def _traces(endpoint: str | None) -> Traces | None:
+    if endpoint is None:
+        return None
+    try:
+        from app.ops.traces import Traces  # noqa: PLC0415 - of an extra, and slow to import
+    except ImportError as error:
+        raise SettingsError(
+            "COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: pip install 'compareface[otel]'"
+        ) from error
+    return Traces.to(endpoint)

@@ -254,6 +254,27 @@ class LogSettings(_Group):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
 
 
+class MetricsSettings(_Group):
+    """What is counted, for Prometheus."""
+
+    enabled: bool = Field(
+        False,
+        description="Whether `GET /metrics` is served, to everybody who reaches the port: it tells how much is asked "
+        "and what fails.",
+    )
+
+
+class TracesSettings(_Group):
+    """Where the course of each request is sent, for OpenTelemetry."""
+
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+/\S*$",
+        description="Address of a collector that takes spans by OTLP over HTTP, `http://collector:4318/v1/traces`; "
+        "default: none are made. Needs the extra `otel`.",
+    )
+
+
 class Settings(BaseSettings):
     """The whole tree."""
 
@@ -275,6 +296,8 @@ class Settings(BaseSettings):
     compare: CompareSettings = CompareSettings()
     quality: QualitySettings = QualitySettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    traces: TracesSettings = TracesSettings()
 
     @model_validator(mode="after")
     def _protect_the_network(self) -> Self:

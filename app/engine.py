@@ -18,6 +18,7 @@ from app.config import Settings, SettingsError
 from app.domain import FaceModelVersion
 from app.imaging.decoders import Decoders
 from app.imaging.fetch import Fetcher
+from app.ops.metrics import Metrics
 from app.packs.manifest import Pack, PackError
 from app.packs.store import Store, visibility_path
 from app.runtime.batcher import batched
@@ -57,8 +58,9 @@ class Services:
 class Engine:
     """What the outside sees of an opened engine."""
 
-    def __init__(self, service: Services, workers: Workers, facts: Mapping[str, object]) -> None:
+    def __init__(self, service: Services, workers: Workers, metrics: Metrics, facts: Mapping[str, object]) -> None:
         self.service = service
+        self.metrics = metrics
         self._workers = workers
         self._facts = facts
 
@@ -80,21 +82,22 @@ class Engine:
         other = store.pack(settings.models.pack_2_0) if settings.models.pack_2_0 else pack
         names = {FaceModelVersion.V3: pack.name, FaceModelVersion.V2: other.name}
         distinct = {each.name: each for each in (pack, other)}
-        assessor = open_assessor(settings, budget)
-        decoders = Decoders(min(budget.workers, cores))
-        opened = {
-            name: _open_pack(settings, store, each, budget, assessor, decoders) for name, each in distinct.items()
-        }
+        metrics = Metrics()
+        metrics.about(pack.name, settings.runtime.device, PROVIDERS[settings.runtime.device].name)
+        assessor = open_assessor(settings, budget, metrics)
+        serving = Serving(Decoders(min(budget.workers, cores), metrics.restarted), metrics)
+        opened = {name: _open_pack(settings, store, each, budget, assessor, serving) for name, each in distinct.items()}
         models = {
             version: Model(opened[name].pipelines.recogniser, Scale(opened[name].calibration, version))
             for version, name in names.items()
         }
         examiners = {version: opened[name].pipelines.examiner for version, name in names.items()}
-        with decoders, Workers(budget) as workers:
-            async with _fetcher(settings) as fetcher:
+        with serving.decoders, Workers(budget) as workers:
+            async with _fetcher(settings, metrics) as fetcher:
                 yield cls(
                     Services(CompareService(models, fetcher, workers), DetectService(examiners, fetcher, workers)),
                     workers,
+                    metrics,
                     {
                         "pack": pack.name,
                         "pack_is_automatic": settings.models.is_automatic,
@@ -108,6 +111,13 @@ class Engine:
                         "calibration_notes": [each.note for each in opened.values() if each.note],
                     },
                 )
+
+
+class Serving(NamedTuple):
+    """What pipelines have that serve strangers: who decodes their pictures, and who counts."""
+
+    decoders: Decoders
+    metrics: Metrics
 
 
 class Network(NamedTuple):
@@ -134,9 +144,9 @@ class _Opened(NamedTuple):
 
 
 def _open_pack(
-    settings: Settings, store: Store, pack: Pack, budget: ThreadBudget, assessor: Assessor, decoders: Decoders
+    settings: Settings, store: Store, pack: Pack, budget: ThreadBudget, assessor: Assessor, serving: Serving
 ) -> _Opened:
-    pipelines = open_pipelines(settings, store, pack, budget, assessor, decoders)
+    pipelines = open_pipelines(settings, store, pack, budget, assessor, serving)
     path = store.calibration_path(pack.name)
     of = calibration.load(path, pack.embedder_sha256)
     note = f"own calibration on {of.data}, {of.date}" if path == store.own_calibration_path(pack.name) else ""
@@ -155,16 +165,17 @@ def _about(of: Calibration) -> Mapping[str, str]:
     return {"status": of.status, "data": of.data, "date": of.date}
 
 
-def _fetcher(settings: Settings) -> Fetcher:
+def _fetcher(settings: Settings, metrics: Metrics) -> Fetcher:
     try:
-        return Fetcher(settings.fetch)
+        return Fetcher(settings.fetch, count=metrics.fetched)
     except ValueError as error:
         raise SettingsError(f"COMPAREFACE_FETCH__ALLOW: {error}") from error
 
 
-def open_assessor(settings: Settings, budget: ThreadBudget) -> Assessor:
+def open_assessor(settings: Settings, budget: ThreadBudget, metrics: Metrics | None = None) -> Assessor:
     """Open the network that judges quality, on the configured device; it belongs to no pack."""
-    return Assessor(Visibility(_open_network(settings, visibility_path(), budget).session))
+    network = _open_network(settings, visibility_path(), budget, metrics or Metrics())
+    return Assessor(Visibility(network.session))
 
 
 def open_pipelines(
@@ -173,9 +184,9 @@ def open_pipelines(
     pack: Pack,
     budget: ThreadBudget,
     assessor: Assessor,
-    decoders: Decoders | None = None,
+    serving: Serving | None = None,
 ) -> Pipelines:
-    """Open the pack's models on the configured device; without ``decoders`` pictures are decoded in this process.
+    """Open the pack's models on the configured device; without ``serving`` pictures are decoded in this process.
 
     At first use the pack's files are made; a file that has been changed is an error.
     """
@@ -184,11 +195,13 @@ def open_pipelines(
     cv2.setNumThreads(budget.intra_op)
     store.prepare_missing(pack)
     files = store.resolve(pack)
-    networks = {file: _open_network(settings, files[file], budget) for file in (pack.detector.file, pack.embedder.file)}
+    metrics = serving.metrics if serving else Metrics()
+    parts = (pack.detector.file, pack.embedder.file)
+    networks = {file: _open_network(settings, files[file], budget, metrics) for file in parts}
     detector = DETECTORS[pack.detector.family](networks[pack.detector.file].session, pack.detector)
     if settings.runtime.device != "cpu":
         _warm_up(detector)
-    looker = Looker(detector, pack.detector, decoders)
+    looker = Looker(detector, pack.detector, serving.decoders if serving else None)
     recogniser = Recogniser(
         looker,
         Judge(assessor, settings.quality.policy),
@@ -200,12 +213,12 @@ def open_pipelines(
     return Pipelines(looker, recogniser, examiner, networks)
 
 
-def _open_network(settings: Settings, path: Path, budget: ThreadBudget) -> Network:
+def _open_network(settings: Settings, path: Path, budget: ThreadBudget, metrics: Metrics) -> Network:
     """Open a file on the configured device. On the CPU a batch takes as long as its items, so none is waited for."""
     session = OrtSession.open(path, settings.runtime.device, budget.intra_op)
     if settings.runtime.device == "cpu":
         return Network(session, 1, session.placement)
-    together = batched(session)
+    together = batched(session, path.stem, metrics)
     return Network(together, together.most_together, session.placement)
 
 

@@ -14,6 +14,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
+from app.api.keys import Key
+from app.cli.sign import signed_headers
+
 PACK = os.environ.get("COMPAREFACE_MODELS__PACK", "open")
 """What is shown and measured, unless told otherwise; not `auto`, so that a run says what it ran."""
 
@@ -34,6 +37,12 @@ class Server(NamedTuple):
     def endpoint(self) -> str:
         """``host:port``, as the SDKs want it."""
         return f"{self.host}:{self.port}"
+
+    def headers(self, action: str, body: bytes) -> dict[str, str]:
+        """Return what a POST of the JSON ``body`` carries now that asks for ``action``."""
+        key = Key(label="only", secret_key=self.secret_key)
+        signed = signed_headers(self.secret_id, key, self.endpoint, body, int(time.time()))
+        return {**signed, "X-TC-Action": action, "X-TC-Version": "2020-03-03"}
 
 
 @contextmanager

@@ -45,6 +45,7 @@ from app.imaging.fetch import Fetcher
 from app.imaging.source import read
 from app.ops import logs
 from app.ops.deadline import Deadline
+from app.ops.metrics import Metrics
 
 BUDGET_MS = 8.0
 """What a request of 1 MB may cost."""
@@ -97,6 +98,7 @@ class ReadingEngine(NamedTuple):
     """The engine of the measured server."""
 
     service: ReadingService
+    metrics: Metrics
 
     def facts(self) -> Mapping[str, object]:
         return {"pack": "none", "device": "cpu", "cpu_s": time.process_time()}
@@ -108,7 +110,7 @@ class ReadingEngine(NamedTuple):
 @asynccontextmanager
 async def _open(settings: Settings) -> AsyncIterator[ReadingEngine]:
     async with Fetcher(settings.fetch) as fetcher:
-        yield ReadingEngine(ReadingService(fetcher))
+        yield ReadingEngine(ReadingService(fetcher), Metrics())
 
 
 def _serve() -> None:

@@ -65,6 +65,16 @@ class Admission:
         self._again: asyncio.TimerHandle | None = None
         self._calm_from = 0.0
 
+    @property
+    def in_flight(self) -> int:
+        """Requests that hold a place."""
+        return self._max_in_flight - self._free
+
+    @property
+    def waiting(self) -> int:
+        """Requests in line."""
+        return len(self._line)
+
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Place]:
         """Hold one place; raise ``RequestLimitExceeded`` if there is none in time."""

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 from app.config import Settings
 from app.domain import Comparison, ImageRef, Options, Sight, Wanted
 from app.ops.deadline import Deadline
+from app.ops.metrics import Metrics
 
 
 class Service(Protocol):
@@ -24,6 +25,9 @@ class EngineLike(Protocol):
 
     @property
     def service(self) -> Service: ...
+
+    @property
+    def metrics(self) -> Metrics: ...
 
     def facts(self) -> Mapping[str, object]: ...
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from starlette.requests import ClientDisconnect
 
@@ -31,7 +32,7 @@ from app.api.rates import Rates
 from app.api.request import CloudRequest
 from app.config import LimitsSettings
 from app.errors import ApiError, ErrorCode, Text
-from app.ops.deadline import Deadline
+from app.ops.deadline import Deadline, Stage
 
 BodyReader: TypeAlias = Callable[[int, int], Awaitable[bytes]]
 """Reads the whole body: at most so many bytes (else ``RequestSizeLimitExceeded``), at least so many of them a second
@@ -41,6 +42,15 @@ Leaving: TypeAlias = Callable[[], Awaitable[None]]
 """Returns when the caller has left; asked only once the body has been read."""
 
 _T = TypeVar("_T")
+
+
+class Tracer(Protocol):
+    """Records requests that are over."""
+
+    def request(
+        self, headers: Mapping[str, str], told: Mapping[str, str], began: float, stages: Sequence[Stage]
+    ) -> None: ...
+
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +75,7 @@ class Gateway:
         engine: EngineLike,
         *,
         is_lenient: bool = False,
+        tracer: Tracer | None = None,
     ) -> None:
         self._actions = tuple(actions)
         self._authenticator = authenticator
@@ -75,6 +86,9 @@ class Gateway:
         self._admission = Admission(limits.max_in_flight, max_wait_s, engine.is_busy)
         self._forms = Admission(limits.max_in_flight, max_wait_s)
         self._rates = Rates()
+        self._metrics, self._tracer = engine.metrics, tracer
+        self._metrics.in_flight.set_function(lambda: self._admission.in_flight)
+        self._metrics.waiting.set_function(lambda: self._admission.waiting + self._forms.waiting)
 
     async def handle(self, request: CloudRequest, read_body: BodyReader, leaving: Leaving) -> Reply:
         """Answer; raise nothing but ``ClientDisconnect``, where nobody is left to be answered."""
@@ -98,8 +112,16 @@ class Gateway:
             reply = envelope.failure(defect, request, entry.request_id)
         finally:
             deadline.end()
-            entry.write(request)
+            self._tell(request, entry, deadline)
         return reply
+
+    def _tell(self, request: CloudRequest, entry: Entry, deadline: Deadline) -> None:
+        """Have the log, the metrics and the traces know of a request that is over."""
+        entry.write(request, deadline)
+        self._metrics.request(entry.action, entry.code, entry.seconds, deadline.seconds())
+        if self._tracer:
+            told = {"request_id": entry.request_id, "action": entry.action, "code": entry.code}
+            self._tracer.request(request.headers, told, entry.began, deadline.spent)
 
     async def _receive(self, request: CloudRequest, read_body: BodyReader, places: AsyncExitStack) -> CloudRequest:
         """Return the request with its common parameters at hand; a form keeps its place until it is answered."""
@@ -121,14 +143,19 @@ class Gateway:
         self, request: CloudRequest, read_body: BodyReader, leaving: Leaving, deadline: Deadline, entry: Entry
     ) -> Mapping[str, object]:
         found = find_action(self._actions, request.action, request.version)
+        entry.action = found.name
         examined = self._authenticator.examine(request)
         entry.secret_id = examined.secret_id
+        came = time.monotonic()
         async with self._admission.slot() as place:
+            deadline.note("line", came)
             if request.method == "POST" and request.v1 is None:
-                body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate)
+                with deadline.stage("receive"):
+                    body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate)
                 request = request.with_body(body)
             # Off the event loop: hashing and parsing large bodies takes long, and others want an answer meanwhile.
-            key = await asyncio.to_thread(self._authenticator.verify, request, examined)
+            with deadline.stage("verify"):
+                key = await asyncio.to_thread(self._authenticator.verify, request, examined)
             entry.key = key.label if key else ""
             self._authorise(examined, found.name)
             bound = await asyncio.to_thread(self._bind, request, found.model)

@@ -1,4 +1,7 @@
-"""Entry: the one log line of a request. Never pictures, secret keys, signatures or URLs."""
+"""Entry: what is known about a request, for its one log line, the metrics and the traces.
+
+Never pictures, secret keys, signatures or URLs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 
 from app.api.request import CloudRequest, shown
 from app.errors import ApiError
+from app.ops.deadline import Deadline
 
 _log = logging.getLogger(__name__)
 
@@ -17,21 +21,34 @@ class Entry:
     """What is known about a request so far; where nobody was answered the code stays "Abandoned"."""
 
     request_id: str
+    action: str = "other"
+    """One of ours, once it is known to be."""
     code: str = "Abandoned"
     reason: str = ""
     secret_id: str = ""
     key: str = ""
-    _started: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.monotonic)
 
     def fail(self, error: ApiError) -> None:
         self.code, self.reason = error.code.value, error.reason
 
-    def write(self, request: CloudRequest) -> None:
-        fields = {
+    @property
+    def seconds(self) -> float:
+        """How long it has been here."""
+        return time.monotonic() - self.began
+
+    def write(self, request: CloudRequest, deadline: Deadline) -> None:
+        """Write the line. ``stages``: milliseconds, both pictures of a comparison together, though side by side."""
+        fields: dict[str, object] = {
             "request_id": self.request_id,
             "action": shown(request.common("Action")),
             "code": self.code,
-            "milliseconds": round((time.monotonic() - self._started) * 1000, 1),
+            "milliseconds": _milliseconds(self.seconds),
+            "stages": {name: _milliseconds(seconds) for name, seconds in deadline.seconds().items()},
         }
         known = {"secret_id": self.secret_id, "key": self.key, "reason": self.reason}
         _log.info("request", extra={"fields": fields | {name: value for name, value in known.items() if value}})
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 1)

@@ -1,8 +1,8 @@
-"""HTTP <-> gateway: every path and method is a cloud request, but for five plain addresses for operators.
+"""HTTP <-> gateway: every path and method is a cloud request, but for some plain addresses for operators.
 
 ``/healthz`` the process is alive, ``/readyz`` it takes requests: nothing listens before the engine is open, and once it
-is to stop the answer is a no. ``/version`` what is running. ``/docs`` and ``/openapi.json`` describe the cloud
-requests, to people and to programs.
+is to stop the answer is a no. ``/version`` what is running; ``/metrics`` how much, where a setting says so. ``/docs``
+and ``/openapi.json`` describe the cloud requests, to people and to programs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from app.api.engine import EngineLike
 from app.api.envelope import SAFE, Reply
 from app.api.gateway import Gateway
 from app.api.request import CloudRequest
+from app.config import MetricsSettings
 from app.errors import ApiError, ErrorCode, Text
+from app.ops.metrics import MEDIA_TYPE
 
 _FIRST_S = 5.0
 """Seconds that a body has whatever its size: for the way, and for callers who begin slowly."""
@@ -45,6 +47,11 @@ async def version(request: Request) -> Response:
     return JSONResponse(told, headers=SAFE)
 
 
+async def metrics(request: Request) -> Response:
+    engine: EngineLike = request.state.engine
+    return Response(engine.metrics.text(), headers=SAFE, media_type=MEDIA_TYPE)
+
+
 class CloudRoute(BaseRoute):
     """Takes whatever no route before it took, so that no method and no path is turned away before the gateway."""
 
@@ -55,15 +62,20 @@ class CloudRoute(BaseRoute):
         await cloud(scope, receive, send)
 
 
-ROUTES = (
+_OPERATORS = (
     Route("/healthz", healthz),
     Route("/readyz", readyz),
     Route("/version", version),
     Route("/openapi.json", docs.openapi),
     Route("/docs", docs.docs),
-    CloudRoute(),
 )
-"""The operators' addresses (GET only), and the cloud's."""
+"""The operators' addresses (GET only)."""
+
+
+def routes(settings: MetricsSettings) -> list[BaseRoute]:
+    """Return the operators' addresses, and the cloud's."""
+    counted = [Route("/metrics", metrics)] if settings.enabled else []
+    return [*_OPERATORS, *counted, CloudRoute()]
 
 
 async def cloud(scope: Scope, receive: Receive, send: Send) -> None:

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -46,8 +47,10 @@ _BOUNDS = {
 class Decoders:
     """A context manager; threads that call :meth:`unpack` while all processes are at work wait."""
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, processes: int, restarted: Callable[[], None] = lambda: None) -> None:
+        """``restarted`` is called for every process that is replaced."""
         self._processes = processes
+        self._restarted = restarted
         self._idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
@@ -71,13 +74,18 @@ class Decoders:
             for _ in range(_STARTS):
                 if decoder.is_ready():
                     return decoder.unpack(deadline, data, flags)
-                decoder = decoder.replaced()  # no picture is to blame: the system was short of memory, perhaps
+                decoder = self._replaced(decoder)  # no picture is to blame: the system was short of memory, perhaps
             raise OSError(f"a decoder ended {_STARTS} times before it had anything to do")
         finally:
             if decoder.has_ended:
                 with suppress(OSError):  # the next picture tries again
-                    decoder = decoder.replaced()
+                    decoder = self._replaced(decoder)
             self._idle.put(decoder)
+
+    def _replaced(self, decoder: _Decoder) -> _Decoder:
+        fresh = decoder.replaced()
+        self._restarted()
+        return fresh
 
 
 class _Decoder:

@@ -35,6 +35,9 @@ from app.ops.deadline import Deadline
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """(host, port) -> IP addresses, best first; raises ``OSError``."""
 
+Counter: TypeAlias = Callable[[int], None]
+"""Is told of bytes that have come."""
+
 _MAX_URL_CHARACTERS = 8192  # signed URLs of object stores with a session token reach 3,000
 _MAX_PORT = 65535
 _MAX_DIALLED = 4  # addresses per host: a name with hundreds must not make us knock at hundreds of doors
@@ -96,13 +99,17 @@ class _Target:
 
 
 class Fetcher:
-    """Fetches pictures; an async context manager. ``resolver`` and ``transport`` replace the network's."""
+    """Fetches pictures; an async context manager. ``resolver`` and ``transport`` replace the network's.
+
+    ``count`` is told of every piece of a picture.
+    """
 
     def __init__(
         self,
         settings: FetchSettings,
         resolver: Resolver | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        count: Counter = lambda _: None,
     ) -> None:
         """Raise ``ValueError``, with a text for the operator, when ``settings.allow`` is malformed."""
         self._settings = settings
@@ -111,6 +118,7 @@ class Fetcher:
         self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="look-up")
         self._resolve = resolver or partial(resolve, self._lookups)
         self._transport = transport
+        self._count = count
 
     async def __aenter__(self) -> Self:
         self._client = httpx.AsyncClient(
@@ -147,7 +155,7 @@ class Fetcher:
         for _ in range(self._settings.max_redirects + 1):
             async with aclosing(await self._open(target)) as response:
                 if response.status_code not in _REDIRECTS:
-                    return await _body(response, max_bytes)
+                    return await self._body(response, max_bytes)
                 target = target.redirected(response.headers.get("Location", ""))
         raise _FarSideError("too many redirects")
 
@@ -175,18 +183,18 @@ class Fetcher:
         expect_body(response)
         return response
 
-
-async def _body(response: httpx.Response, max_bytes: int) -> bytes:
-    if response.status_code != httpx.codes.OK:
-        raise _FarSideError(f"HTTP status {response.status_code}")
-    if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise _FarSideError("a content encoding that was not asked for")
-    if int(response.headers.get("Content-Length", 0)) > max_bytes:
-        raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
-    data = bytearray()
-    async for chunk in response.aiter_raw():
-        data += chunk
-        if len(data) > max_bytes:
+    async def _body(self, response: httpx.Response, max_bytes: int) -> bytes:
+        if response.status_code != httpx.codes.OK:
+            raise _FarSideError(f"HTTP status {response.status_code}")
+        if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+            raise _FarSideError("a content encoding that was not asked for")
+        if int(response.headers.get("Content-Length", 0)) > max_bytes:
             raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
-        await asyncio.sleep(0)  # thousands of one-byte chunks may sit in one packet; others want their turn
-    return bytes(data)
+        data = bytearray()
+        async for chunk in response.aiter_raw():
+            data += chunk
+            self._count(len(chunk))
+            if len(data) > max_bytes:
+                raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
+            await asyncio.sleep(0)  # thousands of one-byte chunks may sit in one packet; others want their turn
+        return bytes(data)

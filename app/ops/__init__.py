@@ -1,1 +1,1 @@
-"""Seeing it run: deadlines and logs."""
+"""Seeing it run: deadlines, logs, metrics, traces."""

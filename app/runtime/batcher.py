@@ -8,9 +8,11 @@ same shape. Callers block, so there are never more calls than workers, and when 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Event, Lock
+from typing import Protocol
 
 import numpy as np
 
@@ -22,6 +24,14 @@ MOST_TOGETHER = 16
 _CLOSE = 1e-3  # of the largest output: a hundred times what another order of sums does to float32
 
 
+class Tally(Protocol):
+    """Is told of runs and waits, by the name of the model."""
+
+    def run(self, model: str, items: int) -> None: ...
+
+    def wait(self, model: str, seconds: float) -> None: ...
+
+
 class RunError(RuntimeError):
     """A run on the device failed. Everyone whose items were in it gets one of their own."""
 
@@ -31,6 +41,7 @@ class _Call:
     batch: Tensor
     turn: Event = field(default_factory=Event)
     """Set when the call is done, or is to use the device now."""
+    came: float = field(default_factory=time.monotonic)
     is_done: bool = False
     outputs: list[Tensor] | None = None
     error: Exception | None = None
@@ -44,9 +55,11 @@ class _Call:
 class BatchingSession:
     """A :class:`Session` that runs the calls of several threads together, ``most_together`` items at the most."""
 
-    def __init__(self, session: Session, most_together: int) -> None:
+    def __init__(self, session: Session, most_together: int, model: str, tally: Tally) -> None:
         self._session = session
         self.most_together = most_together
+        self._model = model
+        self._tally = tally
         self._lock = Lock()
         self._waiting: list[_Call] = []
         self._is_busy = False
@@ -92,7 +105,11 @@ class BatchingSession:
                     taken.append(call)
                     items += len(call.batch)
             self._waiting = [call for call in self._waiting if call not in taken]
-            return taken
+        began = time.monotonic()
+        for call in taken:
+            self._tally.wait(self._model, began - call.came)
+        self._tally.run(self._model, items)
+        return taken
 
     def _hand_over(self) -> None:
         with self._lock:
@@ -116,11 +133,11 @@ def _parted(outputs: list[Tensor], calls: Sequence[_Call]) -> list[list[Tensor]]
     return [list(own) for own in zip(*parts, strict=True)]
 
 
-def batched(session: OrtSession) -> BatchingSession:
+def batched(session: OrtSession, model: str, tally: Tally) -> BatchingSession:
     """Wrap ``session``, once it is tried whether its file takes several items and it has run as many as it may."""
     most = MOST_TOGETHER if session.most_together is None and keeps_items_apart(session, session.item_shape) else 1
     session.run(np.zeros((most, *session.item_shape), dtype=np.float32))
-    return BatchingSession(session, most)
+    return BatchingSession(session, most, model, tally)
 
 
 def keeps_items_apart(session: Session, item_shape: Sequence[int]) -> bool:

@@ -33,16 +33,17 @@ class Examiner:
         if not large:
             raise ApiError(ErrorCode.FACE_SIZE_TOO_SMALL)
         seen = []
-        for rank, face in enumerate(large[: wanted.most]):
-            deadline.check()
-            seen.append(
-                self._see(
-                    image,
-                    face,
-                    attributes=wanted.attributes and rank < _MOST_ATTRIBUTES,
-                    quality=wanted.quality and rank < _MOST_QUALITIES,
+        with deadline.stage("quality"):
+            for rank, face in enumerate(large[: wanted.most]):
+                deadline.check()
+                seen.append(
+                    self._see(
+                        image,
+                        face,
+                        attributes=wanted.attributes and rank < _MOST_ATTRIBUTES,
+                        quality=wanted.quality and rank < _MOST_QUALITIES,
+                    )
                 )
-            )
         height, width = image.shape[:2]
         return Sight(width, height, tuple(seen))
 

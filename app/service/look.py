@@ -55,9 +55,11 @@ class Looker:
 
     def look(self, data: bytes, deadline: Deadline, *, rotate: bool) -> View:
         """Return the picture ``data`` and all its faces, perhaps none; raise ``ApiError`` for a bad picture."""
-        deadline.check()
-        image = self._open(data, deadline).pixels()
-        return View(image, find_faces(_Timed(self._detector, deadline), image, rotate=rotate, clear=self._clear))
+        with deadline.stage("decode"):
+            image = self._open(data, deadline).pixels()
+        with deadline.stage("find"):
+            faces = find_faces(_Timed(self._detector, deadline), image, rotate=rotate, clear=self._clear)
+        return View(image, faces)
 
     def look_at_one(
         self, data: bytes, strategy: MatchingStrategy, size: float, deadline: Deadline, *, rotate: bool
@@ -67,21 +69,25 @@ class Looker:
         No more is decoded, and looked at, than the choice of the face and its crop need: ``size`` pixels of the face,
         square root of its box.
         """
-        deadline.check()
-        picture = self._open(data, deadline)
         detector = _Timed(self._detector, deadline)
-        reduction = picture.reduction(GLANCED if strategy is MatchingStrategy.LARGEST else self._side)
-        image = picture.pixels(reduction)
-        face = glance(detector, image, strategy, rotate=rotate, clear=self._clear)
+        with deadline.stage("decode"):
+            picture = self._open(data, deadline)
+            reduction = picture.reduction(GLANCED if strategy is MatchingStrategy.LARGEST else self._side)
+            image = picture.pixels(reduction)
+        with deadline.stage("find"):
+            face = glance(detector, image, strategy, rotate=rotate, clear=self._clear)
         if face is None:
             coarse, reduction = reduction, picture.reduction(self._side)
-            image = image if reduction == coarse else picture.pixels(reduction)
-            faces = find_faces(detector, image, rotate=rotate, clear=self._clear)
-            face = select(faces, image, strategy, self._clear)
+            if reduction != coarse:
+                with deadline.stage("decode"):
+                    image = picture.pixels(reduction)
+            with deadline.stage("find"):
+                faces = find_faces(detector, image, rotate=rotate, clear=self._clear)
+                face = select(faces, image, strategy, self._clear)
         finer = _divided(reduction, face.box.area**0.5 / size)
         if finer < reduction:
-            image, face = picture.pixels(finer), face.times(reduction // finer)
-        deadline.check()
+            with deadline.stage("decode"):
+                image, face = picture.pixels(finer), face.times(reduction // finer)
         return Close(image, face)
 
     def look_closer(self, image: Image, face: Face) -> Face:

@@ -16,6 +16,7 @@ from app.config import AuthSettings, LimitsSettings, Settings
 from app.domain import Box, Comparison, ImageRef, Options, SeenFace, Sight, Wanted
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
+from app.ops.metrics import Metrics
 
 SECRET_ID, SECRET_KEY = "AKIDEXAMPLE", "SECRETEXAMPLE"
 NOW = 1_700_000_000
@@ -80,6 +81,7 @@ class FakeEngine:
     service: FakeService = field(default_factory=FakeService)
 
     busy: bool = False
+    metrics: Metrics = field(default_factory=Metrics)
 
     def facts(self) -> Mapping[str, object]:
         return {"pack": "fake", "device": "cpu"}

@@ -14,7 +14,7 @@ from starlette.types import Message
 import app
 from app.api.routes import cloud
 from app.asgi import create_app, serve_app
-from app.config import SettingsError
+from app.config import MetricsSettings, SettingsError
 from tests.api.fakes import COMMON, OPEN, FakeEngine, client_of, code_of
 
 
@@ -28,6 +28,34 @@ async def test_operators_addresses_are_plain_json() -> None:
             "version": app.__version__,
             "engine": {"pack": "fake", "device": "cpu"},
         }
+
+
+METERED = OPEN.model_copy(update={"metrics": MetricsSettings(enabled=True)})
+
+
+async def test_metrics_are_served_where_a_setting_says_so() -> None:
+    async with client_of(METERED) as client:
+        await client.post("/", headers=COMMON, json={"UrlA": "http://a.example", "UrlB": "http://b.example"})
+        await client.post("/", headers=COMMON, json={})
+        await client.post("/", headers=COMMON | {"X-TC-Action": "Invented"})
+        reply = await client.get("/metrics")
+        head = await client.head("/metrics")
+        assert code_of(await client.post("/metrics")) == "MissingParameter"  # a cloud request, as for /healthz
+    assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert reply.headers["cache-control"] == "no-store"
+    lines = reply.text.splitlines()
+    assert 'compareface_requests_total{action="CompareFace",code="OK"} 1.0' in lines
+    assert 'compareface_requests_total{action="CompareFace",code="InvalidParameterValue.ImageEmpty"} 1.0' in lines
+    assert 'compareface_requests_total{action="other",code="InvalidAction"} 1.0' in lines
+    assert 'compareface_request_seconds_count{action="CompareFace"} 1.0' in lines
+    assert "compareface_in_flight 0.0" in lines
+    assert "Invented" not in reply.text
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_metrics_are_off_unless_asked_for() -> None:
+    async with client_of(OPEN) as client:
+        assert code_of(await client.get("/metrics")) == "MissingParameter"
 
 
 class _Broken(FakeEngine):

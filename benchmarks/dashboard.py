@@ -1,0 +1,171 @@
+"""Every panel and alert of `deploy` on a real Prometheus, which watches a real service under load.
+
+The service takes more requests than it can answer, pictures by URL among them; its decoders are killed and stopped
+meanwhile. It runs the CPU by the name of a GPU (``as_gpu.py``), so that batches form. An expression without a value is
+an error. Needs the program `prometheus` (Debian's package); nothing is sent anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from math import isnan
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from urllib.request import urlopen
+
+from app.cli.load import Target, arrive, http_request
+from benchmarks.pictures import astronaut, jpeg
+from benchmarks.server import HOST, Server, free_port, running_server
+from benchmarks.watched import ALERTS, Watched, alerts, panels
+
+_LOAD_S, _ASKED_AFTER_S = 60.0, 45.0
+_PER_SECOND = 30
+_KILLED = 5
+_SETTINGS = {
+    "COMPAREFACE_METRICS__ENABLED": "true",
+    "COMPAREFACE_RUNTIME__DEVICE": "cuda",
+    "COMPAREFACE_FETCH__ALLOW": HOST,
+    "COMPAREFACE_LIMITS__DEADLINE_S": "8",  # so that a stopped decoder soon is a RequestTimeout
+    "COMPAREFACE_LIMITS__MAX_WAIT_S": "2",
+}
+
+
+def main() -> int:
+    if not shutil.which("prometheus"):
+        print("dashboard: skipped, the program `prometheus` is not installed")
+        return 0
+    with tempfile.TemporaryDirectory() as name, running_server(_SETTINGS, program="-m benchmarks.as_gpu") as server:
+        folder = Path(name)
+        with _pictures(folder / "pictures") as address, _prometheus(folder, server) as ask:
+            load = threading.Thread(target=_load, args=(_target(server, address),))
+            load.start()
+            _trouble(server)
+            missing = [_tell(ask, watched) for watched in (*panels(), *alerts())].count(False)
+            for group in ask("/api/v1/rules")["groups"]:
+                for rule in group["rules"]:
+                    print(f"rule {rule['name']}: {rule['state']}, evaluation {rule['health']}")
+                    missing += rule["health"] != "ok"
+            load.join()
+    print(f"{missing} without a value" if missing else "all have a value")
+    return bool(missing)
+
+
+def _load(target: Target) -> None:
+    print("answers:", asyncio.run(arrive(target, _PER_SECOND, _LOAD_S)).codes)
+
+
+def _trouble(server: Server) -> None:
+    """Kill decoders, more than an alert bears, and stop one for longer than a request may take."""
+    until = time.monotonic() + _ASKED_AFTER_S
+    time.sleep(3)
+    for _ in range(_KILLED):
+        victim = _decoders(server)[0]
+        os.kill(victim, signal.SIGKILL)
+        while victim in _decoders(server) and time.monotonic() < until:  # it is missed when the next picture comes
+            time.sleep(0.1)
+        time.sleep(1)
+    stopped = _decoders(server)[0]
+    os.kill(stopped, signal.SIGSTOP)
+    time.sleep(10)
+    os.kill(stopped, signal.SIGCONT)
+    time.sleep(max(0.0, until - time.monotonic()))
+
+
+def _decoders(server: Server) -> list[int]:
+    children = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+    return [int(child) for task in children for child in task.read_text().split()]
+
+
+def _tell(ask: Ask, watched: Watched) -> bool:
+    """Print what the expression shows; return whether that is something."""
+    series = ask(f"/api/v1/query?query={quote(watched.expression)}")["result"]
+    values = {", ".join(one["metric"].values()): float(one["value"][1]) for one in series}
+    shown = [f"{name or 'value'} {value:.4g}" for name, value in values.items() if not isnan(value)]
+    print(f"{watched.name}: {'; '.join(shown) or 'NOTHING'}", flush=True)
+    return bool(shown)
+
+
+class Ask:
+    """The HTTP API of a Prometheus."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def __call__(self, path: str) -> Any:
+        with urlopen(f"http://{HOST}:{self._port}{path}", timeout=10) as reply:
+            return json.load(reply)["data"]
+
+
+@contextmanager
+def _prometheus(folder: Path, server: Server) -> Iterator[Ask]:
+    port = free_port()
+    job = {"job_name": "compareface", "scrape_interval": "1s", "static_configs": [{"targets": [server.endpoint]}]}
+    written = {"global": {"evaluation_interval": "2s"}, "rule_files": [str(ALERTS)], "scrape_configs": [job]}
+    (folder / "prometheus.yml").write_text(json.dumps(written))  # YAML, too
+    command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    process = subprocess.Popen(
+        [*command, f"--web.listen-address={HOST}:{port}", "--log.level=warn"], stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(100):
+            try:
+                urlopen(f"http://{HOST}:{port}/-/ready", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield Ask(port)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@contextmanager
+def _pictures(folder: Path) -> Iterator[str]:
+    """Serve a picture; yield its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """The output is for the panels."""
+
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(jpeg(astronaut()))
+    with ThreadingHTTPServer((HOST, 0), partial(Quiet, directory=str(folder))) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        yield f"http://{HOST}:{web.server_port}/a.jpg"
+        web.shutdown()
+
+
+def _target(server: Server, address: str) -> Target:
+    """Return requests of every kind: by value and by URL, with quality, of both actions, and a wrong one."""
+    inline = base64.b64encode(jpeg(astronaut())).decode()
+    bodies: list[tuple[str, dict[str, object]]] = [
+        ("CompareFace", {"ImageA": inline, "ImageB": inline}),
+        ("CompareFace", {"ImageA": inline, "ImageB": inline, "QualityControl": 1}),
+        ("CompareFace", {"UrlA": address, "UrlB": address}),
+        ("DetectFace", {"Image": inline, "NeedQualityDetection": 1}),
+        ("CompareFace", {"ImageA": "AAAA", "ImageB": inline}),
+    ]
+    return Target(HOST, server.port, [_request(server, action, json.dumps(body).encode()) for action, body in bodies])
+
+
+def _request(server: Server, action: str, body: bytes) -> bytes:
+    return http_request(server.endpoint, server.headers(action, body), body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
