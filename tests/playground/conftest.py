@@ -19,10 +19,15 @@ from benchmarks.server import Server, running_server
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "app/api/playground"
 _CHROMIUM = shutil.which("chromium")
-_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,11 +47,12 @@ def in_node() -> Callable[[str, object], Any]:
         pytest.skip("Node.js is not here to run the page's modules")
 
     def run(statements: str, given: object = None) -> Any:
-        head = f'process.chdir({json.dumps(str(FOLDER))}); const load = (name) => import("{FOLDER.as_uri()}/" + name);'
+        head = f'const load = (name) => import("{FOLDER.as_uri()}/" + name);'
         read = 'const input = JSON.parse(require("fs").readFileSync(0, "utf8"));'
         program = f"{head} {read} (async () => {{ {statements}; console.log(JSON.stringify(output)); }})();"
-        options = {"capture_output": True, "check": True, "text": True, "input": json.dumps(given)}
-        done = subprocess.run([node, "--no-warnings", "-e", program], **options)  # type: ignore[call-overload]
+        done = subprocess.run(
+            [node, "--no-warnings", "-e", program], input=json.dumps(given), capture_output=True, text=True, check=True
+        )
         return json.loads(done.stdout)
 
     return run
@@ -84,7 +90,7 @@ def open_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only `make playground-test` installs it
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)

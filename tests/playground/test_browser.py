@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.pictures import astronaut, blurred, jpeg, shrunk
 from benchmarks.server import Server
 from tests.playground.conftest import ROOT
 
@@ -183,9 +184,7 @@ def test_the_secret_key_is_on_none_of_the_tabs(chromium: Any, closed: Server, ph
             assert closed.secret_id in text
 
 
-def test_curl_and_python_of_the_tabs_get_the_score_of_the_page(
-    chromium: Any, closed: Server, photos: _PHOTOS
-) -> None:
+def test_curl_and_python_of_the_tabs_get_the_score_of_the_page(chromium: Any, closed: Server, photos: _PHOTOS) -> None:
     with _page(chromium, closed) as page:
         page.select_option("#face-model-version", "2.0")
         _compare(page, photos["a"], photos["b"], closed)
@@ -197,7 +196,9 @@ def test_curl_and_python_of_the_tabs_get_the_score_of_the_page(
             page.click(f"[role=tab]:text-is('{name}')")
             text = page.inner_text("#code")
             environment = {"SECRET_KEY": closed.secret_key, "PATH": "/usr/bin:/bin"}
-            done = subprocess.run([*command, text], cwd=folder, env=environment, capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [*command, text], cwd=folder, env=environment, capture_output=True, text=True, check=True
+            )
             got = re.search(r'(?:"Score":|^)([\d.]+)', done.stdout)
             assert got, done.stdout
             assert float(got[1]) == pytest.approx(shown, abs=0.01)
@@ -206,14 +207,26 @@ def test_curl_and_python_of_the_tabs_get_the_score_of_the_page(
 def test_photos_of_phones_are_made_smaller_and_it_is_said(
     chromium: Any, open_server: Server, photos: _PHOTOS, tmp_path: Path
 ) -> None:
-    import cv2
-
     large = tmp_path / "large.jpg"
-    cv2.imwrite(str(large), cv2.resize(cv2.imread(str(photos["a"])), (4200, 4200)))
+    large.write_bytes(jpeg(shrunk(astronaut(), 4200)))
     with _page(chromium, open_server) as page:
         _compare(page, large, photos["b"])
         assert _score(page) > 60
         assert "sent as a JPEG of 4000 × 4000" in page.inner_text("#slot-a")
+
+
+def test_a_face_that_quality_control_refuses_is_told_with_the_numbers(
+    chromium: Any, open_server: Server, photos: _PHOTOS, tmp_path: Path, screenshot: Callable[[Any, str], None]
+) -> None:
+    unclear = tmp_path / "unclear.jpg"
+    unclear.write_bytes(jpeg(blurred(astronaut(), 4)))
+    with _page(chromium, open_server) as page:
+        page.select_option("#quality-control", "4")
+        told = _compare(page, photos["a"], unclear)
+        screenshot(page, "quality")
+        assert "not good enough for the chosen QualityControl" in told
+        assert "blurriness. (image B)" in told
+        assert page.locator("td.low").count() >= 1
 
 
 _WAYS: dict[str, dict[str, Any]] = {

@@ -65,6 +65,7 @@ async function compare(event) {
     options: chosen,
   });
   showOutcome();
+  byId("outcome").scrollIntoView({ block: "nearest" });
   announce(byId("outcome").querySelector(".headline, .error").textContent);
   if (mayLook(result)) await Promise.all(slots.map((slot) => look(slot, version, how)));
   showOutcome();

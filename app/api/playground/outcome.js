@@ -5,7 +5,7 @@ import { band, marks, oneIn } from "./score.js";
 import { has, number, say } from "./text.js";
 
 const WIDTH = 1000;
-const TOP = 20;
+const HEIGHT = 12;
 
 export function scored({ response, requestId, milliseconds }, about) {
   const { Score: score, FaceModelVersion: version } = response;
@@ -41,19 +41,20 @@ function scale(score, version) {
   const x = (value) => (value / 100) * WIDTH;
   const starts = [0, ...points.map((mark) => mark.score), 100];
   const label = say("scaleText", { score: number(score, 2), marks: points.map((mark) => mark.score).join(", ") });
-  const drawing = make("svg", { class: "scale", viewBox: `0 0 ${WIDTH} 34`, preserveAspectRatio: "none", role: "img", "aria-label": label });
+  const drawing = make("svg", { class: "scale", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label });
   starts.slice(0, -1).forEach((start, index) => drawing.append(
-    make("rect", { x: x(start), y: TOP, width: x(starts[index + 1] - start), height: 12, class: index ? `zone-${index}` : "track" }),
+    make("rect", { x: x(start), y: 0, width: x(starts[index + 1] - start), height: HEIGHT, class: index ? `zone-${index}` : "track" }),
   ));
-  points.forEach((mark) => drawing.append(make("line", { x1: x(mark.score), x2: x(mark.score), y1: TOP, y2: TOP + 12 })));
-  drawing.append(make("path", { class: "here", d: `M${x(score)} ${TOP + 1}l-8 -14h16z` }));
+  points.forEach((mark) => drawing.append(make("line", { x1: x(mark.score), x2: x(mark.score), y1: 0, y2: HEIGHT })));
+  const here = make("span", { class: "here" }, "▼");
+  here.style.left = `${score}%`;
   const inWords = make("div", { class: "marks", "aria-hidden": "true" });
   points.forEach((mark, index) => {
     const note = make("span", {}, make("b", {}, String(mark.score)), ` ${say(names[index])}`);
     note.style.left = `${mark.score}%`;
     inWords.append(note);
   });
-  return make("div", { class: "scale-frame" }, drawing, inWords);
+  return make("div", { class: "scale-frame" }, make("div", { class: "marks", "aria-hidden": "true" }, here), drawing, inWords);
 }
 
 export function failed({ error, requestId }) {
