@@ -27,6 +27,7 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP iai.example 127.0.0.1",
 ]
 
 
