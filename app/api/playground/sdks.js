@@ -112,9 +112,9 @@ ${lines(
 `;
 };
 
-export const NODE = (call) => `// npm install tencentcloud-sdk-nodejs-iai
+export const NODE = (call) => `// npm install tencentcloud-sdk-nodejs
 const { readFileSync } = require("fs");
-const { Client } = require("tencentcloud-sdk-nodejs-iai").iai.${call.module};
+const { Client } = require("tencentcloud-sdk-nodejs").iai.${call.module};
 
 const client = new Client({
   credential: { secretId: ${text(call.id)}, secretKey: process.env.SECRET_KEY || "any-key" },
@@ -135,7 +135,7 @@ client.CompareFace(request).then((answer) => console.log(answer.Score));
 export const PHP = (call) => {
   const php = (value) => `'${value.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
   const namespace = call.module[0].toUpperCase() + call.module.slice(1);
-  return `<?php // composer require tencentcloud/iai
+  return `<?php // composer require tencentcloud/tencentcloud-sdk-php
 require __DIR__ . '/vendor/autoload.php';
 
 use TencentCloud\\Common\\Credential;
@@ -162,7 +162,7 @@ echo $client->CompareFace($request)->getScore(), PHP_EOL;
 
 export const CSHARP = (call) => {
   const namespace = call.module[0].toUpperCase() + call.module.slice(1);
-  return `// dotnet add package TencentCloudSDK.Iai
+  return `// dotnet add package TencentCloudSDK
 using System;
 using System.IO;
 using TencentCloud.Common;
