@@ -25,7 +25,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test conformance check bench calibrate-demo fuzz soak sbom audit lock clean
+.PHONY: help serve demo test playground-test conformance check bench calibrate-demo fuzz soak sbom audit lock clean
 
 # Packages that are asked for by few; what is locked stays as it is.
 extra = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable '.[$(1)]'
@@ -43,6 +43,7 @@ $(READY): pyproject.toml $(LOCK)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
+serve: export COMPAREFACE_PLAYGROUND__ENABLED ?= true
 serve: $(READY)  ## Set up and serve; HOST=127.0.0.1 PORT=8000 PACK=auto DEVICE=cpu
 	@$(BIN)/compareface models prepare --budget 5
 	@exec $(BIN)/compareface serve
@@ -57,6 +58,12 @@ test: $(READY)  ## Set up and run all tests with the coverage floor
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+playground-test: $(READY)  ## Try the playground in Chromium (Debian: apt-get install chromium)
+	@$(call extra,browser)
+	@npm install --silent --no-audit --no-fund --prefix .browser axe-core@4 || echo "without axe-core: npm could not install it" >&2
+	@$(BIN)/compareface models prepare open
+	@$(BIN)/python -m pytest tests/playground
 
 conformance: $(READY)  ## Install the vendor's SDKs and print what each can do here
 	@$(BIN)/compareface models prepare open
@@ -105,7 +112,7 @@ lock: $(READY)  ## Renew the lock files from pyproject.toml
 		-o requirements-gpu.lock pyproject.toml
 
 clean:  ## Remove the environment, caches and weights, pulled ones too
-	@rm -rf .venv .venv-gpu .conformance .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz sbom.json dist build
+	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz sbom.json dist build
 	@find models -name '*.onnx' ! -path 'models/quality/*' -delete
 	@rm -rf models/*/.*.tmp models/.downloads
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

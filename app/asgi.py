@@ -16,6 +16,7 @@ from app.api.auth import Authenticator
 from app.api.engine import OpenEngine
 from app.api.gateway import Gateway
 from app.api.keys import KeyRing
+from app.api.playground.routes import PLAYGROUND
 from app.api.routes import routes, unexpected
 from app.config import Settings, SettingsError, load
 from app.ops import logs
@@ -34,7 +35,7 @@ def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
     return FastAPI(
         title="compareface",
         version=app.__version__,
-        routes=routes(settings.metrics),
+        routes=[*(PLAYGROUND if settings.playground.enabled else ()), *routes(settings.metrics)],
         lifespan=partial(_lifespan, settings, authenticator, open_engine, traces),
         exception_handlers={Exception: unexpected},
         redirect_slashes=False,

@@ -248,6 +248,12 @@ class QualitySettings(_Group):
     )
 
 
+class PlaygroundSettings(_Group):
+    """The page that shows what the service does."""
+
+    enabled: bool = Field(False, description="Whether `/playground` serves the page; `make serve` turns it on.")
+
+
 class LogSettings(_Group):
     """What is logged; never pictures, keys or URL queries."""
 
@@ -295,6 +301,7 @@ class Settings(BaseSettings):
     runtime: RuntimeSettings = RuntimeSettings()
     compare: CompareSettings = CompareSettings()
     quality: QualitySettings = QualitySettings()
+    playground: PlaygroundSettings = PlaygroundSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     traces: TracesSettings = TracesSettings()

@@ -139,6 +139,8 @@ def announcement(settings: Settings, port: int, facts: Mapping[str, object]) -> 
     pack = f"pack {facts.get('pack')}{' (chosen automatically)' if facts.get('pack_is_automatic') else ''}"
     notes = facts.get("calibration_notes")
     about = [f"{pack} on {facts.get('device')}", *(notes if isinstance(notes, list) else ()), callers]
+    if settings.playground.enabled:
+        about.append(f"playground at {address}/playground")
     return f"compareface {app.__version__} at {address}: {'; '.join(about)}"
 
 
