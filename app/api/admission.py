@@ -57,7 +57,7 @@ class Admission:
     """Counts the requests at work; belongs to one event loop."""
 
     def __init__(self, max_in_flight: int, max_wait_s: float, is_busy: IsBusy = lambda _: False) -> None:
-        self._free = max_in_flight
+        self._free = self._max_in_flight = max_in_flight
         self._max_wait_s = max_wait_s
         self._is_busy = is_busy
         self._arriving = 0
