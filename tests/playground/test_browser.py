@@ -98,27 +98,26 @@ def test_plain_http_of_another_host_is_enough_to_sign(chromium: Any, closed: Ser
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
+    ("typed", "words"),
     [
-        ("#secret-id", "AKIDsomebody", "does not know this SecretId"),
-        ("#secret-id", "not ascii：", "letters, digits and signs"),
-        ("#secret-key", "wrong", "SecretKey does not belong to this SecretId"),
-        ("#token", "tok", "Permanent keys have none"),
+        (("#secret-id", "AKIDsomebody"), "does not know this SecretId"),
+        (("#secret-id", "not ascii："), "letters, digits and signs"),
+        (("#secret-key", "wrong"), "SecretKey does not belong to this SecretId"),
+        (("#token", "tok"), "Permanent keys have none"),
     ],
 )
 def test_a_wrong_key_is_told_in_words(
     chromium: Any,
     closed: Server,
     photos: _PHOTOS,
-    field: str,
-    value: str,
+    typed: tuple[str, str],
     words: str,
     screenshot: Callable[[Any, str], None],
 ) -> None:
     with _page(chromium, closed) as page:
         page.fill("#secret-id", closed.secret_id)
         page.fill("#secret-key", closed.secret_key)
-        page.fill(field, value)
+        page.fill(*typed)
         assert words in _compare(page, photos["a"], photos["b"])
         assert page.locator("rect").count() == 0
         screenshot(page, "wrong-key")

@@ -66,7 +66,7 @@ ${lines(
 
 export const GO = (call) => {
   const usesFiles = call.pictures.some((of) => !of.url);
-  return `// go get github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/common github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/iai
+  return `// go mod init compare && go get github.com/tencentcloud/tencentcloud-sdk-go@v1.0.162
 package main
 
 import (
