@@ -101,7 +101,7 @@ func main() {
 ${lines(
   call,
   (of) => of.url ? `\trequest.Url${of.side} = common.StringPtr(${text(of.url)})` : `\trequest.Image${of.side} = picture("${file(of)}")`,
-  (name, value) => `\trequest.${name} = common.${value.startsWith('"') ? "StringPtr" : "Int64Ptr"}(${value})`,
+  (name, value) => `\trequest.${name} = common.${value.startsWith('"') ? "StringPtr" : "Uint64Ptr"}(${value})`,
 ).join("\n")}
 	answer, err := client.CompareFace(request)
 	if err != nil {
