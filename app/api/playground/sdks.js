@@ -66,7 +66,7 @@ ${lines(
 
 export const GO = (call) => {
   const usesFiles = call.pictures.some((of) => !of.url);
-  return `// go get github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/common github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/iai
+  return `// go mod init compare && go get github.com/tencentcloud/tencentcloud-sdk-go@v1.0.162
 package main
 
 import (
@@ -101,7 +101,7 @@ func main() {
 ${lines(
   call,
   (of) => of.url ? `\trequest.Url${of.side} = common.StringPtr(${text(of.url)})` : `\trequest.Image${of.side} = picture("${file(of)}")`,
-  (name, value) => `\trequest.${name} = common.${value.startsWith('"') ? "StringPtr" : "Int64Ptr"}(${value})`,
+  (name, value) => `\trequest.${name} = common.${value.startsWith('"') ? "StringPtr" : "Uint64Ptr"}(${value})`,
 ).join("\n")}
 	answer, err := client.CompareFace(request)
 	if err != nil {
