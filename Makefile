@@ -25,7 +25,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test playground-test conformance check bench calibrate-demo fuzz soak sbom audit lock clean
+.PHONY: help serve demo test playground-test conformance check bench calibrate-demo fuzz soak manifests sbom audit lock clean
 
 # Packages that are asked for by few; what is locked stays as it is.
 extra = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable '.[$(1)]'
@@ -95,6 +95,11 @@ soak: $(READY)  ## Serve a hostile mix at saturation; MINUTES=1
 	@$(BIN)/compareface models prepare open
 	@$(BIN)/python -m benchmarks.soak $(MINUTES)
 
+manifests: $(READY)  ## Render deploy/k8s and hold it to the schemas of Kubernetes; needs go
+	@$(call extra,manifests)
+	@$(BIN)/python -m tests.deploy.tools
+	@$(BIN)/python -m pytest -m manifests --no-header -rP tests/deploy
+
 sbom: $(READY)  ## Write sbom.json (CycloneDX) of the locked packages
 	@$(call extra,sbom)
 	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o sbom.json
@@ -112,7 +117,7 @@ lock: $(READY)  ## Renew the lock files from pyproject.toml
 		-o requirements-gpu.lock pyproject.toml
 
 clean:  ## Remove the environment, caches and weights, pulled ones too
-	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz sbom.json dist build
+	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .manifests sbom.json dist build
 	@find models -name '*.onnx' ! -path 'models/quality/*' -delete
 	@rm -rf models/*/.*.tmp models/.downloads
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
