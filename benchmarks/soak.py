@@ -3,8 +3,9 @@
 Clients, each in a thread: good pairs, broken pictures, bad signatures, senders who are slow, callers who leave, and one
 who measures how long a good pair takes. Each second RSS, open files, threads and that latency are written down; in the
 end ``soak.json`` has them all and ``soak.svg`` shows them. It passes, exit code 0, when RSS at the end (median of the
-last ten seconds) is at most 5 % above that after the first minute (half the time, if that is shorter), threads are about
-as many as then, files at the quietest moment of the last third as many as at that of the first, every reply is one that was meant, and the log has no traceback.
+last ten seconds) is at most 5 % above that after the first minute (half the time, if that is shorter), threads are
+about as many as then, files at the quietest moment of the last third about as many as at that of the first, every reply
+is one that was meant, and the log has no traceback.
 """
 
 from __future__ import annotations
@@ -217,7 +218,7 @@ def _failures(samples: Sequence[Sample], replies: Counter[str]) -> list[str]:
             failures.append(f"{name} grew from {warm:.1f} to {last:.1f}")
     files = [sample.files for sample in samples]
     third = len(files) // 3
-    # Connections of callers come and go, by the hundred where the machine is fast; what leaks stays, at the quietest moment, too.
+    # Connections of callers come and go, by the hundred at times; what leaks stays, at the quietest moment, too.
     if min(files[-third:], default=0) > min(files[:third], default=0) + _SPARE:
         failures.append(f"files at the quietest moment grew from {min(files[:third])} to {min(files[-third:])}")
     unmeant = {reply for reply in replies if reply[0].isupper()} - _ALLOWED
