@@ -25,7 +25,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test playground-test conformance check bench calibrate-demo fuzz soak sbom audit lock clean
+.PHONY: help serve demo test playground-test conformance image-test check bench calibrate-demo fuzz soak sbom audit lock clean
 
 # Packages that are asked for by few; what is locked stays as it is.
 extra = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable '.[$(1)]'
@@ -68,6 +68,9 @@ playground-test: $(READY)  ## Try the playground in Chromium (Debian: apt-get in
 conformance: $(READY)  ## Install the vendor's SDKs and print what each can do here
 	@$(BIN)/compareface models prepare open
 	@CONFORMANCE=all $(BIN)/python -m pytest tests/contract/conformance
+
+image-test: $(READY)  ## Build the container image with buildah, run it, call it; needs root
+	@IMAGE_TEST=1 $(BIN)/python -m pytest -s tests/deploy/test_image.py
 
 check: $(READY)  ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check
