@@ -51,7 +51,9 @@ def test_a_container_can_do_no_more_than_it_must(name: str) -> None:
 @pytest.mark.parametrize("name", _FILES)
 def test_files_that_they_mount_are_here_or_told_to_be_written(name: str) -> None:
     document = _DOCUMENTS[name]
-    mounted = [volume.split(":")[0] for service in document["services"].values() for volume in service.get("volumes", [])]
+    mounted = [
+        volume.split(":")[0] for service in document["services"].values() for volume in service.get("volumes", [])
+    ]
     assert [path for path in mounted if path.startswith(".") and not (_COMPOSE / path).exists()] == []
     readme = (_DEPLOY / "README.md").read_text(encoding="utf-8")
     ignored = (_DEPLOY.parent / ".gitignore").read_text().splitlines()

