@@ -36,7 +36,7 @@ $inside compareface compare /tmp/a.jpg /tmp/b.jpg || exit 95
 $inside touch /var/lib/compareface/written 2>/dev/null && exit 94
 kill -TERM $service; wait $service
 """
-"""A root that cannot be written to, but for ``/tmp``, and no network but loopback; the service is started, asked and ended."""
+"""A root that cannot be written to, but for ``/tmp``, no network but loopback; the service is started, asked, ended."""
 
 
 class Run(NamedTuple):
@@ -66,15 +66,18 @@ class Container:
 
     def run(self, command: Sequence[str], settings: Mapping[str, str] | None = None) -> Run:
         """Run a command as the image's user until it ends."""
-        done = subprocess.run(self.argv(command, settings or {}), capture_output=True, text=True, timeout=_PATIENCE_S)
+        done = subprocess.run(
+            self.argv(command, settings or {}), capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+        )
         return Run(done.returncode, done.stdout, done.stderr)
 
     def run_read_only(self, pictures: Path, key: str) -> Run:
-        """Start the service with no more than a read-only root, ``/tmp`` and loopback; compare ``a.jpg`` with ``b.jpg``."""
+        """Start the service with a read-only root, ``/tmp`` and loopback only; compare ``a.jpg`` with ``b.jpg``."""
         settings = " ".join([*self.config["Env"], f"COMPAREFACE_AUTH__KEYS={key}"])
         environment = {"ROOT": str(self.root), "PICTURES": str(pictures), "USER": USER, "SETTINGS": settings}
         done = subprocess.run(
             ["unshare", "--mount", "--net", "sh", "-c", _READ_ONLY],
+            check=False,
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
@@ -136,7 +139,7 @@ def missing() -> str | None:
 
 @contextmanager
 def container() -> Iterator[Container]:
-    """Build the image as it is in this checkout and make a container of it, with the stand-in for its base if need be."""
+    """Build the image of this checkout and make a container of it, on the stand-in for its base if need be."""
     if _BASE not in _buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
         subprocess.run([TOOLS / "build-base-image.sh", _BASE], check=True)
     # The format of Docker, because OCI's has no health check.

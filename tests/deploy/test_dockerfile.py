@@ -13,10 +13,7 @@ from app.config import environment_names
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DOCKERFILE = (_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
-_STAGES = {
-    name: text
-    for name, text in re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", _DOCKERFILE, re.MULTILINE | re.DOTALL)
-}
+_STAGES = dict(re.findall(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", _DOCKERFILE, re.MULTILINE | re.DOTALL))
 _TARGETS = ("cpu", "gpu")
 
 

@@ -55,7 +55,8 @@ def test_it_answers_the_sdk_as_an_ordinary_user_and_ends_at_sigterm(
         a = jpeg(astronaut())
         same = client.CompareFace(request(a, jpeg(another_shot(astronaut()), 70))).Score
         other = client.CompareFace(request(a, jpeg(cast()))).Score
-        assert same > 60 > 40 > other
+        assert same > 60
+        assert other < 40
         with pytest.raises(TencentCloudSDKException, match="SignatureFailure"):
             _client(port, (key[0], "not-the-key")).CompareFace(request(a, a))
         assert _identities(process) == {"10001"}
