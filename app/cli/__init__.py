@@ -1,6 +1,6 @@
 """The command line: ``compareface COMMAND``. One module per command, each ``register(subparsers)`` + ``run(args)``;
 ``source``, ``measure``, ``report``, ``page``, ``curves``, ``charts``, ``pulling``, ``synthetic``, ``findings``,
-``drawing``, ``stages`` and ``load`` serve some of them.
+``drawing``, ``stages``, ``load``, ``recorded``, ``replay`` and ``agreement`` serve some of them.
 
 Heavy imports belong inside ``run``: building the parser must stay quick.
 """
@@ -15,7 +15,7 @@ from importlib import import_module
 
 import app
 
-_COMMANDS = ("serve", "compare", "inspect", "evaluate", "calibrate", "bench", "models", "sign", "config")
+_COMMANDS = ("serve", "compare", "inspect", "evaluate", "calibrate", "bench", "models", "sign", "shadow", "config")
 _INTERRUPTED, _PIPE_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE, as shells have it
 
 
@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _failures() -> tuple[type[Exception], ...]:
     """Return the errors whose text is for the operator; looked up only once something has gone wrong."""
+    from app.cli.recorded import RecordError  # noqa: PLC0415
     from app.config import SettingsError  # noqa: PLC0415
     from app.errors import ApiError  # noqa: PLC0415
     from app.packs.manifest import PackError  # noqa: PLC0415
@@ -54,7 +55,7 @@ def _failures() -> tuple[type[Exception], ...]:
     from app.scoring.calibration import CalibrationError  # noqa: PLC0415
     from app.service.gallery import GalleryError  # noqa: PLC0415
 
-    return (SettingsError, PackError, DeviceError, CalibrationError, GalleryError, ApiError, OSError)
+    return (SettingsError, PackError, DeviceError, CalibrationError, GalleryError, RecordError, ApiError, OSError)
 
 
 def _text(error: Exception) -> str:

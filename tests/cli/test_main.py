@@ -16,7 +16,7 @@ from app.packs.manifest import PackError
 from app.runtime.providers import DeviceError
 from app.scoring.calibration import CalibrationError
 
-_COMMANDS = ("serve", "compare", "inspect", "evaluate", "calibrate", "models", "sign", "config")
+_COMMANDS = ("serve", "compare", "inspect", "evaluate", "calibrate", "models", "sign", "shadow", "config")
 
 
 def test_all_commands_are_listed() -> None:

@@ -1,0 +1,146 @@
+"""Ask services the same requests, some at a time and no faster than wanted, and keep what each made of them.
+
+In: requests, one or two services. Out: results, one by one as they come. Faults that may pass are asked again. A
+limit that goes on and nobody there are no answer: such requests are left for another run, and many of them, or a
+refused key, end this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from app.api.keys import Key
+from app.cli.recorded import OK, Outcome, Pair, Recorded, RecordError, Results
+from app.cli.sign import sent_host, signed_headers
+
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+"""Before each further attempt."""
+
+_PATIENCE_S = 60.0
+_UNANSWERED = 20
+"""Requests without an answer that end a run: nobody is there, or the limit is far from the rate."""
+
+_LIMIT = "RequestLimitExceeded"
+_PASSING = (_LIMIT, "FailedOperation.RequestTimeout", "FailedOperation.ServerError", "InternalError")
+_HOPELESS = ("AuthFailure", "UnauthorizedOperation", "ResourceUnavailable", "NoSuchVersion", "InvalidAction")
+
+
+class RefusedError(RecordError):
+    """A service will answer no request of this run; the text is for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Who is asked, and as whom."""
+
+    endpoint: str
+    version: str
+    secret_id: str
+    key: Key
+
+    def request(self, client: httpx.AsyncClient, body: bytes) -> httpx.Request:
+        """Return ``body`` as a request signed now."""
+        host = sent_host(self.endpoint)
+        headers = signed_headers(self.secret_id, self.key, host, body, int(time.time()))
+        told = {"Host": host, "X-TC-Action": "CompareFace", "X-TC-Version": self.version}
+        return client.build_request("POST", f"{self.endpoint.rstrip('/')}/", content=body, headers={**headers, **told})
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many requests at once, and how many are begun in a second."""
+
+    concurrency: int
+    per_second: float
+
+
+class Replay:
+    """Requests to ``here``, and to ``there`` where their line has no answer of it."""
+
+    def __init__(self, client: httpx.AsyncClient, here: Service, there: Service | None, pace: Pace) -> None:
+        self._client, self._here, self._there, self._pace = client, here, there, pace
+        self._due = 0.0
+        self._unanswered = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, here: Service, there: Service | None, pace: Pace) -> AsyncIterator[Replay]:
+        limits = httpx.Limits(max_connections=2 * pace.concurrency)
+        async with httpx.AsyncClient(timeout=_PATIENCE_S, limits=limits) as client:
+            yield cls(client, here, there, pace)
+
+    async def run(self, requests: Iterable[Recorded], results: Results) -> int:
+        """Ask what ``results`` has not; return how many requests got no answer and are left for another run."""
+        turn = _new(requests, set(results.pairs))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._pace.concurrency):
+                    group.create_task(self._work(turn, results))
+        except* RecordError as several:
+            raise several.exceptions[0] from None
+        return self._unanswered
+
+    async def _work(self, turn: Iterator[Recorded], results: Results) -> None:
+        for request in turn:
+            if request.answer is None and self._there is None:
+                raise RecordError(
+                    f"{request.name} has neither `Score` nor `Error`: name the other service with --against"
+                )
+            await self._wait()
+            here, there = await asyncio.gather(self._ask(self._here, request), self._answer_of_there(request))
+            if here and there:
+                results.add(Pair(request.name, here, there))
+            else:
+                self._unanswered += 1
+                if self._unanswered >= _UNANSWERED:
+                    raise RefusedError(f"{_UNANSWERED} requests got no answer; what was answered is kept")
+
+    async def _wait(self) -> None:
+        """Return when the next request is due."""
+        now = asyncio.get_running_loop().time()
+        self._due = max(self._due, now)
+        wait, self._due = self._due - now, self._due + 1 / self._pace.per_second
+        await asyncio.sleep(wait)
+
+    async def _answer_of_there(self, request: Recorded) -> Outcome | None:
+        if request.answer or self._there is None:
+            return request.answer
+        return await self._ask(self._there, request)
+
+    async def _ask(self, service: Service, request: Recorded) -> Outcome | None:
+        """Return what ``service`` makes of a request; None where it does not say, however often it is asked."""
+        for pause in (0.0, *_PAUSES_S):
+            await asyncio.sleep(pause)
+            outcome = await self._once(service, request.body)
+            if outcome and outcome.code.startswith(_HOPELESS):
+                raise RefusedError(f"{service.endpoint} answers {outcome.code}")
+            if outcome and not outcome.code.startswith(_PASSING):
+                return outcome
+        return None if outcome is None or outcome.code.startswith(_LIMIT) else outcome
+
+    async def _once(self, service: Service, body: bytes) -> Outcome | None:
+        began = time.perf_counter()
+        try:
+            reply = await self._client.send(service.request(self._client, body))
+            told = reply.json()["Response"]
+            code, score = told.get("Error", {}).get("Code", OK), told.get("Score")
+        except (httpx.TransportError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        milliseconds = round(1000 * (time.perf_counter() - began), 1)
+        if code != OK:
+            return Outcome(str(code), None, milliseconds)
+        return Outcome(OK, float(score), milliseconds) if isinstance(score, (int, float)) else None
+
+
+def _new(requests: Iterable[Recorded], known: set[str]) -> Iterator[Recorded]:
+    """Yield each request whose name is not known, once."""
+    for request in requests:
+        if request.name not in known:
+            known.add(request.name)
+            yield request
