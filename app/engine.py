@@ -91,7 +91,7 @@ class Engine:
         }
         examiners = {version: opened[name].pipelines.examiner for version, name in names.items()}
         with decoders, Workers(budget) as workers:
-            async with _fetcher(settings) as fetcher:
+            async with open_fetcher(settings) as fetcher:
                 yield cls(
                     Services(CompareService(models, fetcher, workers), DetectService(examiners, fetcher, workers)),
                     workers,
@@ -155,7 +155,8 @@ def _about(of: Calibration) -> Mapping[str, str]:
     return {"status": of.status, "data": of.data, "date": of.date}
 
 
-def _fetcher(settings: Settings) -> Fetcher:
+def open_fetcher(settings: Settings) -> Fetcher:
+    """Return what fetches pictures by address; raise ``SettingsError`` where its settings are malformed."""
     try:
         return Fetcher(settings.fetch)
     except ValueError as error:
