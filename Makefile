@@ -25,11 +25,12 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test playground-test conformance image-test check bench calibrate-demo fuzz soak manifests sbom audit lock clean
+.PHONY: help serve demo test playground-test conformance image-test check bench calibrate-demo fuzz soak manifests ray-test sbom audit lock clean
 
 # Packages that are asked for by few; what is locked stays as it is.
 extra = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable '.[$(1)]'
 MINUTES ?= 1
+comma := ,
 
 help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -102,6 +103,11 @@ manifests: $(READY)  ## Render deploy/k8s and hold it to the schemas of Kubernet
 	@$(call extra,manifests)
 	@$(BIN)/python -m tests.deploy.tools
 	@$(BIN)/python -m pytest -m manifests --no-header -rP tests/deploy
+
+ray-test: $(READY)  ## Serve and embed on a local Ray cluster of two nodes; kill one
+	@$(call extra,ray$(comma)batch)
+	@$(BIN)/compareface models prepare open
+	@RAY_CLUSTER=two $(BIN)/python -m pytest -s tests/deploy/test_ray.py tests/cli/test_batch.py::test_parquet_has_the_same_rows
 
 sbom: $(READY)  ## Write sbom.json (CycloneDX) of the locked packages
 	@$(call extra,sbom)

@@ -93,7 +93,7 @@ class Engine:
         }
         examiners = {version: opened[name].pipelines.examiner for version, name in names.items()}
         with serving.decoders, Workers(budget) as workers:
-            async with _fetcher(settings, metrics) as fetcher:
+            async with open_fetcher(settings, metrics) as fetcher:
                 yield cls(
                     Services(CompareService(models, fetcher, workers), DetectService(examiners, fetcher, workers)),
                     workers,
@@ -165,7 +165,8 @@ def _about(of: Calibration) -> Mapping[str, str]:
     return {"status": of.status, "data": of.data, "date": of.date}
 
 
-def _fetcher(settings: Settings, metrics: Metrics) -> Fetcher:
+def open_fetcher(settings: Settings, metrics: Metrics) -> Fetcher:
+    """Return what fetches pictures by address; raise ``SettingsError`` where its settings are malformed."""
     try:
         return Fetcher(settings.fetch, count=metrics.fetched)
     except ValueError as error:

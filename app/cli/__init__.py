@@ -1,6 +1,6 @@
 """The command line: ``compareface COMMAND``. One module per command, each ``register(subparsers)`` + ``run(args)``;
 ``source``, ``measure``, ``report``, ``page``, ``curves``, ``charts``, ``pulling``, ``synthetic``, ``findings``,
-``drawing``, ``stages``, ``load``, ``recorded``, ``replay`` and ``agreement`` serve some of them.
+``drawing``, ``stages``, ``load``, ``recorded``, ``replay``, ``agreement`` and ``cluster`` serve some of them.
 
 Heavy imports belong inside ``run``: building the parser must stay quick.
 """
@@ -15,7 +15,19 @@ from importlib import import_module
 
 import app
 
-_COMMANDS = ("serve", "compare", "inspect", "evaluate", "calibrate", "bench", "models", "sign", "shadow", "config")
+_COMMANDS = (
+    "serve",
+    "compare",
+    "batch",
+    "inspect",
+    "evaluate",
+    "calibrate",
+    "bench",
+    "models",
+    "sign",
+    "shadow",
+    "config",
+)
 _INTERRUPTED, _PIPE_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE, as shells have it
 
 
@@ -54,8 +66,19 @@ def _failures() -> tuple[type[Exception], ...]:
     from app.runtime.providers import DeviceError  # noqa: PLC0415
     from app.scoring.calibration import CalibrationError  # noqa: PLC0415
     from app.service.gallery import GalleryError  # noqa: PLC0415
+    from app.service.ledger import BatchError  # noqa: PLC0415
 
-    return (SettingsError, PackError, DeviceError, CalibrationError, GalleryError, RecordError, ApiError, OSError)
+    return (
+        SettingsError,
+        PackError,
+        DeviceError,
+        CalibrationError,
+        GalleryError,
+        BatchError,
+        RecordError,
+        ApiError,
+        OSError,
+    )
 
 
 def _text(error: Exception) -> str:

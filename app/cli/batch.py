@@ -1,0 +1,139 @@
+"""``compareface batch PAIRS.csv --out SCORES.parquet``: score a table of pairs, each distinct picture embedded once."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.config import Settings, load
+
+if TYPE_CHECKING:
+    from app.domain import Embedding
+    from app.packs.manifest import Pack
+    from app.packs.store import Store
+    from app.scoring.scale import Scale
+    from app.service.batch import Embed
+    from app.service.ledger import Ledger
+
+_AHEAD = 32
+"""Pictures that are being read or fetched while all workers are busy."""
+_PICTURE_S = 60.0
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "batch",
+        help="score a table of pairs",
+        description="Add score, code and image to each row of a CSV file whose columns a and b name files (relative "
+        "to it) or http(s) addresses. Interrupted, the same command goes on where it stopped.",
+    )
+    parser.add_argument("pairs", metavar="PAIRS.csv", type=Path)
+    parser.add_argument("--out", metavar="SCORES", type=Path, required=True, help="file to write, .csv or .parquet")
+    parser.add_argument("--pack", metavar="NAME", help="default: the configured one")
+    parser.add_argument("--ray", metavar="ADDRESS", help="embed on a Ray cluster (`auto`, or ray://HOST:PORT)")
+    parser.set_defaults(run=run)
+
+
+class Place(NamedTuple):
+    """Where pictures are embedded: how, and how many at a time."""
+
+    embed: Embed
+    lanes: int
+
+
+def run(args: argparse.Namespace) -> int:
+    from app.cli.measure import chosen_pack  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.service import scores  # noqa: PLC0415
+    from app.service.ledger import Ledger  # noqa: PLC0415
+
+    settings = load()
+    out: Path = args.out
+    write = scores.writer(out)
+    if not out.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(out.parent))
+    names = scores.columns(args.pairs)
+    store, pack = chosen_pack(settings, args)
+    folder = out.with_name(f".{out.name}.work")
+    with Ledger(folder, _identity(settings, pack, args.pairs)) as ledger:
+        if not ledger.is_listed:
+            ledger.list_names(name for row in scores.rows(args.pairs) for name in (row["a"], row["b"]))
+        asyncio.run(_embed(args, settings, store, pack, ledger))
+        draft = folder / f"scores{out.suffix}"
+        draft.touch(mode=0o600)
+        table = scores.scored(ledger, _scale(store, pack), scores.rows(args.pairs))
+        write(draft, names, table)
+        with draft.open("rb") as stream:
+            os.fsync(stream.fileno())
+        print(f"{out}: {ledger.distinct():,} distinct pictures of {ledger.counts()[0]:,} names", file=sys.stderr)
+        draft.replace(out)
+        ledger.remove()
+    return 0
+
+
+def _identity(settings: Settings, pack: Pack, pairs: Path) -> str:
+    """Return what embeddings depend on; work of another identity must not be gone on with."""
+    from app.service import scores  # noqa: PLC0415
+
+    strategy = settings.compare.matching_strategy.value
+    of = (pack.name, pack.detector, pack.embedder, strategy, str(pairs.resolve()), scores.digest(pairs))
+    return repr(of)
+
+
+def _scale(store: Store, pack: Pack) -> Scale:
+    from app.domain import FaceModelVersion  # noqa: PLC0415
+    from app.scoring import calibration  # noqa: PLC0415
+    from app.scoring.scale import Scale  # noqa: PLC0415
+
+    found = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
+    return Scale(found, FaceModelVersion.V3)
+
+
+async def _embed(args: argparse.Namespace, settings: Settings, store: Store, pack: Pack, ledger: Ledger) -> None:
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from app.engine import open_fetcher  # noqa: PLC0415
+    from app.ops.metrics import Metrics  # noqa: PLC0415
+    from app.service.batch import Pictures  # noqa: PLC0415
+
+    total, done = ledger.counts()
+    if done == total:
+        return
+    if args.ray:
+        from app.cli.cluster import open_cluster  # noqa: PLC0415
+
+        place = open_cluster(args.ray, settings, pack)
+    else:
+        place = _open_here(settings, store, pack)
+    bar = tqdm(total=total, initial=done, desc="Embedding", unit="picture", disable=None)
+    async with place as (embed, lanes), open_fetcher(settings, Metrics()) as fetcher:
+        with bar:
+            await Pictures(ledger, args.pairs.parent, fetcher, embed).embed_all(lanes + _AHEAD, bar.update)
+
+
+@asynccontextmanager
+async def _open_here(settings: Settings, store: Store, pack: Pack) -> AsyncIterator[Place]:
+    """Open the pack on this machine's cores. A picture that kills its decoder must not end a night's work."""
+    from app.domain import Options  # noqa: PLC0415
+    from app.engine import Serving, open_assessor, open_pipelines  # noqa: PLC0415
+    from app.imaging.decoders import Decoders  # noqa: PLC0415
+    from app.ops.deadline import Deadline  # noqa: PLC0415
+    from app.ops.metrics import Metrics  # noqa: PLC0415
+    from app.runtime.threads import Workers, available_cores, thread_budget  # noqa: PLC0415
+
+    cores = settings.runtime.threads or available_cores()
+    budget = thread_budget(cores, settings.runtime.device)
+    with Decoders(min(budget.workers, cores)) as decoders, Workers(budget) as workers:
+        assessor = open_assessor(settings, budget)
+        recogniser = open_pipelines(settings, store, pack, budget, assessor, Serving(decoders, Metrics())).recogniser
+
+        async def embed(data: bytes) -> Embedding:
+            return await workers.run(lambda: recogniser.recognise(data, Options(), Deadline.after(_PICTURE_S)))
+
+        yield Place(embed, budget.workers)

@@ -1,0 +1,95 @@
+"""A Ray cluster that embeds pictures: one actor per core, to which the bytes are sent.
+
+The nodes need this program and its packs, but neither the pictures nor a way to where they come from. An actor that
+is lost, or its node, is started anew elsewhere and its pictures are embedded again. The only module that imports Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from app.config import AuthSettings, Settings
+from app.domain import Embedding, Options
+from app.engine import Serving, open_assessor, open_pipelines
+from app.errors import ApiError, ErrorCode
+from app.imaging.decoders import Decoders
+from app.ops.deadline import Deadline
+from app.ops.metrics import Metrics
+from app.packs.manifest import Pack
+from app.packs.store import Store
+from app.runtime.threads import ThreadBudget
+from app.service.ledger import BatchError, Outcome
+
+if TYPE_CHECKING:
+    from app.cli.batch import Place
+
+_PICTURE_S = 60.0
+_EACH = 2
+"""Pictures of each actor: one is embedded, the next is there already."""
+
+
+class Recogniser:
+    """One core of the cluster, with models and a decoder of its own."""
+
+    def __init__(self, settings: Settings, pack: Pack) -> None:
+        store, budget = Store.of(settings.models), ThreadBudget(workers=1, intra_op=1)
+        if store.pack(pack.name) != pack:
+            raise BatchError(f"a node of the cluster has another pack {pack.name}")
+        decoders = Decoders(1)
+        decoders.__enter__()  # until the end of the process
+        assessor = open_assessor(settings, budget)
+        self._recogniser = open_pipelines(
+            settings, store, pack, budget, assessor, Serving(decoders, Metrics())
+        ).recogniser
+
+    def outcome(self, data: bytes) -> Outcome:
+        try:
+            return self._recogniser.recognise(data, Options(), Deadline.after(_PICTURE_S))
+        except ApiError as error:
+            return error.code
+
+
+@asynccontextmanager
+async def open_cluster(address: str, settings: Settings, pack: Pack) -> AsyncIterator[Place]:
+    """Open an actor on each core of the cluster at ``address``; raise :class:`BatchError` where there is none."""
+    from app.cli.batch import Place  # noqa: PLC0415 - it imports this module
+
+    try:
+        import ray  # noqa: PLC0415
+    except ImportError as error:
+        raise BatchError("--ray takes the extra `ray`: pip install 'compareface[ray]'") from error
+    try:
+        ray.init(address=address, log_to_driver=False)
+    except (ConnectionError, ValueError) as error:
+        raise BatchError(f"there is no Ray cluster at {address}") from error
+    try:
+        number = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        known = settings.model_copy(update={"auth": AuthSettings()})  # keys stay here
+        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Recogniser)
+        actors = [actor.remote(known, pack) for _ in range(number)]
+        yield Place(partial(_embed, _Turns(actors)), _EACH * number)
+    finally:
+        ray.shutdown()
+
+
+class _Turns:
+    """Who is next: the actor with the fewest pictures under way."""
+
+    def __init__(self, actors: list[Any]) -> None:
+        self.actors = actors
+        self.at_hand = [0] * len(actors)
+
+
+async def _embed(turns: _Turns, data: bytes) -> Embedding:
+    place = turns.at_hand.index(min(turns.at_hand))
+    turns.at_hand[place] += 1
+    try:
+        outcome: Outcome = await turns.actors[place].outcome.remote(data)
+    finally:
+        turns.at_hand[place] -= 1
+    if isinstance(outcome, ErrorCode):
+        raise ApiError(outcome)
+    return outcome

@@ -1,0 +1,77 @@
+"""Distinct pictures per second: ``compareface batch``, and the engine of one process as busy as it can be.
+
+``python -m benchmarks.batch [PICTURES]``. The same pictures of LFW (../shared), the same pack, in turn, round after
+round; ratios are of one round. The engine compares them two by two; the batch is timed as its user has it, start and
+writing included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from app.config import load
+from app.domain import ImageRef, Options
+from app.engine import Engine
+from app.errors import ApiError
+from app.ops.deadline import Deadline
+from benchmarks.server import PACK
+from benchmarks.subjects import SHARED
+
+_ROUNDS = 5
+_CALLERS = 8
+_PATIENCE_S = 60.0
+
+
+def main(number: int = 2000) -> None:
+    os.environ["COMPAREFACE_MODELS__PACK"] = PACK
+    files = sorted((SHARED / "data/lfw").glob("*/*.jpg"))[: number - number % 2]
+    print(f"pack {PACK}, {len(files)} pictures, {_ROUNDS} rounds; pictures per second")
+    ratios = []
+    for _ in range(_ROUNDS):
+        engine, batch = asyncio.run(by_engine(files)), by_batch(files)
+        ratios.append(batch / engine)
+        print(f"engine {engine:7.1f}   batch {batch:7.1f}   ratio {ratios[-1]:.2f}")
+    print(f"median ratio {median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]")
+
+
+async def by_engine(files: Sequence[Path]) -> float:
+    """Return the pictures per second of comparisons by :data:`_CALLERS` callers, once the engine is open."""
+    references = [ImageRef(base64=base64.b64encode(file.read_bytes()).decode("ascii")) for file in files]
+    pairs = zip(references[::2], references[1::2], strict=True)
+    async with Engine.open(load()) as engine:
+
+        async def call() -> None:
+            for a, b in pairs:  # all callers take from the same
+                try:
+                    await engine.service.compare(a, b, Options(), Deadline.after(_PATIENCE_S))
+                except ApiError:
+                    continue  # a picture without a face has been looked at, too
+
+        started = time.perf_counter()
+        await asyncio.gather(*(call() for _ in range(_CALLERS)))
+        return len(files) / (time.perf_counter() - started)
+
+
+def by_batch(files: Sequence[Path]) -> float:
+    """Return the pictures per second of the whole command."""
+    with TemporaryDirectory() as folder:
+        pairs = Path(folder) / "pairs.csv"
+        rows = [f'"{a}","{b}"' for a, b in zip(files[::2], files[1::2], strict=True)]
+        pairs.write_text("\n".join(["a,b", *rows, ""]), encoding="utf-8")
+        command = [sys.executable, "-m", "app", "batch", str(pairs), "--out", str(pairs.with_name("scores.csv"))]
+        started = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        return len(files) / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

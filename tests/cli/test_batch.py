@@ -1,0 +1,177 @@
+"""``compareface batch``, as a process of its own on real pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from app.errors import ErrorCode
+from app.service.ledger import BatchError, Ledger, Seen
+from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+
+_HEAD = "id,a,b\n"
+_ROWS = """1,astronaut.jpg,shot.jpg
+"2, again",copy.jpg,shot.jpg
+3,astronaut.jpg,cast.jpg
+4,bad.jpg,none.jpg
+5,shot.jpg,none.jpg
+6,astronaut.jpg,copy.jpg
+7,,shot.jpg
+"""
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    files = {
+        "astronaut": jpeg(astronaut()),
+        "copy": jpeg(astronaut()),
+        "shot": jpeg(another_shot(astronaut())),
+        "cast": jpeg(cast()),
+        "bad": b"no picture",
+    }
+    for name, data in files.items():
+        (tmp_path / f"{name}.jpg").write_bytes(data)
+    file = tmp_path / "pairs.csv"
+    file.write_text(_HEAD + _ROWS)
+    return file
+
+
+def _command(pairs: Path, out: Path) -> list[str]:
+    return [sys.executable, "-m", "app", "batch", str(pairs), "--out", str(out)]
+
+
+def _batch(pairs: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(_command(pairs, out), capture_output=True, text=True, timeout=120, check=False)
+
+
+def _table(out: Path) -> list[Mapping[str, str]]:
+    with out.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_each_row_has_the_score_of_compare_or_says_why_it_has_none(
+    pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = pairs.with_name("scores.csv")
+    done = _batch(pairs, out)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.endswith("4 distinct pictures of 7 names\n"), "the copy is no picture of its own"
+    rows = _table(out)
+    assert [row["id"] for row in rows] == ["1", "2, again", "3", "4", "5", "6", "7"]
+    for row in rows[:3]:
+        assert main(["compare", "--json", str(pairs.parent / row["a"]), str(pairs.parent / row["b"])]) == 0
+        assert float(row["score"]) == json.loads(capsys.readouterr().out)["Score"]
+    assert float(rows[5]["score"]) == 100
+    assert [(row["score"], row["code"], row["image"]) for row in (rows[3], rows[4], rows[6])] == [
+        ("", "FailedOperation.ImageDecodeFailed", "A"),
+        ("", "FailedOperation.ImageDownloadError", "B"),
+        ("", "InvalidParameterValue.ImageEmpty", "A"),
+    ]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert not list(pairs.parent.glob(".*")), "embeddings are deleted at the end"
+
+
+def _crops(folder: Path, number: int) -> Iterator[str]:
+    """Write pictures of the same face, all of them different."""
+    for index in range(number):
+        name = f"crop{index}.jpg"
+        (folder / name).write_bytes(jpeg(astronaut()[:300, index : index + 300]))
+        yield name
+
+
+def test_a_batch_that_was_killed_goes_on_and_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    names = list(_crops(tmp_path, 150))
+    pairs, out, again = tmp_path / "pairs.csv", tmp_path / "scores.csv", tmp_path / "again.csv"
+    pairs.write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in zip(names, [*names[1:], names[0]], strict=True)))
+    work = tmp_path / ".scores.csv.work"
+    with subprocess.Popen(_command(pairs, out), stderr=subprocess.DEVNULL, process_group=0) as process:
+        while process.poll() is None and not _committed(work):
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL, "it was done before it could be killed"
+    assert not out.exists()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in work.iterdir()} == {0o600}
+    kept = _committed(work)
+    assert 0 < kept < len(names)
+    done = _batch(pairs, out)
+    assert done.returncode == 0, done.stderr
+    assert not work.exists()
+    assert _batch(pairs, again).returncode == 0
+    assert out.read_bytes() == again.read_bytes()
+    assert all(row["score"] for row in _table(out))
+
+
+def _committed(work: Path) -> int:
+    """Return how many pictures a run has embedded for good, read without its lock."""
+    file = work / "ledger.sqlite3"
+    if not file.exists():
+        return 0
+    copy = work.parent / "copy.sqlite3"
+    copy.write_bytes(file.read_bytes())
+    try:
+        base = sqlite3.connect(copy)
+        try:
+            return int(base.execute("SELECT count(*) FROM face").fetchone()[0])
+        finally:
+            base.close()
+    except sqlite3.DatabaseError:  # copied amid a commit
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("x,y\n1,2\n", "`a` and `b` must be among them"),
+        ("a,b,score\n1,2,3\n", "every column needs a name of its own"),
+        ("a,b\n1,2,3\n", "line 2: 3 values for 2 columns"),
+        ('a,b\n"1,2\n', "line 2: unexpected end of data"),
+        ("", "`a` and `b` must be among them"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, complaint: str
+) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(text)
+    assert main(["batch", str(pairs), "--out", str(tmp_path / "scores.csv")]) == 1
+    told = capsys.readouterr().err
+    assert complaint in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("suffix", ["", ".xlsx"])
+def test_another_kind_of_file_is_refused(pairs: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
+    assert main(["batch", str(pairs), "--out", str(pairs.with_name("scores")) + suffix]) == 1
+    assert "scores are written as .csv or .parquet" in capsys.readouterr().err
+
+
+def test_parquet_has_the_same_rows(pairs: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `batch` is not installed")
+    out, table = pairs.with_name("scores.parquet"), pairs.with_name("scores.csv")
+    assert _batch(pairs, out).returncode == _batch(pairs, table).returncode == 0
+    found = parquet.read_table(out).to_pylist()
+    assert [{name: "" if cell is None else str(cell) for name, cell in row.items()} for row in found] == _table(table)
+
+
+def test_work_of_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "work", "one") as ledger:
+        ledger.list_names(["a", "b", "a"])
+        ledger.add([Seen("a", None, ErrorCode.IMAGE_EMPTY)])
+    with pytest.raises(BatchError, match="left from a batch of other pairs"):
+        Ledger(tmp_path / "work", "another")
+    with Ledger(tmp_path / "work", "one") as ledger:
+        assert (ledger.is_listed, ledger.counts(), list(ledger.open_names())) == (True, (2, 1), ["b"])
+        with pytest.raises(BatchError, match="in use by another run"):
+            Ledger(tmp_path / "work", "one")
