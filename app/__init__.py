@@ -8,7 +8,7 @@ Reading order, top to bottom; nothing imports upwards (held by import-linter):
 4. ``vision``   pixels -> face -> embedding
 5. ``scoring``  two embeddings -> one calibrated number
 6. ``packs``    what models are;  ``runtime``  where they run;  ``ops``  how one sees it run
-7. ``config``, ``domain``, ``errors``  the vocabulary
+7. ``config`` (of ``settings``), ``domain``, ``errors``  the vocabulary
 """
 
 __version__ = "0.1.0"

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from app.cli.load import Load, arrive, sustain
-from app.config import LimitsSettings
+from app.settings import LimitsSettings
 from benchmarks.subjects import SHARED, Subject, pictures, running_subjects
 from benchmarks.tables import table
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from app.config import ModelsSettings, Settings
+from app.config import Settings
 from app.domain import Options
 from app.engine import open_recogniser
 from app.ops.deadline import Deadline
@@ -23,6 +23,7 @@ from app.packs.pull import Origin, pull
 from app.packs.store import FileState, Store
 from app.runtime.threads import ThreadBudget
 from app.scoring.similarity import cosine
+from app.settings import ModelsSettings
 from benchmarks.pictures import another_shot, astronaut, cast, jpeg
 
 _MODELS = Path(__file__).resolve().parents[1] / "models"

@@ -39,13 +39,14 @@ from app.api.keys import Key, KeyRing
 from app.api.request import CloudRequest
 from app.cli.serve import serve
 from app.cli.sign import signed_headers
-from app.config import AuthSettings, Settings, load
+from app.config import Settings, load
 from app.domain import Comparison, ImageRef, Options, Sight, Wanted
 from app.imaging.fetch import Fetcher
 from app.imaging.source import read
 from app.ops import logs
 from app.ops.deadline import Deadline
 from app.ops.metrics import Metrics
+from app.settings import AuthSettings
 
 BUDGET_MS = 8.0
 """What a request of 1 MB may cost."""

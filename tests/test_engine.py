@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.config import FetchSettings, ModelsSettings, RuntimeSettings, Settings, SettingsError
+from app.config import Settings, SettingsError
 from app.domain import ImageRef, Options
 from app.engine import Engine, open_recogniser
 from app.ops.deadline import Deadline
@@ -18,6 +18,7 @@ from app.runtime.providers import PROVIDERS, DeviceError
 from app.runtime.session import OrtSession
 from app.runtime.threads import ThreadBudget, available_cores, thread_budget
 from app.scoring.calibration import CalibrationError
+from app.settings import FetchSettings, ModelsSettings, RuntimeSettings
 from benchmarks.pictures import astronaut, cast, jpeg
 
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from app.api.claims import Claim, read_claim
 from app.api.keys import ANYBODY, Caller, Key, KeyRing
 from app.api.request import CloudRequest
-from app.config import AuthSettings
 from app.errors import ApiError, ErrorCode, Text
+from app.settings import AuthSettings
 
 _SKIP = "SKIP"
 _UNSIGNED = Text("Requests must be signed: `SKIP` is not accepted.", "请求必须签名，不接受 `SKIP`。")

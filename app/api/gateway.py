@@ -30,9 +30,9 @@ from app.api.envelope import Reply
 from app.api.journal import Entry
 from app.api.rates import Rates
 from app.api.request import CloudRequest
-from app.config import LimitsSettings
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.deadline import Deadline, Stage
+from app.settings import LimitsSettings
 
 BodyReader: TypeAlias = Callable[[int, int], Awaitable[bytes]]
 """Reads the whole body: at most so many bytes (else ``RequestSizeLimitExceeded``), at least so many of them a second

@@ -24,9 +24,10 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.config import AuthSettings, SettingsError
+from app.config import SettingsError
 from app.domain import FaceModelVersion
 from app.errors import ApiError, ErrorCode
+from app.settings import AuthSettings
 
 _EVERY_S = 1.0  # how often the file is looked at
 _SETTING = "COMPAREFACE_AUTH__KEYS_FILE"

@@ -21,9 +21,9 @@ from app.api.engine import EngineLike
 from app.api.envelope import SAFE, Reply
 from app.api.gateway import Gateway
 from app.api.request import CloudRequest
-from app.config import MetricsSettings
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.metrics import MEDIA_TYPE
+from app.settings import MetricsSettings
 
 _FIRST_S = 5.0
 """Seconds that a body has whatever its size: for the way, and for callers who begin slowly."""

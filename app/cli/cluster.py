@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from app.config import AuthSettings, Settings
+from app.config import Settings
 from app.domain import Embedding, Options
 from app.engine import Serving, open_assessor, open_pipelines
 from app.errors import ApiError, ErrorCode
@@ -22,6 +22,7 @@ from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.threads import ThreadBudget
 from app.service.ledger import BatchError, Outcome
+from app.settings import AuthSettings
 
 if TYPE_CHECKING:
     from app.cli.batch import Place

@@ -15,6 +15,7 @@ from app import config
 from app.packs import store
 from app.packs.manifest import Pack, PackError, PackFile
 from app.packs.store import Store
+from app.settings import ModelsSettings
 
 _DIGEST_SHOWN = 12
 
@@ -86,7 +87,7 @@ def _list(packs: Store) -> int:
     return 0
 
 
-def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: config.ModelsSettings) -> int:
+def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSettings) -> int:
     from app.cli import pulling  # noqa: PLC0415 - heavy; the parser must stay quick
 
     pulling.settle_licence(packs, pack, accepts=args.accept_license)
@@ -96,7 +97,7 @@ def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: config.M
     return 0
 
 
-def _better(packs: Store, pack: Pack, settings: config.ModelsSettings, seconds: float) -> Pack:
+def _better(packs: Store, pack: Pack, settings: ModelsSettings, seconds: float) -> Pack:
     from app.cli import pulling  # noqa: PLC0415
 
     return pulling.try_better(packs, packs.pack(store.PREFERRED), pack, settings, seconds)

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.config import ModelsSettings
 from app.packs import acceptance
 from app.packs.download import Watch
 from app.packs.manifest import Download, Pack, PackError, PackFile
 from app.packs.pull import Origin, pull
 from app.packs.store import Store
+from app.settings import ModelsSettings
 
 _LOST = "at a false-accept rate of 1e-4 it recognises .80 of the pairs of one person, where `omz` does .97"
 """On the development half of LFW (benchmarks/results)."""

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from app.api.keys import Key
-    from app.config import AuthSettings
     from app.domain import ImageRef
+    from app.settings import AuthSettings
 
 _SERVICE = "iai"
 _SIGNED_HEADERS = ("content-type", "host")

@@ -26,11 +26,11 @@ from urllib.parse import urljoin
 import httpx
 
 from app import __version__
-from app.config import FetchSettings
 from app.errors import ApiError, ErrorCode
 from app.imaging.address import PORTS, Allowed, may_reach, normalise_host
 from app.imaging.transport import Transport, expect_body
 from app.ops.deadline import Deadline
+from app.settings import FetchSettings
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """(host, port) -> IP addresses, best first; raises ``OSError``."""

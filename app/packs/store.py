@@ -15,9 +15,9 @@ from typing import Self
 
 import platformdirs
 
-from app import config
 from app.packs import acceptance, files, making, manifest
 from app.packs.manifest import Pack, PackageSource, PackError, PackFile
+from app.settings import ModelsSettings
 
 _APP = Path(__file__).parents[1]
 _CHECKOUT_CATALOGUE = _APP.parent / "models"
@@ -68,19 +68,19 @@ class Store:
         self._weights = weights
 
     @classmethod
-    def of(cls, settings: config.ModelsSettings) -> Self:
+    def of(cls, settings: ModelsSettings) -> Self:
         """The store of this installation: the ``models/`` of a checkout, or package data and the user's cache."""
         catalogue = shipped_catalogue()
         weights = catalogue if catalogue == _CHECKOUT_CATALOGUE else platformdirs.user_cache_path("compareface")
         return cls(catalogue, settings.weights_dir or weights)
 
     @classmethod
-    def configured(cls, settings: config.ModelsSettings) -> tuple[Self, Pack]:
+    def configured(cls, settings: ModelsSettings) -> tuple[Self, Pack]:
         """The store of this installation and the pack the settings choose."""
         store = cls.of(settings)
         return store, store.chosen(settings)
 
-    def chosen(self, settings: config.ModelsSettings) -> Pack:
+    def chosen(self, settings: ModelsSettings) -> Pack:
         """The pack the settings name, or that of ``auto``."""
         if not settings.is_automatic:
             return self.pack(settings.pack)

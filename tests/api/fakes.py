@@ -12,11 +12,12 @@ from starlette.types import Receive, Scope, Send
 
 from app.api import tc3, v1
 from app.asgi import create_app
-from app.config import AuthSettings, LimitsSettings, Settings
+from app.config import Settings
 from app.domain import Box, Comparison, ImageRef, Options, SeenFace, Sight, Wanted
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
 from app.ops.metrics import Metrics
+from app.settings import AuthSettings, LimitsSettings
 
 SECRET_ID, SECRET_KEY = "AKIDEXAMPLE", "SECRETEXAMPLE"
 NOW = 1_700_000_000

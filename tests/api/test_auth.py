@@ -12,8 +12,8 @@ from app.api.auth import Authenticator
 from app.api.claims import host_candidates
 from app.api.keys import KeyRing
 from app.api.request import CloudRequest
-from app.config import AuthSettings
 from app.errors import ApiError, ErrorCode
+from app.settings import AuthSettings
 from tests.api.fakes import KEYS_FILE, NOW, SECRET_ID, SECRET_KEY, authorization, v1_parameters
 
 _BODY = b'{"UrlA":"http://a/1.jpg"}'

@@ -12,9 +12,10 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from app.config import AuthSettings, LimitsSettings, Settings, WireSettings
+from app.config import Settings
 from app.domain import Comparison, FaceModelVersion, ImageRef, Options
 from app.ops.deadline import Deadline
+from app.settings import AuthSettings, LimitsSettings, WireSettings
 from tests.api.fakes import (
     CLOSED,
     COMMON,

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from app.api.keys import ANYBODY, Caller, KeyRing
-from app.config import AuthSettings, SettingsError
+from app.config import SettingsError
 from app.domain import FaceModelVersion
 from app.errors import ApiError, ErrorCode
+from app.settings import AuthSettings
 
 _FULL = """
 [callers.AKIDa]

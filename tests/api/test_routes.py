@@ -14,7 +14,8 @@ from starlette.types import Message
 import app
 from app.api.routes import cloud
 from app.asgi import create_app, serve_app
-from app.config import MetricsSettings, SettingsError
+from app.config import SettingsError
+from app.settings import MetricsSettings
 from tests.api.fakes import COMMON, OPEN, FakeEngine, client_of, code_of
 
 

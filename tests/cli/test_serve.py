@@ -18,10 +18,11 @@ from PIL import Image
 
 from app.api.server import Server
 from app.cli.serve import announcement, bind, check, serve
-from app.config import AuthSettings, ServerSettings, Settings
+from app.config import Settings
 from app.domain import Comparison, FaceModelVersion, ImageRef, Options
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
+from app.settings import AuthSettings, ServerSettings
 from tests.api.fakes import CLOSED, COMMON, OPEN, FakeEngine, FakeService, code_of
 
 _FACTS = {"pack": "open", "device": "cpu"}

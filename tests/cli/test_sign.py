@@ -18,7 +18,8 @@ from app.api.keys import KeyRing
 from app.api.request import CloudRequest
 from app.cli import main
 from app.cli.sign import sent_host
-from app.config import AuthSettings, SettingsError
+from app.config import SettingsError
+from app.settings import AuthSettings
 
 _KEYS = "first:one,second:two,second:three"
 

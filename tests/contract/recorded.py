@@ -12,8 +12,8 @@ from app.api import parameters
 from app.api.auth import Authenticator
 from app.api.keys import KeyRing
 from app.api.request import CloudRequest
-from app.config import AuthSettings
 from app.errors import ApiError
+from app.settings import AuthSettings
 
 _DUMPS = Path(__file__).resolve().parents[2].parent / "shared" / "spec" / "wire_dumps"
 _VERDICT = b"---- not part of the request: verifier says ----"

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from app.config import ServerSettings, environment_names
+from app.config import environment_names
+from app.settings import ServerSettings
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _COMPOSE = _DEPLOY / "compose"

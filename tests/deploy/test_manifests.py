@@ -10,9 +10,10 @@ import pytest
 from starlette.routing import Route
 
 from app.api.routes import routes
-from app.config import MetricsSettings, environment_names
+from app.config import environment_names
 from app.imaging.address import is_public
 from app.ops.metrics import Metrics
+from app.settings import MetricsSettings
 from tests.deploy.rendering import COMPONENTS, OVERLAYS, Document, kustomize, one, render, sources, strings
 
 _LABELS = {"app.kubernetes.io/name": "compareface"}

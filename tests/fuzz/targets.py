@@ -16,10 +16,10 @@ from app.api.actions.compare_face import COMPARE_FACE
 from app.api.auth import Authenticator
 from app.api.keys import KeyRing
 from app.api.request import CloudRequest
-from app.config import AuthSettings
 from app.errors import ApiError
 from app.imaging import source
 from app.imaging.decode import decode
+from app.settings import AuthSettings
 
 _NOW = 1_700_000_000
 _SETTINGS = AuthSettings.model_validate({"keys": "AKIDEXAMPLE:a key that no fuzzer guesses"})

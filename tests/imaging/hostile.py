@@ -10,10 +10,10 @@ from typing import TypeAlias
 import httpx
 import pytest
 
-from app.config import FetchSettings
 from app.errors import ApiError
 from app.imaging.fetch import Fetcher, Resolver
 from app.ops.deadline import Deadline
+from app.settings import FetchSettings
 
 Behaviour: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Answer: TypeAlias = Callable[[httpx.Request], httpx.Response]

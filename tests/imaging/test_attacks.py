@@ -13,12 +13,12 @@ from urllib.parse import unquote
 
 import pytest
 
-from app.config import FetchSettings
 from app.errors import ApiError, ErrorCode
 from app.imaging import fetch
 from app.imaging.address import PORTS
 from app.imaging.fetch import Fetcher
 from app.ops.deadline import Deadline
+from app.settings import FetchSettings
 from benchmarks.server import Server, running_server
 from tests.api.fakes import code_of
 from tests.contract.catalogue import Case, send

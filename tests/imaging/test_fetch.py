@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.config import FetchSettings
 from app.domain import ImageRef
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher, resolve
 from app.imaging.source import read
 from app.ops.deadline import Deadline
+from app.settings import FetchSettings
 from tests.imaging.hostile import PUBLIC, answered, failure, mocked, resolving
 
 URL = "http://a.example/a.jpg"

@@ -9,10 +9,10 @@ import tracemalloc
 
 import pytest
 
-from app.config import FetchSettings
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.ops.deadline import Deadline
+from app.settings import FetchSettings
 from tests.imaging.hostile import Behaviour, failure, resolving, saying, serving
 
 HOME = FetchSettings(allow=("127.0.0.1",))

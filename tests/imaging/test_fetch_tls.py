@@ -13,11 +13,11 @@ import httpx
 import pytest
 import trustme
 
-from app.config import FetchSettings
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.imaging.transport import Transport
 from app.ops.deadline import Deadline
+from app.settings import FetchSettings
 from tests.imaging.hostile import failure, resolving
 
 HOME = FetchSettings(allow=("127.0.0.1",), timeout_s=2)

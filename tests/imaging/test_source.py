@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.config import FetchSettings
 from app.domain import ImageRef
 from app.errors import ApiError, ErrorCode
 from app.imaging import source
 from app.imaging.fetch import Fetcher
 from app.imaging.source import MAX_BYTES, MAX_CHARACTERS, read
 from app.ops.deadline import Deadline
+from app.settings import FetchSettings
 from tests.imaging.hostile import answered, mocked
 
 PICTURE = bytes(range(256)) + b"\xfb\xff\xbe"

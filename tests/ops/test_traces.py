@@ -16,9 +16,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from app.config import SettingsError, TracesSettings
+from app.config import SettingsError
 from app.ops.deadline import Deadline
 from app.ops.traces import Traces
+from app.settings import TracesSettings
 from tests.api.fakes import COMMON, OPEN, client_of
 
 _TRACE, _PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ModelsSettings, Settings
+from app.config import Settings
 from app.domain import ImageRef, Options
 from app.engine import Engine
 from app.ops.deadline import Deadline
@@ -18,6 +18,7 @@ from app.packs import store as store_module
 from app.packs.manifest import PackError
 from app.packs.pull import Origin, pull
 from app.packs.store import Store
+from app.settings import ModelsSettings
 from benchmarks.packs import Row, rows
 from benchmarks.pictures import another_shot, astronaut, cast, jpeg
 from benchmarks.standin import catalogue, weights

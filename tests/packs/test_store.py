@@ -12,10 +12,10 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from app.config import ModelsSettings
 from app.packs import store as store_module
 from app.packs.manifest import Pack, PackError, PackFile
 from app.packs.store import FileState, Store, visibility_path
+from app.settings import ModelsSettings
 
 _MODELS = Path(__file__).resolve().parents[2] / "models"
 

@@ -12,8 +12,9 @@ import pytest
 
 from app.api.playground.routes import FILES
 from app.cli.serve import announcement
-from app.config import PlaygroundSettings, Settings
+from app.config import Settings
 from app.errors import ErrorCode
+from app.settings import PlaygroundSettings
 from tests.api.fakes import OPEN, client_of, code_of
 from tests.playground.conftest import FOLDER, ROOT
 

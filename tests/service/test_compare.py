@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.config import FetchSettings, QualitySettings, Settings
+from app.config import Settings
 from app.domain import Embedding, FaceModelVersion, Image, ImageRef, MatchingStrategy, Options, QualityPolicy
 from app.engine import Engine
 from app.errors import ApiError, ErrorCode
@@ -19,6 +19,7 @@ from app.imaging.fetch import Fetcher
 from app.ops.deadline import Deadline
 from app.runtime.threads import ThreadBudget, Workers
 from app.service.compare import CompareService, Model
+from app.settings import FetchSettings, QualitySettings
 from benchmarks.pictures import another_shot, astronaut, blurred, cast, jpeg
 
 _V2 = Options(face_model_version=FaceModelVersion.V2)
