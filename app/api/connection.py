@@ -4,11 +4,15 @@ Every connection is at one of two stages, and each has its time: it *waits* for 
 the opening or from the last reply), or a request is *at work* (its deadline, and as long again for the reply to be
 taken). When there are more connections than there may be, the one that has waited longest gives way; where all are at
 work, the newest does. So slow heads and idle connections cost those who have them, and nobody else.
+
+Who is answered while still sending is let finish: a socket closed with bytes unread resets the connection, and the
+reply may be lost with it (RFC 9112 section 9.6).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -37,6 +41,29 @@ def bounded(bounds: Bounds) -> type[asyncio.Protocol]:
     return cast("type[asyncio.Protocol]", partial(Connection, bounds, waiting))
 
 
+class _Transport:
+    """asyncio's, but closing while the peer ``has_more`` is to tell it the end, and to drop what it still sends."""
+
+    def __init__(self, transport: asyncio.Transport, has_more: Callable[[], bool]) -> None:
+        self._transport = transport
+        self._has_more = has_more
+        self._is_closed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        if self._is_closed or not self._has_more() or self._transport.is_closing():
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        self._is_closed = True
+
+    def is_closing(self) -> bool:
+        return self._is_closed or self._transport.is_closing()
+
+
 class Connection(H11Protocol):
     """uvicorn's, with a limit to everything."""
 
@@ -48,7 +75,7 @@ class Connection(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _Transport(transport, lambda: self._has_more)))
         self._wait()
         if len(self.connections) > self._bounds.most:
             next(iter(self._waiting)).leave()
@@ -106,12 +133,15 @@ class Connection(H11Protocol):
         cycle: RequestResponseCycle | None = self.cycle  # None until the first request
         return cycle is not None and not cycle.response_complete
 
+    @property
+    def _has_more(self) -> bool:
+        """Whether the peer may be sending: its body has not ended, or what it sent made no sense."""
+        return self.conn.their_state in {h11.SEND_BODY, h11.ERROR}
+
     def _wait(self) -> None:
         self._waiting.pop(self, None)
         self._waiting[self] = None
-        # Who was refused while sending is let finish, so that the refusal is read.
-        has_more = self.conn.their_state is h11.SEND_BODY
-        self._limit(self._bounds.deadline_s if has_more else self._bounds.head_s)
+        self._limit(self._bounds.deadline_s if self._has_more else self._bounds.head_s)
 
     def _limit(self, seconds: float) -> None:
         if self._timer is not None:

@@ -1,14 +1,16 @@
 """Server: uvicorn, but for how it begins and ends: nobody who was let in goes without a reply.
 
 At the end, in this order: ``/readyz`` says no and replies ask for the connection to be closed, while requests are taken
-as ever (``notice_s``, for balancers to look away); whoever has connected by then is let in, and the address is given
-up; what is at work is finished (``drain_s``); what is left then is told so.
+as ever (``notice_s``, for balancers to look away); nobody new can connect, who has connected is let in, and the address
+is given up; what is at work is finished (``drain_s``); what is left then is told so.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
+import struct
 from contextlib import suppress
 
 import uvicorn
@@ -22,6 +24,23 @@ AT_ONCE = 32
 
 TOO_MANY = 4 * AT_ONCE
 """Connections beyond the bound that may be open for a moment: one is known, and closed, some turns after it came."""
+
+_ATTACH_FILTER = 26
+"""SO_ATTACH_FILTER of Linux (asm-generic/socket.h); Python has no name for it."""
+
+_NO_SYN = b"".join(
+    struct.pack("HBBI", *instruction)
+    for instruction in (
+        (0x30, 0, 0, 13),  # load the flags of the TCP header
+        (0x45, 0, 1, 0x02),  # is SYN among them?
+        (0x06, 0, 0, 0),  # yes: drop the packet
+        (0x06, 0, 0, 0xFFFFFFFF),  # no: keep it
+    )
+)
+"""A classic BPF program (linux/filter.h): nobody begins to connect, and who has begun goes on."""
+
+_HANDSHAKE_S = 0.2
+"""Seconds for connections that have begun to be made; longer than most round trips."""
 
 
 class Server(uvicorn.Server):
@@ -40,6 +59,9 @@ class Server(uvicorn.Server):
         self.lifespan.state["is_leaving"] = True
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE_HEADER]
         await asyncio.sleep(self._notice_s)
+        for listener in sockets or ():
+            take_no_more(listener)
+        await asyncio.sleep(_HANDSHAKE_S)
         latecomers = [connection for listener in sockets or () for connection in _accepted(listener)]
         for server in self.servers:
             server.close()
@@ -54,8 +76,20 @@ class Server(uvicorn.Server):
         )
 
 
+def take_no_more(listener: socket.socket) -> None:
+    """Have the kernel ignore who begins to connect; it will be refused when it tries again, a second later.
+
+    Otherwise who connects between the last look at the listener and its closing, which under load is milliseconds
+    later, is let in by the kernel and then cut off. Where the kernel has no such filter (not Linux), that remains.
+    """
+    program = ctypes.create_string_buffer(_NO_SYN, len(_NO_SYN))
+    count = len(_NO_SYN) // struct.calcsize("HBBI")
+    with suppress(OSError):
+        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", count, ctypes.addressof(program)))
+
+
 def _accepted(listener: socket.socket) -> list[socket.socket]:
-    """Return all who have connected; who comes between this and the closing is refused by the kernel."""
+    """Return all who have connected and are not accepted yet."""
     connections = []
     with suppress(OSError):  # BlockingIOError: nobody else is there
         while True:

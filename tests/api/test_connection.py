@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 
@@ -10,7 +11,7 @@ import pytest
 import uvicorn
 
 from app.api.connection import Bounds, bounded
-from app.api.server import Server
+from app.api.server import Server, take_no_more
 from app.asgi import create_app
 from app.cli.serve import bind
 from app.domain import Comparison, ImageRef, Options
@@ -169,6 +170,19 @@ async def test_who_does_not_take_the_replies_is_closed() -> None:
         assert site.server.server_state.connections == set()
 
 
+async def test_who_is_refused_and_goes_on_sending_is_closed_in_the_end() -> None:
+    async with _served(bounds=Bounds(3, 0.3, 0.4)) as site:
+        peer = await site.peer()
+        peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 9999999\r\n\r\n")
+        assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+        assert await peer.is_closed()
+        assert site.server.server_state.connections
+        async with asyncio.timeout(10):
+            while site.server.server_state.connections:
+                peer.send(b"a" * 10_000)
+                await asyncio.sleep(0.05)
+
+
 async def test_while_it_leaves_the_server_says_so_and_takes_requests_as_ever() -> None:
     async with _served(notice_s=0.3) as site:
         old = await site.peer()
@@ -184,6 +198,22 @@ async def test_while_it_leaves_the_server_says_so_and_takes_requests_as_ever() -
         old.send(_REQUEST)
         assert b"\r\nconnection: close\r\n" in await old.reply()
         assert await old.is_closed()
+
+
+def test_who_begins_to_connect_to_a_server_that_leaves_waits_and_who_has_begun_does_not() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        address = listener.getsockname()
+        listener.listen()
+        with socket.create_connection(address) as early:
+            take_no_more(listener)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.3)
+            accepted, _ = listener.accept()
+            early.sendall(b"a")
+            assert accepted.recv(1) == b"a"
+            accepted.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address, timeout=10)
 
 
 async def test_a_request_on_its_way_when_the_address_is_given_up_is_answered() -> None:

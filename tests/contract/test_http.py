@@ -99,6 +99,26 @@ def test_a_form_that_is_too_large_is_answered_while_it_is_sent(live: Server) -> 
         assert _answer(connection) == ("HTTP/1.1 200 OK", _ANSWER)
 
 
+@pytest.mark.parametrize("parting", ["Connection: close\r\n", ""])
+def test_who_is_refused_while_sending_reads_why(live: Server, parting: str) -> None:
+    """A connection that is to be closed afterwards, as Node's and nginx's are by default, is no other."""
+    head = f"POST / HTTP/1.1\r\nHost: {live.endpoint}\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"
+    with _connect(live) as connection:
+        connection.sendall(f"{head}{parting}Content-Length: {5 * 2**20}\r\n\r\n".encode())
+        for _ in range(5):
+            connection.sendall(b"a" * 2**20)
+            time.sleep(0.05)
+        assert _answer(connection) == ("HTTP/1.1 200 OK", "MissingParameter")
+
+
+def test_who_sends_no_http_reads_so(live: Server) -> None:
+    with _connect(live) as connection:
+        for _ in range(5):
+            connection.sendall(b"a" * 2**18)
+            time.sleep(0.05)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+
 def test_the_content_type_is_exactly_what_sdks_look_for(live: Server) -> None:
     with _connect(live) as connection:
         connection.sendall(_head(live, Content_Length=str(len(_BODY))) + _BODY)
