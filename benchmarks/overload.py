@@ -1,8 +1,8 @@
 """A service at four times its capacity: what callers see who are served, and who are not.
 
 Capacity is what eight callers get who ask without a pause; unloaded is one request at a time. The load comes by the
-clock. The first seconds,
-in which a burst would still be served in turn, are told apart from what follows. ``--json FILE`` keeps the numbers.
+clock. The first seconds, in which a burst would still be served in turn, are told apart from what follows.
+``--json FILE`` keeps the numbers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
 
 from app.cli.load import Load, arrive, sustain
 from app.settings import LimitsSettings
 from benchmarks.subjects import SHARED, Subject, pictures, running_subjects
-from benchmarks.tables import table
+from benchmarks.tables import table, three
 
 _TIMES = 4
 _CALLERS = 8
@@ -40,7 +39,7 @@ def main() -> None:
     files = pictures()["LFW, 250 px"]
     with running_subjects([args.pack]) as running:
         rounds = [_round(running[args.pack], files, args.seconds) for _ in range(args.rounds)]
-    rows = {name: [round(float(f([one[name] for one in rounds])), 3) for f in (min, median, max)] for name in rounds[0]}
+    rows = {name: three([one[name] for one in rounds], 3) for name in rounds[0]}
     table("", {name: dict(zip(("min", "median", "max"), row, strict=True)) for name, row in rows.items()})
     if args.json:
         args.json.write_text(json.dumps({"pack": args.pack, "rounds": args.rounds, **rows}, indent=1) + "\n", "utf-8")

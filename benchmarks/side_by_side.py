@@ -26,7 +26,7 @@ from app.packs.store import Store
 from app.runtime.threads import ThreadBudget
 from benchmarks import standin
 from benchmarks.subjects import BASELINE, SHARED, STANDIN, Subject, pictures, running_subjects, subjects
-from benchmarks.tables import table
+from benchmarks.tables import table, three
 
 _CALLERS = 8
 _LATENCY_S, _THROUGHPUT_S, _WARM_UP_S = 3.0, 4.0, 2.0
@@ -88,21 +88,16 @@ def _rows(taken: Mapping[str, list[dict[str, float]]], limits: Mapping[str, floa
     for name, rounds in taken.items():
         times = [each["ms"] for each in rounds]
         rows[name] = {
-            "ms": _three(times),
-            "of_baseline": _three([each["ms"] / other["ms"] for each, other in zip(rounds, base, strict=True)], 3),
-            "per_second": _three([each["per_second"] for each in rounds]),
-            "times_baseline": _three(
+            "ms": three(times),
+            "of_baseline": three([each["ms"] / other["ms"] for each, other in zip(rounds, base, strict=True)], 3),
+            "per_second": three([each["per_second"] for each in rounds]),
+            "times_baseline": three(
                 [each["per_second"] / other["per_second"] for each, other in zip(rounds, base, strict=True)], 2
             ),
             "limit_ms": limits.get(name),
             "of_limit": round(median(times) / limits[name], 2) if name in limits else None,
         }
     return rows
-
-
-def _three(values: Sequence[float], digits: int = 1) -> list[float]:
-    """Least, median, most."""
-    return [round(value, digits) for value in (min(values), median(values), max(values))]
 
 
 def limit(name: str, files: Sequence[bytes]) -> float:

@@ -49,19 +49,19 @@ class Subject(NamedTuple):
     @property
     def peak_mib(self) -> float:
         """The most memory that each of its processes has had, summed, MiB; what they share counts for each."""
-        return sum(_status(pid, "VmHWM") for pid in _family(self.pid))
+        return sum(_status(pid, "VmHWM") for pid in family(self.pid))
 
     @property
     def resident_mib(self) -> float:
-        return sum(_status(pid, "VmRSS") for pid in _family(self.pid))
+        return sum(_status(pid, "VmRSS") for pid in family(self.pid))
 
 
-def _family(pid: int) -> Iterator[int]:
-    """Yield a process and all that it has started."""
+def family(pid: int) -> Iterator[int]:
+    """Yield a process and all that it has started and that still run."""
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in children.read_text().split():
-            yield from _family(int(child))
+            yield from family(int(child))
 
 
 def _status(pid: int, field: str) -> float:

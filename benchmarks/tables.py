@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from app.packs import manifest
@@ -24,7 +25,7 @@ _NOT_SHOWN = ("LFW, learned from", "dark (Yale B)")
 
 
 def main() -> None:
-    print("\n".join([*scores(), "", *packs(), "", *quality(), "", *speed()]))
+    print("\n".join([*scores(), "", *packs(), "", *quality(), "", *speed(), "", *sizing()]))
 
 
 def table(title: str, rows: Mapping[str, Mapping[str, object]]) -> None:
@@ -33,6 +34,11 @@ def table(title: str, rows: Mapping[str, Mapping[str, object]]) -> None:
     print(f"\n| {title} | {' | '.join(heads).replace('_', ' ')} |\n|---|{'---|' * len(heads)}")
     for name, row in rows.items():
         print(f"| {name} | {' | '.join(str(value) for value in row.values())} |")
+
+
+def three(values: Sequence[float], digits: int = 1) -> list[float]:
+    """Least, median, most."""
+    return [round(value, digits) for value in (min(values), median(values), max(values))]
 
 
 def scores() -> Iterator[str]:
@@ -94,6 +100,17 @@ def speed() -> Iterator[str]:
                 f"| {title} | {_SUBJECTS[name]} | {milliseconds:.0f} | {rate:.0f} | {against or '1 | 1'} | "
                 f"{result['peak_mib'][name]} |"
             )
+
+
+def sizing() -> Iterator[str]:
+    """Yield what one core serves of each pack; medians of the rounds, with the least and the most of what varies."""
+    result: dict[str, Any] = json.loads((_RESULTS / "sizing.json").read_text(encoding="utf-8"))
+    for name, row in result["packs"].items():
+        rates = [
+            f"{middle:.0f} [{low:.0f}, {high:.0f}]" for key, (low, middle, high) in row.items() if "second," in key
+        ]
+        ready, peak, start = row["ready_mib"], row["peak_mib"], row["cold_start_s"]
+        yield f"| `{name}` | {' | '.join(rates)} | {ready[1]:.0f} | {peak[2]:.0f} | {start[1]:.1f} |"
 
 
 def _result(name: str) -> dict[str, Any]:
