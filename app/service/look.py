@@ -15,6 +15,9 @@ from app.vision.rotation import find_faces
 from app.vision.search import GLANCED, glance, refine
 from app.vision.selection import select
 
+_SAME = 0.3
+"""Intersection over union above which two boxes, of two searches, are of one face."""
+
 
 class View(NamedTuple):
     """An upright picture and its faces, in its pixels."""
@@ -89,6 +92,13 @@ class Looker:
             with deadline.stage("decode"):
                 image, face = picture.pixels(finer), face.times(reduction // finer)
         return Close(image, face)
+
+    def look_again(self, data: bytes, close: Close, deadline: Deadline, *, rotate: bool) -> Close:
+        """Return all pixels of the picture ``data``, and the face of ``close`` as the whole search finds it there."""
+        image, faces = self.look(data, deadline, rotate=rotate)
+        chosen = close.face.times(image.shape[0] / close.image.shape[0])
+        same = [face for face in faces if face.box.overlap(chosen.box) > _SAME]
+        return Close(image, max(same, key=lambda face: face.box.overlap(chosen.box), default=chosen))
 
     def look_closer(self, image: Image, face: Face) -> Face:
         """Return ``face`` with the landmarks by which it is compared."""

@@ -14,7 +14,6 @@ from app.service.judge import Judge
 from app.service.look import Close, Looker
 from app.vision.align import align
 from app.vision.embed import Embedder
-from app.vision.selection import select
 
 _FACE_PER_EYES = 2.5
 """Square root of a face's box / distance of the eyes, of faces that look at the camera (London)."""
@@ -34,7 +33,6 @@ class Recogniser:
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
         self._size = _FACE_PER_EYES * float(np.linalg.norm(self._template[1] - self._template[0])) / _ENLARGED
-        self._clear = pack.detector.clear
         self._matching_strategy = matching_strategy
 
     def recognise(self, data: bytes, options: Options, deadline: Deadline) -> Embedding:
@@ -50,10 +48,9 @@ class Recogniser:
     def _choose(self, data: bytes, options: Options, deadline: Deadline) -> Close:
         """Return the picture and the face to compare, which is good enough."""
         strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
-        if not options.quality_control:
-            return self._looker.look_at_one(data, strategy, self._size, deadline, rotate=options.rotate)
-        image, faces = self._looker.look(data, deadline, rotate=options.rotate)
-        face = select(faces, image, strategy, self._clear)
-        with deadline.stage("quality"):
-            self._judge.check(image, face, options.quality_control)
-        return Close(image, face)
+        close = self._looker.look_at_one(data, strategy, self._size, deadline, rotate=options.rotate)
+        if options.quality_control:
+            image, face = self._looker.look_again(data, close, deadline, rotate=options.rotate)
+            with deadline.stage("quality"):
+                self._judge.check(image, face, options.quality_control)
+        return close

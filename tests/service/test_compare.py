@@ -93,6 +93,18 @@ async def test_an_error_names_its_picture_and_a_comes_before_b(
     assert (caught.value.code, caught.value.image) == (code, image)
 
 
+@pytest.mark.parametrize("level", [1, 4])
+async def test_quality_control_leaves_the_score_alone(engine: Engine, level: int) -> None:
+    """Also where the picture is searched and compared at a fraction of its size."""
+    large, other = (
+        _ref(jpeg(cv2.resize(picture, (1350, 1350)))) for picture in (astronaut(), another_shot(astronaut()))
+    )
+    alone, judged = [
+        await engine.service.compare(large, other, Options(quality_control=asked), _soon()) for asked in (0, level)
+    ]
+    assert alone == judged
+
+
 @pytest.mark.parametrize("level", [1, 2, 3, 4])
 async def test_quality_control_refuses_a_blurred_face_and_says_which_and_why(engine: Engine, level: int) -> None:
     policy = Settings(quality=QualitySettings(policy=QualityPolicy.REJECT_DESCRIBED))
