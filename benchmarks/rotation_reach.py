@@ -12,7 +12,7 @@ import numpy as np
 
 from app.domain import Face, Image
 from app.packs import onnx_clean
-from app.packs.manifest import Pack
+from app.packs.manifest import DetectorSpec, Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
@@ -21,8 +21,8 @@ from app.vision.rotation import find_faces
 from benchmarks.turning import NEAR, SHARED, error, turned
 
 
-def detectors(store: Store, pack: Pack) -> dict[str, tuple[Detector, float]]:
-    """The pack's detector, and those whose published files are in ``../shared/models``; with their ``clear``."""
+def detectors(store: Store, pack: Pack) -> dict[str, tuple[Detector, DetectorSpec]]:
+    """The pack's detector, and those whose published files are in ``../shared/models``, with how they are asked."""
     opened = {pack.name: _open(store, pack, store.resolve(pack)[pack.detector.file].read_bytes())}
     others = {"opencv": "yunet/face_detection_yunet_2023mar.onnx", "buffalo_m": "insightface/det_2.5g.onnx"}
     for name, file in others.items():
@@ -32,19 +32,19 @@ def detectors(store: Store, pack: Pack) -> dict[str, tuple[Detector, float]]:
     return opened
 
 
-def _open(store: Store, pack: Pack, content: bytes) -> tuple[Detector, float]:
+def _open(store: Store, pack: Pack, content: bytes) -> tuple[Detector, DetectorSpec]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / pack.detector.file
         path.write_bytes(content)
-        return DETECTORS[pack.detector.family](OrtSession.open(path, "cpu", 1), pack.detector), pack.detector.clear
+        return DETECTORS[pack.detector.family](OrtSession.open(path, "cpu", 1), pack.detector), pack.detector
 
 
-def reach(detector: Detector, clear: float, pictures: Sequence[Image]) -> dict[str, dict[str, Any]]:
+def reach(detector: Detector, spec: DetectorSpec, pictures: Sequence[Image]) -> dict[str, dict[str, Any]]:
     """What the detector itself finds at each roll, and what ``find_faces`` makes of it without and with the flag."""
     asked: dict[str, Callable[[Image], list[Face]]] = {
         "alone": detector.detect,
-        "plain": lambda image: find_faces(detector, image, rotate=False, clear=clear),
-        "flag": lambda image: find_faces(detector, image, rotate=True, clear=clear),
+        "plain": lambda image: find_faces(detector, image, rotate=False, sure=spec.sure),
+        "flag": lambda image: find_faces(detector, image, rotate=True, sure=spec.sure),
     }
     rows: dict[str, dict[str, Any]] = {}
     for degrees in range(0, 181, 15):
@@ -53,7 +53,7 @@ def reach(detector: Detector, clear: float, pictures: Sequence[Image]) -> dict[s
         for who, ask in asked.items():
             finds = [max(each, key=lambda find: find[1]) for each in _finds(detector, ask, pictures, degrees) if each]
             row[f"found_{who}"] = round(len(finds) / len(pictures), 3)
-            row[f"clear_{who}"] = round(sum(confidence >= clear for _, confidence in finds) / len(pictures), 3)
+            row[f"clear_{who}"] = round(sum(confidence >= spec.clear for _, confidence in finds) / len(pictures), 3)
             row[f"right_{who}"] = round(sum(off <= NEAR for off, _ in finds) / len(pictures), 3)
             row[f"landmarks_{who}"] = round(median(off for off, _ in finds), 3) if finds else None
     return rows

@@ -149,7 +149,7 @@ def compare(samples: Iterator[Sample], detector: Detector, spec: DetectorSpec) -
 def _whole(data: bytes, detector: Detector, spec: DetectorSpec) -> _Outcome:
     started = time.perf_counter()
     image: Image = decode(data)
-    faces = find_faces(detector, image, rotate=False, clear=spec.clear)
+    faces = find_faces(detector, image, rotate=False, sure=spec.sure)
     face = select(faces, image, MatchingStrategy.LARGEST, spec.clear) if faces else None
     return _Outcome(face, 1000 * (time.perf_counter() - started))
 

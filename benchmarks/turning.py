@@ -20,7 +20,7 @@ from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
 from app.vision.rotation import Turn
-from app.vision.search import find_face, refine
+from app.vision.search import Trust, find_face, refine
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 NEAR = 0.25
@@ -47,7 +47,7 @@ class Pipeline:
         files = store.resolve(pack)
         session = OrtSession.open(files[pack.detector.file], "cpu", 1)
         self.detector = Counted(DETECTORS[pack.detector.family](session, pack.detector))
-        self.clear = pack.detector.clear
+        self._trust = Trust.of(pack.detector)
         self._close_up = pack.detector.close_up
         self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
@@ -57,7 +57,7 @@ class Pipeline:
 
     def face(self, image: Image, *, rotate: bool) -> Face | None:
         try:
-            face = find_face(self.detector, image, MatchingStrategy.LARGEST, rotate=rotate, clear=self.clear)
+            face = find_face(self.detector, image, MatchingStrategy.LARGEST, self._trust, rotate=rotate)
         except ApiError:
             return None
         return refine(self.detector, image, face, self._close_up)

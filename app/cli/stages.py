@@ -28,7 +28,7 @@ from app.vision.align import align
 from app.vision.detect import DETECTORS
 from app.vision.embed import Embedder
 from app.vision.quality.assess import Assessor
-from app.vision.search import GLANCED, find_face, refine
+from app.vision.search import GLANCED, Trust, find_face, refine
 
 _WARM_UP, _RUNS = 3, 20
 _PATIENCE_S = 60.0
@@ -75,6 +75,7 @@ class Bench:
         parts = (pack.detector.file, pack.embedder.file)
         self._sessions = [Recorded(OrtSession.open(files[name], device, 1)) for name in parts]
         self._spec, self._side = pack.detector, pack.embedder.input_size
+        self._trust = Trust.of(pack.detector)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._detector = DETECTORS[pack.detector.family](self._sessions[0], pack.detector)
         self._embedder = Embedder(self._sessions[1], pack.embedder)
@@ -84,7 +85,7 @@ class Bench:
     def stages(self, data: bytes) -> Stages:
         """Measure the picture ``data``; raise ``ApiError`` where there is nothing to compare."""
         image, decoding = _timed(partial(_decoded, data))
-        find = partial(find_face, self._detector, image, MatchingStrategy.LARGEST, rotate=False, clear=self._spec.clear)
+        find = partial(find_face, self._detector, image, MatchingStrategy.LARGEST, self._trust, rotate=False)
         face, finding = _timed(find)
         close, refining = _timed(partial(refine, self._detector, image, face, self._spec.close_up))
         crop, aligning = _timed(partial(align, image, close.landmarks, self._template, self._side))

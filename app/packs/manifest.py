@@ -47,7 +47,8 @@ class CloseUp(_Table):
 class DetectorSpec(_Table):
     """Which faces are found.
 
-    A face has at least ``confidence``; one of at least ``clear`` is preferred when the largest is looked for.
+    A face has at least ``confidence``; one of at least ``clear`` is preferred when the largest is looked for; one of at
+    least ``sure`` stands upright, while a face upside down may be taken for an upright one of less confidence.
     ``max_side`` is the longer side in pixels of the picture the detector is shown. ``level_pitch`` is the pitch in
     degrees that its landmarks show of a face that looks straight ahead (the mean of 200 LFW pictures).
     """
@@ -56,6 +57,7 @@ class DetectorSpec(_Table):
     file: _FileName
     confidence: float = Field(gt=0, lt=1)
     clear: float = Field(gt=0, lt=1)
+    sure: float = Field(gt=0, lt=1)
     max_side: int = Field(ge=32)
     level_pitch: float = Field(gt=-45, lt=45)
     close_up: CloseUp

@@ -12,7 +12,7 @@ from app.ops.deadline import Deadline
 from app.packs.manifest import DetectorSpec
 from app.vision.detect.base import Detector
 from app.vision.rotation import find_faces
-from app.vision.search import GLANCED, glance, refine
+from app.vision.search import GLANCED, Trust, glance, refine
 from app.vision.selection import select
 
 _SAME = 0.3
@@ -52,7 +52,7 @@ class Looker:
         """Without ``decoders`` pictures are decoded in this process."""
         self._decoders = decoders
         self._detector = detector
-        self._clear = spec.clear
+        self._trust = Trust.of(spec)
         self._side = spec.max_side
         self._close_up = spec.close_up
 
@@ -61,7 +61,7 @@ class Looker:
         with deadline.stage("decode"):
             image = self._open(data, deadline).pixels()
         with deadline.stage("find"):
-            faces = find_faces(_Timed(self._detector, deadline), image, rotate=rotate, clear=self._clear)
+            faces = find_faces(_Timed(self._detector, deadline), image, rotate=rotate, sure=self._trust.sure)
         return View(image, faces)
 
     def look_at_one(
@@ -78,15 +78,15 @@ class Looker:
             reduction = picture.reduction(GLANCED if strategy is MatchingStrategy.LARGEST else self._side)
             image = picture.pixels(reduction)
         with deadline.stage("find"):
-            face = glance(detector, image, strategy, rotate=rotate, clear=self._clear)
+            face = glance(detector, image, strategy, self._trust, rotate=rotate)
         if face is None:
             coarse, reduction = reduction, picture.reduction(self._side)
             if reduction != coarse:
                 with deadline.stage("decode"):
                     image = picture.pixels(reduction)
             with deadline.stage("find"):
-                faces = find_faces(detector, image, rotate=rotate, clear=self._clear)
-                face = select(faces, image, strategy, self._clear)
+                faces = find_faces(detector, image, rotate=rotate, sure=self._trust.sure)
+                face = select(faces, image, strategy, self._trust.clear)
         finer = _divided(reduction, face.box.area**0.5 / size)
         if finer < reduction:
             with deadline.stage("decode"):

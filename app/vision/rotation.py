@@ -34,7 +34,7 @@ _EYE_DISTANCE = float(HEAD[1, 0] - HEAD[0, 0])
 _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
 _LEANING = 25.0
 """Degrees of roll up to which landmarks are good; half of the steps and a little."""
-_FOR_UPRIGHT = 0.03
+_FOR_UPRIGHT = 0.01
 """Confidence that another turn must have ahead of the upright picture."""
 
 
@@ -106,15 +106,14 @@ class _Look(NamedTuple):
         return [self.turn.face_back(face) for face in self.faces]
 
 
-def find_faces(detector: Detector, image: Image, *, rotate: bool, clear: float) -> list[Face]:
+def find_faces(detector: Detector, image: Image, *, rotate: bool, sure: float) -> list[Face]:
     """Return the faces of ``image``; without ``rotate``, those upright in it as it is, which takes one detection.
 
-    With ``rotate``, those of the turn that shows upright faces best. ``clear``: the confidence from which a face of
-    this detector is beyond doubt. Some are taken for clear upside down, but not for much more than that.
+    With ``rotate``, those of the turn that shows upright faces best. ``sure``: the confidence from which no face of
+    this detector is upside down, or on its side.
     """
     if not rotate:
         return _look(detector, image, 0.0).faces
-    sure = beyond_doubt(clear)
     looks: list[_Look] = []
     for degrees in _TURNS:
         for each in degrees:
@@ -126,11 +125,6 @@ def find_faces(detector: Detector, image: Image, *, rotate: bool, clear: float) 
         if best.is_straight or not best.faces:
             break
     return best.faces_back()
-
-
-def beyond_doubt(clear: float) -> float:
-    """Return the confidence from which a face is upright beyond doubt in a turned picture, too."""
-    return clear + (1 - clear) / 3
 
 
 def roll(face: Face) -> float:

@@ -8,13 +8,15 @@ doubtful or several faces need the whole search (``rotation.find_faces``), and a
 
 from __future__ import annotations
 
+from typing import NamedTuple, Self
+
 import numpy as np
 
 from app.domain import Box, Face, Image, MatchingStrategy
-from app.packs.manifest import CloseUp
+from app.packs.manifest import CloseUp, DetectorSpec
 from app.vision.align import cut
 from app.vision.detect.base import Detector
-from app.vision.rotation import QUARTERS, Turn, beyond_doubt, find_faces, is_upright, leans_little, roll
+from app.vision.rotation import QUARTERS, Turn, find_faces, is_upright, leans_little, roll
 from app.vision.selection import COMPARABLE, select
 
 COARSE = (128, 320)
@@ -28,43 +30,70 @@ _SAME = 0.3
 """Overlap (intersection over union) from which what the second look finds is the face that it looks for."""
 
 
-def find_face(detector: Detector, image: Image, strategy: MatchingStrategy, *, rotate: bool, clear: float) -> Face:
-    """Return the face of ``image`` to compare, the one that ``select`` takes of all; no face: ``NoFaceInPhoto``.
+class Trust(NamedTuple):
+    """Confidence in a face of a detector, from which it is one (``clear``), and stands upright (``sure``)."""
 
-    ``clear``: the confidence from which a face of this detector is beyond doubt.
-    """
-    face = glance(detector, image, strategy, rotate=rotate, clear=clear)
-    return face or select(find_faces(detector, image, rotate=rotate, clear=clear), image, strategy, clear)
+    clear: float
+    sure: float
+
+    @classmethod
+    def of(cls, spec: DetectorSpec) -> Self:
+        return cls(spec.clear, spec.sure)
 
 
-def glance(detector: Detector, image: Image, strategy: MatchingStrategy, *, rotate: bool, clear: float) -> Face | None:
+def find_face(detector: Detector, image: Image, strategy: MatchingStrategy, trust: Trust, *, rotate: bool) -> Face:
+    """Return the face of ``image`` to compare, the one that ``select`` takes of all; no face: ``NoFaceInPhoto``."""
+    face = glance(detector, image, strategy, trust, rotate=rotate)
+    return face or select(find_faces(detector, image, rotate=rotate, sure=trust.sure), image, strategy, trust.clear)
+
+
+def glance(detector: Detector, image: Image, strategy: MatchingStrategy, trust: Trust, *, rotate: bool) -> Face | None:
     """Return the face of ``image`` to compare, if coarse looks are enough to tell."""
-    if strategy is MatchingStrategy.LARGEST:
-        for degrees in QUARTERS if rotate else QUARTERS[:1]:
-            turn = Turn.of(image, degrees)
-            face = _largest(detector, turn.image(image), beyond_doubt(clear) if degrees else clear)
-            if face is not None:
-                return turn.face_back(face)
-    return None
+    if strategy is not MatchingStrategy.LARGEST:
+        return None
+    upright = _look(detector, image, trust.clear)
+    if not rotate or upright.is_sure(trust):
+        return upright.face
+    seen = 0.0
+    for degrees in QUARTERS[1:]:
+        turn = Turn.of(image, degrees)
+        look = _look(detector, turn.image(image), trust.clear)
+        if look.face is not None and look.is_sure(trust):
+            return turn.face_back(look.face)
+        seen = max(seen, look.confidence)
+    return upright.face if upright.confidence > seen else None
 
 
-def _largest(detector: Detector, image: Image, clear: float) -> Face | None:
-    """Return the largest upright face of ``image``, if coarse looks are enough to tell.
+class _Look(NamedTuple):
+    """What coarse looks at a picture show."""
+
+    face: Face | None
+    """The largest upright face, if that is enough to tell."""
+    confidence: float
+    """In the upright face they are most confident in; 0 without one."""
+
+    def is_sure(self, trust: Trust) -> bool:
+        return self.face is not None and self.face.confidence >= trust.sure
+
+
+def _look(detector: Detector, image: Image, clear: float) -> _Look:
+    """Look for the largest upright face of ``image``.
 
     It must be large, clear, leaning little, and without a rival: another that could be preferred, clear or not.
     """
-    longest = max(image.shape[:2])
+    longest, confidence = max(image.shape[:2]), 0.0
     for side in COARSE:
         faces = [face for face in detector.detect(image, side) if is_upright(face)] if side < longest else []
         if not faces:
             continue
+        confidence = max(confidence, *(face.confidence for face in faces))
         face = select(faces, image, MatchingStrategy.LARGEST, clear)
         if any(_area(other, image) >= COMPARABLE * _area(face, image) for other in faces if other is not face):
-            return None
+            break
         is_large = _area(face, image) ** 0.5 * side >= _LARGE * longest
         if is_large and face.confidence >= clear and leans_little(face):
-            return face
-    return None
+            return _Look(face, confidence)
+    return _Look(None, confidence)
 
 
 def _area(face: Face, image: Image) -> float:

@@ -108,6 +108,7 @@ family = "scrfd"
 file = "detector.onnx"
 confidence = 0.5
 clear = 0.7
+sure = 0.8
 max_side = 640
 level_pitch = 0.0
 close_up = {{ side = 96, face = 60.0 }}

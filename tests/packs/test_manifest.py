@@ -25,6 +25,7 @@ family = "centerface"
 file = "both.onnx"
 confidence = 0.5
 clear = 0.8
+sure = 0.87
 max_side = 640
 level_pitch = 0.0
 close_up = {{ side = 96, face = 60.0 }}

@@ -97,7 +97,8 @@ async def test_an_error_names_its_picture_and_a_comes_before_b(
 async def test_quality_control_leaves_the_score_alone(engine: Engine, level: int) -> None:
     """Also where the picture is searched and compared at a fraction of its size."""
     large, other = (
-        _ref(jpeg(cv2.resize(picture, (1350, 1350)))) for picture in (astronaut(), another_shot(astronaut()))
+        _ref(jpeg(np.asarray(cv2.resize(picture, (1350, 1350)), np.uint8)))
+        for picture in (astronaut(), another_shot(astronaut()))
     )
     alone, judged = [
         await engine.service.compare(large, other, Options(quality_control=asked), _soon()) for asked in (0, level)

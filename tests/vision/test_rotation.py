@@ -47,8 +47,8 @@ def detector(real: Detector) -> _Counted:
 
 
 @pytest.fixture(scope="module")
-def clear(pack: Pack) -> float:
-    return pack.detector.clear
+def sure(pack: Pack) -> float:
+    return pack.detector.sure
 
 
 def _spin(image: Image, landmarks: Landmarks, degrees: float) -> tuple[Image, Landmarks]:
@@ -131,19 +131,19 @@ def test_roll_is_the_lean_of_a_face(degrees: float) -> None:
 # --- with the flag ---
 
 
-def test_a_clear_upright_face_costs_one_detection_and_stays(detector: _Counted, clear: float) -> None:
-    without = find_faces(detector, astronaut(), rotate=False, clear=clear)
+def test_a_clear_upright_face_costs_one_detection_and_stays(detector: _Counted, sure: float) -> None:
+    without = find_faces(detector, astronaut(), rotate=False, sure=sure)
     assert detector.calls == 1
-    with_flag = find_faces(detector, astronaut(), rotate=True, clear=clear)
+    with_flag = find_faces(detector, astronaut(), rotate=True, sure=sure)
     assert detector.calls == 2
     np.testing.assert_array_equal(with_flag[0].landmarks, without[0].landmarks)
 
 
 @pytest.mark.parametrize("degrees", _QUARTERS)
-def test_a_quarter_turn_changes_nothing_about_the_face(detector: _Counted, clear: float, degrees: int) -> None:
+def test_a_quarter_turn_changes_nothing_about_the_face(detector: _Counted, sure: float, degrees: int) -> None:
     image = astronaut()
     (upright, *_), (face, *_) = (
-        find_faces(detector, each, rotate=True, clear=clear) for each in (image, _quarter(image, degrees))
+        find_faces(detector, each, rotate=True, sure=sure) for each in (image, _quarter(image, degrees))
     )
     turn = Turn.of(image, degrees)
     expected = upright.landmarks @ turn.matrix[:, :2].T + turn.matrix[:, 2]
@@ -153,20 +153,20 @@ def test_a_quarter_turn_changes_nothing_about_the_face(detector: _Counted, clear
 
 
 @pytest.mark.parametrize("degrees", _ANGLES)
-def test_a_face_is_found_at_any_angle(detector: _Counted, clear: float, degrees: int) -> None:
+def test_a_face_is_found_at_any_angle(detector: _Counted, sure: float, degrees: int) -> None:
     image = astronaut()
-    upright = find_faces(detector, image, rotate=True, clear=clear)[0]
+    upright = find_faces(detector, image, rotate=True, sure=sure)[0]
     spun, expected = _spin(image, upright.landmarks, degrees)
-    found = find_faces(detector, spun, rotate=True, clear=clear)
+    found = find_faces(detector, spun, rotate=True, sure=sure)
     assert min(_off(face, expected) for face in found) < 0.1
     assert detector.calls <= 10
 
 
 @pytest.mark.parametrize("degrees", [0, *_QUARTERS])
-def test_all_faces_of_a_turned_picture_are_found(detector: _Counted, clear: float, degrees: int) -> None:
+def test_all_faces_of_a_turned_picture_are_found(detector: _Counted, sure: float, degrees: int) -> None:
     image = cast()
-    upright = find_faces(detector, image, rotate=False, clear=clear)
-    found = find_faces(detector, _quarter(image, degrees), rotate=True, clear=clear)
+    upright = find_faces(detector, image, rotate=False, sure=sure)
+    found = find_faces(detector, _quarter(image, degrees), rotate=True, sure=sure)
     assert len(upright) == len(found) == 6
     turn = Turn.of(image, degrees)
     for one, other in zip(upright, found, strict=True):
@@ -175,11 +175,11 @@ def test_all_faces_of_a_turned_picture_are_found(detector: _Counted, clear: floa
 
 
 @pytest.mark.parametrize("rotate", [False, True])
-def test_where_nobody_is_nobody_is_found(detector: _Counted, clear: float, rotate: bool) -> None:
+def test_where_nobody_is_nobody_is_found(detector: _Counted, sure: float, rotate: bool) -> None:
     cat = np.ascontiguousarray(skimage.data.chelsea()[:, :, ::-1])  # type: ignore[no-untyped-call]
     for image in (np.full((80, 120, 3), 127, np.uint8), cat):
         detector.calls = 0
-        assert find_faces(detector, image, rotate=rotate, clear=clear) == []
+        assert find_faces(detector, image, rotate=rotate, sure=sure) == []
         assert detector.calls == (4 if rotate else 1)
 
 
@@ -187,16 +187,16 @@ def test_where_nobody_is_nobody_is_found(detector: _Counted, clear: float, rotat
 
 
 @pytest.mark.parametrize("degrees", _QUARTERS)
-def test_a_face_that_is_not_upright_is_not_found(detector: _Counted, clear: float, degrees: int) -> None:
+def test_a_face_that_is_not_upright_is_not_found(detector: _Counted, sure: float, degrees: int) -> None:
     image = _quarter(astronaut(), degrees)
     assert detector.detect(image), "the detector itself does find it, with landmarks of no use"
-    assert find_faces(detector, image, rotate=False, clear=clear) == []
+    assert find_faces(detector, image, rotate=False, sure=sure) == []
 
 
 @pytest.mark.parametrize("degrees", [-30, -15, 15, 30])
-def test_a_face_that_leans_is_found(detector: _Counted, clear: float, degrees: int) -> None:
+def test_a_face_that_leans_is_found(detector: _Counted, sure: float, degrees: int) -> None:
     spun, _ = _spin(astronaut(), np.zeros((5, 2), np.float32), degrees)
-    assert find_faces(detector, spun, rotate=False, clear=clear)
+    assert find_faces(detector, spun, rotate=False, sure=sure)
 
 
 # --- in doubt ---
@@ -230,7 +230,7 @@ class _Marked:
 def test_a_picture_is_turned_on_good_evidence_only(confidences: Sequence[float], turn: float) -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     image[0, 0] = 255
-    (face,) = find_faces(_Marked(confidences), image, rotate=True, clear=0.8)
+    (face,) = find_faces(_Marked(confidences), image, rotate=True, sure=0.87)
     assert (turn + roll(face) + 180) % 360 == pytest.approx(180, abs=0.1)
 
 
@@ -239,7 +239,7 @@ def test_a_face_that_stands_is_not_looked_for_between_the_quarter_turns() -> Non
     counted = _Counted(_Marked((0.6, 0.4, 0.4, 0.4)))
     image = np.zeros((100, 100, 3), np.uint8)
     image[0, 0] = 255
-    assert find_faces(counted, image, rotate=True, clear=0.8)
+    assert find_faces(counted, image, rotate=True, sure=0.87)
     assert counted.calls == 4
 
 
@@ -257,13 +257,13 @@ def test_a_profile_is_upright_and_a_flock_of_landmarks_is_not(yaw: float) -> Non
 
 @pytest.mark.shared
 def test_hardly_a_sideways_portrait_is_found_without_the_flag_and_all_with_it(
-    detector: _Counted, clear: float, shared: Path
+    detector: _Counted, sure: float, shared: Path
 ) -> None:
     found = {False: 0, True: 0}
     for path in sorted((shared / "data/london").glob("*/neutral.jpg")):
         picture = cv2.resize(np.asarray(cv2.imread(str(path)), np.uint8), None, fx=0.3, fy=0.3).astype(np.uint8)
         for degrees in _QUARTERS:
             for rotate in found:
-                found[rotate] += bool(find_faces(detector, _quarter(picture, degrees), rotate=rotate, clear=clear))
+                found[rotate] += bool(find_faces(detector, _quarter(picture, degrees), rotate=rotate, sure=sure))
     assert found[False] <= 2
     assert found[True] == 14 * 3

@@ -23,6 +23,7 @@ _SPEC = DetectorSpec(
     file="scrfd.onnx",
     confidence=0.5,
     clear=0.7,
+    sure=0.9,
     max_side=640,
     level_pitch=0,
     close_up=CloseUp(side=96, face=60.0),

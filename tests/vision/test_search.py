@@ -15,12 +15,13 @@ from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
-from app.vision.rotation import find_faces
-from app.vision.search import COARSE, find_face, glance, refine
+from app.vision.rotation import find_faces, roll
+from app.vision.search import COARSE, Trust, find_face, glance, refine
 from app.vision.selection import select
 from benchmarks.pictures import astronaut, cast
+from benchmarks.rotation_reach import detectors
 
-_CLEAR = 0.8
+_TRUST = Trust(clear=0.8, sure=0.9)
 _CLOSE_UP = CloseUp(side=128, face=64.0)
 _UPRIGHT = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32) / 100
 
@@ -44,7 +45,7 @@ class _Told:
 def _looks(told: dict[int | None, list[Face]], **asked: object) -> tuple[Face, list[int | None]]:
     detector = _Told(told)
     options = {"rotate": False, "strategy": MatchingStrategy.LARGEST, **asked}
-    face = find_face(detector, np.zeros((640, 640, 3), np.uint8), clear=_CLEAR, **options)  # type: ignore[arg-type]
+    face = find_face(detector, np.zeros((640, 640, 3), np.uint8), trust=_TRUST, **options)  # type: ignore[arg-type]
     return face, detector.looks
 
 
@@ -90,24 +91,47 @@ def test_with_rotation_quarter_turns_are_glanced_at_before_all_pixels_are_looked
     assert _looks({128: [], 320: [], None: [_face(100, 100, 300)]}, rotate=True)[1] == [128, 320] * 4 + [None]
 
 
-def test_a_turned_picture_must_show_a_face_more_clearly_than_an_upright_one() -> None:
-    """Some detectors take faces for clear upside down; those who glance at a turn would never see the upright ones."""
+class _Turned(_Told):
+    """Finds a large face with the confidences given: upright, then turned left, right, and upside down."""
 
-    class _Turned(_Told):
-        def detect(self, image: Image, side: int | None = None) -> list[Face]:
-            found = super().detect(image, side)
-            return found if len(self.looks) > len(COARSE) and side == COARSE[0] else []
+    def __init__(self, *confidences: float) -> None:
+        super().__init__({})
+        self._confidences = iter(confidences)
 
-    for confidence, found in ((_CLEAR + 0.05, False), (_CLEAR + 0.1, True)):
-        detector = _Turned({COARSE[0]: [_face(100, 100, 300, confidence)]})
-        image = np.zeros((640, 640, 3), np.uint8)
-        face = glance(detector, image, MatchingStrategy.LARGEST, rotate=True, clear=_CLEAR)
-        assert (face is not None) == found
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        super().detect(image, side)
+        confidence = next(self._confidences) if side == COARSE[0] else 0
+        return [_face(100, 100, 300, confidence)] if confidence else []
+
+
+@pytest.mark.parametrize(
+    ("confidences", "turn", "looks"),
+    [
+        ((0.92,), 0, 1),  # sure at once
+        ((0.85, 0, 0.7, 0.84), 0, 4),  # clear, and nothing is clearer
+        ((0.85, 0, 0, 0.88), None, 4),  # clear, but upside down it is clearer: the whole search has to tell
+        ((0.85, 0, 0, 0.93), 180, 4),
+        ((0.7, 0.93), -90, 2),
+        ((0.7, 0.85, 0, 0.88), None, 4),
+        ((0, 0.89, 0, 0), None, 4),
+    ],
+)
+def test_some_faces_are_taken_for_upright_ones_upside_down(
+    confidences: tuple[float, ...], turn: float | None, looks: int
+) -> None:
+    detector = _Turned(*confidences)
+    face = glance(detector, np.zeros((640, 640, 3), np.uint8), MatchingStrategy.LARGEST, _TRUST, rotate=True)
+    if turn is None:
+        assert face is None
+    else:
+        assert face is not None
+        assert (turn + roll(face) + 180) % 360 == pytest.approx(180, abs=0.1)
+    assert detector.looks.count(COARSE[0]) == looks
 
 
 def test_a_picture_smaller_than_the_coarse_looks_is_looked_at_once() -> None:
     detector, face = _Told({None: [_face(10, 10, 90)]}), _face(10, 10, 90)
-    found = find_face(detector, np.zeros((120, 128, 3), np.uint8), MatchingStrategy.LARGEST, rotate=False, clear=_CLEAR)
+    found = find_face(detector, np.zeros((120, 128, 3), np.uint8), MatchingStrategy.LARGEST, _TRUST, rotate=False)
     assert (found.box, detector.looks) == (face.box, [None])
 
 
@@ -127,13 +151,13 @@ def detector(store: Store, pack: Pack) -> Detector:
     return DETECTORS[pack.detector.family](session, pack.detector)
 
 
-def _largest(detector: Detector, image: Image, clear: float) -> Face:
-    return find_face(detector, image, MatchingStrategy.LARGEST, rotate=False, clear=clear)
+def _largest(detector: Detector, image: Image, trust: Trust) -> Face:
+    return find_face(detector, image, MatchingStrategy.LARGEST, trust, rotate=False)
 
 
-def _whole(detector: Detector, image: Image, clear: float) -> Face:
-    faces = find_faces(detector, image, rotate=False, clear=clear)
-    return select(faces, image, MatchingStrategy.LARGEST, clear)
+def _whole(detector: Detector, image: Image, trust: Trust) -> Face:
+    faces = find_faces(detector, image, rotate=False, sure=trust.sure)
+    return select(faces, image, MatchingStrategy.LARGEST, trust.clear)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1, 2, 4])
@@ -142,8 +166,8 @@ def test_the_search_finds_the_face_that_the_whole_search_finds(
     detector: Detector, pack: Pack, picture: object, scale: float
 ) -> None:
     image = np.asarray(cv2.resize(picture(), None, fx=scale, fy=scale), np.uint8)  # type: ignore[operator]
-    clear = pack.detector.clear
-    assert _largest(detector, image, clear).box.overlap(_whole(detector, image, clear).box) > 0.5
+    trust = Trust.of(pack.detector)
+    assert _largest(detector, image, trust).box.overlap(_whole(detector, image, trust).box) > 0.5
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 2, 3])
@@ -154,7 +178,7 @@ def test_the_largest_of_several_wins_wherever_it_stands(detector: Detector, pack
         side = 380 if place == ahead else 300
         top, left = 400 * (place // 2), 400 * (place % 2)
         canvas[top : top + side, left : left + side] = cv2.resize(head, (side, side))
-    box = _largest(detector, canvas, pack.detector.clear).box
+    box = _largest(detector, canvas, Trust.of(pack.detector)).box
     assert (box.left + box.right) / 2 // 400 + 2 * ((box.top + box.bottom) / 2 // 400) == ahead
 
 
@@ -162,9 +186,20 @@ def test_the_largest_of_several_wins_wherever_it_stands(detector: Detector, pack
 def test_the_search_agrees_with_the_whole_one_on_lfw(detector: Detector, pack: Pack, shared: Path) -> None:
     pictures = [cv2.imread(str(path)) for path in sorted((shared / "data/lfw").glob("*/*.jpg"))[::40]]
     assert len(pictures) > 100
-    clear = pack.detector.clear
+    trust = Trust.of(pack.detector)
     for image in (np.asarray(picture, np.uint8) for picture in pictures):
-        assert _largest(detector, image, clear).box.overlap(_whole(detector, image, clear).box) > 0.4
+        assert _largest(detector, image, trust).box.overlap(_whole(detector, image, trust).box) > 0.4
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["open", "opencv", "buffalo_m"])
+@pytest.mark.parametrize("degrees", [0, 180])
+def test_nobody_is_found_upside_down(store: Store, pack: Pack, shared: Path, name: str, degrees: int) -> None:
+    detector, spec = detectors(store, pack)[name]
+    for path in sorted((shared / "data/lfw").glob("*/*.jpg"))[5::50]:
+        image = np.ascontiguousarray(np.rot90(np.asarray(cv2.imread(str(path)), np.uint8), degrees // 90))
+        face = find_face(detector, image, MatchingStrategy.LARGEST, Trust.of(spec), rotate=True)
+        assert abs((roll(face) + degrees + 180) % 360 - 180) < 60, path.name
 
 
 # --- landmarks ---
@@ -182,19 +217,19 @@ def test_refined_landmarks_do_not_depend_on_the_size_of_the_picture(
 ) -> None:
     image = astronaut()
     other = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    clear = pack.detector.clear
-    here = refine(detector, image, _largest(detector, image, clear), _CLOSE_UP)
-    there = refine(detector, other, _largest(detector, other, clear), _CLOSE_UP)
+    trust = Trust.of(pack.detector)
+    here = refine(detector, image, _largest(detector, image, trust), _CLOSE_UP)
+    there = refine(detector, other, _largest(detector, other, trust), _CLOSE_UP)
     assert _off(there.times(1 / scale), here) < 0.04
 
 
 @pytest.mark.parametrize("degrees", [-25, -12, 12, 25])
 def test_refined_landmarks_lean_with_the_face(detector: Detector, pack: Pack, degrees: float) -> None:
-    image, clear = astronaut(), pack.detector.clear
-    here = refine(detector, image, _largest(detector, image, clear), _CLOSE_UP)
+    image, trust = astronaut(), Trust.of(pack.detector)
+    here = refine(detector, image, _largest(detector, image, trust), _CLOSE_UP)
     matrix = cv2.getRotationMatrix2D((224, 110), degrees, 1)
     leaning = np.asarray(cv2.warpAffine(image, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    there = refine(detector, leaning, _largest(detector, leaning, clear), _CLOSE_UP)
+    there = refine(detector, leaning, _largest(detector, leaning, trust), _CLOSE_UP)
     turned = here.landmarks @ matrix[:, :2].T + matrix[:, 2]
     assert _off(there, Face(here.box, turned.astype(np.float32), 1.0)) < 0.05
 

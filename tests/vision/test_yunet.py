@@ -21,6 +21,7 @@ _SPEC = DetectorSpec(
     file="yunet.onnx",
     confidence=0.6,
     clear=0.8,
+    sure=0.9,
     max_side=640,
     level_pitch=0,
     close_up=CloseUp(side=96, face=60.0),
