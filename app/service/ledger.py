@@ -51,7 +51,7 @@ class Ledger:
     """A context manager; belongs to one thread."""
 
     def __init__(self, folder: Path, run: str) -> None:
-        """``run`` says what is done with what: a folder left behind by something else is refused."""
+        """``run`` says what is done with what: work left behind by something else is refused, if any was done."""
         self._folder = folder
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
@@ -80,7 +80,11 @@ class Ledger:
             self._base.execute("INSERT INTO run VALUES (?, 0)", (run,))
             self._base.commit()
         elif found[0] != run:
-            raise BatchError
+            if self.counts()[1]:
+                raise BatchError
+            with self._base:
+                self._base.execute("DELETE FROM picture")
+                self._base.execute("UPDATE run SET of = ?, is_listed = 0", (run,))
 
     def __enter__(self) -> Self:
         return self
@@ -119,15 +123,22 @@ class Ledger:
         return self._base.execute("SELECT 1 FROM face WHERE digest = ?", (digest,)).fetchone() is not None
 
     def add(self, seen: Iterable[Seen]) -> None:
-        """Take down what became of names, all or nothing."""
-        with self._base:
-            for name, digest, outcome in seen:
-                code = outcome.value if isinstance(outcome, ErrorCode) else None
-                if digest is not None and outcome is not None:
-                    data = outcome.astype("<f4").tobytes() if not isinstance(outcome, ErrorCode) else None
-                    self._base.execute("INSERT OR IGNORE INTO face VALUES (?, ?, ?)", (digest, data, code))
-                of_name = (digest, code if digest is None else None, name)
-                self._base.execute("UPDATE picture SET digest = ?, code = ? WHERE name = ?", of_name)
+        """Take down what became of names, all or nothing; raise :class:`BatchError` where the disk does not take it."""
+        try:
+            with self._base:
+                for each in seen:
+                    self._add(each)
+        except sqlite3.OperationalError as error:
+            raise BatchError(f"{self._folder}: {error}; the same command goes on") from error
+
+    def _add(self, seen: Seen) -> None:
+        name, digest, outcome = seen
+        code = outcome.value if isinstance(outcome, ErrorCode) else None
+        if digest is not None and outcome is not None:
+            data = outcome.astype("<f4").tobytes() if not isinstance(outcome, ErrorCode) else None
+            self._base.execute("INSERT OR IGNORE INTO face VALUES (?, ?, ?)", (digest, data, code))
+        of_name = (digest, code if digest is None else None, name)
+        self._base.execute("UPDATE picture SET digest = ?, code = ? WHERE name = ?", of_name)
 
     def outcome(self, name: str) -> Outcome:
         """Return what became of a name that is done."""
