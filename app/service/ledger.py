@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self, TypeAlias
 
@@ -53,6 +54,8 @@ class Ledger:
     def __init__(self, folder: Path, run: str) -> None:
         """``run`` says what is done with what: work left behind by something else is refused, if any was done."""
         self._folder = folder
+        if folder.is_symlink():  # planted, perhaps; and what it leads to would outlast the batch
+            raise BatchError(f"{folder} is a link")
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
         file = folder / "ledger.sqlite3"
@@ -62,7 +65,8 @@ class Ledger:
             self._open(run)
         except sqlite3.OperationalError as error:
             self._base.close()
-            raise BatchError(f"{folder} is in use by another run") from error
+            is_locked = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            raise BatchError(f"{folder} is in use by another run" if is_locked else f"{folder}: {error}") from error
         except (sqlite3.DatabaseError, BatchError) as error:
             self._base.close()
             raise BatchError(
@@ -99,7 +103,7 @@ class Ledger:
 
     def list_names(self, names: Iterable[str]) -> None:
         """Take down all names; each counts once."""
-        with self._base:
+        with self._all_or_nothing():
             self._base.executemany("INSERT OR IGNORE INTO picture (name) VALUES (?)", ((name,) for name in names))
             self._base.execute("UPDATE run SET is_listed = 1")
 
@@ -124,11 +128,16 @@ class Ledger:
 
     def add(self, seen: Iterable[Seen]) -> None:
         """Take down what became of names, all or nothing; raise :class:`BatchError` where the disk does not take it."""
+        with self._all_or_nothing():
+            for each in seen:
+                self._add(each)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
         try:
             with self._base:
-                for each in seen:
-                    self._add(each)
-        except sqlite3.OperationalError as error:
+                yield
+        except sqlite3.OperationalError as error:  # a full disk
             raise BatchError(f"{self._folder}: {error}; the same command goes on") from error
 
     def _add(self, seen: Seen) -> None:

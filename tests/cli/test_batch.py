@@ -216,6 +216,16 @@ def test_a_full_disk_is_told_and_what_was_done_before_is_kept(tmp_path: Path) ->
         try:
             with pytest.raises(BatchError, match="the same command goes on"):
                 ledger.add(vectors[1:])
+            with pytest.raises(BatchError, match=r"another: .*full|another: .*I/O"):
+                Ledger(tmp_path / "another", "x" * 2**19)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         assert ledger.counts() == (2000, 1)
+
+
+def test_a_link_in_the_place_of_the_work_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "work").symlink_to("elsewhere")
+    with pytest.raises(BatchError, match="is a link"):
+        Ledger(tmp_path / "work", "one")
+    assert stat.S_IMODE((tmp_path / "elsewhere").stat().st_mode) == 0o755
