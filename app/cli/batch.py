@@ -37,7 +37,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("pairs", metavar="PAIRS.csv", type=Path)
     parser.add_argument("--out", metavar="SCORES", type=Path, required=True, help="file to write, .csv or .parquet")
     parser.add_argument("--pack", metavar="NAME", help="default: the configured one")
-    parser.add_argument("--ray", metavar="ADDRESS", help="embed on a Ray cluster (`auto`, or ray://HOST:PORT)")
+    parser.add_argument("--ray", metavar="ADDRESS", help="embed on a Ray cluster (`auto`, or HOST:PORT)")
     parser.set_defaults(run=run)
 
 
@@ -56,8 +56,7 @@ def run(args: argparse.Namespace) -> int:
     settings = load()
     out: Path = args.out
     write = scores.writer(out)
-    if not out.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "No such folder", str(out.parent))
+    _check(args.pairs, out)
     names = scores.columns(args.pairs)
     store, pack = chosen_pack(settings, args)
     folder = out.with_name(f".{out.name}.work")
@@ -75,6 +74,18 @@ def run(args: argparse.Namespace) -> int:
         draft.replace(out)
         ledger.remove()
     return 0
+
+
+def _check(pairs: Path, out: Path) -> None:
+    """Raise what would otherwise be told after a night's work, or never."""
+    if not out.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(out.parent))
+    if out.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "Is a folder", str(out))
+    if pairs.exists() and not pairs.is_file():  # a pipe
+        raise OSError(errno.ESPIPE, "Is read several times and must be a file", str(pairs))
+    if out.exists() and out.samefile(pairs):
+        raise FileExistsError(errno.EEXIST, "Would take the place of the pairs", str(out))
 
 
 def _identity(settings: Settings, pack: Pack, pairs: Path) -> str:
@@ -114,7 +125,10 @@ async def _embed(args: argparse.Namespace, settings: Settings, store: Store, pac
     bar = tqdm(total=total, initial=done, desc="Embedding", unit="picture", disable=None)
     async with place as (embed, lanes), open_fetcher(settings, Metrics()) as fetcher:
         with bar:
-            await Pictures(ledger, args.pairs.parent, fetcher, embed).embed_all(lanes + _AHEAD, bar.update)
+            try:
+                await Pictures(ledger, args.pairs.parent, fetcher, embed).embed_all(lanes + _AHEAD, bar.update)
+            except ExceptionGroup as errors:  # the first ended the others
+                raise errors.exceptions[0] from errors
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""A Ray cluster that embeds pictures: one actor per core, to which the bytes are sent.
+"""A Ray cluster that embeds pictures: one actor per free core, to which the bytes are sent.
 
 The nodes need this program and its packs, but neither the pictures nor a way to where they come from. An actor that
 is lost, or its node, is started anew elsewhere and its pictures are embedded again. The only module that imports Ray.
@@ -55,7 +55,7 @@ class Recogniser:
 
 @asynccontextmanager
 async def open_cluster(address: str, settings: Settings, pack: Pack) -> AsyncIterator[Place]:
-    """Open an actor on each core of the cluster at ``address``; raise :class:`BatchError` where there is none."""
+    """Open an actor on each free core of the cluster at ``address``; raise :class:`BatchError` without any."""
     from app.cli.batch import Place  # noqa: PLC0415 - it imports this module
 
     try:
@@ -67,7 +67,9 @@ async def open_cluster(address: str, settings: Settings, pack: Pack) -> AsyncIte
     except (ConnectionError, ValueError) as error:
         raise BatchError(f"there is no Ray cluster at {address}") from error
     try:
-        number = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        number = int(ray.available_resources().get("CPU", 0))  # for a core that is taken an actor would wait
+        if not number:
+            raise BatchError(f"the cluster at {address} has no free core")
         known = settings.model_copy(update={"auth": AuthSettings()})  # keys stay here
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Recogniser)
         actors = [actor.remote(known, pack) for _ in range(number)]
@@ -85,10 +87,14 @@ class _Turns:
 
 
 async def _embed(turns: _Turns, data: bytes) -> Embedding:
+    from ray.exceptions import RayError  # noqa: PLC0415
+
     place = turns.at_hand.index(min(turns.at_hand))
     turns.at_hand[place] += 1
     try:
         outcome: Outcome = await turns.actors[place].outcome.remote(data)
+    except RayError as error:  # a node without the pack, say; above the last line there is a traceback of its
+        raise BatchError(f"the cluster embeds no more: {str(error).strip().splitlines()[-1]}") from error
     finally:
         turns.at_hand[place] -= 1
     if isinstance(outcome, ErrorCode):

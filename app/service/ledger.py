@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self, TypeAlias
 
@@ -51,8 +52,10 @@ class Ledger:
     """A context manager; belongs to one thread."""
 
     def __init__(self, folder: Path, run: str) -> None:
-        """``run`` says what is done with what: a folder left behind by something else is refused."""
+        """``run`` says what is done with what: work left behind by something else is refused, if any was done."""
         self._folder = folder
+        if folder.is_symlink():  # planted, perhaps; and what it leads to would outlast the batch
+            raise BatchError(f"{folder} is a link")
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
         file = folder / "ledger.sqlite3"
@@ -62,7 +65,8 @@ class Ledger:
             self._open(run)
         except sqlite3.OperationalError as error:
             self._base.close()
-            raise BatchError(f"{folder} is in use by another run") from error
+            is_locked = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+            raise BatchError(f"{folder} is in use by another run" if is_locked else f"{folder}: {error}") from error
         except (sqlite3.DatabaseError, BatchError) as error:
             self._base.close()
             raise BatchError(
@@ -80,7 +84,11 @@ class Ledger:
             self._base.execute("INSERT INTO run VALUES (?, 0)", (run,))
             self._base.commit()
         elif found[0] != run:
-            raise BatchError
+            if self.counts()[1]:
+                raise BatchError
+            with self._base:
+                self._base.execute("DELETE FROM picture")
+                self._base.execute("UPDATE run SET of = ?, is_listed = 0", (run,))
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +103,7 @@ class Ledger:
 
     def list_names(self, names: Iterable[str]) -> None:
         """Take down all names; each counts once."""
-        with self._base:
+        with self._all_or_nothing():
             self._base.executemany("INSERT OR IGNORE INTO picture (name) VALUES (?)", ((name,) for name in names))
             self._base.execute("UPDATE run SET is_listed = 1")
 
@@ -119,15 +127,27 @@ class Ledger:
         return self._base.execute("SELECT 1 FROM face WHERE digest = ?", (digest,)).fetchone() is not None
 
     def add(self, seen: Iterable[Seen]) -> None:
-        """Take down what became of names, all or nothing."""
-        with self._base:
-            for name, digest, outcome in seen:
-                code = outcome.value if isinstance(outcome, ErrorCode) else None
-                if digest is not None and outcome is not None:
-                    data = outcome.astype("<f4").tobytes() if not isinstance(outcome, ErrorCode) else None
-                    self._base.execute("INSERT OR IGNORE INTO face VALUES (?, ?, ?)", (digest, data, code))
-                of_name = (digest, code if digest is None else None, name)
-                self._base.execute("UPDATE picture SET digest = ?, code = ? WHERE name = ?", of_name)
+        """Take down what became of names, all or nothing; raise :class:`BatchError` where the disk does not take it."""
+        with self._all_or_nothing():
+            for each in seen:
+                self._add(each)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        try:
+            with self._base:
+                yield
+        except sqlite3.OperationalError as error:  # a full disk
+            raise BatchError(f"{self._folder}: {error}; the same command goes on") from error
+
+    def _add(self, seen: Seen) -> None:
+        name, digest, outcome = seen
+        code = outcome.value if isinstance(outcome, ErrorCode) else None
+        if digest is not None and outcome is not None:
+            data = outcome.astype("<f4").tobytes() if not isinstance(outcome, ErrorCode) else None
+            self._base.execute("INSERT OR IGNORE INTO face VALUES (?, ?, ?)", (digest, data, code))
+        of_name = (digest, code if digest is None else None, name)
+        self._base.execute("UPDATE picture SET digest = ?, code = ? WHERE name = ?", of_name)
 
     def outcome(self, name: str) -> Outcome:
         """Return what became of a name that is done."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import resource
 import signal
 import sqlite3
 import stat
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.cli import main
@@ -151,6 +153,32 @@ def test_a_table_that_is_none_is_refused_in_one_line(
     assert told.count("\n") == 1
 
 
+def test_a_table_that_was_put_right_needs_nothing_deleted(pairs: Path) -> None:
+    out, right = pairs.with_name("scores.csv"), pairs.read_text()
+    pairs.write_text(right + "8,too few\n")
+    assert "line 9: 2 values for 3 columns" in _batch(pairs, out).stderr
+    pairs.write_text(right)
+    assert _batch(pairs, out).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("out", "complaint"), [("pairs.csv", "Would take the place of the pairs"), ("folder.csv", "Is a folder")]
+)
+def test_a_place_that_is_taken_is_told_at_once(
+    pairs: Path, capsys: pytest.CaptureFixture[str], out: str, complaint: str
+) -> None:
+    pairs.with_name("folder.csv").mkdir()
+    assert main(["batch", str(pairs), "--out", str(pairs.with_name(out))]) == 1
+    assert capsys.readouterr().err == f"compareface: {pairs.with_name(out)}: {complaint}\n"
+    assert pairs.read_text() == _HEAD + _ROWS
+
+
+def test_pairs_from_a_pipe_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pairs.csv")
+    assert main(["batch", str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "scores.csv")]) == 1
+    assert "must be a file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("suffix", ["", ".xlsx"])
 def test_another_kind_of_file_is_refused(pairs: Path, capsys: pytest.CaptureFixture[str], suffix: str) -> None:
     assert main(["batch", str(pairs), "--out", str(pairs.with_name("scores")) + suffix]) == 1
@@ -175,3 +203,29 @@ def test_work_of_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
         assert (ledger.is_listed, ledger.counts(), list(ledger.open_names())) == (True, (2, 1), ["b"])
         with pytest.raises(BatchError, match="in use by another run"):
             Ledger(tmp_path / "work", "one")
+
+
+def test_a_full_disk_is_told_and_what_was_done_before_is_kept(tmp_path: Path) -> None:
+    names = [str(number) for number in range(2000)]
+    vectors = [Seen(name, name.encode(), np.ones(128, np.float32)) for name in names]
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Ledger(tmp_path / "work", "one") as ledger:
+        ledger.list_names(names)
+        ledger.add(vectors[:1])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**18, most))
+        try:
+            with pytest.raises(BatchError, match="the same command goes on"):
+                ledger.add(vectors[1:])
+            with pytest.raises(BatchError, match=r"another: .*full|another: .*I/O"):
+                Ledger(tmp_path / "another", "x" * 2**19)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        assert ledger.counts() == (2000, 1)
+
+
+def test_a_link_in_the_place_of_the_work_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "work").symlink_to("elsewhere")
+    with pytest.raises(BatchError, match="is a link"):
+        Ledger(tmp_path / "work", "one")
+    assert stat.S_IMODE((tmp_path / "elsewhere").stat().st_mode) == 0o755

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -49,6 +50,14 @@ def test_a_container_can_do_no_more_than_it_must(name: str) -> None:
     assert {"mem_limit", "pids_limit", "tmpfs"} <= service.keys()
     assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid"}
     assert re.search(r":v?\d+\.\d+|^compareface:", service["image"])
+
+
+@pytest.mark.parametrize("name", _SERVICES)
+def test_a_full_tmp_leaves_memory_to_its_program(name: str) -> None:
+    service = _SERVICES[name]
+    (kept,) = re.findall(r"^/tmp:size=(\d+)m,", "\n".join(service["tmpfs"]), re.MULTILINE)
+    whole = service["mem_limit"].replace("g", "*1024m").removesuffix("m")
+    assert 2 * int(kept) <= math.prod(map(int, whole.split("*")))
 
 
 @pytest.mark.parametrize("name", _FILES)
