@@ -63,6 +63,7 @@ async function compare(event) {
     request: result.request,
     version,
     secretId: how.credentials?.secretId,
+    hasToken: Boolean(how.credentials?.token),
     pictures: slots.map((slot) => ({ side: slot.side, url: slot.picture.url })),
     options: chosen,
   });
