@@ -76,6 +76,15 @@ def test_what_the_caller_says_beside_gets_neither_into_the_log_nor_into_a_span(
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize(("given", "name"), [("faces of the north", "faces of the north"), (None, "compareface")])
+def test_the_service_is_called_as_the_operator_wants(
+    given: str | None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if given:
+        monkeypatch.setenv("OTEL_SERVICE_NAME", given)
+    assert _spans({})[0].resource.attributes["service.name"] == name
+
+
 def test_only_a_defect_is_an_error() -> None:
     assert _spans({}, "FailedOperation.ServerError")[0].status.status_code is StatusCode.ERROR
     assert _spans({}, "InvalidParameterValue.NoFaceInPhoto")[0].status.status_code is StatusCode.UNSET
