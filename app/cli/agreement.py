@@ -100,5 +100,5 @@ def _text(value: object) -> str:
         return str(value)
     if "low" in value:
         return f"{100 * value['value']:.2f} % [{100 * value['low']:.2f}, {100 * value['high']:.2f}] of {value['of']}"
-    named = (f"{name.replace('_', ' ')} {round(each, 3):g}" for name, each in value.items())
+    named = (f"{name.replace('_', ' ')} {round(each, 3):.12g}" for name, each in value.items())
     return ", ".join(named)

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from app.packs.files import write
-
 OK = "OK"
 _BEST = 100
+_BEGINNING = b'{"id": "'
+"""Of every line of results."""
 
 
 class RecordError(ValueError):
@@ -104,14 +104,18 @@ class Results:
         """Take over what a run before wrote; a last line that it could not finish is dropped."""
         results = cls(path, thresholds)
         if path.exists():
-            lines = path.read_bytes().split(b"\n")[:-1]
-            for number, line in enumerate(lines, start=1):
+            *lines, rest = path.read_bytes().split(b"\n")
+            for number, line in enumerate(lines if _is_cut_off(rest) else [*lines, rest], start=1):
                 try:
                     pair = _pair(json.loads(line))
                 except (ValueError, TypeError, KeyError):
                     raise RecordError(f"{path}, line {number}: not a line of results") from None
                 results.pairs[pair.name] = pair
-        write(path, b"".join(results.line(pair) for pair in results.pairs.values()))
+        draft = path.with_name(f".{path.name}.draft")
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600, exist_ok=False)  # who was taken for whom is nobody else's business
+        draft.write_bytes(b"".join(results.line(pair) for pair in results.pairs.values()))
+        draft.replace(path)
         return results
 
     def add(self, pair: Pair) -> None:
@@ -123,6 +127,15 @@ class Results:
         """Return a pair as it is written."""
         sides = {side: _told(getattr(pair, side), getattr(self._thresholds, side)) for side in Thresholds._fields}
         return json.dumps({"id": pair.name, **sides}).encode() + b"\n"
+
+
+def _is_cut_off(line: bytes) -> bool:
+    """Whether it is nothing, or the beginning of a line of results: whatever else is there is somebody's file."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return line[: len(_BEGINNING)] == _BEGINNING[: len(line)]
+    return False
 
 
 def _told(outcome: Outcome, threshold: float) -> Mapping[str, object]:

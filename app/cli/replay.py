@@ -1,8 +1,8 @@
 """Ask services the same requests, some at a time and no faster than wanted, and keep what each made of them.
 
 In: requests, one or two services. Out: results, one by one as they come. Faults that may pass are asked again. A
-limit that goes on and nobody there are no answer: such requests are left for another run, and many of them, or a
-refused key, end this one.
+limit that goes on and nobody there are no answer: such requests are left for another run, and many of them in a row,
+or a refused key, end this one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 _PATIENCE_S = 60.0
 _UNANSWERED = 20
-"""Requests without an answer that end a run: nobody is there, or the limit is far from the rate."""
+"""Requests in a row without an answer that end a run: nobody is there, or the limit is far from the rate."""
 
 _LIMIT = "RequestLimitExceeded"
 _PASSING = (_LIMIT, "FailedOperation.RequestTimeout", "FailedOperation.ServerError", "InternalError")
@@ -66,7 +66,7 @@ class Replay:
     def __init__(self, client: httpx.AsyncClient, here: Service, there: Service | None, pace: Pace) -> None:
         self._client, self._here, self._there, self._pace = client, here, there, pace
         self._due = 0.0
-        self._unanswered = 0
+        self._unanswered = self._in_a_row = 0
 
     @classmethod
     @asynccontextmanager
@@ -82,7 +82,7 @@ class Replay:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._pace.concurrency):
                     group.create_task(self._work(turn, results))
-        except* RecordError as several:
+        except* (RecordError, OSError) as several:
             raise several.exceptions[0] from None
         return self._unanswered
 
@@ -96,10 +96,12 @@ class Replay:
             here, there = await asyncio.gather(self._ask(self._here, request), self._answer_of_there(request))
             if here and there:
                 results.add(Pair(request.name, here, there))
+                self._in_a_row = 0
             else:
                 self._unanswered += 1
-                if self._unanswered >= _UNANSWERED:
-                    raise RefusedError(f"{_UNANSWERED} requests got no answer; what was answered is kept")
+                self._in_a_row += 1
+                if self._in_a_row >= _UNANSWERED:
+                    raise RefusedError(f"{_UNANSWERED} requests in a row got no answer; what was answered is kept")
 
     async def _wait(self) -> None:
         """Return when the next request is due."""
@@ -130,7 +132,7 @@ class Replay:
             reply = await self._client.send(service.request(self._client, body))
             told = reply.json()["Response"]
             code, score = told.get("Error", {}).get("Code", OK), told.get("Score")
-        except (httpx.TransportError, ValueError, KeyError, TypeError, AttributeError):
+        except (httpx.RequestError, ValueError, KeyError, TypeError, AttributeError):
             return None
         milliseconds = round(1000 * (time.perf_counter() - began), 1)
         if code != OK:
@@ -139,8 +141,11 @@ class Replay:
 
 
 def _new(requests: Iterable[Recorded], known: set[str]) -> Iterator[Recorded]:
-    """Yield each request whose name is not known, once."""
+    """Yield each request whose name is not known, once; raise ``RecordError`` where two have one name."""
+    seen: dict[str, int] = {}
     for request in requests:
+        if seen.setdefault(request.name, hash(request.body)) != hash(request.body):
+            raise RecordError(f"two different requests have the `id` {request.name}")
         if request.name not in known:
             known.add(request.name)
             yield request

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,7 @@ import numpy as np
 import pytest
 
 from app.cli import main, replay
-from app.cli.agreement import summary
-from app.cli.recorded import OK, Outcome, Pair, Thresholds
+from app.cli.recorded import OK
 from benchmarks.pictures import another_shot, astronaut, cast, jpeg, shrunk
 from benchmarks.server import Server, free_port, running_server
 
@@ -193,7 +194,37 @@ def test_many_without_an_answer_end_the_run(
     monkeypatch.setattr(replay, "_PAUSES_S", (0.1,))
     requests = _file(tmp_path, *({"id": f"{n}", "Score": 1} for n in range(1000)))
     assert _shadow(f"127.0.0.1:{free_port()}", requests, "--concurrency", "20") == 1
-    assert capsys.readouterr().err == "compareface: 20 requests got no answer; what was answered is kept\n"
+    assert capsys.readouterr().err == "compareface: 20 requests in a row got no answer; what was answered is kept\n"
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    """Takes no large bodies, and says so as nginx does; all others get an answer."""
+
+    def do_POST(self) -> None:
+        size = int(self.headers["Content-Length"])
+        self.rfile.read(size)
+        is_large = size > 1000
+        self.send_response(413 if is_large else 200)
+        self.end_headers()
+        self.wfile.write(b"<html>" if is_large else b'{"Response": {"Error": {"Code": "X"}}}')
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test output quiet."""
+
+
+def test_some_without_an_answer_among_others_do_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(replay, "_PAUSES_S", ())
+    monkeypatch.setattr(replay, "_UNANSWERED", 2)
+    bodies = ["x" * 2000, "x"] * 3
+    requests = _file(tmp_path, *({"id": f"{n}", "ImageA": body, "Score": 1} for n, body in enumerate(bodies)))
+    with HTTPServer(("127.0.0.1", 0), _Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, daemon=True).start()
+        assert _shadow(f"127.0.0.1:{proxy.server_port}", requests, "--concurrency", "1") == 1
+        proxy.shutdown()
+    assert capsys.readouterr().err.endswith("compareface: 3 requests got no answer; run it again to ask them\n")
+    assert _results(tmp_path).keys() == {"1", "3", "5"}
 
 
 @pytest.mark.parametrize(
@@ -245,45 +276,34 @@ def test_a_pace_is_above_0(option: list[str], here: Server, tmp_path: Path) -> N
         _shadow(here, tmp_path / "requests.jsonl", *option)
 
 
+@pytest.mark.parametrize("content", ['{"id": "a", "here": 1}\n', '{"id": "a", "Score": 1}', "\x89PNG", '{"key'])
 def test_results_of_something_else_are_not_overwritten(
-    here: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: str, here: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "results.jsonl"
-    out.write_text('{"id": "a", "here": 1}\n')
+    out.write_text(content)
     assert _shadow(here, _file(tmp_path)) == 1
     assert capsys.readouterr().err == f"compareface: {out}, line 1: not a line of results\n"
-    assert out.read_text() == '{"id": "a", "here": 1}\n'
+    assert out.read_text() == content
 
 
-def _outcome(told: float | str) -> Outcome:
-    return Outcome(told) if isinstance(told, str) else Outcome(OK, told, 10 * told)
+def test_results_are_for_their_owner_only(here: Server, tmp_path: Path) -> None:
+    assert _shadow(here, _file(tmp_path)) == 0
+    assert (tmp_path / "results.jsonl").stat().st_mode & 0o777 == 0o600
 
 
-def _pair(here: float | str, there: float | str) -> Pair:
-    return Pair("", _outcome(here), _outcome(there))
+def test_two_requests_of_one_name_are_not_taken_for_one(
+    here: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [{**_REQUESTS["empty"], "id": "me", "QualityControl": level, "Score": 1} for level in (0, 1)]
+    assert _shadow(here, _file(tmp_path, *named)) == 1
+    assert capsys.readouterr().err == "compareface: two different requests have the `id` me\n"
 
 
-def test_a_summary_counts_what_it_says() -> None:
-    told: Any = summary(
-        [_pair(90, 70), _pair(50, 60), _pair(49, 80), _pair(55, "X"), _pair("X", 10), _pair("X", "X"), _pair("X", "Y")],
-        Thresholds(50, 70),
-    )
-    assert told["decisions"] == {"accepted_by_both": 1, "only_here": 2, "only_there": 1, "by_neither": 3}
-    assert told["same_decision"]["value"] == pytest.approx(4 / 7)
-    wilson = {"of": 3, "value": 1 / 3, "low": 0.0615, "high": 0.7923}
-    assert told["same_decision_of_scored"] == pytest.approx(wilson, abs=1e-4)
-    assert told["same_code"]["value"] == pytest.approx(4 / 7)
-    assert sum(each["requests"] for each in told["codes"]) == 7
-    assert told["correlation"] == pytest.approx({"pearson": -0.0214, "spearman": -0.5}, abs=1e-4)
-    assert told["here"]["median_ms"] == 525.0
-
-
-def test_equal_scores_share_their_rank() -> None:
-    told: Any = summary([_pair(1, 2), _pair(1, 2), _pair(2, 5), _pair(9, 6)], Thresholds(50, 50))
-    assert told["correlation"]["spearman"] == pytest.approx(1)
-
-
-def test_too_few_scores_correlate_with_nothing() -> None:
-    told: Any = summary([_pair(1, 2), _pair(1, 3), _pair(1, 4)], Thresholds(50, 50))
-    assert told["correlation"] is None
-    assert summary([], Thresholds(50, 50))["same_decision"] is None
+def test_files_that_cannot_be_used_are_named(here: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    absent = tmp_path / "absent.jsonl"
+    assert _shadow(here, absent) == 1
+    assert capsys.readouterr().err == f"compareface: {absent}: No such file or directory\n"
+    out = tmp_path / "nowhere/results.jsonl"
+    assert main(["shadow", str(_file(tmp_path)), "--out", str(out)]) == 1
+    assert str(out.parent) in capsys.readouterr().err

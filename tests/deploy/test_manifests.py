@@ -14,7 +14,8 @@ from app.config import environment_names
 from app.imaging.address import is_public
 from app.ops.metrics import Metrics
 from app.settings import MetricsSettings
-from tests.deploy.rendering import COMPONENTS, MANIFESTS, OVERLAYS, Document, kustomize, one, render, sources, strings
+from benchmarks.watched import alerts, panels
+from tests.deploy.rendering import COMPONENTS, OVERLAYS, Document, kustomize, one, render, sources, strings
 
 _LABELS = {"app.kubernetes.io/name": "compareface"}
 _USUAL = ("keys", "ingress")
@@ -57,6 +58,13 @@ def test_no_key_is_kept_with_the_manifests() -> None:
     files = [path.name for path in (next(iter(sources())).parents[2] / "components/keys").iterdir()]
     assert "keys.example.toml" in files
     assert [each for documents in sources().values() for each in documents if each["kind"] == "Secret"] == []
+
+
+def test_the_job_is_called_as_alerts_and_dashboard_have_it(everything: list[Document]) -> None:
+    label = one(everything, "ServiceMonitor")["spec"]["jobLabel"]
+    job = one(everything, "Service")["metadata"]["labels"][label]
+    asked = {name for each in (*panels(), *alerts()) for name in re.findall(r'job="(\w+)"', each.expression)}
+    assert asked == {job}
 
 
 def test_selectors_find_the_pods_and_nothing_else(everything: list[Document]) -> None:
@@ -116,12 +124,6 @@ def test_what_is_counted_is_served_and_scaled_by(everything: list[Document]) -> 
     assert one(everything, "ServiceMonitor")["spec"]["endpoints"][0]["path"] in served
     asked = [each["pods"]["metric"]["name"] for each in _metrics(everything) if each["type"] == "Pods"]
     assert [f"# TYPE {name} gauge" in Metrics().text().decode() for name in asked] == [True]
-
-
-def test_the_job_that_is_monitored_is_the_one_that_alerts_ask_for(everything: list[Document]) -> None:
-    label = one(everything, "ServiceMonitor")["spec"]["jobLabel"]
-    jobs = set(re.findall(r'job="(\w+)"', (MANIFESTS.parent / "prometheus/alerts.yml").read_text(encoding="utf-8")))
-    assert {one(everything, "Service")["metadata"]["labels"][label]} == jobs
 
 
 def _metrics(documents: list[Document]) -> list[Document]:

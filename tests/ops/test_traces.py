@@ -66,6 +66,25 @@ def test_a_malformed_traceparent_begins_a_new_trace(sent: str) -> None:
     assert _spans({"traceparent": sent})[0].parent is None
 
 
+@pytest.mark.parametrize("state", ["a=1, nonsense of the caller", "nonsense" * 2000])
+def test_what_the_caller_says_beside_gets_neither_into_the_log_nor_into_a_span(
+    state: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    request, *_ = _spans({"traceparent": f"00-{_TRACE}-{_PARENT}-01", "tracestate": state})
+    assert request.context
+    assert (f"{request.context.trace_id:032x}", dict(request.context.trace_state)) == (_TRACE, {})
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("given", "name"), [("faces of the north", "faces of the north"), (None, "compareface")])
+def test_the_service_is_called_as_the_operator_wants(
+    given: str | None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if given:
+        monkeypatch.setenv("OTEL_SERVICE_NAME", given)
+    assert _spans({})[0].resource.attributes["service.name"] == name
+
+
 def test_only_a_defect_is_an_error() -> None:
     assert _spans({}, "FailedOperation.ServerError")[0].status.status_code is StatusCode.ERROR
     assert _spans({}, "InvalidParameterValue.NoFaceInPhoto")[0].status.status_code is StatusCode.UNSET

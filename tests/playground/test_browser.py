@@ -67,7 +67,7 @@ def test_two_photos_make_a_score_with_its_meaning(chromium: Any, closed: Server,
         assert "Sharpness" in told
         assert page.locator("rect.chosen").count() == 2
         assert "Fewer" not in page.inner_text("#status")
-        assert "Same person" in page.inner_text("#status")
+        assert re.fullmatch(r"Score\s+[\d.]+\s+Same person.*", page.text_content("#status"))
 
 
 def test_several_faces_are_boxed_and_one_is_marked(chromium: Any, open_server: Server, photos: _PHOTOS) -> None:
@@ -143,6 +143,41 @@ def test_addresses_are_fetched_by_the_server_only(chromium: Any, open_server: Se
         page.click("#compare")
         assert "could not fetch the picture" in _outcome(page)
         assert {url for url in asked if not url.startswith("blob:")} == {f"http://{open_server.endpoint}/"}
+
+
+@pytest.mark.parametrize("body", ['{"message": "bad gateway"}', "<html>", "null"])
+def test_what_a_proxy_says_in_the_servers_place_is_told_and_leaves_the_page_usable(
+    chromium: Any, open_server: Server, body: str
+) -> None:
+    with _page(chromium, open_server) as page:
+        page.fill("#url-A", "http://127.0.0.1/a.jpg")
+        page.fill("#url-B", "http://127.0.0.1/b.jpg")
+        page.route(f"http://{open_server.endpoint}/", lambda route: route.fulfill(body=body))
+        page.click("#compare")
+        assert "The server did not answer" in _outcome(page)
+        page.unroute(f"http://{open_server.endpoint}/")
+        page.click("#compare")
+        page.locator(".error:has-text('could not fetch')").wait_for()
+
+
+def test_what_is_missing_is_said_aloud(chromium: Any, open_server: Server) -> None:
+    with _page(chromium, open_server) as page:
+        page.click("#compare")
+        assert page.inner_text("#status") == page.inner_text("#missing") == "Give both pictures first."
+
+
+def test_the_button_that_removes_a_photo_keeps_the_focus_when_faces_are_drawn(
+    chromium: Any, open_server: Server, photos: _PHOTOS
+) -> None:
+    with _page(chromium, open_server) as page:
+        page.set_input_files("#file-A", photos["a"])
+        page.set_input_files("#file-B", photos["b"])
+        page.locator("#slot-b img").wait_for()
+        page.focus("#slot-a button")
+        page.evaluate("document.getElementById('form').requestSubmit()")
+        _outcome(page)
+        assert page.locator("#slot-a rect.chosen").count() == 1
+        assert page.evaluate("document.activeElement.ariaLabel") == "Remove picture A"
 
 
 def test_the_keyboard_is_enough(chromium: Any, open_server: Server, photos: _PHOTOS) -> None:

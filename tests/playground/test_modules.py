@@ -117,6 +117,20 @@ def test_a_score_is_told_as_one_in_so_many_pairs(
     assert in_node(program, [score, version]) == [pairs, band]
 
 
+@pytest.mark.parametrize("has_token", [True, False])
+def test_programs_ask_for_the_token_of_temporary_keys_only(in_node: _Node, has_token: bool) -> None:
+    texts = in_node(
+        """
+        const { sdks } = await load("snippets.js");
+        const call = { version: "2020-03-03", pictures: [{ side: "A" }, { side: "B" }], options: {}, secretId: "me" };
+        const output = sdks({ ...call, hasToken: input, endpoint: new URL("http://iai.example/") })
+        """,
+        has_token,
+    )
+    compile(texts["Python"], "Python", "exec")
+    assert {name: "TOKEN" in text for name, text in texts.items()} == dict.fromkeys(texts, has_token)
+
+
 @pytest.mark.parametrize("url", ["http://a.example/x?y='\"$z\\", None])
 def test_programs_carry_options_and_pictures(in_node: _Node, url: str | None) -> None:
     call = {

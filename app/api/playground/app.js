@@ -44,8 +44,10 @@ async function compare(event) {
   event.preventDefault();
   if (state.isBusy) return;
   await Promise.all(slots.map((slot) => slot.made));
+  if (state.isBusy) return; // somebody pressed twice while a photo was being made smaller
   const lack = missing();
   byId("missing").textContent = lack && say(lack);
+  if (lack) announce(say(lack));
   if (lack) return lack === "missingKey" ? KEY_INPUTS.secretId.focus() : slots.find((slot) => !slot.picture).file.focus();
   setBusy(true);
   const version = byId("version").value;
@@ -61,12 +63,13 @@ async function compare(event) {
     request: result.request,
     version,
     secretId: how.credentials?.secretId,
+    hasToken: Boolean(how.credentials?.token),
     pictures: slots.map((slot) => ({ side: slot.side, url: slot.picture.url })),
     options: chosen,
   });
   showOutcome();
   byId("outcome").scrollIntoView({ block: "nearest" });
-  announce(byId("outcome").querySelector(".headline, .error").textContent);
+  announce(byId("outcome").querySelector(".headline, .error").innerText); // not textContent, which has no spaces between its parts
   if (mayLook(result)) await Promise.all(slots.map((slot) => look(slot, version, how)));
   showOutcome();
   setBusy(false);

@@ -1,5 +1,5 @@
 // CompareFace by the vendor's SDKs: a call in, a program out. The key comes from the environment, never from the page.
-// call: { host, scheme, module, id, pictures: [{ side: "A" | "B", url? }], options: [[name, value]] }
+// call: { host, scheme, module, id, hasToken, pictures: [{ side: "A" | "B", url? }], options: [[name, value]] }
 
 const text = JSON.stringify; // a text with its escapes is the same in all of the languages, but for PHP's $
 const file = ({ side }) => `${side.toLowerCase()}.jpg`;
@@ -19,7 +19,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.${call.module} import iai_client, models
 
 profile = ClientProfile(httpProfile=HttpProfile(protocol=${text(call.scheme)}, endpoint=${text(call.host)}))
-key = credential.Credential(${text(call.id)}, os.environ.get("SECRET_KEY", "any-key"))
+key = credential.Credential(${text(call.id)}, os.environ.get("SECRET_KEY", "any-key")${call.hasToken ? ', os.environ["TOKEN"]' : ""})
 client = iai_client.IaiClient(key, "", profile)
 
 request = models.CompareFaceRequest()
@@ -52,7 +52,7 @@ public class Compare {
         ClientProfile profile = new ClientProfile();
         profile.setHttpProfile(http);
         String key = System.getenv().getOrDefault("SECRET_KEY", "any-key");
-        IaiClient client = new IaiClient(new Credential(${text(call.id)}, key), "", profile);
+        IaiClient client = new IaiClient(new Credential(${text(call.id)}, key${call.hasToken ? ', System.getenv("TOKEN")' : ""}), "", profile);
         CompareFaceRequest request = new CompareFaceRequest();
 ${lines(
   call,
@@ -93,7 +93,7 @@ func main() {
 	if key == "" {
 		key = "any-key"
 	}
-	client, err := iai.NewClient(common.NewCredential(${text(call.id)}, key), "", p)
+	client, err := iai.NewClient(common.${call.hasToken ? "NewTokenCredential" : "NewCredential"}(${text(call.id)}, key${call.hasToken ? ', os.Getenv("TOKEN")' : ""}), "", p)
 	if err != nil {
 		panic(err)
 	}
@@ -117,7 +117,7 @@ const { readFileSync } = require("fs");
 const { Client } = require("tencentcloud-sdk-nodejs").iai.${call.module};
 
 const client = new Client({
-  credential: { secretId: ${text(call.id)}, secretKey: process.env.SECRET_KEY || "any-key" },
+  credential: { secretId: ${text(call.id)}, secretKey: process.env.SECRET_KEY || "any-key"${call.hasToken ? ", token: process.env.TOKEN" : ""} },
   region: "",
   profile: { httpProfile: { endpoint: ${text(call.host)}, protocol: "${call.scheme}://" } },
 });
@@ -147,7 +147,7 @@ use TencentCloud\\Iai\\${namespace}\\Models\\CompareFaceRequest;
 $http = new HttpProfile('${call.scheme}://', ${php(call.host)});
 $profile = new ClientProfile();
 $profile->setHttpProfile($http);
-$key = new Credential(${php(call.id)}, getenv('SECRET_KEY') ?: 'any-key');
+$key = new Credential(${php(call.id)}, getenv('SECRET_KEY') ?: 'any-key'${call.hasToken ? ", getenv('TOKEN')" : ""});
 $client = new IaiClient($key, '', $profile);
 
 $request = new CompareFaceRequest();
@@ -174,7 +174,7 @@ var profile = new ClientProfile {
     HttpProfile = new HttpProfile { Protocol = "${call.scheme}://", Endpoint = ${text(call.host)} },
 };
 var key = Environment.GetEnvironmentVariable("SECRET_KEY") ?? "any-key";
-var client = new IaiClient(new Credential { SecretId = ${text(call.id)}, SecretKey = key }, "", profile);
+var client = new IaiClient(new Credential { SecretId = ${text(call.id)}, SecretKey = key${call.hasToken ? ', Token = Environment.GetEnvironmentVariable("TOKEN")' : ""} }, "", profile);
 var answer = client.CompareFaceSync(new CompareFaceRequest {
 ${lines(
   call,

@@ -13,18 +13,16 @@ export async function call(action, version, parameters, { credentials, language 
   if (credentials && !FOR_A_HEADER.test(credentials.secretId + credentials.token)) return refused("badSecretId");
   const request = { body: text, headers: headers(action, version, { credentials, language, host: ENDPOINT.host, body, timestamp }) };
   const begun = performance.now();
-  let reply;
   try {
     const answer = await fetch(ENDPOINT, { method: "POST", headers: request.headers, body, cache: "no-store", credentials: "omit" });
-    reply = (await answer.json()).Response;
-  } catch {
+    const { RequestId: requestId, Error: error, ...response } = (await answer.json()).Response;
+    const milliseconds = performance.now() - begun;
+    return error
+      ? { error: { code: error.Code, message: error.Message }, requestId, request, milliseconds }
+      : { response, requestId, request, milliseconds };
+  } catch { // nobody is there, or a proxy speaks for itself
     return { ...refused("unreachable"), request };
   }
-  const milliseconds = performance.now() - begun;
-  const { RequestId: requestId, Error: error, ...response } = reply;
-  return error
-    ? { error: { code: error.Code, message: error.Message }, requestId, request, milliseconds }
-    : { response, requestId, request, milliseconds };
 }
 
 // Whether calls need a signature: an unsigned one without pictures gets as far as the pictures only where they do not.

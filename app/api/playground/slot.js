@@ -10,6 +10,7 @@ export class Slot {
     Object.assign(this, { root, side, changed, picture: null, detection: null, name: "", made: null });
     this.file = make("input", { type: "file", accept: "image/*,.bmp", class: "visually-hidden", id: `file-${side}`, onchange: () => this.take(this.file.files[0]) });
     this.address = make("input", { type: "url", id: `url-${side}`, placeholder: "https://", spellcheck: "false", oninput: () => this.point(this.address.value.trim()) });
+    this.removal = make("button", { type: "button", class: "plain", onclick: () => this.remove() });
     root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("over"); });
     root.addEventListener("dragleave", () => root.classList.remove("over"));
     root.addEventListener("drop", (event) => this.dropped(event));
@@ -66,7 +67,7 @@ export class Slot {
     return this.picture.url ? { [`Url${suffix}`]: this.picture.url } : { [`Image${suffix}`]: this.picture.base64 };
   }
 
-  // Inputs are moved, not made anew, so that they keep focus and content.
+  // Inputs and the button are moved, not made anew, so that they keep focus and content.
   draw() {
     const { side, picture } = this;
     const focused = document.activeElement;
@@ -74,13 +75,14 @@ export class Slot {
     const drop = make("div", { class: isSeen ? "drop full" : "drop" }, isSeen ? this.seen() : null,
       make("label", { for: this.file.id }, make("strong", {}, say("choose", { side })), make("span", { class: "hint" }, say("dropHint"))),
       this.file);
-    const remove = make("button", { type: "button", class: "plain", "aria-label": say("removeLabel", { side }), onclick: () => this.remove() }, say("remove"));
+    this.removal.textContent = say("remove");
+    this.removal.setAttribute("aria-label", say("removeLabel", { side }));
     this.root.replaceChildren(
-      make("h2", {}, say("picture", { side }), picture ? remove : null),
+      make("h2", {}, say("picture", { side }), picture ? this.removal : null),
       drop,
       ...this.notes(),
       make("label", { class: "url" }, say("orUrl"), this.address));
-    if (focused === this.file || focused === this.address) focused.focus();
+    if ([this.file, this.address, this.removal].includes(focused)) focused.focus();
   }
 
   notes() {

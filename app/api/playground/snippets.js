@@ -15,12 +15,13 @@ function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-export function sdks({ endpoint, version, secretId, pictures, options }) {
+export function sdks({ endpoint, version, secretId, hasToken, pictures, options }) {
   const call = {
     host: endpoint.host,
     scheme: endpoint.protocol.slice(0, -1),
     module: `v${version.replaceAll("-", "")}`,
     id: secretId || "any-id",
+    hasToken,
     pictures,
     options: Object.entries(options),
   };
