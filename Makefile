@@ -109,9 +109,10 @@ ray-test: $(READY)  ## Serve and embed on a local Ray cluster of two nodes; kill
 	@$(BIN)/compareface models prepare open
 	@RAY_CLUSTER=two $(BIN)/python -m pytest -s tests/deploy/test_ray.py tests/cli/test_batch.py::test_parquet_has_the_same_rows
 
-sbom: $(READY)  ## Write sbom.json (CycloneDX) of the locked packages
+sbom: $(READY)  ## Write sbom.json (CycloneDX) of what is in the image
 	@$(call extra,sbom)
-	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o sbom.json
+	@$(BIN)/cyclonedx-py requirements requirements-image.lock --pyproject pyproject.toml --output-reproducible -o sbom.json
+	@echo "sbom.json lists the packages of requirements-image.lock"
 
 audit: $(READY)  ## Ask the public database for known holes in the locked packages; needs a network
 	@$(call extra,audit)

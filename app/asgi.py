@@ -48,12 +48,7 @@ def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
 def serve_app() -> FastAPI:
     """Return the application of the environment's settings, for ``uvicorn --factory app.asgi:serve_app``."""
     settings = load()
-    if settings.is_open and settings.auth.mode != "off":
-        # Whoever calls this decides about the address, so that nobody vouches for loopback.
-        raise SettingsError(
-            "no keys are configured: set COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE, "
-            "or COMPAREFACE_AUTH__MODE=off"
-        )
+    settings.check_may_serve(on_loopback=False)  # whoever calls this decides about the address
     from app.engine import Engine  # noqa: PLC0415 - heavy, and tests assemble the application without it
 
     logs.configure(settings.log.level)
@@ -81,6 +76,6 @@ def _traces(endpoint: str | None) -> Traces | None:
         from app.ops.traces import Traces  # noqa: PLC0415 - of an extra, and slow to import
     except ImportError as error:
         raise SettingsError(
-            "COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: pip install 'compareface[otel]'"
+            "COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: pip install '.[otel]' in the checkout"
         ) from error
     return Traces.to(endpoint)

@@ -6,11 +6,11 @@ is refused, so that a misspelt setting cannot go unnoticed. README lists all of 
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from typing import Self
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -64,19 +64,18 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     traces: TracesSettings = TracesSettings()
 
-    @model_validator(mode="after")
-    def _protect_the_network(self) -> Self:
-        if self.auth.mode == "required" and not self.auth.has_keys and not self.server.is_loopback:
-            raise ValueError(
-                f"no keys are configured, so {self.server.host} is not served: set COMPAREFACE_AUTH__KEYS, "
-                "COMPAREFACE_AUTH__KEYS_FILE, or let everybody in with COMPAREFACE_AUTH__MODE=off"
-            )
-        return self
-
     @property
     def is_open(self) -> bool:
         """Whether requests are let in without a signature."""
         return self.auth.mode == "off" or not self.auth.has_keys
+
+    def check_may_serve(self, *, on_loopback: bool) -> None:
+        """Raise :class:`SettingsError` where strangers would be let in without that having been said."""
+        if self.is_open and self.auth.mode != "off" and not on_loopback:
+            raise SettingsError(
+                "no keys are configured, so nobody but this machine may be served: set COMPAREFACE_AUTH__KEYS, "
+                "COMPAREFACE_AUTH__KEYS_FILE, or let everybody in with COMPAREFACE_AUTH__MODE=off"
+            )
 
 
 def environment_names() -> list[str]:
@@ -95,11 +94,16 @@ def load() -> Settings:
     ours = [name for name in os.environ if name.upper().startswith(_PREFIX) and not _KUBERNETES.fullmatch(name)]
     unknown = sorted(name for name in ours if name.upper() not in claimed)
     if unknown:
-        raise SettingsError(f"unknown setting: {', '.join(unknown)}")
+        raise SettingsError(f"unknown setting: {', '.join(_with_hint(name, claimed) for name in unknown)}")
     try:
         return Settings()
     except ValidationError as error:
         raise SettingsError("; ".join(_complaint(detail) for detail in error.errors())) from error
+
+
+def _with_hint(name: str, claimed: list[str]) -> str:
+    near = difflib.get_close_matches(name.upper(), claimed, n=1, cutoff=0.8)
+    return f"{name} (is {near[0]} meant?)" if near else name
 
 
 def _complaint(detail: ErrorDetails) -> str:

@@ -30,6 +30,7 @@ family = "scrfd"
 file = "det_2.5g.onnx"
 confidence = 0.5
 clear = 0.75
+sure = 0.82
 max_side = 640
 level_pitch = 0.0
 close_up = {{ side = 96, face = 60.0 }}

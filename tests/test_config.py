@@ -82,13 +82,16 @@ def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_without_keys_loopback_is_served_openly(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    assert _load(monkeypatch, SERVER__HOST=host).is_open
+    settings = _load(monkeypatch, SERVER__HOST=host)
+    settings.check_may_serve(on_loopback=settings.server.is_loopback)
+    assert settings.is_open
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "compareface.example"])
 def test_without_keys_no_other_address_is_served(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    settings = _load(monkeypatch, SERVER__HOST=host)
     with pytest.raises(SettingsError, match=r"^no keys are configured.*COMPAREFACE_AUTH__MODE=off"):
-        _load(monkeypatch, SERVER__HOST=host)
+        settings.check_may_serve(on_loopback=settings.server.is_loopback)
 
 
 @pytest.mark.parametrize("environment", [{"AUTH__MODE": "off"}, {"AUTH__KEYS": "id:key"}])
@@ -96,6 +99,7 @@ def test_other_addresses_are_served_with_keys_or_an_open_door(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
     settings = _load(monkeypatch, SERVER__HOST="0.0.0.0", **environment)
+    settings.check_may_serve(on_loopback=False)
     assert settings.is_open == ("AUTH__MODE" in environment)
 
 
@@ -108,3 +112,8 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().server.port = 1  # type: ignore[misc]
+
+
+def test_a_misspelt_setting_is_told_with_the_one_that_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"COMPAREFACE_AUTH__KEY \(is COMPAREFACE_AUTH__KEYS meant\?\)$"):
+        _load(monkeypatch, AUTH__KEY="a:b")

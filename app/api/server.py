@@ -11,6 +11,7 @@ import asyncio
 import ctypes
 import socket
 import struct
+import time
 from contextlib import suppress
 
 import uvicorn
@@ -39,6 +40,8 @@ _NO_SYN = b"".join(
 )
 """A classic BPF program (linux/filter.h): nobody begins to connect, and who has begun goes on."""
 
+_LOOKS_S = 0.1
+
 _HANDSHAKE_S = 0.2
 """Seconds for connections that have begun to be made; longer than most round trips."""
 
@@ -58,7 +61,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.lifespan.state["is_leaving"] = True
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE_HEADER]
-        await asyncio.sleep(self._notice_s)
+        await self._wait(self._notice_s)
         for listener in sockets or ():
             take_no_more(listener)
         await asyncio.sleep(_HANDSHAKE_S)
@@ -69,6 +72,12 @@ class Server(uvicorn.Server):
         for connection in latecomers:
             await loop.connect_accepted_socket(self._protocol, connection)
         await super().shutdown(sockets)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, but for nobody who asks a second time to stop."""
+        until = time.monotonic() + seconds
+        while not self.force_exit and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - uvicorn sets a flag
+            await asyncio.sleep(min(left, _LOOKS_S))
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn calls it

@@ -7,11 +7,13 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import app
 from app.config import Settings, load
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from app.scoring.scale import Scale
     from app.service.batch import Embed
     from app.service.ledger import Ledger
+    from app.service.scores import Row
 
 _AHEAD = 32
 """Pictures that are being read or fetched while all workers are busy."""
@@ -66,14 +69,29 @@ def run(args: argparse.Namespace) -> int:
         asyncio.run(_embed(args, settings, store, pack, ledger))
         draft = folder / f"scores{out.suffix}"
         draft.touch(mode=0o600)
-        table = scores.scored(ledger, _scale(store, pack), scores.rows(args.pairs))
-        write(draft, names, table)
+        codes = Counter[str]()
+        write(draft, names, _counted(scores.scored(ledger, _scale(store, pack), scores.rows(args.pairs)), codes))
         with draft.open("rb") as stream:
             os.fsync(stream.fileno())
-        print(f"{out}: {ledger.distinct():,} distinct pictures of {ledger.counts()[0]:,} names", file=sys.stderr)
+        pictures = f"{ledger.distinct():,} distinct pictures of {ledger.counts()[0]:,} names"
+        print(f"{out}: {pictures}; {_told(codes)}", file=sys.stderr)
         draft.replace(out)
         ledger.remove()
     return 0
+
+
+def _counted(table: Iterable[Row], codes: Counter[str]) -> Iterator[Row]:
+    """Pass the rows on; ``codes`` has in the end how many have which code."""
+    for row in table:
+        codes[row["code"]] += 1
+        yield row
+
+
+def _told(codes: Counter[str]) -> str:
+    """Return how many rows have a score, and why the others have none."""
+    without = {code: number for code, number in codes.most_common() if code}
+    reasons = ", ".join(f"{code} {number:,}" for code, number in without.items())
+    return f"{codes['']:,} scored, {sum(without.values()):,} not" + (f": {reasons}" if reasons else "")
 
 
 def _check(pairs: Path, out: Path) -> None:
@@ -92,9 +110,8 @@ def _identity(settings: Settings, pack: Pack, pairs: Path) -> str:
     """Return what embeddings depend on; work of another identity must not be gone on with."""
     from app.service import scores  # noqa: PLC0415
 
-    strategy = settings.compare.matching_strategy.value
-    of = (pack.name, pack.detector, pack.embedder, strategy, str(pairs.resolve()), scores.digest(pairs))
-    return repr(of)
+    how = (app.__version__, settings.runtime.device, settings.compare.matching_strategy.value)
+    return repr((how, pack.name, pack.detector, pack.embedder, str(pairs.resolve()), scores.digest(pairs)))
 
 
 def _scale(store: Store, pack: Pack) -> Scale:

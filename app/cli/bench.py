@@ -77,7 +77,7 @@ def _run_load(args: argparse.Namespace) -> int:
         print(json.dumps(told))
     else:
         print("\n".join(f"{name.replace('_', ' '):<24}{value}" for name, value in told.items()))
-    return 0
+    return 0 if told["accepted_per_second"] else 1
 
 
 def summary(load: Load) -> dict[str, object]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _PICTURE_S = 60.0
 _EACH = 2
+_TRIES = 3
+"""Of a picture whose actor is lost: with its node, or of this picture."""
 """Pictures of each actor: one is embedded, the next is there already."""
 
 
@@ -61,7 +63,7 @@ async def open_cluster(address: str, settings: Settings, pack: Pack) -> AsyncIte
     try:
         import ray  # noqa: PLC0415
     except ImportError as error:
-        raise BatchError("--ray takes the extra `ray`: pip install 'compareface[ray]'") from error
+        raise BatchError("--ray takes the extra `ray`: pip install '.[ray]' in the checkout") from error
     try:
         ray.init(address=address, log_to_driver=False)
     except (ConnectionError, ValueError) as error:
@@ -71,7 +73,7 @@ async def open_cluster(address: str, settings: Settings, pack: Pack) -> AsyncIte
         if not number:
             raise BatchError(f"the cluster at {address} has no free core")
         known = settings.model_copy(update={"auth": AuthSettings()})  # keys stay here
-        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=-1)(Recogniser)
+        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_TRIES)(Recogniser)
         actors = [actor.remote(known, pack) for _ in range(number)]
         yield Place(partial(_embed, _Turns(actors)), _EACH * number)
     finally:

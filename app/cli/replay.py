@@ -66,6 +66,8 @@ class Replay:
     def __init__(self, client: httpx.AsyncClient, here: Service, there: Service | None, pace: Pace) -> None:
         self._client, self._here, self._there, self._pace = client, here, there, pace
         self._due = 0.0
+        self.trouble = ""
+        """Why the last request without an answer has none; the text is for the operator."""
         self._unanswered = self._in_a_row = 0
 
     @classmethod
@@ -101,7 +103,9 @@ class Replay:
                 self._unanswered += 1
                 self._in_a_row += 1
                 if self._in_a_row >= _UNANSWERED:
-                    raise RefusedError(f"{_UNANSWERED} requests in a row got no answer; what was answered is kept")
+                    raise RefusedError(
+                        f"{_UNANSWERED} requests in a row got no answer ({self.trouble}); what was answered is kept"
+                    )
 
     async def _wait(self) -> None:
         """Return when the next request is due."""
@@ -118,26 +122,34 @@ class Replay:
     async def _ask(self, service: Service, request: Recorded) -> Outcome | None:
         """Return what ``service`` makes of a request; None where it does not say, however often it is asked."""
         for pause in (0.0, *_PAUSES_S):
-            await asyncio.sleep(pause)
+            if pause:
+                await asyncio.sleep(pause)
+                await self._wait()
             outcome = await self._once(service, request.body)
             if outcome and outcome.code.startswith(_HOPELESS):
                 raise RefusedError(f"{service.endpoint} answers {outcome.code}")
             if outcome and not outcome.code.startswith(_PASSING):
                 return outcome
-        return None if outcome is None or outcome.code.startswith(_LIMIT) else outcome
+        if outcome and outcome.code.startswith(_LIMIT):
+            self.trouble = f"{service.endpoint} answers {outcome.code}"
+            return None
+        return outcome
 
     async def _once(self, service: Service, body: bytes) -> Outcome | None:
         began = time.perf_counter()
         try:
             reply = await self._client.send(service.request(self._client, body))
-            told = reply.json()["Response"]
-            code, score = told.get("Error", {}).get("Code", OK), told.get("Score")
-        except (httpx.RequestError, ValueError, KeyError, TypeError, AttributeError):
+        except httpx.RequestError as error:
+            self.trouble = f"{service.endpoint}: {str(error) or type(error).__name__}"
             return None
-        milliseconds = round(1000 * (time.perf_counter() - began), 1)
-        if code != OK:
-            return Outcome(str(code), None, milliseconds)
-        return Outcome(OK, float(score), milliseconds) if isinstance(score, (int, float)) else None
+        try:
+            told = reply.json()["Response"]
+            code = told.get("Error", {}).get("Code", OK)
+            score = float(told["Score"]) if code == OK else None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.trouble = f"{service.endpoint} answers status {reply.status_code} without a `Response` as documented"
+            return None
+        return Outcome(str(code), score, round(1000 * (time.perf_counter() - began), 1))
 
 
 def _new(requests: Iterable[Recorded], known: set[str]) -> Iterator[Recorded]:

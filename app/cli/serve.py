@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     process.forbid_core_dumps()
     settings = load()
+    settings.check_may_serve(on_loopback=settings.server.is_loopback)
     # The check's own request ends in an error that is wanted.
     logs.configure("warning" if args.check else settings.log.level)
     if args.check:

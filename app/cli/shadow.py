@@ -65,15 +65,16 @@ def run(args: argparse.Namespace) -> int:
     thresholds = Thresholds(args.threshold, args.threshold_there)
     here, there = _here(args), _there(args)
     results = Results.resume(args.out, thresholds)
-    unanswered = asyncio.run(_replay(args.requests, here, there, Pace(args.concurrency, args.rate), results))
+    trouble = asyncio.run(_replay(args.requests, here, there, Pace(args.concurrency, args.rate), results))
     told = summary(results.pairs.values(), thresholds)
     print(json.dumps(told) if args.json else "\n".join(lines(told)))
-    if unanswered:
-        print(f"compareface: {unanswered} requests got no answer; run it again to ask them", file=sys.stderr)
-    return 1 if unanswered else 0
+    if trouble:
+        print(f"compareface: {trouble}; run it again to ask them", file=sys.stderr)
+    return 1 if trouble else 0
 
 
-async def _replay(path: Path, here: Service, there: Service | None, pace: Pace, results: Results) -> int:
+async def _replay(path: Path, here: Service, there: Service | None, pace: Pace, results: Results) -> str:
+    """Return how many requests got no answer, and why; nothing where all did."""
     from tqdm import tqdm  # noqa: PLC0415
 
     from app.cli.recorded import read_requests  # noqa: PLC0415
@@ -81,7 +82,8 @@ async def _replay(path: Path, here: Service, there: Service | None, pace: Pace, 
 
     async with Replay.open(here, there, pace) as replay:
         requests = tqdm(read_requests(path), desc="Replaying", unit="request", leave=False, disable=None)
-        return await replay.run(requests, results)
+        unanswered = await replay.run(requests, results)
+        return f"{unanswered} requests got no answer ({replay.trouble})" if unanswered else ""
 
 
 def _here(args: argparse.Namespace) -> Service:

@@ -1,4 +1,4 @@
-"""``compareface sign A B``: a ready, signed curl command. Piped to bash, it asks a running service.
+"""``compareface sign A [B]``: a ready, signed curl command. Piped to bash, it asks a running service.
 
 The body is a here-document, whose last newline ``--data-binary`` sends along: it is signed with it.
 """
@@ -29,14 +29,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser(
         "sign",
         help="print a signed curl command",
-        description="Print a curl command that compares two pictures, signed with a key of the settings. "
-        "The signature expires after some minutes.",
+        description="Print a curl command that compares two pictures (CompareFace), or finds the faces of one "
+        "(DetectFace), signed with a key of the settings. The signature expires after some minutes.",
     )
-    parser.add_argument("a", metavar="A", help="picture A: a file or an http(s) URL")
-    parser.add_argument("b", metavar="B", help="picture B")
+    parser.add_argument("a", metavar="A", help="a picture: a file or an http(s) URL")
+    parser.add_argument("b", metavar="B", nargs="?", help="another, to compare it with")
     parser.add_argument("--endpoint", default="http://127.0.0.1:8000", help="address of the service (%(default)s)")
     parser.add_argument("--secret-id", help="sign with this SecretId's first key; default: the first of all")
-    parser.add_argument("--action", default="CompareFace", help="%(default)s")
     parser.add_argument("--version", default="2020-03-03", help="of the API (%(default)s)")
     parser.set_defaults(run=run)
 
@@ -45,18 +44,21 @@ def run(args: argparse.Namespace) -> int:
     from app.cli.compare import image_ref  # noqa: PLC0415 - heavy; the parser must stay quick
     from app.config import load  # noqa: PLC0415
 
-    secret_id, key = pick_key(load().auth, args.secret_id)
-    body = json.dumps({**_side("A", image_ref(args.a)), **_side("B", image_ref(args.b))}, ensure_ascii=False) + "\n"
+    action = "CompareFace" if args.b else "DetectFace"
+    secret_id, key = pick_key(load().auth, args.secret_id, action)
+    sides = {"A": image_ref(args.a), "B": image_ref(args.b)} if args.b else {"": image_ref(args.a)}
+    told = {name: value for side, ref in sides.items() for name, value in _side(side, ref).items()}
+    body = json.dumps(told, ensure_ascii=False) + "\n"
     headers = {
         **signed_headers(secret_id, key, sent_host(args.endpoint), body.encode(), int(time.time())),
-        "X-TC-Action": args.action,
+        "X-TC-Action": action,
         "X-TC-Version": args.version,
     }
     print(curl_command(args.endpoint, headers, body))
     return 0
 
 
-def pick_key(settings: AuthSettings, secret_id: str | None) -> tuple[str, Key]:
+def pick_key(settings: AuthSettings, secret_id: str | None, action: str = "CompareFace") -> tuple[str, Key]:
     """Return a SecretId and a key of it that may be used now; raise ``SettingsError`` where there is none."""
     from app.api.keys import KeyRing  # noqa: PLC0415
     from app.config import SettingsError  # noqa: PLC0415
@@ -68,9 +70,9 @@ def pick_key(settings: AuthSettings, secret_id: str | None) -> tuple[str, Key]:
         raise SettingsError(f"the configured keys have no SecretId {secret_id}")
     for name, caller in callers.items():
         usable = [key for key in caller.keys if not key.is_expired(time.time())]
-        if usable and (name == secret_id or (secret_id is None and caller.may("CompareFace"))):
+        if usable and (name == secret_id or (secret_id is None and caller.may(action))):
             return name, usable[0]
-    raise SettingsError("no configured key is allowed CompareFace and has not expired")
+    raise SettingsError(f"no configured key is allowed {action} and has not expired")
 
 
 def sent_host(endpoint: str) -> str:

@@ -6,7 +6,7 @@ names of ours, never a caller's words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,6 +20,7 @@ from prometheus_client import (
 )
 
 import app
+from app.errors import ErrorCode
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -72,6 +73,12 @@ class Metrics:
         self._fetched = Counter("compareface_fetch_bytes_total", "Bytes of pictures fetched.", registry=registry)
         self._restarts = Counter("compareface_decoder_restarts_total", "Decoders replaced.", registry=registry)
         self._engine = Info("compareface_engine", "What is running.", registry=registry)
+
+    def expect(self, actions: Iterable[str]) -> None:
+        """Begin what alerts look at with 0: they would not see the first error of a series that begins with it."""
+        for action in actions:
+            for code in (ErrorCode.SERVER_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.REQUEST_LIMIT_EXCEEDED):
+                self._requests.labels(action, code.value)
 
     def request(self, action: str, code: str, seconds: float, stages: Mapping[str, float]) -> None:
         """Count a request that is over, and what its stages took."""

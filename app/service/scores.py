@@ -84,7 +84,7 @@ def writer(out: Path) -> Writer:
     try:
         import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
-        raise BatchError("Parquet takes the extra `batch`: pip install 'compareface[batch]'") from error
+        raise BatchError("Parquet takes the extra `batch`: pip install '.[batch]' in the checkout") from error
     return _write_parquet
 
 

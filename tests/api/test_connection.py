@@ -216,6 +216,13 @@ def test_who_begins_to_connect_to_a_server_that_leaves_waits_and_who_has_begun_d
         socket.create_connection(address, timeout=10)
 
 
+async def test_who_asks_a_second_time_to_stop_does_not_wait_for_the_notice() -> None:
+    async with asyncio.timeout(10), _served(notice_s=60) as site:
+        site.server.should_exit = True
+        await asyncio.sleep(0.3)
+        site.server.force_exit = True
+
+
 async def test_a_request_on_its_way_when_the_address_is_given_up_is_answered() -> None:
     async with _served(notice_s=0) as site:
         peer = await site.peer()

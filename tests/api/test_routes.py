@@ -46,6 +46,7 @@ async def test_metrics_are_served_where_a_setting_says_so() -> None:
     assert reply.headers["cache-control"] == "no-store"
     lines = reply.text.splitlines()
     assert 'compareface_requests_total{action="CompareFace",code="OK"} 1.0' in lines
+    assert 'compareface_requests_total{action="CompareFace",code="FailedOperation.ServerError"} 0.0' in lines
     assert 'compareface_requests_total{action="CompareFace",code="InvalidParameterValue.ImageEmpty"} 1.0' in lines
     assert 'compareface_requests_total{action="other",code="InvalidAction"} 1.0' in lines
     assert 'compareface_request_seconds_count{action="CompareFace"} 1.0' in lines

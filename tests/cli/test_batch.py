@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -69,8 +70,11 @@ def test_each_row_has_the_score_of_compare_or_says_why_it_has_none(
     out = pairs.with_name("scores.csv")
     done = _batch(pairs, out)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.endswith("4 distinct pictures of 7 names\n"), "the copy is no picture of its own"
     rows = _table(out)
+    codes = Counter(row["code"] for row in rows)
+    assert "4 distinct pictures of 7 names; " in done.stderr, "the copy is no picture of its own"
+    assert f"; {codes['']} scored, {len(rows) - codes['']} not: " in done.stderr
+    assert all(f"{code} {number}" in done.stderr for code, number in codes.items() if code)
     assert [row["id"] for row in rows] == ["1", "2, again", "3", "4", "5", "6", "7"]
     for row in rows[:3]:
         assert main(["compare", "--json", str(pairs.parent / row["a"]), str(pairs.parent / row["b"])]) == 0

@@ -67,6 +67,12 @@ def test_a_service_under_load_is_told_of(
     assert 0 < told["median_ms"] <= told["p99_ms"] <= told["max_ms"]
 
 
+@pytest.mark.usefixtures("key")
+def test_a_load_of_which_nothing_is_accepted_fails(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "load", str(photo), "--endpoint", "http://127.0.0.1:9", "--seconds", "0.2"]) == 1
+    assert "connection lost" in capsys.readouterr().out
+
+
 def test_errors_are_counted_by_their_code(server: Server) -> None:
     target = Target(server.host, server.port, [http_request(server.endpoint, {"X-TC-Action": "CompareFace"}, b"{}")])
     load = asyncio.run(sustain(target, 2, 0.3))

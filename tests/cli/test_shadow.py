@@ -182,8 +182,10 @@ def test_who_got_no_answer_is_left_for_another_run(
 ) -> None:
     monkeypatch.setattr(replay, "_PAUSES_S", (0.1,))
     requests = _file(tmp_path, *_named(Score=1)[:2])
-    assert _shadow(f"127.0.0.1:{free_port()}", requests) == 1
-    assert capsys.readouterr().err.endswith("compareface: 2 requests got no answer; run it again to ask them\n")
+    nobody = f"127.0.0.1:{free_port()}"
+    assert _shadow(nobody, requests) == 1
+    why = f"(http://{nobody}: All connection attempts failed)"
+    assert capsys.readouterr().err.endswith(f"compareface: 2 requests got no answer {why}; run it again to ask them\n")
     assert _shadow(here, requests) == 0
     assert len(_results(tmp_path)) == 2
 
@@ -193,8 +195,11 @@ def test_many_without_an_answer_end_the_run(
 ) -> None:
     monkeypatch.setattr(replay, "_PAUSES_S", (0.1,))
     requests = _file(tmp_path, *({"id": f"{n}", "Score": 1} for n in range(1000)))
-    assert _shadow(f"127.0.0.1:{free_port()}", requests, "--concurrency", "20") == 1
-    assert capsys.readouterr().err == "compareface: 20 requests in a row got no answer; what was answered is kept\n"
+    nobody = f"127.0.0.1:{free_port()}"
+    assert _shadow(nobody, requests, "--concurrency", "20") == 1
+    why = f"(http://{nobody}: All connection attempts failed)"
+    said = f"compareface: 20 requests in a row got no answer {why}; what was answered is kept\n"
+    assert capsys.readouterr().err == said
 
 
 class _Proxy(BaseHTTPRequestHandler):
@@ -223,7 +228,8 @@ def test_some_without_an_answer_among_others_do_not_end_the_run(
         threading.Thread(target=proxy.serve_forever, daemon=True).start()
         assert _shadow(f"127.0.0.1:{proxy.server_port}", requests, "--concurrency", "1") == 1
         proxy.shutdown()
-    assert capsys.readouterr().err.endswith("compareface: 3 requests got no answer; run it again to ask them\n")
+    why = f"(http://127.0.0.1:{proxy.server_port} answers status 413 without a `Response` as documented)"
+    assert capsys.readouterr().err.endswith(f"compareface: 3 requests got no answer {why}; run it again to ask them\n")
     assert _results(tmp_path).keys() == {"1", "3", "5"}
 
 

@@ -79,11 +79,12 @@ def test_printed_command_is_accepted(
     assert request.body == expected.encode()
 
 
-def test_action_and_version_can_be_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["sign", "http://a", "http://b", "--action", "DetectFace", "--version", "2018-03-01"]) == 0
+def test_one_picture_is_for_detect_face(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sign", "http://a", "--version", "2018-03-01"]) == 0
     text = capsys.readouterr().out
     assert re.search(r"-H 'X-TC-Action: DetectFace'", text)
     assert re.search(r"-H 'X-TC-Version: 2018-03-01'", text)
+    assert '\n{"Url": "http://a"}\n' in text
 
 
 @pytest.mark.parametrize(

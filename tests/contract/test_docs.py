@@ -56,6 +56,8 @@ def test_the_tables_of_measurements_are_those_of_the_results() -> None:
     rows = [*tables.scores(), *tables.packs(), *tables.quality(), *tables.speed()]
     assert len(rows) > 15
     assert [row for row in rows if row not in _README] == []
+    operators = (_ROOT / "deploy/README.md").read_text(encoding="utf-8")
+    assert [row for row in tables.sizing() if row not in operators] == []
 
 
 def test_the_pages_are_found() -> None:

@@ -34,7 +34,8 @@ _WELL = _IDLE | {
 }
 _TROUBLE = {
     "ComparefaceInstanceDown": {'up{job="compareface",instance="b"}': "0x120"},
-    "ComparefaceDefects": {
+    "ComparefaceDefects": {'compareface_requests_total{instance="a",code="FailedOperation.ServerError"}': "0+20x120"},
+    "ComparefaceTimeouts": {
         'compareface_requests_total{instance="a",code="FailedOperation.RequestTimeout"}': "0+20x120"
     },
     "ComparefaceSlow": {'compareface_request_seconds_bucket{instance="a",action="CompareFace",le="2.0"}': "0+980x120"},

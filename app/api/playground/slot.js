@@ -32,10 +32,10 @@ export class Slot {
   async take(file) {
     if (!file) return;
     this.address.value = "";
-    const made = fromFile(file);
+    const made = fromFile(file).catch(() => null); // the file is gone, or too large for this browser
     this.made = made;
     const picture = await made;
-    if (this.made === made) this.set(picture, file.name); // else another one was chosen meanwhile
+    if (this.made === made) this.set(picture, picture ? file.name : ""); // else another one was chosen meanwhile
   }
 
   point(url) {
