@@ -21,10 +21,8 @@ from app.vision.align import similarity
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 
-QUARTERS = (0.0, -90.0, 90.0, 180.0)
-"""Degrees clockwise: upright, then likeliest first."""
-_TURNS = (QUARTERS, (-45.0, 45.0, -135.0, 135.0))
-"""Those between the quarters only where a quarter shows some face."""
+TURNS = ((0.0, -90.0, 90.0, 180.0), (-45.0, 45.0, -135.0, 135.0))
+"""Degrees clockwise: upright, then likeliest first; those between the quarters only where a quarter shows some face."""
 _SIDEWAYS = 60.0
 """Degrees of roll from which landmarks are a guess."""
 _EYES = 0.26
@@ -34,7 +32,7 @@ _EYE_DISTANCE = float(HEAD[1, 0] - HEAD[0, 0])
 _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
 _LEANING = 25.0
 """Degrees of roll up to which landmarks are good; half of the steps and a little."""
-_FOR_UPRIGHT = 0.01
+FOR_UPRIGHT = 0.02
 """Confidence that another turn must have ahead of the upright picture."""
 
 
@@ -91,15 +89,10 @@ class _Look(NamedTuple):
     @property
     def evidence(self) -> float:
         """How much speaks for this turn: confidence in its best face, less the more it leans."""
-        return max(map(_evidence, self.faces), default=0.0) + (0.0 if self.turn.degrees else _FOR_UPRIGHT)
+        return max(map(_evidence, self.faces), default=0.0) + (0.0 if self.turn.degrees else FOR_UPRIGHT)
 
     def is_convincing(self, sure: float) -> bool:
         return any(face.confidence >= sure and leans_little(face) for face in self.faces)
-
-    @property
-    def is_straight(self) -> bool:
-        """Whether its best face leans so little that no turn between the quarters would show it better."""
-        return bool(self.faces) and leans_little(max(self.faces, key=_evidence))
 
     def faces_back(self) -> list[Face]:
         """Its faces, in pixels of the picture."""
@@ -115,14 +108,14 @@ def find_faces(detector: Detector, image: Image, *, rotate: bool, sure: float) -
     if not rotate:
         return _look(detector, image, 0.0).faces
     looks: list[_Look] = []
-    for degrees in _TURNS:
+    for degrees in TURNS:
         for each in degrees:
             look = _look(detector, image, each)
             if look.is_convincing(sure):
                 return look.faces_back()
             looks.append(look)
         best = max(looks, key=lambda look: look.evidence)
-        if best.is_straight or not best.faces:
+        if not best.faces:
             break
     return best.faces_back()
 

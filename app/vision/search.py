@@ -16,7 +16,7 @@ from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import CloseUp, DetectorSpec
 from app.vision.align import cut
 from app.vision.detect.base import Detector
-from app.vision.rotation import QUARTERS, Turn, find_faces, is_upright, leans_little, roll
+from app.vision.rotation import FOR_UPRIGHT, TURNS, Turn, find_faces, is_upright, leans_little, roll
 from app.vision.selection import COMPARABLE, select
 
 COARSE = (128, 320)
@@ -55,13 +55,13 @@ def glance(detector: Detector, image: Image, strategy: MatchingStrategy, trust: 
     if not rotate or upright.is_sure(trust):
         return upright.face
     seen = 0.0
-    for degrees in QUARTERS[1:]:
+    for degrees in (*TURNS[0][1:], *TURNS[1]):
         turn = Turn.of(image, degrees)
         look = _look(detector, turn.image(image), trust.clear)
         if look.face is not None and look.is_sure(trust):
             return turn.face_back(look.face)
         seen = max(seen, look.confidence)
-    return upright.face if upright.confidence > seen else None
+    return upright.face if upright.confidence + FOR_UPRIGHT > seen else None
 
 
 class _Look(NamedTuple):

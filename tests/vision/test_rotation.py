@@ -234,15 +234,6 @@ def test_a_picture_is_turned_on_good_evidence_only(confidences: Sequence[float],
     assert (turn + roll(face) + 180) % 360 == pytest.approx(180, abs=0.1)
 
 
-def test_a_face_that_stands_is_not_looked_for_between_the_quarter_turns() -> None:
-    """One that is never sure, as behind a mask, costs four detections."""
-    counted = _Counted(_Marked((0.6, 0.4, 0.4, 0.4)))
-    image = np.zeros((100, 100, 3), np.uint8)
-    image[0, 0] = 255
-    assert find_faces(counted, image, rotate=True, sure=0.87)
-    assert counted.calls == 4
-
-
 @pytest.mark.parametrize("yaw", [0, 45, 80, 90])
 def test_a_profile_is_upright_and_a_flock_of_landmarks_is_not(yaw: float) -> None:
     """Of a profile the eyes are close together, but as far above the mouth as ever."""
