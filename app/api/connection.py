@@ -56,7 +56,10 @@ class _Transport:
         if self._is_closed or not self._has_more() or self._transport.is_closing():
             self._transport.close()
         else:
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the peer has reset it, and asyncio does not know yet
+                self._transport.abort()
             self._transport.resume_reading()
         self._is_closed = True
 
@@ -73,6 +76,7 @@ class Connection(H11Protocol):
         self._bounds = bounds
         self._waiting = waiting
         self._timer: asyncio.TimerHandle | None = None
+        self._is_parting = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(cast("asyncio.Transport", _Transport(transport, lambda: self._has_more)))
@@ -104,6 +108,8 @@ class Connection(H11Protocol):
         if self._is_at_work:
             self.cycle.disconnected = True  # whoever works for this request is told, and sends no second reply
             self.cycle.message_event.set()
+            self.cycle.response_complete = True
+            self._wait()
         try:
             super().send_400_response(msg)
         except h11.LocalProtocolError:  # a reply has been sent, or begun
@@ -121,6 +127,7 @@ class Connection(H11Protocol):
             super().shutdown()
         else:
             self._limit(PARTING_S)
+        self._is_parting = True
 
     def leave(self) -> None:
         """Close without a word; what the peer has not taken yet is dropped."""
@@ -141,7 +148,8 @@ class Connection(H11Protocol):
     def _wait(self) -> None:
         self._waiting.pop(self, None)
         self._waiting[self] = None
-        self._limit(self._bounds.deadline_s if self._has_more else self._bounds.head_s)
+        kept = self._bounds.deadline_s if self._has_more else self._bounds.head_s
+        self._limit(PARTING_S if self._is_parting else kept)
 
     def _limit(self, seconds: float) -> None:
         if self._timer is not None:

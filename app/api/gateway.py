@@ -87,7 +87,7 @@ class Gateway:
         self._forms = Admission(limits.max_in_flight, max_wait_s)
         self._rates = Rates()
         self._metrics, self._tracer = engine.metrics, tracer
-        self._metrics.expect(action.name for action in self._actions)
+        self._metrics.expect(["other", *(action.name for action in self._actions)])
         self._metrics.in_flight.set_function(lambda: self._admission.in_flight)
         self._metrics.waiting.set_function(lambda: self._admission.waiting + self._forms.waiting)
 

@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, but for nobody who asks a second time to stop."""
+        """Wait, but not for who asks a second time to stop, by Ctrl-C."""
         until = time.monotonic() + seconds
         while not self.force_exit and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - uvicorn sets a flag
             await asyncio.sleep(min(left, _LOOKS_S))

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 _PICTURE_S = 60.0
 _EACH = 2
+"""Pictures of each actor: one is embedded, the next is there already."""
 _TRIES = 3
 """Of a picture whose actor is lost: with its node, or of this picture."""
-"""Pictures of each actor: one is embedded, the next is there already."""
 
 
 class Recogniser:

@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     from app.cli.compare import image_ref  # noqa: PLC0415 - heavy; the parser must stay quick
     from app.config import load  # noqa: PLC0415
 
-    action = "CompareFace" if args.b else "DetectFace"
+    action = "CompareFace" if args.b is not None else "DetectFace"
     secret_id, key = pick_key(load().auth, args.secret_id, action)
-    sides = {"A": image_ref(args.a), "B": image_ref(args.b)} if args.b else {"": image_ref(args.a)}
+    sides = {"A": image_ref(args.a), "B": image_ref(args.b)} if args.b is not None else {"": image_ref(args.a)}
     told = {name: value for side, ref in sides.items() for name, value in _side(side, ref).items()}
     body = json.dumps(told, ensure_ascii=False) + "\n"
     headers = {

@@ -43,6 +43,10 @@ class _Peer:
             return b""
         return head
 
+    async def reply_line(self) -> bytes:
+        """Return the first line of the next reply."""
+        return await self._reader.readline()
+
     def leave(self) -> None:
         self._writer.close()
 
@@ -181,6 +185,37 @@ async def test_who_is_refused_and_goes_on_sending_is_closed_in_the_end() -> None
             while site.server.server_state.connections:
                 peer.send(b"a" * 10_000)
                 await asyncio.sleep(0.05)
+
+
+_NO_REQUESTS = (
+    _HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    _HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\n",
+    b"\0\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize("sent", _NO_REQUESTS)
+async def test_who_is_told_that_it_sends_no_http_and_stays_gives_way(sent: bytes) -> None:
+    async with _served(bounds=Bounds(3, 60, 60)) as site:
+        for _ in range(3):
+            peer = await site.peer()
+            peer.send(sent)
+            assert (await peer.reply_line()).startswith(b"HTTP/1.1 400 ")
+        new = await site.peer()
+        new.send(_REQUEST)
+        assert (await new.reply()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_who_is_refused_while_sending_does_not_hold_the_end_up() -> None:
+    async with _served(bounds=Bounds(3, 60, 60)) as site, asyncio.timeout(10):
+        peer = await site.peer()
+        peer.send(_REQUEST)
+        assert await peer.reply()
+        site.server.should_exit = True
+        await _until(lambda: not site.server.servers[0].is_serving())
+        peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n")
+        assert await peer.reply()
+        await _until(lambda: not site.server.server_state.connections)
 
 
 async def test_while_it_leaves_the_server_says_so_and_takes_requests_as_ever() -> None:
