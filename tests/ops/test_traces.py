@@ -134,6 +134,6 @@ async def test_a_collector_that_is_not_there_hurts_nobody() -> None:
 async def test_without_the_packages_a_collector_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "app.ops.traces", None)
     settings = OPEN.model_copy(update={"traces": TracesSettings(endpoint="http://127.0.0.1:9/v1/traces")})
-    with pytest.raises(SettingsError, match=r"compareface\[otel\]"):
+    with pytest.raises(SettingsError, match=r"pip install .\.\[otel\]"):
         async with client_of(settings):
             pass
