@@ -191,11 +191,12 @@ class Attributes:
     mask: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SeenFace:
     """One face; None is what was not asked for, or is not given for so many faces."""
 
     box: Box
+    landmarks: Landmarks
     attributes: Attributes | None
     quality: Quality | None
 

@@ -49,7 +49,7 @@ class Examiner:
 
     def _see(self, image: Image, face: Face, *, attributes: bool, quality: bool) -> SeenFace:
         if not (attributes or quality):
-            return SeenFace(face.box, None, None)
+            return SeenFace(face.box, face.landmarks, None, None)
         found = self._assessor.assess(image, face.landmarks)
         told = Attributes(pose(face.landmarks, self._level_pitch), is_masked(found.visible, found.crop.inside))
-        return SeenFace(face.box, told if attributes else None, found.quality if quality else None)
+        return SeenFace(face.box, face.landmarks, told if attributes else None, found.quality if quality else None)

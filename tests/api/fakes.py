@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import numpy as np
 from starlette.types import Receive, Scope, Send
 
 from app.api import tc3, v1
@@ -56,7 +57,8 @@ async def judge(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) 
     return Comparison(87.5, 0.6, options.face_model_version)
 
 
-SIGHT = Sight(640, 480, (SeenFace(Box(-10.6, 20.2, 89.4, 140.0), None, None),))
+LANDMARKS = np.array([[11.4, 60.6], [61.2, 61.4], [40, 88], [-0.6, 110], [60, 111]], np.float32)
+SIGHT = Sight(640, 480, (SeenFace(Box(-10.6, 20.2, 89.4, 140.0), LANDMARKS, None, None),))
 
 
 @dataclass

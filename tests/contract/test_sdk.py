@@ -174,6 +174,17 @@ def test_what_is_not_asked_for_is_zero_in_both_versions(live: Server, client: An
     assert (face.FaceAttributesInfo.Roll, face.FaceAttributesInfo.Mask) == (0, False)
 
 
+def test_landmarks_are_told_to_the_common_client(live: Server) -> None:
+    key = credential.Credential(live.secret_id, live.secret_key)
+    common = CommonClient("iai", "2020-03-03", key, "", _profile(live))
+    asked = {"Image": base64.b64encode(_A).decode(), "NeedLandmarks": 1}
+    (face,) = common.call_json("DetectFace", asked)["Response"]["FaceInfos"]
+    for point in face["Landmarks"].values():
+        assert face["X"] < point["X"] < face["X"] + face["Width"]
+        assert face["Y"] < point["Y"] < face["Y"] + face["Height"]
+    assert face["Landmarks"]["LeftEye"]["X"] < face["Landmarks"]["Nose"]["X"] < face["Landmarks"]["RightEye"]["X"]
+
+
 def test_a_picture_without_a_face_is_told_so_without_a_letter(live: Server) -> None:
     made = models.DetectFaceRequest()
     made.Image = base64.b64encode(_BLANK).decode()

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from benchmarks.pictures import astronaut, blurred, jpeg, shrunk
-from benchmarks.server import HOST, Server
+from benchmarks.server import HOST, Server, running_server
 from tests.playground.conftest import ROOT
 
 pytestmark = pytest.mark.browser
 _AXE = ROOT / ".browser/node_modules/axe-core/axe.min.js"
 _ANSWER_MS = 60_000
 _PHOTOS = dict[str, Path]
+_EXTENT = "all => all.map(each => each.getBBox()).map(box => [box.x, box.y, box.x + box.width, box.y + box.height])"
 
 
 @contextmanager
@@ -66,6 +67,7 @@ def test_two_photos_make_a_score_with_its_meaning(chromium: Any, closed: Server,
         assert "RequestId" in told
         assert "Sharpness" in told
         assert page.locator("rect.chosen").count() == 2
+        assert _landmarks_lie_in_their_boxes(page) == 2
         assert "Fewer" not in page.inner_text("#status")
         assert re.fullmatch(r"Score\s+[\d.]+\s+Same person.*", page.text_content("#status"))
 
@@ -77,6 +79,20 @@ def test_several_faces_are_boxed_and_one_is_marked(chromium: Any, open_server: S
         assert "Different people" in told
         assert page.locator("#slot-b rect.face").count() == 5
         assert page.locator("#slot-b rect.chosen").count() == 1
+        assert _landmarks_lie_in_their_boxes(page) == 7
+
+
+def _landmarks_lie_in_their_boxes(page: Any) -> int:
+    """Return for how many faces five dots are drawn, each inside the outline of the face."""
+    boxes = page.locator(":is(rect.chosen, rect.face)").evaluate_all(_EXTENT)
+    dots = page.locator("path.landmarks").evaluate_all(_EXTENT)
+    assert len(boxes) == len(dots)
+    for (left, top, right, bottom), (*corner, far_right, low) in zip(boxes, dots, strict=True):
+        assert left < corner[0] < far_right < right
+        assert top < corner[1] < low < bottom
+    marks = page.locator("path.landmarks").evaluate_all("paths => paths.map(path => path.getAttribute('d'))")
+    assert [mark.count("M") for mark in marks] == [5] * len(boxes)
+    return len(boxes)
 
 
 def test_an_open_server_asks_for_no_key_and_a_closed_one_does(
@@ -86,6 +102,18 @@ def test_an_open_server_asks_for_no_key_and_a_closed_one_does(
         assert page.locator("#keys").is_hidden()
     with _page(chromium, closed) as page:
         assert page.locator("#keys").is_visible()
+
+
+def test_a_key_that_may_compare_only_is_told_why_no_faces_are_shown(
+    chromium: Any, photos: _PHOTOS, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text('[callers.AKIDmine]\nkeys = [{ label = "x", secret_key = "mine" }]\nactions = ["CompareFace"]\n')
+    settings = {"COMPAREFACE_PLAYGROUND__ENABLED": "true", "COMPAREFACE_AUTH__KEYS_FILE": str(keys)}
+    with running_server(settings) as server, _page(chromium, server) as page:
+        _compare(page, photos["a"], photos["b"], server._replace(secret_id="AKIDmine", secret_key="mine"))
+        assert _score(page) >= 60
+        assert "may not use DetectFace, so faces are not shown" in page.inner_text("#slot-a")
 
 
 def test_plain_http_of_another_host_is_enough_to_sign(chromium: Any, closed: Server, photos: _PHOTOS) -> None:
@@ -192,8 +220,22 @@ def test_the_keyboard_is_enough(chromium: Any, open_server: Server, photos: _PHO
         page.keyboard.press("Enter")
         _outcome(page)
         _tab_to(page, "tab-0")
-        page.keyboard.press("ArrowRight")
-        assert "import base64" in page.inner_text("#code")
+        for key, part in {"ArrowRight": "import base64", "End": "using System", "Home": "curl"}.items():
+            page.keyboard.press(key)
+            assert part in page.inner_text("#code")
+
+
+def test_a_screen_reader_gets_the_outcome_as_headline_scale_and_table(
+    chromium: Any, open_server: Server, photos: _PHOTOS
+) -> None:
+    with _page(chromium, open_server) as page:
+        _compare(page, photos["a"], photos["b"])
+        heard = page.locator("#outcome").aria_snapshot()
+        assert re.search(r"paragraph: Score [\d.]+ Same person, even by the strict threshold", heard)
+        assert re.search(r'img "Score [\d.]+ on a scale of 0 to 100, with marks at 40, 50, 60\."', heard)
+        assert re.search(r'table "How good each face.s picture is"', heard)
+        assert re.search(r'rowheader "Sharpness"\s+- cell "\d+.*"\s+- cell "\d+.*"', heard)
+        assert 'img "Picture A: a.jpg"' in page.locator("#slot-a").aria_snapshot()
 
 
 def _tab_to(page: Any, identifier: str) -> None:

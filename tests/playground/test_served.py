@@ -57,6 +57,8 @@ async def test_every_file_is_served_with_its_type_and_the_policy() -> None:
             "style-src": "'self'",
             "img-src": "'self' blob: data:",
             "connect-src": "'self'",
+            "require-trusted-types-for": "'script'",
+            "trusted-types": "'none'",
             "base-uri": "'none'",
             "form-action": "'none'",
             "frame-ancestors": "'none'",

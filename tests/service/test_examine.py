@@ -50,6 +50,10 @@ def test_faces_of_a_turned_picture_are_told_in_its_own_pixels(pipelines: Pipelin
     sight = _examine(pipelines, turned, Wanted(most=10, rotate=True))
     assert (sight.width, sight.height) == (886, 1280)
     assert all(-50 < face.box.left < face.box.right < 936 for face in sight.faces)
+    for face in sight.faces:  # the tops of their heads are to the left
+        eyes, mouth = face.landmarks[:2].mean(axis=0), face.landmarks[3:].mean(axis=0)
+        assert face.box.left < eyes[0] < mouth[0] < face.box.right
+        assert face.box.top < face.landmarks[1, 1] < face.landmarks[0, 1] < face.box.bottom
 
 
 @pytest.mark.parametrize(("smallest", "code"), [(20, None), (34, ErrorCode.FACE_SIZE_TOO_SMALL)])

@@ -1,93 +1,26 @@
 """DetectFace (iai 2020-03-03 and 2018-03-01): one picture in, its faces out, with pose and quality where wanted.
 
-Values are judged in this order: FaceModelVersion, MaxFaceNum, MinFaceSize, NeedRotateDetection. What is not measured,
-or not asked for, is null, 0 or false in the answer, as with the vendor; it is never invented.
+Values are judged in this order: FaceModelVersion, MaxFaceNum, MinFaceSize, NeedRotateDetection.
 """
 
 from __future__ import annotations
-
-from typing import Annotated
 
 from pydantic import Field
 from pydantic.config import JsonDict
 
 from app.api.actions.base import Action, RequestModel, ResponseModel
+from app.api.actions.face_info import FaceInfo, MarkedFaceInfo, face_info
 from app.api.actions.values import MODEL_VERSIONS, Base64, Rotate, Url, illegal, zero_or_one
 from app.api.engine import Service
 from app.api.keys import Caller
-from app.domain import Attributes, ImageRef, Quality, SeenFace, Wanted
+from app.domain import ImageRef, Wanted
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.deadline import Deadline
 
 _MOST_FACES = 120
 _FACE_SIZES = (20, 34)
 # Of the OpenAPI document; the values are judged below, with the vendor's codes.
-_PERCENT: JsonDict = {"minimum": 0, "maximum": 100}
 _ANY_SWITCH: JsonDict = {"examples": [1]}
-_Visible = Annotated[int, Field(description="Percent of it that nothing covers.", json_schema_extra=_PERCENT)]
-_Unmeasured = Annotated[int, Field(description="0: not measured.", json_schema_extra={"const": 0})]
-_Untold = Annotated[bool, Field(description="False: not measured.", json_schema_extra={"const": False})]
-_Unknown = Annotated[bool | None, Field(description="Null: not measured.")]
-
-
-class FaceHairAttributesInfo(ResponseModel):
-    """Zeros where attributes are not told."""
-
-    length: _Unmeasured = 0
-    bang: _Unmeasured = 0
-    color: _Unmeasured = 0
-
-
-class FaceAttributesInfo(ResponseModel):
-    """What is seen of a face; zeros where `NeedFaceAttributes` is not 1, and from the sixth face on.
-
-    Gender, age, expression, glass and beauty are not measured and always 0 or false. Hat, hair and eye_open are not
-    measured either; where attributes are told they are null, the vendor's word for having no valid value.
-    """
-
-    gender: _Unmeasured = 0
-    age: _Unmeasured = 0
-    expression: _Unmeasured = 0
-    glass: _Untold = False
-    pitch: int = Field(0, description="Degrees; above 0 the face looks up. From five landmarks: good to some degrees.")
-    yaw: int = Field(0, description="Degrees; above 0 the face looks to the viewer's right.")
-    roll: int = Field(0, description="Degrees; above 0 the head is turned clockwise.")
-    beauty: _Unmeasured = 0
-    hat: _Unknown = False
-    mask: bool = Field(False, description="Nose, mouth and chin are covered, by a mask or by anything else.")
-    hair: FaceHairAttributesInfo | None = Field(FaceHairAttributesInfo(), description="Null: not measured.")
-    eye_open: _Unknown = False
-
-
-class FaceQualityCompleteness(ResponseModel):
-    """How much of each region is visible, both sides together."""
-
-    eyebrow: _Visible = 0
-    eye: _Visible = 0
-    nose: _Visible = 0
-    cheek: _Visible = 0
-    mouth: _Visible = 0
-    chin: _Visible = 0
-
-
-class FaceQualityInfo(ResponseModel):
-    """How good the picture of a face is; zeros where `NeedQualityDetection` is not 1, and from the 31st face on."""
-
-    score: int = Field(0, description="All in all; from 60 good, from 80 excellent.", json_schema_extra=_PERCENT)
-    sharpness: int = Field(0, description="From 80 sharp, below 40 very blurry.", json_schema_extra=_PERCENT)
-    brightness: int = Field(0, description="Below 30 dark, above 70 too bright.", json_schema_extra=_PERCENT)
-    completeness: FaceQualityCompleteness = FaceQualityCompleteness()
-
-
-class FaceInfo(ResponseModel):
-    """One face. Its box may reach beyond the picture, so X and Y may be negative."""
-
-    x: int = Field(description="Left edge, in pixels.")
-    y: int = Field(description="Upper edge, in pixels.")
-    width: int = Field(description="Pixels.")
-    height: int = Field(description="Pixels.")
-    face_attributes_info: FaceAttributesInfo
-    face_quality_info: FaceQualityInfo
 
 
 class DetectFaceResponse(ResponseModel):
@@ -95,7 +28,7 @@ class DetectFaceResponse(ResponseModel):
 
     image_width: int = Field(description="Pixels of the picture, upright.")
     image_height: int = Field(description="Pixels of the picture, upright.")
-    face_infos: list[FaceInfo] = Field(description="At least one.")
+    face_infos: list[FaceInfo | MarkedFaceInfo] = Field(description="At least one.")
     face_model_version: str = Field(description="The models that were used.", json_schema_extra=MODEL_VERSIONS)
 
 
@@ -130,6 +63,11 @@ class DetectFace20180301(RequestModel):
         json_schema_extra=MODEL_VERSIONS,
     )
     need_rotate_detection: Rotate = 0
+    need_landmarks: int = Field(
+        0,
+        description="Ours, not the vendor's: 1 tells the five landmarks of each face; any other value does not.",
+        json_schema_extra=_ANY_SWITCH,
+    )
 
     async def perform(self, service: Service, caller: Caller, deadline: Deadline) -> DetectFaceResponse:
         wanted = self.wanted(caller)
@@ -137,7 +75,7 @@ class DetectFace20180301(RequestModel):
         return DetectFaceResponse(
             image_width=sight.width,
             image_height=sight.height,
-            face_infos=[_face_info(face) for face in sight.faces],
+            face_infos=[face_info(face, landmarks=self.need_landmarks == 1) for face in sight.faces],
             face_model_version=wanted.face_model_version.value,
         )
 
@@ -178,41 +116,3 @@ class DetectFace20200303(DetectFace20180301):
 
 
 DETECT_FACE = Action("DetectFace", {"2020-03-03": DetectFace20200303, "2018-03-01": DetectFace20180301})
-
-
-def _face_info(face: SeenFace) -> FaceInfo:
-    left, top, width, height = face.box.pixels
-    return FaceInfo(
-        x=left,
-        y=top,
-        width=width,
-        height=height,
-        face_attributes_info=_attributes_info(face.attributes),
-        face_quality_info=_quality_info(face.quality),
-    )
-
-
-def _attributes_info(attributes: Attributes | None) -> FaceAttributesInfo:
-    if attributes is None:
-        return FaceAttributesInfo()
-    pitch, yaw, roll = (round(angle) for angle in (attributes.pose.pitch, attributes.pose.yaw, attributes.pose.roll))
-    return FaceAttributesInfo(pitch=pitch, yaw=yaw, roll=roll, mask=attributes.mask, hat=None, hair=None, eye_open=None)
-
-
-def _quality_info(quality: Quality | None) -> FaceQualityInfo:
-    if quality is None:
-        return FaceQualityInfo()
-    visible = quality.completeness
-    return FaceQualityInfo(
-        score=quality.score,
-        sharpness=quality.sharpness,
-        brightness=quality.brightness,
-        completeness=FaceQualityCompleteness(
-            eyebrow=visible.eyebrow,
-            eye=visible.eye,
-            nose=visible.nose,
-            cheek=visible.cheek,
-            mouth=visible.mouth,
-            chin=visible.chin,
-        ),
-    )

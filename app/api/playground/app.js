@@ -81,7 +81,7 @@ function mayLook({ error }) {
 }
 
 async function look(slot, version, how) {
-  const wanted = { MaxFaceNum: FACES, NeedFaceAttributes: 1, NeedQualityDetection: 1 };
+  const wanted = { MaxFaceNum: FACES, NeedFaceAttributes: 1, NeedQualityDetection: 1, NeedLandmarks: 1 };
   const model = byId("face-model-version").value;
   const parameters = { ...slot.parameters(""), ...wanted, ...rotation(), ...(model && { FaceModelVersion: model }) };
   const { picture } = slot;

@@ -4,7 +4,12 @@ import { byId, make } from "./dom.js";
 import { curl, sdks } from "./snippets.js";
 import { say } from "./text.js";
 
-const KEYS = { ArrowRight: 1, ArrowLeft: -1 };
+const KEYS = {
+  ArrowRight: (at, count) => (at + 1) % count,
+  ArrowLeft: (at, count) => (at + count - 1) % count,
+  Home: () => 0,
+  End: (_, count) => count - 1,
+};
 
 export class CodePanel {
   constructor(announce) {
@@ -53,8 +58,9 @@ export class CodePanel {
   }
 
   moved(event) {
-    const count = byId("tabs").children.length;
-    if (event.key in KEYS) this.select((this.selected + KEYS[event.key] + count) % count);
+    if (!(event.key in KEYS)) return;
+    event.preventDefault(); // Home and End would scroll the page
+    this.select(KEYS[event.key](this.selected, byId("tabs").children.length));
   }
 
   async copy() {

@@ -92,6 +92,7 @@ export class Slot {
       this.picture?.note && say(this.picture.note.key, this.picture.note.values),
       this.picture?.url && this.detection?.response && say("fetchedByServer"),
       faces && say(faces === 1 ? "oneFace" : "facesLargest", values),
+      this.detection?.error?.code === "AuthFailure.UnauthorizedOperation" && say("notAllowedToLook"),
     ].filter(Boolean).map((text) => make("p", { class: "hint" }, text));
   }
 
@@ -103,8 +104,12 @@ export class Slot {
     const { ImageWidth: width, ImageHeight: height, FaceInfos: faces } = response;
     const box = (face, kind) => make("rect", { x: face.X, y: face.Y, width: face.Width, height: face.Height, rx: face.Width / 30, class: kind });
     const boxes = faces.flatMap((face, index) => (index ? [box(face, "face")] : [box(face, "under"), box(face, "chosen")]));
+    const dots = faces.flatMap(({ Landmarks: landmarks }) => {
+      const d = Object.values(landmarks).map(({ X, Y }) => `M${X} ${Y}h0`).join("");
+      return [make("path", { d, class: "under" }), make("path", { d, class: "landmarks" })];
+    });
     const hidden = image ? { "aria-hidden": "true" } : { role: "img", "aria-label": alt };
-    const drawing = make("svg", { viewBox: `0 0 ${width} ${height}`, ...hidden }, ...boxes);
+    const drawing = make("svg", { viewBox: `0 0 ${width} ${height}`, ...hidden }, ...boxes, ...dots);
     if (!image) {
       drawing.classList.add("plate");
       drawing.setAttribute("width", width);

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.domain import Attributes, Box, Completeness, FaceModelVersion, ImageRef, Pose, Quality, SeenFace, Wanted
-from tests.api.fakes import OPEN, SIGHT, FakeEngine, FakeService, client_of, code_of, response_of
+from tests.api.fakes import LANDMARKS, OPEN, SIGHT, FakeEngine, FakeService, client_of, code_of, response_of
 
 _NEW = {"X-TC-Action": "DetectFace", "X-TC-Version": "2020-03-03"}
 _OLD = {**_NEW, "X-TC-Version": "2018-03-01"}
@@ -90,9 +90,25 @@ async def test_what_was_not_asked_for_is_zero_and_a_box_may_begin_outside(header
     assert list(response["FaceInfos"][0]["FaceAttributesInfo"]) == list(_NO_ATTRIBUTES)
 
 
+@pytest.mark.parametrize("headers", [_NEW, _OLD])
+@pytest.mark.parametrize(("asked", "is_told"), [(0, False), (1, True), (2, False)])
+async def test_landmarks_are_told_to_who_asks_for_them(headers: dict[str, str], asked: int, is_told: bool) -> None:
+    async with client_of() as client:
+        reply = await client.post("/", json={"Image": "i", "NeedLandmarks": asked}, headers=headers)
+    (face,) = response_of(reply)["FaceInfos"]
+    told = {
+        "LeftEye": {"X": 11, "Y": 61},
+        "RightEye": {"X": 61, "Y": 61},
+        "Nose": {"X": 40, "Y": 88},
+        "LeftMouthCorner": {"X": -1, "Y": 110},
+        "RightMouthCorner": {"X": 60, "Y": 111},
+    }
+    assert (face["X"], face.get("Landmarks")) == (-11, told if is_told else None)
+
+
 async def test_what_was_measured_is_told() -> None:
     quality = Quality(63, 73, 47, Completeness(99, 98, 97, 52, 95, 47))
-    seen = SeenFace(Box(1, 2, 41, 52), Attributes(Pose(-3.6, 12.5, 179.7), mask=True), quality)
+    seen = SeenFace(Box(1, 2, 41, 52), LANDMARKS, Attributes(Pose(-3.6, 12.5, 179.7), mask=True), quality)
     service = FakeService(sight=replace(SIGHT, faces=(seen,)))
     async with client_of(engine=FakeEngine(service)) as client:
         response = response_of(await client.post("/", content='{"Image":"i"}', headers=_NEW))
