@@ -90,6 +90,7 @@ class Connection(H11Protocol):
     def __init__(self, bounds: Bounds, waiting: dict[Connection, None], **of_uvicorn: Any) -> None:
         """``waiting``: all connections that wait, of the whole server, longest first."""
         super().__init__(**of_uvicorn)
+        self.timeout_keep_alive = bounds.head_s  # type: ignore[assignment] # uvicorn closes who then sends nothing
         self._bounds = bounds
         self._waiting = waiting
         self._timer: asyncio.TimerHandle | None = None
@@ -123,7 +124,6 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         self._wait()
         super().on_response_complete()  # a request that has come meanwhile is begun here
-        self._unset_keepalive_if_required()  # there is one time to wait, and it has begun
 
     def send_400_response(self, msg: str) -> None:
         if self._is_at_work:
