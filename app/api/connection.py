@@ -17,14 +17,16 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import h11
-from uvicorn.protocols.http.flow_control import CLOSE_HEADER
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER, FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 PARTING_S = 0.5
-"""Seconds, when the service stops, in which a request that is on its way may still come on an idle connection."""
+"""Seconds, when the service stops, in which a request that is on its way may still come on an idle connection, or the
+next bytes of who has been answered while sending."""
 
 _PIECE = 16 * 1024
-"""Bytes; a head may be longer than its bound by so many."""
+"""Bytes read at once: so many are worked through before it is others' turn, and a head may be longer than its bound by
+so many, because h11 bounds it only as long as it is incomplete."""
 
 
 class Bounds(NamedTuple):
@@ -67,33 +69,52 @@ class _Transport:
         return self._is_closed or self._transport.is_closing()
 
 
+class _Flow(FlowControl):
+    """uvicorn's, which reads on whenever a body is asked for; but never while the peer ``is_ahead``.
+
+    Else every request of those sent ahead would let more of them into memory than it takes out.
+    """
+
+    def __init__(self, transport: asyncio.Transport, is_ahead: Callable[[], bool]) -> None:
+        super().__init__(transport)
+        self._is_ahead = is_ahead
+
+    def resume_reading(self) -> None:
+        if not self._is_ahead():
+            super().resume_reading()
+
+
 class Connection(H11Protocol):
     """uvicorn's, with a limit to everything."""
 
     def __init__(self, bounds: Bounds, waiting: dict[Connection, None], **of_uvicorn: Any) -> None:
         """``waiting``: all connections that wait, of the whole server, longest first."""
         super().__init__(**of_uvicorn)
+        self.timeout_keep_alive = bounds.head_s  # type: ignore[assignment] # uvicorn closes who then sends nothing
         self._bounds = bounds
         self._waiting = waiting
         self._timer: asyncio.TimerHandle | None = None
         self._is_parting = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        transport.max_size = _PIECE  # type: ignore[attr-defined] # of asyncio's own loops
         super().connection_made(cast("asyncio.Transport", _Transport(transport, lambda: self._has_more)))
+        self.flow = _Flow(self.transport, lambda: self._is_ahead)
         self._wait()
         if len(self.connections) > self._bounds.most:
             next(iter(self._waiting)).leave()
 
     def data_received(self, data: bytes) -> None:
-        """h11 bounds a head only as long as it is incomplete, so heads are given to it in pieces."""
-        at = 0
-        while at < len(data) and not self.transport.is_closing():
-            size = len(data) if self._is_at_work else _PIECE
-            super().data_received(data[at : at + size])
-            at += size
+        """What comes after the last request is nobody's; h11 would make an error of it, also of a mere empty line."""
+        if self._is_parting and self._has_more and not self._is_at_work:
+            self._limit(PARTING_S)  # else it is cut off while it sends, and does not come to read its reply
+        if not (self.conn.their_state is h11.MUST_CLOSE or self.transport.is_closing()):
+            super().data_received(data)
 
     def handle_events(self) -> None:
         super().handle_events()
+        if self.conn.their_state is h11.IDLE:
+            self.flow.resume_reading()  # all that was sent ahead has been looked at
         if self in self._waiting and self._is_at_work:
             del self._waiting[self]
             self._limit(2 * self._bounds.deadline_s)
@@ -141,9 +162,15 @@ class Connection(H11Protocol):
         return cycle is not None and not cycle.response_complete
 
     @property
+    def _is_ahead(self) -> bool:
+        """Whether the peer has sent more than the request that it is answered, and which has ended."""
+        has_ended = self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}
+        return has_ended and self.conn.trailing_data[0] != b""
+
+    @property
     def _has_more(self) -> bool:
-        """Whether the peer may be sending: its body has not ended, or what it sent made no sense."""
-        return self.conn.their_state in {h11.SEND_BODY, h11.ERROR}
+        """Whether the peer may be sending: its body has not ended, or what it sent made no sense, or was too much."""
+        return self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or self._is_ahead
 
     def _wait(self) -> None:
         self._waiting.pop(self, None)

@@ -72,6 +72,8 @@ class Server(uvicorn.Server):
         for connection in latecomers:
             await loop.connect_accepted_socket(self._protocol, connection)
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would leave the application to be cancelled, which ends in a traceback
+            await self.lifespan.shutdown()
 
     async def _wait(self, seconds: float) -> None:
         """Wait, but not for who asks a second time to stop, by Ctrl-C."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, nullcontext
 import pytest
 import uvicorn
 
-from app.api.connection import Bounds, bounded
+from app.api.connection import PARTING_S, Bounds, Connection, bounded
 from app.api.server import Server, take_no_more
 from app.asgi import create_app
 from app.cli.serve import bind
@@ -84,7 +84,8 @@ async def _until(is_so: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def _served(behaviour: Behaviour = judge, bounds: Bounds = _BOUNDS, notice_s: float = 0) -> AsyncIterator[_Site]:
     application = create_app(OPEN, lambda _: nullcontext(FakeEngine(FakeService(behaviour))))
-    server = Server(uvicorn.Config(application, http=bounded(bounds), log_config=None, access_log=False), notice_s)
+    config = uvicorn.Config(application, http=bounded(bounds), timeout_keep_alive=0, log_config=None, access_log=False)
+    server = Server(config, notice_s)
     with bind("127.0.0.1", 0) as listener:
         running = asyncio.create_task(server.serve([listener]))
         await _until(lambda: server.started)
@@ -187,6 +188,61 @@ async def test_who_is_refused_and_goes_on_sending_is_closed_in_the_end() -> None
                 await asyncio.sleep(0.05)
 
 
+async def test_who_sends_ahead_fills_no_memory() -> None:
+    """Each of its requests is answered, and none lets more in than it takes out."""
+    form = (
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1\r\n\r\na"
+    )
+    async with _served(bounds=Bounds(3, 60, 60)) as site, asyncio.timeout(60):
+        peer = await site.peer()
+        peer.send(form * 20_000)
+        for _ in range(100):
+            assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+        (connection,) = site.server.server_state.connections
+        assert isinstance(connection, Connection)
+        assert len(connection.conn.trailing_data[0]) < 100_000
+
+
+async def test_all_who_send_ahead_are_answered_however_it_is_cut() -> None:
+    sent = _REQUEST * 3
+    async with _served(bounds=Bounds(1000, 60, 60)) as site, asyncio.timeout(60):
+        for cut in range(1, len(sent)):
+            peer = await site.peer()
+            peer.send(sent[:cut])
+            await asyncio.sleep(0)
+            peer.send(sent[cut:])
+            assert [(await peer.reply())[:13] for _ in range(3)] == [b"HTTP/1.1 200 "] * 3
+
+
+async def test_a_head_that_is_sent_ahead_is_bounded_as_others() -> None:
+    async with _served(bounds=Bounds(3, 60, 60)) as site:
+        peer = await site.peer()
+        peer.send(_REQUEST + _HEAD + b"a:\r\n" * 60_000 + b"\r\n")
+        assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+        assert (await peer.reply_line()).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("more", [b"\r\n", _REQUEST])
+async def test_what_comes_after_the_last_request_does_not_undo_it(more: bytes) -> None:
+    release = asyncio.Event()
+
+    async def judged(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+        begun.set()
+        await release.wait()
+        return await judge(a, b, options, deadline)
+
+    begun = asyncio.Event()
+    async with _served(judged, Bounds(3, 60, 60)) as site, asyncio.timeout(20):
+        peer = await site.peer()
+        peer.send(_REQUEST.replace(b"Host: a", b"Host: a\r\nConnection: close"))
+        await begun.wait()
+        peer.send(more)
+        await asyncio.sleep(0.1)
+        release.set()
+        assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+        assert await peer.is_closed()
+
+
 _NO_REQUESTS = (
     _HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
     _HEAD + b"Transfer-Encoding: chunked\r\n\r\nZZZ\r\n",
@@ -215,6 +271,19 @@ async def test_who_is_refused_while_sending_does_not_hold_the_end_up() -> None:
         await _until(lambda: not site.server.servers[0].is_serving())
         peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n")
         assert await peer.reply()
+        await _until(lambda: not site.server.server_state.connections)
+
+
+async def test_who_is_refused_while_sending_may_send_on_when_the_server_leaves() -> None:
+    async with _served(bounds=Bounds(3, 60, 60)) as site, asyncio.timeout(20):
+        peer = await site.peer()
+        peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n")
+        assert await peer.reply()
+        site.server.should_exit = True
+        for _ in range(2 * round(PARTING_S / 0.1)):
+            peer.send(b"a")
+            await asyncio.sleep(0.1)
+        assert not await peer.is_closed()
         await _until(lambda: not site.server.server_state.connections)
 
 

@@ -11,6 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -104,6 +107,23 @@ def test_ctrl_c_ends_a_running_server_without_a_traceback(tmp_path: Path) -> Non
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(timeout=30) == 130
     assert [record for record in _lines(tmp_path / "log") if record["level"] != "info"] == []
+
+
+def test_a_second_ctrl_c_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:
+    settings = {"COMPAREFACE_SERVER__NOTICE_S": "60", "COMPAREFACE_LIMITS__DEADLINE_S": "60"}
+    with running_server(settings, log=tmp_path / "log") as server, closing(_asked(server, _case(), body_bytes=9)):
+        server.process.send_signal(signal.SIGINT)
+        while _readiness(server) == HTTPStatus.OK:
+            time.sleep(0.05)
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(timeout=20) == 130
+    assert [record for record in _lines(tmp_path / "log") if record["level"] != "info"] == []
+
+
+def _readiness(server: Server) -> int:
+    with closing(HTTPConnection(server.host, server.port, timeout=10)) as connection:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
 
 
 def _start(environment: dict[str, str], first: str = ":") -> subprocess.CompletedProcess[str]:
@@ -233,11 +253,11 @@ def test_the_place_of_a_caller_who_leaves_comes_back_at_once(single: Server, pic
     assert time.monotonic() - started < 3
 
 
-def _asked(server: Server, case: Case) -> socket.socket:
-    """Return a connection on which the case's request has been sent."""
+def _asked(server: Server, case: Case, body_bytes: int | None = None) -> socket.socket:
+    """Return a connection on which the case's request has been sent, or only the beginning of its body."""
     connection = socket.create_connection((server.host, server.port), timeout=10)
     headers, body = signed(server, case)
     head = {"Host": server.endpoint, "Content-Length": str(len(body)), **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-    connection.sendall(f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + body)
+    connection.sendall(f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + body[:body_bytes])
     return connection
