@@ -52,16 +52,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def serve(settings: Settings, open_engine: OpenEngine) -> int:
-    """Serve until a signal comes. The address is taken first: a port in use is told before models are loaded."""
+    """Serve until a signal comes. A port in use, or a file of keys that is broken, is told before models are loaded."""
     from app.api.server import Server  # noqa: PLC0415
     from app.asgi import create_app  # noqa: PLC0415
 
     with bind(settings.server.host, settings.server.port) as listener:
+        application = create_app(settings, lambda _: nullcontext(engine))
         async with open_engine(settings) as engine:
             await asyncio.sleep(0)  # a Ctrl-C so far takes effect here, before there is anything else to undo
-            server = Server(
-                _configured(settings, create_app(settings, lambda _: nullcontext(engine))), settings.server.notice_s
-            )
+            server = Server(_configured(settings, application), settings.server.notice_s)
             listener.listen()  # whoever reads the line may call at once
             print(announcement(settings, listener.getsockname()[1], engine.facts()), flush=True)
             await server.serve([listener])

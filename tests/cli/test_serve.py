@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from PIL import Image
 
 from app.api.server import Server
 from app.cli.serve import announcement, bind, check, serve
-from app.config import Settings
+from app.config import Settings, SettingsError
 from app.domain import Comparison, FaceModelVersion, ImageRef, Options
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
@@ -92,6 +93,20 @@ def test_address_in_use_is_told_with_the_address() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
             bind("127.0.0.1", port)
+
+
+async def test_a_broken_file_of_keys_is_told_before_models_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_text("[callers")
+    auth = AuthSettings(keys_file=tmp_path / "keys.toml")
+    opened: list[Settings] = []
+
+    def open_engine(settings: Settings) -> AbstractAsyncContextManager[FakeEngine]:
+        opened.append(settings)
+        return nullcontext(FakeEngine())
+
+    with pytest.raises(SettingsError, match="not TOML"):
+        await serve(Settings(server=ServerSettings(port=0), auth=auth), open_engine)
+    assert opened == []
 
 
 def test_host_that_does_not_exist_is_told() -> None:
