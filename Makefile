@@ -46,8 +46,7 @@ $(READY): pyproject.toml $(LOCK)
 
 serve: export COMPAREFACE_PLAYGROUND__ENABLED ?= true
 serve: $(READY)  ## Set up and serve; HOST=127.0.0.1 PORT=8000 PACK=auto DEVICE=cpu
-	@$(BIN)/compareface models prepare --budget 5
-	@exec $(BIN)/compareface serve
+	@exec $(BIN)/compareface serve --budget 5
 
 demo: $(READY)  ## Compare real faces through the official SDK
 	@$(BIN)/compareface models prepare $(or $(COMPAREFACE_MODELS__PACK),open)

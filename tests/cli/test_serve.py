@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,36 @@ def test_term_signal_ends_the_server_and_closes_the_engine() -> None:
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == b"closed\n"
     assert process.returncode == 0
+
+
+def test_the_port_is_taken_before_a_pack_is_made_or_downloaded(tmp_path: Path) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment = {"COMPAREFACE_SERVER__PORT": str(port), "COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}
+        done = _serve_with_budget(environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"compareface: 127.0.0.1:{port}: Address already in use\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pack_that_cannot_be_had_ends_the_start_in_one_line(tmp_path: Path) -> None:
+    environment = {"COMPAREFACE_MODELS__PACK": "omz", "COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}
+    done = _serve_with_budget({"COMPAREFACE_SERVER__PORT": "0", **environment})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pull omz" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def _serve_with_budget(environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _PROGRAM, "serve", "--budget", "5"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def test_check_is_a_command() -> None:
