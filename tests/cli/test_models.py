@@ -11,6 +11,7 @@ import pytest
 
 from app.cli import models, pulling
 from app.config import SettingsError, load
+from app.ops.process import own_command
 from app.packs import download
 from app.packs import store as store_module
 from app.packs.manifest import PackError
@@ -270,7 +271,7 @@ def test_when_the_better_pack_cannot_be_had_one_line_says_what_that_costs(
     assert "pack open is used" in err
     assert [f"{_tar(name):.2f}"[1:] in err for name in ("open", "omz")] == [True, True]
     assert "127.0.0.1 answered 503; example.invalid" in err  # once each: no second try
-    assert err.endswith("to get that: compareface models pull tiny\n")
+    assert err.endswith(f"to get that: {own_command('models pull tiny')}\n")
     assert preferred.asked == [("/tiny.zip", "")]
 
 
