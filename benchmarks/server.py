@@ -23,6 +23,9 @@ PACK = os.environ.get("COMPAREFACE_MODELS__PACK", "open")
 
 HOST = "127.0.0.1"
 
+open_here = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+"""As ``urlopen``, but past any proxy that the environment names: it would look for loopback on its own machine."""
+
 
 class Server(NamedTuple):
     """Where a running server listens, a key it accepts, and its process."""
@@ -107,13 +110,12 @@ def free_port() -> int:
 
 
 def _wait_until_ready(ready: str, process: subprocess.Popen[bytes], patience_s: float) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     until = time.monotonic() + patience_s
     while time.monotonic() < until:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with exit status {process.returncode}")
         try:
-            with opener.open(ready, timeout=1):
+            with open_here(ready, timeout=1):
                 return
         except OSError:
             time.sleep(0.05)

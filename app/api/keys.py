@@ -16,6 +16,7 @@ A file that cannot be used stops the start; later on it is logged, and the keys 
 from __future__ import annotations
 
 import logging
+import re
 import time
 import tomllib
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ from app.settings import AuthSettings
 
 _EVERY_S = 1.0  # how often the file is looked at
 _SETTING = "COMPAREFACE_AUTH__KEYS_FILE"
+_PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 
 _log = logging.getLogger(__name__)
 
@@ -164,5 +166,12 @@ def _parse(path: Path) -> Mapping[str, Caller]:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"{_SETTING}: {path}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
-    except ValueError as error:  # the parser's own texts may quote a key
-        raise SettingsError(f"{_SETTING}: {path} is not TOML") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{_SETTING}: {path}, line {_line(error)}: not UTF-8") from error
+    except tomllib.TOMLDecodeError as error:  # its text may quote a key, but for where it is
+        place = _PLACE.search(str(error))
+        raise SettingsError(f"{_SETTING}: {path}{f', {place[1]}' if place else ''}: not TOML") from error
+
+
+def _line(error: UnicodeDecodeError) -> int:
+    return error.object.count(b"\n", 0, error.start) + 1

@@ -21,14 +21,15 @@ _AT_LEAST = 3
 """Scores that a correlation needs to say anything."""
 
 
-def summary(pairs: Collection[Pair], thresholds: Thresholds) -> dict[str, object]:
-    """Return all that is told, as plain data."""
+def summary(pairs: Collection[Pair], thresholds: Thresholds, before: int = 0) -> dict[str, object]:
+    """Return all that is told, as plain data. ``before``: how many of the pairs are of an earlier run."""
     decided = Counter((p.here.accepted_at(thresholds.here), p.there.accepted_at(thresholds.there)) for p in pairs)
     scored = [pair for pair in pairs if pair.here.code == pair.there.code == OK]
     decided_alike = decided[True, True] + decided[False, False]
     scored_alike = sum(p.here.accepted_at(thresholds.here) == p.there.accepted_at(thresholds.there) for p in scored)
     return {
         "requests": len(pairs),
+        "asked_before": before,
         "thresholds": thresholds._asdict(),
         "same_decision": _share(decided_alike, len(pairs)),
         "same_decision_of_scored": _share(scored_alike, len(scored)),

@@ -35,13 +35,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         command.add_argument("name", nargs="?", metavar="NAME", help="pack (default: the configured one)")
         if action == "pull":
             _add_origin(command)
-        if action == "prepare":
-            command.add_argument(
-                "--budget",
-                type=float,
-                metavar="SECONDS",
-                help="with the setting `auto`, first try for so long to pull the better pack",
-            )
 
 
 def _add_origin(command: argparse.ArgumentParser) -> None:
@@ -63,9 +56,17 @@ def run(args: argparse.Namespace) -> int:
         return _pull(packs, pack, args, settings)
     if args.action == "verify":
         return _verify(packs, pack)
-    if args.budget and not args.name and settings.is_automatic and pack.name != store.PREFERRED:
-        pack = _better(packs, pack, settings, args.budget)
     return _prepare(packs, pack)
+
+
+def prepare_best(settings: ModelsSettings, seconds: float) -> None:
+    """Have the configured pack ready; with the setting `auto`, first try for ``seconds`` to pull the better one."""
+    from app.cli import pulling  # noqa: PLC0415 - heavy; the parser must stay quick
+
+    packs, pack = Store.configured(settings)
+    if settings.is_automatic and pack.name != store.PREFERRED:
+        pack = pulling.try_better(packs, packs.pack(store.PREFERRED), pack, settings, seconds)
+    _prepare(packs, pack)
 
 
 def _list(packs: Store) -> int:
@@ -95,12 +96,6 @@ def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSe
     packs.resolve(pack)
     print(f"pack {pack.name} is ready{_made(made)}; licence: {pack.licence.name}: {pack.licence.terms}")
     return 0
-
-
-def _better(packs: Store, pack: Pack, settings: ModelsSettings, seconds: float) -> Pack:
-    from app.cli import pulling  # noqa: PLC0415
-
-    return pulling.try_better(packs, packs.pack(store.PREFERRED), pack, settings, seconds)
 
 
 def _prepare(packs: Store, pack: Pack) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from app.ops.process import own_command
 from app.packs import acceptance
 from app.packs.download import Watch
 from app.packs.manifest import Download, Pack, PackError, PackFile
@@ -37,7 +38,7 @@ def pull_from(given: Sequence[str], settings: ModelsSettings, packs: Store, pack
         addresses = "".join(f"\n  {wanted.url}" for wanted in pack.downloads)
         raise PackError(
             f"{error}\nWithout a network, download elsewhere:{addresses}\n"
-            f"and then: compareface models pull {pack.name} --from FOLDER, or name COMPAREFACE_MODELS__MIRRORS"
+            f"and then: {own_command(f'models pull {pack.name} --from FOLDER')}, or name COMPAREFACE_MODELS__MIRRORS"
         ) from error
 
 
@@ -65,7 +66,7 @@ def _ask(pack: Pack) -> None:
     licence = pack.licence
     text = f"the models of pack {pack.name} are under {licence.name}: {licence.terms} ({licence.url})"
     if not sys.stdin.isatty():
-        raise PackError(f"{text}; to accept that: compareface models pull {pack.name} --accept-license")
+        raise PackError(f"{text}; to accept that: {own_command(f'models pull {pack.name} --accept-license')}")
     print(text, file=sys.stderr)
     if input("Do you accept this licence? [yes/no] ").strip().lower() not in {"y", "yes"}:
         raise PackError(f"pack {pack.name} was not pulled: its licence was not accepted")
@@ -83,7 +84,7 @@ def try_better(packs: Store, better: Pack, instead: Pack, settings: ModelsSettin
     try:
         _within(seconds, lambda: pull(packs, better, Origin(bases=settings.mirrors, tries=1), watch), late)
     except PackError as error:
-        how = f"compareface models pull {better.name}"
+        how = own_command(f"models pull {better.name}")
         print(f"compareface: pack {instead.name} is used: {_LOST} ({error}); to get that: {how}", file=sys.stderr)
         return instead
     return better

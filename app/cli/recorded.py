@@ -93,11 +93,17 @@ def _answer(line: dict[str, object]) -> Outcome | None:
 
 
 class Results:
-    """The file of results: what it has is not asked again; decisions are made anew by the thresholds of each run."""
+    """The file of results: what it has is not asked again; decisions are made anew by the thresholds of each run.
+
+    It may also have results of other requests, which a run leaves as they are and does not count.
+    """
 
     def __init__(self, path: Path, thresholds: Thresholds) -> None:
         self._path, self._thresholds = path, thresholds
         self.pairs: dict[str, Pair] = {}
+        self._counted: list[str] = []
+        self.before = 0
+        """How many of this run's requests a run before has asked."""
 
     @classmethod
     def resume(cls, path: Path, thresholds: Thresholds) -> Self:
@@ -117,6 +123,16 @@ class Results:
         draft.write_bytes(b"".join(results.line(pair) for pair in results.pairs.values()))
         draft.replace(path)
         return results
+
+    def count(self, name: str) -> bool:
+        """Count a request as one of this run; return whether it is still to be asked."""
+        is_known = name in self.pairs
+        self._counted.append(name)
+        self.before += is_known
+        return not is_known
+
+    def of_this_run(self) -> list[Pair]:
+        return [self.pairs[name] for name in self._counted if name in self.pairs]
 
     def add(self, pair: Pair) -> None:
         self.pairs[pair.name] = pair

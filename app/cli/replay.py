@@ -79,7 +79,7 @@ class Replay:
 
     async def run(self, requests: Iterable[Recorded], results: Results) -> int:
         """Ask what ``results`` has not; return how many requests got no answer and are left for another run."""
-        turn = _new(requests, set(results.pairs))
+        turn = _new(requests, results)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._pace.concurrency):
@@ -152,12 +152,14 @@ class Replay:
         return Outcome(str(code), score, round(1000 * (time.perf_counter() - began), 1))
 
 
-def _new(requests: Iterable[Recorded], known: set[str]) -> Iterator[Recorded]:
-    """Yield each request whose name is not known, once; raise ``RecordError`` where two have one name."""
+def _new(requests: Iterable[Recorded], results: Results) -> Iterator[Recorded]:
+    """Yield each request still to be asked, once; raise ``RecordError`` where two have one name."""
     seen: dict[str, int] = {}
     for request in requests:
-        if seen.setdefault(request.name, hash(request.body)) != hash(request.body):
+        content = hash(request.body)
+        if seen.get(request.name, content) != content:
             raise RecordError(f"two different requests have the `id` {request.name}")
-        if request.name not in known:
-            known.add(request.name)
-            yield request
+        if request.name not in seen:
+            seen[request.name] = content
+            if results.count(request.name):
+                yield request

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 import app
@@ -31,11 +31,18 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         description="Serve CompareFace over HTTP. Settings come from the environment; see `compareface config --help`.",
     )
     parser.add_argument("--check", action="store_true", help="open the engine, try one request in-process, and exit")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="SECONDS",
+        help="with the pack `auto`, first try for so long to pull the better one",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.config import load  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.cli.models import prepare_best  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.config import load  # noqa: PLC0415
     from app.engine import Engine  # noqa: PLC0415
     from app.ops import logs, process  # noqa: PLC0415
 
@@ -48,20 +55,25 @@ def run(args: argparse.Namespace) -> int:
         return asyncio.run(check(settings, Engine.open))
     # uvicorn ends gracefully, then raises the signal again: leaving by exception lets the engine close, too.
     signal.signal(signal.SIGTERM, _leave)
-    return asyncio.run(serve(settings, Engine.open))
+
+    def open_engine(settings: Settings) -> AbstractAsyncContextManager[Engine]:
+        if args.budget:
+            prepare_best(settings.models, args.budget)
+        return Engine.open(settings)
+
+    return asyncio.run(serve(settings, open_engine))
 
 
 async def serve(settings: Settings, open_engine: OpenEngine) -> int:
-    """Serve until a signal comes. The address is taken first: a port in use is told before models are loaded."""
+    """Serve until a signal comes. A port in use, or a broken file of keys, is told before models are got and loaded."""
     from app.api.server import Server  # noqa: PLC0415
     from app.asgi import create_app  # noqa: PLC0415
 
     with bind(settings.server.host, settings.server.port) as listener:
+        application = create_app(settings, lambda _: nullcontext(engine))
         async with open_engine(settings) as engine:
             await asyncio.sleep(0)  # a Ctrl-C so far takes effect here, before there is anything else to undo
-            server = Server(
-                _configured(settings, create_app(settings, lambda _: nullcontext(engine))), settings.server.notice_s
-            )
+            server = Server(_configured(settings, application), settings.server.notice_s)
             listener.listen()  # whoever reads the line may call at once
             print(announcement(settings, listener.getsockname()[1], engine.facts()), flush=True)
             await server.serve([listener])

@@ -37,7 +37,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "requests", metavar="REQUESTS", type=Path, help="JSON lines: a body each; `id`, `Score`, `Error`"
     )
     parser.add_argument(
-        "--out", metavar="RESULTS", type=Path, required=True, help="JSON lines: scores, codes, decisions"
+        "--out",
+        metavar="RESULTS",
+        type=Path,
+        required=True,
+        help="JSON lines: scores, codes, decisions; what it has of REQUESTS is not asked again",
     )
     parser.add_argument("--endpoint", default="http://127.0.0.1:8000", help="address of this service (%(default)s)")
     parser.add_argument("--secret-id", help="sign with this SecretId's first key; default: the first of all")
@@ -66,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     here, there = _here(args), _there(args)
     results = Results.resume(args.out, thresholds)
     trouble = asyncio.run(_replay(args.requests, here, there, Pace(args.concurrency, args.rate), results))
-    told = summary(results.pairs.values(), thresholds)
+    told = summary(results.of_this_run(), thresholds, results.before)
     print(json.dumps(told) if args.json else "\n".join(lines(told)))
     if trouble:
         print(f"compareface: {trouble}; run it again to ask them", file=sys.stderr)

@@ -3,14 +3,15 @@
 Decoders read what surrounds a picture however long it takes: 3.9 MB of tiny JPEG segments keep Pillow busy for 4 s,
 3.9 MB of compressed PNG texts keep libpng busy for 2 s, a JPEG of 100,000 scans takes minutes. Here the outermost
 structure is walked, nothing is unpacked. Raises ``ImageDecodeFailed`` for a file that breaks off (decoders may fill
-the missing part with grey), has more parts than any real one, or is a BMP whose colours OpenCV mistakes.
+the missing part with grey), has more parts than any real one, or is a BMP whose colours OpenCV mistakes; and, naming
+the formats that are taken, for a file of any other.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from app.errors import ApiError, ErrorCode
+from app.errors import ApiError, ErrorCode, Text
 
 _JPEG = b"\xff\xd8\xff"
 _MAX_SEGMENTS = 1000  # an ICC profile may take 255; the largest file we accept holds 60 full ones
@@ -31,13 +32,23 @@ _MISREAD = (52).to_bytes(4, "little")
 """Size of the one kind of header, never documented by its maker, whose masks of the colours OpenCV 5.0 overlooks."""
 
 
+_NO_FORMAT_OF_OURS = Text(
+    "Image decoding failed: the image is not in JPEG, PNG or BMP format.",
+    "图片解码失败：图片不是 JPEG、PNG 或 BMP 格式。",
+)
+
+
 def strip(data: bytes) -> bytes:
     """Return ``data`` without what follows the picture and, of a PNG, without profiles, texts and animation."""
     if data.startswith(_JPEG):
         return _strip_jpeg(data)
-    if data.startswith(_BMP) and data[14:18] == _MISREAD:
+    if data.startswith(_PNG):
+        return _strip_png(data)
+    if not data.startswith(_BMP):
+        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED, _NO_FORMAT_OF_OURS)
+    if data[14:18] == _MISREAD:
         raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
-    return _strip_png(data) if data.startswith(_PNG) else data
+    return data
 
 
 def _strip_jpeg(data: bytes) -> bytes:

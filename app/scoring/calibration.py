@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from app.ops.process import own_command
 from app.scoring.pairs import PairCounts
 
 FARS = (0.5, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -128,11 +129,11 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
         genuine = [(float(row["tar"]), float(row["cosine"])) for row in table["genuine"]]
         calibration = Calibration(**_checked(table["about"]), impostor=tuple(impostor), genuine=tuple(genuine))
     except FileNotFoundError as error:
-        raise CalibrationError(f"{path} is missing: run `compareface calibrate`") from error
+        raise CalibrationError(f"{path} is missing: run `{own_command('calibrate')}`") from error
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} cannot be read: {error!r}") from error
     if calibration.embedder_sha256 != embedder_sha256:
-        raise CalibrationError(f"{path} was measured with another embedder file: run `compareface calibrate`")
+        raise CalibrationError(f"{path} was measured with another embedder file: run `{own_command('calibrate')}`")
     if [point.far for point in impostor] != list(FARS) or not _ascends(impostor):
         raise CalibrationError(f"{path} does not hold ascending cosines for the FARs {FARS}")
     if len(genuine) < _FEWEST_TARS or not _ascends(genuine):

@@ -87,7 +87,7 @@ class Pictures:
     async def _read(self, name: str) -> bytes:
         if not name:
             raise ApiError(ErrorCode.IMAGE_EMPTY)
-        if name.startswith(_URLS):
+        if name.lower().startswith(_URLS):
             return await self._fetcher.fetch(name, Deadline.after(_FETCH_S), MAX_BYTES)
         return await asyncio.to_thread(_file, self._folder / name)
 

@@ -1,7 +1,8 @@
 """The work of a batch on disk: which pictures there are, which are one and the same, and what each has become.
 
 One SQLite file in a folder that only its owner may enter. What is committed is there after a kill; what is not was
-never there. So a run goes on where the one before it stopped, in bounded memory however many pictures there are.
+never there. So a run goes on where the one before it stopped, in bounded memory however many pictures there are; what
+may have passed meanwhile (a far side that failed, time that was up) it tries again.
 Embeddings are biometric data: :meth:`Ledger.remove` deletes the folder, once the scores are written.
 """
 
@@ -28,6 +29,8 @@ _AT_ONCE = 1000
 _PATIENCE_S = 0.0  # a second run of the same work must not wait for the first, and then do it again
 
 _CODES = {code.value: code for code in ErrorCode}
+_PASSING = (ErrorCode.IMAGE_DOWNLOAD_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.SERVER_ERROR)
+"""What may be otherwise tomorrow; a download's code does not tell a far side that is gone from one that is busy."""
 
 Outcome: TypeAlias = Embedding | ErrorCode
 """An embedding (D, float32, unit length), or why there is none."""
@@ -83,12 +86,24 @@ class Ledger:
         if found is None:
             self._base.execute("INSERT INTO run VALUES (?, 0)", (run,))
             self._base.commit()
-        elif found[0] != run:
-            if self.counts()[1]:
-                raise BatchError
+        elif found[0] == run:
+            self._reopen()
+        elif self.counts()[1]:
+            raise BatchError
+        else:
             with self._base:
                 self._base.execute("DELETE FROM picture")
                 self._base.execute("UPDATE run SET of = ?, is_listed = 0", (run,))
+
+    def _reopen(self) -> None:
+        """Forget failures that may have passed."""
+        codes = [(code.value,) for code in _PASSING]
+        with self._base:
+            self._base.executemany(
+                "UPDATE picture SET digest = NULL WHERE digest IN (SELECT digest FROM face WHERE code = ?)", codes
+            )
+            self._base.executemany("DELETE FROM face WHERE code = ?", codes)
+            self._base.executemany("UPDATE picture SET code = NULL WHERE code = ?", codes)
 
     def __enter__(self) -> Self:
         return self

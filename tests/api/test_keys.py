@@ -64,8 +64,10 @@ def test_secrets_are_not_printed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[callers", "is not TOML"),
-        ('[callers.a]\nkeys = [{ label = "x", secret_key = "topsecret"', "is not TOML"),
+        ("[callers", "keys.toml, end of document: not TOML$"),
+        ('[callers.a]\nkeys = [{ label = "x", secret_key = "topsecret"', ", end of document: not TOML$"),
+        ('[callers.a]\nkeys = [{ label = "x", secret_key = topsecret }]', ", line 2, column 37: not TOML$"),
+        (_SHORT + _SHORT.replace("four", "topsecret"), ", line 3, column 11: not TOML$"),
         ("[callers.a]\nkeys = []", "a caller has no keys"),
         ('[callers.a]\nkeys = [{ label = "x", secret_key = "1" }, { label = "x", secret_key = "2" }]', "same label"),
         ('[callers.a]\nkeys = [{ secret_key = "topsecret" }]', r"callers.a.keys.0.label: Field required"),
@@ -82,6 +84,12 @@ def test_a_bad_file_stops_the_start_and_says_why_without_a_secret(tmp_path: Path
     with pytest.raises(SettingsError, match=rf"^COMPAREFACE_AUTH__KEYS_FILE: .*{complaint}") as caught:
         ring(write(tmp_path / "keys.toml", text))
     assert "topsecret" not in str(caught.value)
+
+
+def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_bytes(_SHORT.encode() + "# Schl\u00fcssel".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"keys.toml, line 3: not UTF-8$"):
+        ring(tmp_path / "keys.toml")
 
 
 def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
@@ -121,7 +129,9 @@ def test_a_change_for_the_worse_is_logged_and_the_old_keys_stay(
     now[0] += 2.0
     subject.callers()
     assert [record.getMessage() for record in caplog.records] == ["keys not renewed"] * 2
-    assert "No such file" in str(vars(caplog.records[1])["fields"])
+    reasons = [str(vars(record)["fields"]) for record in caplog.records]
+    assert "end of document: not TOML" in reasons[0]
+    assert "No such file" in reasons[1]
 
 
 def test_a_file_that_can_be_read_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,12 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +210,44 @@ def test_work_of_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
         assert (ledger.is_listed, ledger.counts(), list(ledger.open_names())) == (True, (2, 1), ["b"])
         with pytest.raises(BatchError, match="in use by another run"):
             Ledger(tmp_path / "work", "one")
+
+
+def test_what_may_have_passed_is_tried_again_and_what_stays_is_not(tmp_path: Path) -> None:
+    lasting = [Seen("empty", None, ErrorCode.IMAGE_EMPTY), Seen("bad", b"bad", ErrorCode.IMAGE_DECODE_FAILED)]
+    passing = [
+        Seen("busy far side", None, ErrorCode.IMAGE_DOWNLOAD_ERROR),
+        Seen("slow far side", None, ErrorCode.REQUEST_TIMEOUT),
+        Seen("slow picture", b"slow", ErrorCode.REQUEST_TIMEOUT),
+        Seen("its copy", b"slow", None),
+        Seen("our defect", b"odd", ErrorCode.SERVER_ERROR),
+    ]
+    vector = np.ones(128, np.float32)
+    with Ledger(tmp_path / "work", "one") as ledger:
+        ledger.list_names(seen.name for seen in (*lasting, *passing, Seen("face", b"face", vector)))
+        ledger.add([*lasting, *passing, Seen("face", b"face", vector)])
+        assert ledger.counts() == (8, 8)
+        assert ledger.outcome("its copy") is ErrorCode.REQUEST_TIMEOUT, "at the end of a run it is told"
+    with Ledger(tmp_path / "work", "one") as ledger:
+        assert list(ledger.open_names()) == [seen.name for seen in passing]
+        ledger.add([Seen("slow picture", b"slow", vector), Seen("its copy", b"slow", None)])
+        assert np.array_equal(ledger.outcome("its copy"), vector)
+        assert ledger.outcome("bad") is ErrorCode.IMAGE_DECODE_FAILED
+
+
+def test_an_address_may_be_written_in_capitals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "face.jpg").write_bytes(jpeg(astronaut()))
+    pairs, out = tmp_path / "pairs.csv", tmp_path / "scores.csv"
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    monkeypatch.setenv("COMPAREFACE_FETCH__ALLOW", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        pairs.write_text(f"a,b\nface.jpg,HTTP://127.0.0.1:{web.server_port}/face.jpg\n")
+        assert main(["batch", str(pairs), "--out", str(out)]) == 0
+        web.shutdown()
+    assert (_table(out)[0]["score"], _table(out)[0]["code"]) == ("100.0", "")
+    assert '"GET /face.jpg' in capsys.readouterr().err
 
 
 def test_a_full_disk_is_told_and_what_was_done_before_is_kept(tmp_path: Path) -> None:

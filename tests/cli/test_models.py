@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from app.cli import models, pulling
-from app.config import SettingsError
+from app.config import SettingsError, load
+from app.ops.process import own_command
 from app.packs import download
 from app.packs import store as store_module
 from app.packs.manifest import PackError
+from app.settings import ModelsSettings
 from tests.packs.mirror import ARCHIVE, Mirror, serve, write_pack
 
 _RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
@@ -25,6 +27,10 @@ def _run(*arguments: str) -> int:
     args = parser.parse_args(["models", *arguments])
     code: int = args.run(args)
     return code
+
+
+def _prepare_best(seconds: float) -> None:
+    models.prepare_best(load().models, seconds)
 
 
 @pytest.fixture
@@ -204,7 +210,7 @@ def test_auto_is_the_better_pack_once_it_is_there(preferred: Mirror, capsys: pyt
     _run("prepare")
     assert capsys.readouterr().out.startswith("pack open is ready: made")
     assert preferred.asked == []
-    _run("prepare", "--budget", "20")
+    _prepare_best(20)
     assert capsys.readouterr().out == "pack tiny is ready\n"
     _run("verify")
     assert "pack tiny is intact" in capsys.readouterr().out
@@ -218,7 +224,7 @@ def test_whatever_goes_wrong_with_the_better_pack_the_other_is_used(
         raise RuntimeError("/secret/path")
 
     monkeypatch.setattr(pulling, "pull", fail)
-    assert _run("prepare", "--budget", "20") == 0
+    _prepare_best(20)
     out, err = capsys.readouterr()
     assert out.startswith("pack open is ready")
     assert "unexpected RuntimeError" in err
@@ -234,13 +240,13 @@ def test_variables_that_make_no_client_are_told(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, value)
-    assert _run("prepare", "--budget", "20") == 0
+    _prepare_best(20)
     assert "proxy or certificate variables" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("preferred")
 def test_a_changed_better_pack_is_refused_not_passed_over(weights: Path) -> None:
-    _run("prepare", "--budget", "20")
+    _prepare_best(20)
     (weights / "tiny" / "embedder.onnx").write_bytes(b"changed")
     with pytest.raises(PackError, match=r"embedder\.onnx is changed"):
         _run("verify")
@@ -258,14 +264,14 @@ def test_when_the_better_pack_cannot_be_had_one_line_says_what_that_costs(
     preferred: Mirror, capsys: pytest.CaptureFixture[str]
 ) -> None:
     preferred.statuses = [503, 503]
-    assert _run("prepare", "--budget", "20") == 0
+    _prepare_best(20)
     out, err = capsys.readouterr()
     assert out.startswith("pack open is ready")
     assert err.count("\n") == 1
     assert "pack open is used" in err
     assert [f"{_tar(name):.2f}"[1:] in err for name in ("open", "omz")] == [True, True]
     assert "127.0.0.1 answered 503; example.invalid" in err  # once each: no second try
-    assert err.endswith("to get that: compareface models pull tiny\n")
+    assert err.endswith(f"to get that: {own_command('models pull tiny')}\n")
     assert preferred.asked == [("/tiny.zip", "")]
 
 
@@ -275,7 +281,7 @@ def test_the_budget_holds_whatever_the_network_does(
 ) -> None:
     monkeypatch.setattr(pulling, "pull", lambda *_: time.sleep(3))
     start = time.monotonic()
-    assert _run("prepare", "--budget", "0.2") == 0
+    _prepare_best(0.2)
     assert "not downloaded within 0.2 s" in capsys.readouterr().err
     assert time.monotonic() - start < 2.5
 
@@ -283,7 +289,7 @@ def test_the_budget_holds_whatever_the_network_does(
 @pytest.mark.usefixtures("mirror")
 def test_a_named_pack_has_no_budget() -> None:
     with pytest.raises(PackError, match="pull tiny"):
-        _run("prepare", "tiny", "--budget", "20")
+        models.prepare_best(ModelsSettings(pack="tiny"), 20)
 
 
 def test_an_action_is_required(capsys: pytest.CaptureFixture[str]) -> None:

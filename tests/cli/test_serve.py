@@ -9,7 +9,9 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +20,7 @@ from PIL import Image
 
 from app.api.server import Server
 from app.cli.serve import announcement, bind, check, serve
-from app.config import Settings
+from app.config import Settings, SettingsError
 from app.domain import Comparison, FaceModelVersion, ImageRef, Options
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import Deadline
@@ -94,6 +96,20 @@ def test_address_in_use_is_told_with_the_address() -> None:
             bind("127.0.0.1", port)
 
 
+async def test_a_broken_file_of_keys_is_told_before_models_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_text("[callers")
+    auth = AuthSettings(keys_file=tmp_path / "keys.toml")
+    opened: list[Settings] = []
+
+    def open_engine(settings: Settings) -> AbstractAsyncContextManager[FakeEngine]:
+        opened.append(settings)
+        return nullcontext(FakeEngine())
+
+    with pytest.raises(SettingsError, match="not TOML"):
+        await serve(Settings(server=ServerSettings(port=0), auth=auth), open_engine)
+    assert opened == []
+
+
 def test_host_that_does_not_exist_is_told() -> None:
     with pytest.raises(OSError, match="not an address"):
         bind("not an address", 0)
@@ -159,6 +175,36 @@ def test_term_signal_ends_the_server_and_closes_the_engine() -> None:
         process.send_signal(signal.SIGTERM)
         assert process.stdout.read() == b"closed\n"
     assert process.returncode == 0
+
+
+def test_the_port_is_taken_before_a_pack_is_made_or_downloaded(tmp_path: Path) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment = {"COMPAREFACE_SERVER__PORT": str(port), "COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}
+        done = _serve_with_budget(environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"compareface: 127.0.0.1:{port}: Address already in use\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pack_that_cannot_be_had_ends_the_start_in_one_line(tmp_path: Path) -> None:
+    environment = {"COMPAREFACE_MODELS__PACK": "omz", "COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}
+    done = _serve_with_budget({"COMPAREFACE_SERVER__PORT": "0", **environment})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pull omz" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def _serve_with_budget(environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _PROGRAM, "serve", "--budget", "5"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def test_check_is_a_command() -> None:

@@ -155,6 +155,19 @@ def test_an_interrupted_run_goes_on_and_decides_by_the_thresholds_of_now(
     assert [line["there"]["accepted"] for line in _results(tmp_path).values()] == [False] * 6
 
 
+def test_a_run_counts_its_own_requests_and_says_which_were_asked_before(
+    here: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *others, mine, first = _named(Score=60)
+    assert _shadow(here, _file(tmp_path, *others, mine)) == 0
+    assert "asked before              0\n" in capsys.readouterr().out
+    assert _shadow(here, _file(tmp_path, mine, first, mine), "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["requests"], told["asked_before"]) == (2, 1)
+    assert {each["here"] for each in told["codes"]} == {_CODES["broken"], _CODES["empty"]}
+    assert len(_results(tmp_path)) == 6, "those of other requests are left as they are"
+
+
 def test_a_request_without_a_name_is_known_by_its_content(here: Server, tmp_path: Path) -> None:
     line = {**_REQUESTS["empty"], "Score": 1}
     assert _shadow(here, _file(tmp_path, line, line, {**line, "QualityControl": 1})) == 0

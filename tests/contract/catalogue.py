@@ -123,8 +123,13 @@ CASES = (
     ),
     Case(
         ErrorCode.IMAGE_DECODE_FAILED,
-        "bad base64; not JPEG, PNG or BMP; broken or cut off",
+        "not JPEG, PNG or BMP: PDF, WebP, GIF, HEIC, TIFF and the rest",
         {"ImageA": _FACE, "ImageB": _base64(b"GIF89a")},
+    ),
+    Case(
+        ErrorCode.IMAGE_DECODE_FAILED,
+        "bad base64; broken or cut off",
+        {"ImageA": _FACE, "ImageB": _FACE[: len(_FACE) // 8 * 4]},
     ),
     Case(
         ErrorCode.IMAGE_RESOLUTION_EXCEED,

@@ -104,7 +104,7 @@ def test_ten_requests_at_once_are_all_answered(live: Server) -> None:
     ("a", "b", "code", "text"),
     [
         (_BLANK, _A, ErrorCode.NO_FACE_IN_PHOTO, "图片中没有人脸。（图片A）"),
-        (_A, b"GIF89a", ErrorCode.IMAGE_DECODE_FAILED, "图片解码失败。（图片B）"),
+        (_A, b"GIF89a", ErrorCode.IMAGE_DECODE_FAILED, "图片解码失败：图片不是 JPEG、PNG 或 BMP 格式。（图片B）"),
     ],
 )
 def test_errors_arrive_as_the_sdks_exception(live: Server, a: bytes, b: bytes, code: ErrorCode, text: str) -> None:

@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +31,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.v20200303 import iai_client, models
 
 from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import free_port
+from benchmarks.server import free_port, open_here
 from deploy.ray.app import CompareFace
 
 _CONFIG = Path(__file__).parents[2] / "deploy/ray/serve.yaml"
@@ -167,7 +166,7 @@ def options() -> dict[str, Any]:
 
 
 def check_version(port: int) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/version") as reply:
+    with open_here(f"http://127.0.0.1:{port}/version") as reply:
         engine = json.loads(reply.read())["engine"]
     print(f"num_cpus 1 is {engine['workers']} workers with {engine['intra_op_threads']} thread in a model run")
     assert engine["workers"] == 2

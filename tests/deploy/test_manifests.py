@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from starlette.routing import Route
 
 from app.api.routes import routes
@@ -14,7 +16,7 @@ from app.config import environment_names
 from app.imaging.address import is_public
 from app.ops.metrics import Metrics
 from app.settings import MetricsSettings
-from benchmarks.watched import alerts, panels
+from benchmarks.watched import ALERTS, alerts, panels
 from tests.deploy.rendering import COMPONENTS, OVERLAYS, Document, kustomize, one, render, sources, strings
 
 _LABELS = {"app.kubernetes.io/name": "compareface"}
@@ -77,8 +79,8 @@ def test_selectors_find_the_pods_and_nothing_else(everything: list[Document]) ->
         one(everything, "Service")["metadata"]["labels"].items()
     )
     policies = [each for each in everything if each["kind"] == "NetworkPolicy"]
-    assert len(policies) == 3
-    assert [each["spec"]["podSelector"] for each in policies] == [{"matchLabels": _LABELS}] * 3
+    assert len(policies) == 4
+    assert [each["spec"]["podSelector"] for each in policies] == [{"matchLabels": _LABELS}] * 4
     spread = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert [each["labelSelector"]["matchLabels"] for each in spread] == [_LABELS] * 2
     assert one(everything, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"] == {
@@ -128,6 +130,21 @@ def test_what_is_counted_is_served_and_scaled_by(everything: list[Document]) -> 
 
 def _metrics(documents: list[Document]) -> list[Document]:
     return list(one(documents, "HorizontalPodAutoscaler")["spec"]["metrics"])
+
+
+def test_the_alerts_are_those_of_the_rules_file() -> None:
+    (rule,) = [document for path, (document, *_) in sources().items() if path.match("components/alerts/rule.yaml")]
+    assert rule["kind"] == "PrometheusRule"
+    assert rule["spec"] == yaml.safe_load(ALERTS.read_text("utf-8"))
+
+
+def test_spans_may_go_where_they_are_sent(everything: list[Document]) -> None:
+    collector = urlsplit(_environment(_container(everything))["COMPAREFACE_TRACES__ENDPOINT"])
+    (rule,) = one(everything, "NetworkPolicy", "compareface-traces")["spec"]["egress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": collector.port}]
+    (to,) = rule["to"]
+    namespace = to["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+    assert str(collector.hostname).endswith(f".{namespace}.svc.cluster.local")
 
 
 def test_a_pod_has_the_time_that_it_needs_to_leave(everything: list[Document]) -> None:

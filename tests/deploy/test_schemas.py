@@ -50,6 +50,7 @@ def test_what_is_rendered_is_valid(overlay: str, choice: str, tmp_path: Path) ->
         ("NetworkPolicy", ("spec",), {"egres": []}),
         ("HorizontalPodAutoscaler", ("spec",), {"maxReplicas": None}),
         ("ServiceMonitor", ("spec",), {"endpoint": []}),
+        ("PrometheusRule", ("spec",), {"group": []}),
     ],
 )
 def test_a_mistake_is_seen(kind: str, where: tuple[str, ...], wrong: Document, tmp_path: Path) -> None:

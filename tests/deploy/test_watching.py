@@ -7,15 +7,18 @@ import json
 import re
 import shutil
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import Request
 
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.dashboard import Ask
 from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import Server, running_server
+from benchmarks.server import HOST, Server, free_port, open_here, running_server
 from benchmarks.watched import ALERTS, Watched, alerts, panels
 
 _SETTINGS = {"COMPAREFACE_METRICS__ENABLED": "true", "COMPAREFACE_RUNTIME__DEVICE": "cuda"}
@@ -28,7 +31,7 @@ _WATCHED = [*panels(), *alerts()]
 
 def _ask(server: Server, action: str, body: dict[str, object]) -> None:
     data = json.dumps(body).encode()
-    urlopen(Request(f"http://{server.endpoint}/", data, server.headers(action, data)), timeout=60).close()
+    open_here(Request(f"http://{server.endpoint}/", data, server.headers(action, data)), timeout=60).close()
 
 
 def _families(served: dict[str, set[str]]) -> set[str]:
@@ -45,7 +48,7 @@ def served() -> dict[str, set[str]]:
     with running_server(_SETTINGS, program="-m benchmarks.as_gpu") as server:
         _ask(server, "CompareFace", {"ImageA": picture, "ImageB": picture, "QualityControl": 1})
         _ask(server, "DetectFace", {"Image": picture})
-        with urlopen(f"http://{server.endpoint}/metrics", timeout=10) as reply:
+        with open_here(f"http://{server.endpoint}/metrics", timeout=10) as reply:
             text = reply.read().decode()
     labels: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
@@ -74,6 +77,23 @@ def test_every_metric_of_ours_is_shown(served: dict[str, set[str]]) -> None:
 def test_every_metric_of_ours_is_documented(served: dict[str, set[str]]) -> None:
     readme = (Path(__file__).resolve().parents[2] / "deploy/README.md").read_text("utf-8")
     assert [name for name in _families(served) if f"`{name}`" not in readme] == []
+
+
+def test_prometheus_is_asked_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://{HOST}:{free_port()}")
+
+    class Prometheus(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"data": 1}')
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test output quiet."""
+
+    with HTTPServer((HOST, 0), Prometheus) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert Ask(server.server_port)("/api/v1/rules") == 1
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (Debian: prometheus) is not installed")

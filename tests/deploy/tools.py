@@ -1,8 +1,9 @@
 """What ``make manifests`` needs, into ``.manifests``: kustomize and kubeconform, built through the Go module proxy, and
 the schemas that kubeconform would download.
 
-Kubernetes' own come with the Python package ``kubernetes-validate``, those of ServiceMonitor with the sources of the
-Prometheus operator. ``python -m tests.deploy.tools`` makes it; programs that are there are not built again.
+Kubernetes' own come with the Python package ``kubernetes-validate``, those of ServiceMonitor and PrometheusRule with
+the sources of the Prometheus operator. ``python -m tests.deploy.tools`` makes it; programs that are there are not
+built again.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _PROGRAMS = {
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0",
 }
 _OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
-_MONITORS = "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"
+_OF_OPERATOR = ("servicemonitor", "prometheusrule")
 _PATIENCE_S = 600
 
 
@@ -49,15 +50,16 @@ def write_kubernetes_schemas() -> None:
         (SCHEMAS / path.name).write_text(json.dumps({key: value for key, value in schema.items() if key != "$id"}))
 
 
-def write_monitor_schema() -> None:
-    """Write the schema of ServiceMonitor where kubeconform looks for it."""
+def write_operator_schemas() -> None:
+    """Write the schemas of the Prometheus operator's kinds where kubeconform looks for them."""
     command = ["go", "mod", "download", "-json", _OPERATOR]
     told = subprocess.run(command, cwd=TOOLS, capture_output=True, check=True, timeout=_PATIENCE_S)
-    text = (Path(json.loads(told.stdout)["Dir"]) / _MONITORS).read_text(encoding="utf-8")
-    (version,) = yaml.safe_load(text)["spec"]["versions"]
-    (SCHEMAS / "servicemonitor-monitoring-v1.json").write_text(
-        json.dumps(_closed(version["schema"]["openAPIV3Schema"]))
-    )
+    folder = Path(json.loads(told.stdout)["Dir"]) / "example/prometheus-operator-crd"
+    for kind in _OF_OPERATOR:
+        text = (folder / f"monitoring.coreos.com_{kind}s.yaml").read_text(encoding="utf-8")
+        (version,) = yaml.safe_load(text)["spec"]["versions"]
+        schema = _closed(version["schema"]["openAPIV3Schema"])
+        (SCHEMAS / f"{kind}-monitoring-v1.json").write_text(json.dumps(schema))
 
 
 def _closed(schema: Any) -> Any:
@@ -76,4 +78,4 @@ if __name__ == "__main__":
     TOOLS.mkdir(exist_ok=True)
     build()
     write_kubernetes_schemas()
-    write_monitor_schema()
+    write_operator_schemas()

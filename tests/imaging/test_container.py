@@ -42,9 +42,13 @@ def png(astronaut: Pillow.Image) -> bytes:
     return write(astronaut, "PNG")
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xd8", b"BM" + bytes(99), b"GIF89a", b"\x89PNG", b"hello"])
-def test_what_is_neither_jpeg_nor_png_passes_as_it_is(data: bytes) -> None:
-    assert strip(data) == data
+def test_a_bmp_passes_as_it_is() -> None:
+    assert strip(b"BM" + bytes(99)) == b"BM" + bytes(99)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xd8", b"GIF89a", b"\x89PNG", b"hello"])
+def test_what_begins_like_no_format_that_is_taken_is_refused(data: bytes) -> None:
+    assert error_of(data) is ErrorCode.IMAGE_DECODE_FAILED
 
 
 def test_a_whole_file_passes_as_it_is(jpeg: bytes, progressive: bytes, png: bytes) -> None:
@@ -74,7 +78,8 @@ def test_a_preview_inside_the_header_does_not_end_the_picture(quarters: Pillow.I
 
 def test_filling_and_stray_bytes_between_segments_are_no_harm(jpeg: bytes) -> None:
     assert strip(jpeg[:2] + b"\xff\xff\xff" + jpeg[2:]) == jpeg[:2] + b"\xff\xff\xff" + jpeg[2:]
-    stray = jpeg[:2] + b"\0\1\2" + jpeg[2:]
+    first = 4 + int.from_bytes(jpeg[4:6])
+    stray = jpeg[:first] + b"\0\1\2" + jpeg[first:]
     assert strip(stray) == stray
 
 

@@ -113,8 +113,27 @@ def test_a_grey_png_with_a_transparent_shade_is_shown_opaque() -> None:
 
 
 @pytest.mark.parametrize("name", ["GIF", "WEBP", "TIFF", "ICO", "PPM", "JPEG2000", "TGA", "DIB"])
-def test_other_formats_are_refused(astronaut: Pillow.Image, name: str) -> None:
-    assert _error(write(astronaut, name)) is ErrorCode.IMAGE_DECODE_FAILED
+def test_other_formats_are_refused_and_those_that_are_taken_named(astronaut: Pillow.Image, name: str) -> None:
+    assert _told(write(astronaut, name)) == (ErrorCode.IMAGE_DECODE_FAILED, _FORMATS_NAMED)
+
+
+@pytest.mark.parametrize("data", [b"%PDF-1.7\n", b"\0\0\0\x18ftypheic", b"<html>", b""])
+def test_what_pillow_does_not_write_is_told_the_same(data: bytes) -> None:
+    assert _told(data) == (ErrorCode.IMAGE_DECODE_FAILED, _FORMATS_NAMED)
+
+
+def test_a_broken_file_of_a_format_that_is_taken_is_not_told_to_take_another(astronaut: Pillow.Image) -> None:
+    for name in ("JPEG", "PNG", "BMP"):
+        assert _told(write(astronaut, name)[:99])[1] == ErrorCode.IMAGE_DECODE_FAILED.text.en
+
+
+_FORMATS_NAMED = "Image decoding failed: the image is not in JPEG, PNG or BMP format."
+
+
+def _told(data: bytes) -> tuple[ErrorCode, str]:
+    with pytest.raises(ApiError) as caught:
+        decode(data)
+    return caught.value.code, caught.value.message(chinese=False)
 
 
 # --- sizes ---
