@@ -33,7 +33,7 @@ async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
     networks: Any = facts["networks"]
     assert {file: (list(of["nodes"]), of["most_together"]) for file, of in networks["open"].items()} == {
         "centerface.onnx": (["CPUExecutionProvider"], 1),
-        "dlib_resnet_v1.onnx": (["CPUExecutionProvider"], 1),
+        "dlib_resnet_v1_capped.onnx": (["CPUExecutionProvider"], 1),
     }
     assert facts["pack_2_0"] == "open"
     assert facts["calibration_notes"] == []
@@ -180,7 +180,7 @@ async def test_each_pack_is_opened_once(settings: Settings, monkeypatch: pytest.
     monkeypatch.setattr(OrtSession, "open", classmethod(spy))
     async with Engine.open(settings):
         pass
-    assert sorted(opened) == ["centerface.onnx", "dlib_resnet_v1.onnx", "visibility.onnx"]
+    assert sorted(opened) == ["centerface.onnx", "dlib_resnet_v1_capped.onnx", "visibility.onnx"]
 
 
 async def test_without_the_network_of_quality_there_is_no_start(

@@ -47,7 +47,7 @@ def test_list_shows_every_file_with_its_licence_and_state(capsys: pytest.Capture
     rows = [line.split() for line in lines[1:] if line.startswith("open ")]
     assert rows == [
         ["open", "centerface.onnx", "MIT", "yes", "7.3", "MB", "52a990eabea1", "ready"],
-        ["open", "dlib_resnet_v1.onnx", "CC0-1.0", "yes", "22.4", "MB", "b778e1a50cf8", "ready"],
+        ["open", "dlib_resnet_v1_capped.onnx", "CC0-1.0", "yes", "22.4", "MB", "343155327157", "ready"],
     ]
     assert lines[0].index("STATE") == next(line for line in lines if line.startswith("open ")).index("ready")
     assert next(line.split()[-6:-4] for line in lines if line.startswith("buffalo_l ")) == ["research", "NO"]
@@ -58,14 +58,14 @@ def test_prepare_makes_the_files_and_then_says_that_they_are_ready(
     weights: Path, capsys: pytest.CaptureFixture[str], name: tuple[str, ...]
 ) -> None:
     assert _run("prepare", *name) == 0
-    assert capsys.readouterr().out == "pack open is ready: made centerface.onnx, dlib_resnet_v1.onnx (29.7 MB)\n"
+    assert capsys.readouterr().out == "pack open is ready: made centerface.onnx, dlib_resnet_v1_capped.onnx (29.7 MB)\n"
     assert len(list(weights.glob("open/*"))) == 2
     assert _run("prepare", *name) == 0
     assert capsys.readouterr() == ("pack open is ready\n", "")
 
 
 def test_prepare_makes_only_what_is_not_ready(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ready = Path(__file__).resolve().parents[2] / "models" / "open" / "dlib_resnet_v1.onnx"
+    ready = Path(__file__).resolve().parents[2] / "models" / "open" / "dlib_resnet_v1_capped.onnx"
     (weights / "open").mkdir()
     (weights / "open" / ready.name).symlink_to(ready)
     (weights / "open" / "centerface.onnx").write_bytes(b"tampered")
@@ -83,7 +83,7 @@ def test_verify_says_that_all_is_well(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.usefixtures("weights")
 def test_verify_names_what_is_not_as_recorded() -> None:
-    with pytest.raises(PackError, match=r"centerface\.onnx is missing, dlib_resnet_v1\.onnx is missing"):
+    with pytest.raises(PackError, match=r"centerface\.onnx is missing, dlib_resnet_v1_capped\.onnx is missing"):
         _run("verify")
 
 
@@ -191,7 +191,7 @@ def test_preparing_does_not_download() -> None:
 
 def test_pulling_what_comes_with_packages_makes_it(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run("pull", "open") == 0
-    assert "pack open is ready: made centerface.onnx, dlib_resnet_v1.onnx (29.7 MB)" in capsys.readouterr().out
+    assert "pack open is ready: made centerface.onnx, dlib_resnet_v1_capped.onnx (29.7 MB)" in capsys.readouterr().out
     assert len(list(weights.glob("open/*"))) == 2
 
 

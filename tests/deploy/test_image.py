@@ -95,7 +95,7 @@ def test_it_has_what_it_needs_and_no_more(image: Container) -> None:
     assert {name for name in names if name.endswith(".onnx") and not name.startswith("opt/venv")} == {
         "opt/compareface/models/quality/visibility.onnx",
         "var/lib/compareface/open/centerface.onnx",
-        "var/lib/compareface/open/dlib_resnet_v1.onnx",
+        "var/lib/compareface/open/dlib_resnet_v1_capped.onnx",
     }
     theirs = {path.relative_to(image.root).as_posix() for path in paths if path.lstat().st_uid != 0}
     assert {name.split("/")[0] for name in theirs} == {"var"}

@@ -7,6 +7,7 @@ from importlib import metadata
 import _dlib_pybind11 as dlib
 import cv2
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import skimage
@@ -37,9 +38,13 @@ def session(dlib_resnet: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(dlib_resnet, providers=["CPUExecutionProvider"])
 
 
+def _blob(pack: Pack, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+    blob = (chips.astype(np.float32) - np.array(pack.embedder.mean, np.float32)) / np.float32(pack.embedder.std)
+    return blob.transpose(0, 3, 1, 2)
+
+
 def _embed(session: onnxruntime.InferenceSession, pack: Pack, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
-    blob = (chips - np.array(pack.embedder.mean, np.float32)) / np.float32(pack.embedder.std)
-    output: NDArray[np.float32] = session.run(None, {"image": blob.transpose(0, 3, 1, 2)})[0]
+    output: NDArray[np.float32] = session.run(None, {"image": _blob(pack, chips)})[0]
     return output
 
 
@@ -65,6 +70,18 @@ def test_embeddings_are_those_of_dlib_itself(
     expected = np.array([reference.compute_face_descriptor(chip) for chip in chips], np.float32)
     assert len(expected) == len(_ASTRONAUT) + len(_FRIENDS)
     np.testing.assert_allclose(_embed(session, pack, chips), expected, rtol=0, atol=1e-6)
+
+
+def test_what_one_block_gives_out_ends_at_six(dlib_resnet: bytes, pack: Pack, chips: NDArray[np.uint8]) -> None:
+    model = onnx.load_from_string(dlib_resnet)
+    (clip,) = [node for node in model.graph.node if node.op_type == "Clip"]
+    for name in (clip.input[0], clip.output[0]):
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    for contrast, is_cut in ((1, False), (8, True)):
+        _, block, capped = session.run(None, {"image": contrast * _blob(pack, chips)})
+        assert (block.max() > 6) == is_cut
+        np.testing.assert_array_equal(capped, block.clip(0, 6))
 
 
 def test_a_face_of_a_batch_does_not_depend_on_the_others(

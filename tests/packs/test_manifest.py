@@ -74,7 +74,7 @@ def test_the_embedder_is_known_by_its_own_file(store: Store) -> None:
     pack = store.pack("open")
     digests = {file.name: file.sha256 for file in pack.files}
     assert len(digests) == 2
-    assert pack.embedder_sha256 == digests["dlib_resnet_v1.onnx"] != digests["centerface.onnx"]
+    assert pack.embedder_sha256 == digests["dlib_resnet_v1_capped.onnx"] != digests["centerface.onnx"]
 
 
 def test_a_pack_cannot_be_changed(pack: Pack) -> None:

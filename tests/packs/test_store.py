@@ -41,7 +41,7 @@ def test_the_prepared_pack_resolves_fast(store: Store, pack: Pack) -> None:
     start = time.perf_counter()
     paths = store.resolve(pack)
     assert time.perf_counter() - start < 0.5  # 0.02 s when nothing else runs
-    assert set(paths) == {"centerface.onnx", "dlib_resnet_v1.onnx"}
+    assert set(paths) == {"centerface.onnx", "dlib_resnet_v1_capped.onnx"}
     assert [paths[file.name].stat().st_size for file in pack.files] == [file.size for file in pack.files]
     store.resolve(pack)
 
@@ -52,7 +52,7 @@ def test_preparing_makes_the_missing_files_once(fresh: Store, pack: Pack, tmp_pa
     assert fresh.prepare(pack, done.append) == pack.files
     assert tuple(done) == pack.files
     assert set(fresh.states(pack).values()) == {FileState.READY}
-    assert _files(tmp_path / "weights") == ["open/centerface.onnx", "open/dlib_resnet_v1.onnx"]
+    assert _files(tmp_path / "weights") == ["open/centerface.onnx", "open/dlib_resnet_v1_capped.onnx"]
     assert fresh.prepare(pack, done.append) == ()
     assert tuple(done) == pack.files
 
@@ -70,7 +70,7 @@ def test_a_changed_file_is_found_and_made_again(fresh: Store, small: Pack) -> No
 
 
 def test_a_missing_file_is_named(fresh: Store, pack: Pack) -> None:
-    with pytest.raises(PackError, match=r"centerface\.onnx is missing, dlib_resnet_v1\.onnx is missing; run"):
+    with pytest.raises(PackError, match=r"centerface\.onnx is missing, dlib_resnet_v1_capped\.onnx is missing; run"):
         fresh.resolve(pack)
 
 
