@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.domain import Image
 from benchmarks.pictures import astronaut, blurred, cast, jpeg, shrunk
 from benchmarks.server import HOST, Server, running_server
 from tests.playground.conftest import ROOT
@@ -103,6 +104,29 @@ def _landmarks_lie_in_their_boxes(page: Any) -> int:
     marks = page.locator("path.landmarks").evaluate_all("paths => paths.map(path => path.getAttribute('d'))")
     assert [mark.count("M") for mark in marks] == [5] * len(boxes)
     return len(boxes)
+
+
+@pytest.mark.parametrize(("width", "height"), [(384, 512), (150, 150), (512, 160), (1600, 1600)])
+def test_faces_are_drawn_upon_the_picture_of_whatever_shape(
+    chromium: Any, open_server: Server, photos: _PHOTOS, tmp_path: Path, width: int, height: int
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(jpeg(_framed(astronaut()[30:190, 145:295], width, height)))
+    for viewport in ({"width": 1200, "height": 900}, {"width": 360, "height": 740}):
+        with _page(chromium, open_server, viewport=viewport) as page:
+            _compare(page, photos["b"], photo)
+            assert page.locator("#slot-b rect.chosen").count() == 1
+            image, drawing = (page.locator(f"#slot-b .seen {each}").bounding_box() for each in ("img", "svg"))
+            assert drawing == pytest.approx(image, abs=0.5)
+
+
+def _framed(face: Image, width: int, height: int) -> Image:
+    """``face`` in the middle of grey, or what fits of it."""
+    face = face[:height, :width]
+    above, left = (height - face.shape[0]) // 2, (width - face.shape[1]) // 2
+    framed = np.full((height, width, 3), 128, np.uint8)
+    framed[above : above + face.shape[0], left : left + face.shape[1]] = face
+    return framed
 
 
 def test_in_a_crowd_all_faces_are_counted_and_none_is_hidden_by_its_landmarks(
