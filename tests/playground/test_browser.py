@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks.pictures import astronaut, blurred, jpeg, shrunk
+from app.domain import Image
+from benchmarks.pictures import astronaut, blurred, cast, jpeg, shrunk
 from benchmarks.server import HOST, Server, running_server
 from tests.playground.conftest import ROOT
 
@@ -21,6 +23,15 @@ _AXE = ROOT / ".browser/node_modules/axe-core/axe.min.js"
 _ANSWER_MS = 60_000
 _PHOTOS = dict[str, Path]
 _EXTENT = "all => all.map(each => each.getBBox()).map(box => [box.x, box.y, box.x + box.width, box.y + box.height])"
+
+# How wide a dot is on the screen, as a share of its face.
+_DOT = """paths => paths.map((path) => {
+  const { strokeWidth, vectorEffect } = getComputedStyle(path);
+  const scale = path.getScreenCTM().a;
+  const drawn = parseFloat(strokeWidth) * (vectorEffect === "none" ? scale : 1);
+  const outline = [...document.querySelectorAll("#slot-b rect:not(.under)")][paths.indexOf(path)];
+  return drawn / (outline.getBBox().width * scale);
+})"""
 
 
 @contextmanager
@@ -93,6 +104,45 @@ def _landmarks_lie_in_their_boxes(page: Any) -> int:
     marks = page.locator("path.landmarks").evaluate_all("paths => paths.map(path => path.getAttribute('d'))")
     assert [mark.count("M") for mark in marks] == [5] * len(boxes)
     return len(boxes)
+
+
+@pytest.mark.parametrize(("width", "height"), [(384, 512), (150, 150), (512, 160), (1600, 1600)])
+def test_faces_are_drawn_upon_the_picture_of_whatever_shape(
+    chromium: Any, open_server: Server, photos: _PHOTOS, tmp_path: Path, width: int, height: int
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(jpeg(_framed(astronaut()[30:190, 145:295], width, height)))
+    for viewport in ({"width": 1200, "height": 900}, {"width": 360, "height": 740}):
+        with _page(chromium, open_server, viewport=viewport) as page:
+            _compare(page, photos["b"], photo)
+            assert page.locator("#slot-b rect.chosen").count() == 1
+            image, drawing = (page.locator(f"#slot-b .seen {each}").bounding_box() for each in ("img", "svg"))
+            assert drawing == pytest.approx(image, abs=0.5)
+
+
+def _framed(face: Image, width: int, height: int) -> Image:
+    """``face`` in the middle of grey, or what fits of it."""
+    face = face[:height, :width]
+    above, left = (height - face.shape[0]) // 2, (width - face.shape[1]) // 2
+    framed = np.full((height, width, 3), 128, np.uint8)
+    framed[above : above + face.shape[0], left : left + face.shape[1]] = face
+    return framed
+
+
+def test_in_a_crowd_all_faces_are_counted_and_none_is_hidden_by_its_landmarks(
+    chromium: Any, open_server: Server, photos: _PHOTOS, tmp_path: Path, screenshot: Callable[[Any, str], None]
+) -> None:
+    crowd = tmp_path / "crowd.jpg"
+    crowd.write_bytes(jpeg(np.tile(shrunk(cast(), 640), (3, 4, 1))))
+    with _page(chromium, open_server) as page:
+        _compare(page, photos["a"], crowd)
+        screenshot(page, "crowd")
+        count = page.locator("#slot-b rect.face").count() + 1
+        assert count > 50
+        assert f"{count} faces found" in page.inner_text("#slot-b")
+        dots = page.locator("#slot-b path.landmarks").evaluate_all(_DOT)
+        assert len(dots) == count
+        assert max(dots) < 0.1
 
 
 def test_an_open_server_asks_for_no_key_and_a_closed_one_does(
@@ -238,6 +288,17 @@ def test_a_screen_reader_gets_the_outcome_as_headline_scale_and_table(
         assert 'img "Picture A: a.jpg"' in page.locator("#slot-a").aria_snapshot()
 
 
+def test_colours_of_the_system_tell_the_chosen_tab(chromium: Any, open_server: Server, photos: _PHOTOS) -> None:
+    with _page(chromium, open_server, forced_colors="active") as page:
+        _compare(page, photos["a"], photos["b"])
+        lines = page.locator("[role=tab]").evaluate_all(
+            "tabs => tabs.map(tab => getComputedStyle(tab).borderBottomColor)"
+        )
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert lines[0] != ground
+        assert set(lines[1:]) == {ground}
+
+
 def _tab_to(page: Any, identifier: str) -> None:
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -326,6 +387,7 @@ _WAYS: dict[str, dict[str, Any]] = {
     "dark": {"color_scheme": "dark"},
     "chinese": {"locale": "zh-CN"},
     "narrow": {"viewport": {"width": 360, "height": 740}},
+    "forced": {"forced_colors": "active"},
 }
 
 

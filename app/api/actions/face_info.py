@@ -90,7 +90,10 @@ class Point(ResponseModel):
 
 
 class FaceLandmarks(ResponseModel):
-    """Five landmarks; left and right as the viewer sees them."""
+    """Five landmarks; left and right as in an upright face seen from the front.
+
+    `LeftEye` is the person's right eye, in a turned picture, too.
+    """
 
     left_eye: Point
     right_eye: Point

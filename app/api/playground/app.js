@@ -7,7 +7,7 @@ import { ENDPOINT, aboutServer, asksForKeys, call } from "./service.js";
 import { Slot } from "./slot.js";
 import { language, say, switchLanguage, translatePage } from "./text.js";
 
-const FACES = 20;
+const FACES = 120; // as many as DetectFace tells, for the page says how many there are
 const REMEMBERED = "compareface-key";
 const FIELDS = ["secretId", "secretKey", "token"];
 const KEY_INPUTS = { secretId: byId("secret-id"), secretKey: byId("secret-key"), token: byId("token") };

@@ -104,9 +104,10 @@ export class Slot {
     const { ImageWidth: width, ImageHeight: height, FaceInfos: faces } = response;
     const box = (face, kind) => make("rect", { x: face.X, y: face.Y, width: face.Width, height: face.Height, rx: face.Width / 30, class: kind });
     const boxes = faces.flatMap((face, index) => (index ? [box(face, "face")] : [box(face, "under"), box(face, "chosen")]));
-    const dots = faces.flatMap(({ Landmarks: landmarks }) => {
-      const d = Object.values(landmarks).map(({ X, Y }) => `M${X} ${Y}h0`).join("");
-      return [make("path", { d, class: "under" }), make("path", { d, class: "landmarks" })];
+    const dots = faces.flatMap((face) => {
+      const d = Object.values(face.Landmarks).map(({ X, Y }) => `M${X} ${Y}h0`).join("");
+      const size = Math.min(face.Width / 14, Math.max(width, height) / 90); // dots of one size would hide small faces
+      return [make("path", { d, class: "under", "stroke-width": size * 1.75 }), make("path", { d, class: "landmarks", "stroke-width": size })];
     });
     const hidden = image ? { "aria-hidden": "true" } : { role: "img", "aria-label": alt };
     const drawing = make("svg", { viewBox: `0 0 ${width} ${height}`, ...hidden }, ...boxes, ...dots);
