@@ -8,7 +8,7 @@ Every affine layer is folded into the convolution before it, which changes the r
 block adds what it was given to what it computed; where the two differ in channels or size, dlib treats the smaller
 one as if it were filled up with zeros at the end of the axis, and so does this graph.
 
-One thing is not dlib's: what the eleventh block gives out ends at 6, which five of six faces do not reach. Some of its
+One thing is not dlib's: what the eleventh block gives out ends at 6, which four of five faces do not reach. Some of its
 256 channels answer to the faces of some people with up to 19, and nothing else counts then, so that strangers are alike
 (app/README.md, "Decisions").
 """
