@@ -2,7 +2,8 @@
 
 Every round asks each service in turn: one caller (latency), then eight (throughput). Ratios are of one round.
 A ``limit`` is what two pictures take, one after the other and one thread, if their ``session.run`` calls are all there
-is, and if decoding them comes to it.
+is, and if decoding them comes to it; a ``ceiling`` is the comparisons per second that a process per core makes if it
+does nothing else, all at once.
 ``--json FILE`` keeps the numbers.
 """
 
@@ -15,6 +16,8 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
@@ -24,7 +27,7 @@ from app.cli.stages import Bench
 from app.config import load
 from app.engine import open_assessor
 from app.packs.store import Store
-from app.runtime.threads import ThreadBudget
+from app.runtime.threads import ThreadBudget, available_cores
 from benchmarks import standin
 from benchmarks.subjects import BASELINE, SHARED, STANDIN, Subject, pictures, running_subjects, subjects
 from benchmarks.tables import table, three
@@ -59,7 +62,8 @@ def run(rounds: int) -> dict[str, object]:
                     taken[title][name].append(_ask(subject, files))
         peaks = {name: round(subject.peak_mib) for name, subject in running.items()}
     limits = {title: {name: limit(name, files) for name in names[1:]} for title, files in sets.items()}
-    result = {title: _rows(taken[title], limits[title]) for title in sets}
+    ceilings = {title: {name: ceiling(name, files) for name in names[1:]} for title, files in sets.items()}
+    result = {title: _rows(taken[title], limits[title], ceilings[title]) for title in sets}
     for title, rows in result.items():
         table(title, rows)
     print("\npeak memory, MiB:", peaks)
@@ -84,7 +88,9 @@ def _ask(subject: Subject, files: Sequence[bytes]) -> dict[str, float]:
 
 
 def _rows(
-    taken: Mapping[str, list[dict[str, float]]], limits: Mapping[str, tuple[float, float]]
+    taken: Mapping[str, list[dict[str, float]]],
+    limits: Mapping[str, tuple[float, float]],
+    ceilings: Mapping[str, tuple[float, float]],
 ) -> dict[str, dict[str, object]]:
     base = taken[BASELINE]
     rows: dict[str, dict[str, object]] = {}
@@ -99,6 +105,10 @@ def _rows(
             ),
             "limit_ms": limits.get(name),
             "of_limit": [round(median(times) / least, 2) for least in limits.get(name, ())] or None,
+            "ceiling_times_baseline": [
+                round(most / median(each["per_second"] for each in base), 2) for most in ceilings.get(name, ())
+            ]
+            or None,
         }
     return rows
 
@@ -115,6 +125,15 @@ def limit(name: str, files: Sequence[bytes]) -> tuple[float, float]:
         stages = [bench.stages(data) for data in files[::4]]
         networks, decoding = 2 * mean(each.networks for each in stages), 2 * mean(each.decode for each in stages)
         return round(networks, 2), round(networks + decoding, 2)
+
+
+def ceiling(name: str, files: Sequence[bytes]) -> tuple[float, float]:
+    """Return comparisons per second of all cores at once: of networks alone, and of these and decoding."""
+    cores = available_cores()
+    with ProcessPoolExecutor(cores, get_context("spawn")) as pool:
+        limits = list(pool.map(limit, [name] * cores, [files] * cores))
+    networks, with_decoding = (sum(1000 / each[which] for each in limits) for which in (0, 1))
+    return round(networks, 1), round(with_decoding, 1)
 
 
 if __name__ == "__main__":

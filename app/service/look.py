@@ -13,10 +13,7 @@ from app.packs.manifest import DetectorSpec
 from app.vision.detect.base import Detector
 from app.vision.rotation import find_faces
 from app.vision.search import GLANCED, Trust, glance, refine
-from app.vision.selection import select
-
-_SAME = 0.3
-"""Intersection over union above which two boxes, of two searches, are of one face."""
+from app.vision.selection import found_again, select
 
 
 class View(NamedTuple):
@@ -97,8 +94,7 @@ class Looker:
         """Return all pixels of the picture ``data``, and the face of ``close`` as the whole search finds it there."""
         image, faces = self.look(data, deadline, rotate=rotate)
         chosen = close.face.times(image.shape[0] / close.image.shape[0])
-        same = [face for face in faces if face.box.overlap(chosen.box) > _SAME]
-        return Close(image, max(same, key=lambda face: face.box.overlap(chosen.box), default=chosen))
+        return Close(image, found_again(faces, chosen.box) or chosen)
 
     def look_closer(self, image: Image, face: Face) -> Face:
         """Return ``face`` with the landmarks by which it is compared."""

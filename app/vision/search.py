@@ -17,7 +17,7 @@ from app.packs.manifest import CloseUp, DetectorSpec
 from app.vision.align import cut
 from app.vision.detect.base import Detector
 from app.vision.rotation import FOR_UPRIGHT, TURNS, Turn, find_faces, is_upright, leans_little, roll
-from app.vision.selection import COMPARABLE, select
+from app.vision.selection import COMPARABLE, found_again, select
 
 COARSE = (128, 320)
 """Detector pixels a side, coarse to fine."""
@@ -25,9 +25,6 @@ GLANCED = COARSE[-1] + 1
 """Pixels of the longer side from which on a picture of fewer pixels is as good for a glance as the whole one."""
 _LARGE = 32.0
 """Detector pixels, square root of the box's area, from which nothing larger is missed at this scale."""
-
-_SAME = 0.3
-"""Overlap (intersection over union) from which what the second look finds is the face that it looks for."""
 
 
 class Trust(NamedTuple):
@@ -116,8 +113,8 @@ def refine(detector: Detector, image: Image, face: Face, close_up: CloseUp) -> F
     near, far = (close_up.side - close_up.face) / 2, (close_up.side + close_up.face) / 2
     expected = Box(near, near, far, far)
     found = [one for one in detector.detect(cut(image, matrix, close_up.side), close_up.side) if is_upright(one)]
-    same = max(found, key=lambda one: one.box.overlap(expected), default=None)
-    if same is None or same.box.overlap(expected) < _SAME:
+    same = found_again(found, expected)
+    if same is None:
         return face
     spots = (same.landmarks[:, 0] + 1j * same.landmarks[:, 1] - shift) / towards
     return Face(face.box, np.stack([spots.real, spots.imag], axis=1).astype(np.float32), face.confidence)

@@ -1,14 +1,16 @@
-"""Which of a picture's faces is compared; which is larger than which."""
+"""Which of a picture's faces is compared; which is larger than which; which is one that was found before."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.domain import Face, Image, MatchingStrategy
+from app.domain import Box, Face, Image, MatchingStrategy
 from app.errors import ApiError, ErrorCode
 
 COMPARABLE = 0.5
 """Share of the largest face's area, from which a clear face may be preferred."""
+_SAME = 0.3
+"""Intersection over union from which boxes of two searches are of one face."""
 
 
 def largest_first(faces: Sequence[Face], image: Image) -> list[Face]:
@@ -36,3 +38,9 @@ def select(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, clea
         if area >= COMPARABLE * max(areas)
     ]
     return max(comparable, key=lambda candidate: candidate[:3])[3]
+
+
+def found_again(faces: Sequence[Face], box: Box) -> Face | None:
+    """Return the one of ``faces`` whose place is ``box``, as another search found it; None where nobody's is."""
+    nearest = max(faces, key=lambda face: face.box.overlap(box), default=None)
+    return nearest if nearest is not None and nearest.box.overlap(box) >= _SAME else None
