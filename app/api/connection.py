@@ -24,9 +24,9 @@ PARTING_S = 0.5
 """Seconds, when the service stops, in which a request that is on its way may still come on an idle connection, or the
 next bytes of who has been answered while sending."""
 
-_PIECE = 16 * 1024
+_PIECE, _PIECE_OF_BODY = 16 * 1024, 256 * 1024
 """Bytes read at once: so many are worked through before it is others' turn, and a head may be longer than its bound by
-so many, because h11 bounds it only as long as it is incomplete."""
+so many, because h11 bounds it only as long as it is incomplete. A body of known length is no work."""
 
 
 class Bounds(NamedTuple):
@@ -68,6 +68,9 @@ class _Transport:
     def is_closing(self) -> bool:
         return self._is_closed or self._transport.is_closing()
 
+    def read_at_once(self, most: int) -> None:
+        self._transport.max_size = most  # type: ignore[attr-defined] # of asyncio's own loops
+
 
 class _Flow(FlowControl):
     """uvicorn's, which reads on whenever a body is asked for; but never while the peer ``is_ahead``.
@@ -95,10 +98,12 @@ class Connection(H11Protocol):
         self._waiting = waiting
         self._timer: asyncio.TimerHandle | None = None
         self._is_parting = False
+        self._to_come = 0  # bytes of a body of known length, at least
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        transport.max_size = _PIECE  # type: ignore[attr-defined] # of asyncio's own loops
-        super().connection_made(cast("asyncio.Transport", _Transport(transport, lambda: self._has_more)))
+        self._guarded = _Transport(transport, lambda: self._has_more)
+        self._guarded.read_at_once(_PIECE)
+        super().connection_made(cast("asyncio.Transport", self._guarded))
         self.flow = _Flow(self.transport, lambda: self._is_ahead)
         self._wait()
         if len(self.connections) > self._bounds.most:
@@ -110,6 +115,8 @@ class Connection(H11Protocol):
             self._limit(PARTING_S)  # else it is cut off while it sends, and does not come to read its reply
         if not (self.conn.their_state is h11.MUST_CLOSE or self.transport.is_closing()):
             super().data_received(data)
+            self._to_come -= len(data)
+            self._guarded.read_at_once(min(max(self._to_come, _PIECE), _PIECE_OF_BODY))
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -118,6 +125,7 @@ class Connection(H11Protocol):
         if self in self._waiting and self._is_at_work:
             del self._waiting[self]
             self._limit(2 * self._bounds.deadline_s)
+            self._to_come = int(dict(self.headers).get(b"content-length", 0))
             if {b"content-length", b"transfer-encoding"}.issubset(name for name, _ in self.headers):
                 self.send_400_response("Ambiguous length.")  # a proxy may have seen another end of the body
 

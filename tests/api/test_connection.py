@@ -214,6 +214,29 @@ async def test_all_who_send_ahead_are_answered_however_it_is_cut() -> None:
             assert [(await peer.reply())[:13] for _ in range(3)] == [b"HTTP/1.1 200 "] * 3
 
 
+async def test_a_body_of_known_length_is_read_in_large_pieces_and_nothing_else_is() -> None:
+    body = _BODY + b" " * (2_000_000 - len(_BODY))
+    known = _HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    unknown = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+    read = []
+
+    class Counted(Connection):
+        def data_received(self, data: bytes) -> None:
+            read.append(len(data))
+            super().data_received(data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.api.connection.Connection", Counted)
+        for sent, least, most in ((known, 16 * 1024 + 1, 256 * 1024), (unknown, 1, 16 * 1024)):
+            read.clear()
+            async with _served(bounds=Bounds(3, 60, 60)) as site, asyncio.timeout(60):
+                peer = await site.peer()
+                peer.send(sent + _HEAD + b"a:\r\n" * 60_000 + b"\r\n")
+                assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+                assert least <= max(read) <= most
+                assert (await peer.reply_line()).startswith(b"HTTP/1.1 400 ")
+
+
 async def test_a_head_that_is_sent_ahead_is_bounded_as_others() -> None:
     async with _served(bounds=Bounds(3, 60, 60)) as site:
         peer = await site.peer()
