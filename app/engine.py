@@ -6,6 +6,7 @@ the command line uses the same engine as the server.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,12 +20,12 @@ from app.domain import FaceModelVersion
 from app.imaging.decoders import Decoders
 from app.imaging.fetch import Fetcher
 from app.ops.metrics import Metrics
-from app.packs.manifest import Pack, PackError
+from app.packs.manifest import EmbedderSpec, Pack, PackError
 from app.packs.store import Store, visibility_path
 from app.runtime.batcher import batched
 from app.runtime.providers import PROVIDERS
 from app.runtime.session import OrtSession, Session
-from app.runtime.threads import ThreadBudget, Workers, available_cores, thread_budget
+from app.runtime.threads import ThreadBudget, Workers, available_cores, own_cores, thread_budget
 from app.scoring import calibration
 from app.scoring.calibration import Calibration
 from app.scoring.scale import Scale
@@ -34,12 +35,15 @@ from app.service.examine import Examiner
 from app.service.judge import Judge
 from app.service.look import Looker
 from app.service.recognise import Recogniser
+from app.vision import proof
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
 from app.vision.quality.assess import Assessor
 from app.vision.quality.visibility import Visibility
 from app.vision.search import COARSE
+
+_log = logging.getLogger(__name__)
 
 _PICTURES = 2
 """Of a comparison."""
@@ -85,14 +89,15 @@ class Engine:
         metrics = Metrics()
         metrics.about(pack.name, settings.runtime.device, PROVIDERS[settings.runtime.device].name)
         assessor = open_assessor(settings, budget, metrics)
-        serving = Serving(Decoders(min(budget.workers, cores), metrics.restarted), metrics)
+        own = own_cores(cores, settings.runtime.device)
+        serving = Serving(Decoders(min(budget.workers, cores), metrics.restarted, own), metrics)
         opened = {name: _open_pack(settings, store, each, budget, assessor, serving) for name, each in distinct.items()}
         models = {
             version: Model(opened[name].pipelines.recogniser, Scale(opened[name].calibration, version))
             for version, name in names.items()
         }
         examiners = {version: opened[name].pipelines.examiner for version, name in names.items()}
-        with serving.decoders, Workers(budget) as workers:
+        with serving.decoders, Workers(budget, own) as workers:
             async with open_fetcher(settings, metrics) as fetcher:
                 yield cls(
                     Services(CompareService(models, fetcher, workers), DetectService(examiners, fetcher, workers)),
@@ -197,21 +202,37 @@ def open_pipelines(
     store.prepare_missing(pack)
     files = store.resolve(pack)
     metrics = serving.metrics if serving else Metrics()
-    parts = (pack.detector.file, pack.embedder.file)
-    networks = {file: _open_network(settings, files[file], budget, metrics) for file in parts}
-    detector = DETECTORS[pack.detector.family](networks[pack.detector.file].session, pack.detector)
+    found = _open_network(settings, files[pack.detector.file], budget, metrics)
+    detector = DETECTORS[pack.detector.family](found.session, pack.detector)
     if settings.runtime.device != "cpu":
         _warm_up(detector)
     looker = Looker(detector, pack.detector, serving.decoders if serving else None)
+    file, network = _open_embedder(settings, files, pack.embedder, budget, metrics)
     recogniser = Recogniser(
         looker,
         Judge(assessor, settings.quality.policy),
-        Embedder(networks[pack.embedder.file].session, pack.embedder),
+        Embedder(network.session, pack.embedder),
         pack,
         settings.compare.matching_strategy,
     )
     examiner = Examiner(looker, assessor, pack.detector.level_pitch)
-    return Pipelines(looker, recogniser, examiner, networks)
+    return Pipelines(looker, recogniser, examiner, {pack.detector.file: found, file: network})
+
+
+def _open_embedder(
+    settings: Settings, files: Mapping[str, Path], spec: EmbedderSpec, budget: ThreadBudget, metrics: Metrics
+) -> tuple[str, Network]:
+    """Open the embedder's file for the device; that in 8-bit integers only where it gives what it must."""
+    file = spec.file_on(settings.runtime)
+    network = _open_network(settings, files[file], budget, metrics)
+    if file == spec.file:
+        return file, network
+    reference = _open_network(settings, files[spec.file], budget, metrics)
+    cosine = proof.cosine(Embedder(network.session, spec), Embedder(reference.session, spec), spec.input_size)
+    if cosine >= proof.LEAST_COSINE:
+        return file, network
+    _log.warning("%s is not used: cosine %.4f with %s, which runs instead", file, cosine, spec.file)
+    return spec.file, reference
 
 
 def _open_network(settings: Settings, path: Path, budget: ThreadBudget, metrics: Metrics) -> Network:

@@ -219,6 +219,9 @@ class RuntimeSettings(Group):
     threads: int | None = Field(
         None, ge=1, description="CPU threads to use; default: what affinity and the cgroup quota grant."
     )
+    int8: bool = Field(
+        True, description="Whether a pack's network in 8-bit integers, where it has one, is what runs on the CPU."
+    )
 
 
 class CompareSettings(Group):

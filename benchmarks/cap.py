@@ -27,6 +27,7 @@ from app.service.gallery import Gallery, embed_pictures, list_pictures
 from app.service.judge import Judge
 from app.service.recognise import Recogniser
 from app.vision.embed import Embedder
+from benchmarks.int8 import with_int8
 from benchmarks.tables import table
 
 _LFW = Path(__file__).resolve().parents[2] / "shared" / "data" / "lfw"
@@ -93,7 +94,7 @@ def main() -> None:
 
 def look(pictures: list[Path]) -> Gallery:
     """Embed ``pictures`` both ways: rows of 2 D + 1."""
-    settings, budget = load(), ThreadBudget(workers=1, intra_op=1)
+    settings, budget = with_int8(load(), int8=False), ThreadBudget(workers=1, intra_op=1)
     store = Store.of(settings.models)
     pack = store.pack("open")
     assessor = open_assessor(settings, budget)

@@ -121,7 +121,7 @@ def limit(name: str, files: Sequence[bytes]) -> tuple[float, float]:
         if name == STANDIN:
             made = standin.installed(SHARED, Path(folder) / "catalogue")
             store = Store(made, made)
-        bench = Bench(store, store.pack(name), "cpu", open_assessor(settings, ThreadBudget(1, 1)))
+        bench = Bench(store, store.pack(name), settings.runtime, open_assessor(settings, ThreadBudget(1, 1)))
         stages = [bench.stages(data) for data in files[::4]]
         networks, decoding = 2 * mean(each.networks for each in stages), 2 * mean(each.decode for each in stages)
         return round(networks, 2), round(networks + decoding, 2)

@@ -40,7 +40,7 @@ def main() -> None:
     files = {name: jpeg(picture) for name, picture in pictures.items()}
     settings = load()
     store = Store.of(settings.models)
-    bench = Bench(store, store.pack(PACK), "cpu", open_assessor(settings, ThreadBudget(1, 1)))
+    bench = Bench(store, store.pack(PACK), settings.runtime, open_assessor(settings, ThreadBudget(1, 1)))
     print(f"pack {PACK}, one thread, milliseconds and share of the whole")
     print("\n".join(stage_table({name: bench.stages(data) for name, data in files.items()})))
     command_line(files)

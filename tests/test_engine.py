@@ -19,6 +19,7 @@ from app.runtime.session import OrtSession
 from app.runtime.threads import ThreadBudget, available_cores, thread_budget
 from app.scoring.calibration import CalibrationError
 from app.settings import FetchSettings, ModelsSettings, RuntimeSettings
+from app.vision import proof
 from benchmarks.pictures import astronaut, cast, jpeg
 
 
@@ -33,7 +34,7 @@ async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
     networks: Any = facts["networks"]
     assert {file: (list(of["nodes"]), of["most_together"]) for file, of in networks["open"].items()} == {
         "centerface.onnx": (["CPUExecutionProvider"], 1),
-        "dlib_resnet_v1_capped.onnx": (["CPUExecutionProvider"], 1),
+        "dlib_resnet_v1_capped_int8.onnx": (["CPUExecutionProvider"], 1),
     }
     assert facts["pack_2_0"] == "open"
     assert facts["calibration_notes"] == []
@@ -118,7 +119,8 @@ async def test_another_device_than_the_cpu_runs_pictures_together_and_scores_ali
     pictures = [ImageRef(base64=base64.b64encode(jpeg(shot)).decode()) for shot in (astronaut(), cast())]
 
     async def scores(device: str) -> list[float]:
-        chosen = settings.model_copy(update={"runtime": RuntimeSettings.model_validate({"device": device})})
+        runtime = RuntimeSettings.model_validate({"device": device, "int8": False})
+        chosen = settings.model_copy(update={"runtime": runtime})
         async with Engine.open(chosen) as engine:
             networks: Any = engine.facts()["networks"]
             assert {of["most_together"] for of in networks["open"].values()} == {1 if device == "cpu" else 16}
@@ -128,6 +130,30 @@ async def test_another_device_than_the_cpu_runs_pictures_together_and_scores_ali
             return [each.score for each in await asyncio.gather(*compared)]
 
     assert await scores("cuda") == pytest.approx(await scores("cpu"), abs=1e-3)
+
+
+async def _embedder(runtime: RuntimeSettings) -> str:
+    async with Engine.open(Settings(runtime=runtime)) as engine:
+        networks: Any = engine.facts()["networks"]
+        (name,) = set(networks["open"]) - {"centerface.onnx"}
+        return str(name)
+
+
+async def test_the_network_in_integers_runs_on_the_cpu_unless_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PROVIDERS, "cuda", PROVIDERS["cpu"])
+    assert await _embedder(RuntimeSettings()) == "dlib_resnet_v1_capped_int8.onnx"
+    assert await _embedder(RuntimeSettings(int8=False)) == "dlib_resnet_v1_capped.onnx"
+    assert await _embedder(RuntimeSettings(device="cuda")) == "dlib_resnet_v1_capped.onnx"
+
+
+async def test_where_it_calculates_otherwise_the_other_runs_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(proof, "LEAST_COSINE", 0.99999)
+    assert await _embedder(RuntimeSettings()) == "dlib_resnet_v1_capped.onnx"
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith("dlib_resnet_v1_capped_int8.onnx is not used: cosine 0.999")
 
 
 async def test_a_malformed_allow_entry_stops_the_start() -> None:
@@ -180,7 +206,12 @@ async def test_each_pack_is_opened_once(settings: Settings, monkeypatch: pytest.
     monkeypatch.setattr(OrtSession, "open", classmethod(spy))
     async with Engine.open(settings):
         pass
-    assert sorted(opened) == ["centerface.onnx", "dlib_resnet_v1_capped.onnx", "visibility.onnx"]
+    assert sorted(opened) == [
+        "centerface.onnx",
+        "dlib_resnet_v1_capped.onnx",  # once, to see whether the other does the same
+        "dlib_resnet_v1_capped_int8.onnx",
+        "visibility.onnx",
+    ]
 
 
 async def test_without_the_network_of_quality_there_is_no_start(

@@ -156,11 +156,12 @@ async def _open_here(settings: Settings, store: Store, pack: Pack) -> AsyncItera
     from app.imaging.decoders import Decoders  # noqa: PLC0415
     from app.ops.deadline import Deadline  # noqa: PLC0415
     from app.ops.metrics import Metrics  # noqa: PLC0415
-    from app.runtime.threads import Workers, available_cores, thread_budget  # noqa: PLC0415
+    from app.runtime.threads import Workers, available_cores, own_cores, thread_budget  # noqa: PLC0415
 
     cores = settings.runtime.threads or available_cores()
     budget = thread_budget(cores, settings.runtime.device)
-    with Decoders(min(budget.workers, cores)) as decoders, Workers(budget) as workers:
+    own = own_cores(cores, settings.runtime.device)
+    with Decoders(min(budget.workers, cores), cores=own) as decoders, Workers(budget, own) as workers:
         assessor = open_assessor(settings, budget)
         recogniser = open_pipelines(settings, store, pack, budget, assessor, Serving(decoders, Metrics())).recogniser
 

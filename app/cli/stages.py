@@ -24,6 +24,7 @@ from app.runtime.session import OrtSession, Session, Tensor
 from app.service.judge import Judge
 from app.service.look import Looker
 from app.service.recognise import Recogniser
+from app.settings import RuntimeSettings
 from app.vision.align import align
 from app.vision.detect import DETECTORS
 from app.vision.embed import Embedder
@@ -68,12 +69,12 @@ class Recorded:
 class Bench:
     """The models of a pack on one thread, which remember what they were asked."""
 
-    def __init__(self, store: Store, pack: Pack, device: str, assessor: Assessor) -> None:
+    def __init__(self, store: Store, pack: Pack, runtime: RuntimeSettings, assessor: Assessor) -> None:
         cv2.setNumThreads(1)
         store.prepare_missing(pack)
         files = store.resolve(pack)
-        parts = (pack.detector.file, pack.embedder.file)
-        self._sessions = [Recorded(OrtSession.open(files[name], device, 1)) for name in parts]
+        parts = (pack.detector.file, pack.embedder.file_on(runtime))
+        self._sessions = [Recorded(OrtSession.open(files[name], runtime.device, 1)) for name in parts]
         self._spec, self._side = pack.detector, pack.embedder.input_size
         self._trust = Trust.of(pack.detector)
         self._template = np.array(pack.embedder.template, dtype=np.float32)

@@ -53,7 +53,8 @@ def strip(data: bytes) -> bytes:
 
 def _strip_jpeg(data: bytes) -> bytes:
     octets = np.frombuffer(data, dtype=np.uint8)
-    markers = np.flatnonzero((octets[:-1] == 0xFF) & _IS_MARKER[octets[1:]])  # noqa: PLR2004 - what they start with
+    starts = np.flatnonzero(octets[:-1] == 0xFF)  # noqa: PLR2004 - what markers start with
+    markers = starts[_IS_MARKER[octets[starts + 1]]]
     at, scans = 2, 0
     for _ in range(_MAX_SEGMENTS):
         following = int(np.searchsorted(markers, at))

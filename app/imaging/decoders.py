@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -47,27 +47,32 @@ _BOUNDS = {
 class Decoders:
     """A context manager; threads that call :meth:`unpack` while all processes are at work wait."""
 
-    def __init__(self, processes: int, restarted: Callable[[], None] = lambda: None) -> None:
-        """``restarted`` is called for every process that is replaced."""
-        self._processes = processes
+    def __init__(self, processes: int, restarted: Callable[[], None] = lambda: None, cores: Sequence[int] = ()) -> None:
+        """``restarted`` is called for every process that is replaced.
+
+        ``cores``: the CPUs that processes keep to; a thread that keeps to one of them, too, is served there.
+        """
         self._restarted = restarted
-        self._idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()
+        places: Sequence[int | None] = cores or (None,)
+        self._places = [places[number % len(places)] for number in range(processes)]
+        self._idle: dict[int | None, queue.SimpleQueue[_Decoder]] = {place: queue.SimpleQueue() for place in places}
 
     def __enter__(self) -> Self:
-        for _ in range(self._processes):
-            self._idle.put(_Decoder.start())
+        for place in self._places:
+            self._idle[place].put(_Decoder.start(place))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for _ in range(self._processes):
-            self._idle.get().close()
+        for place in self._places:
+            self._idle[place].get().close()
 
     def unpack(self, deadline: Deadline, data: bytes, flags: int) -> Pixels:
         """Return what ``cv2.imdecode`` makes of ``data``; raise ``ApiError`` where that is no picture."""
+        idle = self._near()
         try:
-            decoder = self._idle.get(timeout=deadline.remaining())
+            decoder = idle.get(timeout=deadline.remaining())
         except queue.Empty as error:
             raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error
         try:
@@ -80,7 +85,14 @@ class Decoders:
             if decoder.has_ended:
                 with suppress(OSError):  # the next picture tries again
                     decoder = self._replaced(decoder)
-            self._idle.put(decoder)
+            idle.put(decoder)
+
+    def _near(self) -> queue.SimpleQueue[_Decoder]:
+        """Return the processes that serve the calling thread."""
+        if None in self._idle:
+            return self._idle[None]
+        allowed = os.sched_getaffinity(0)
+        return next((idle for place, idle in self._idle.items() if place in allowed), self._idle[self._places[0]])
 
     def _replaced(self, decoder: _Decoder) -> _Decoder:
         fresh = decoder.replaced()
@@ -91,15 +103,18 @@ class Decoders:
 class _Decoder:
     """One process, the line to it, and the memory shared with it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], line: socket.socket, memory: mmap.mmap) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], line: socket.socket, memory: mmap.mmap, core: int | None
+    ) -> None:
         self._process = process
+        self._core = core
         self._line = line
         self._memory = memory
         self._is_ready = False
 
     @classmethod
-    def start(cls) -> _Decoder:
-        """Start a process; it takes a third of a second to be ready, for which nobody waits yet."""
+    def start(cls, core: int | None = None) -> _Decoder:
+        """Start a process, on ``core`` alone if there is one; it is ready in a third of a second, but nobody waits."""
         line, its_line = socket.socketpair()
         shared = os.memfd_create("picture")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
@@ -120,7 +135,10 @@ class _Decoder:
         finally:
             os.close(shared)
             its_line.close()
-        return cls(process, line, memory)
+        if core is not None:
+            with suppress(OSError):
+                os.sched_setaffinity(process.pid, {core})
+        return cls(process, line, memory, core)
 
     @property
     def has_ended(self) -> bool:
@@ -134,7 +152,7 @@ class _Decoder:
         return self._is_ready
 
     def replaced(self) -> _Decoder:
-        fresh = self.start()
+        fresh = self.start(self._core)
         self.close()
         return fresh
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from app.packs import dlib_onnx, onnx_clean, openvino_onnx
+from app.packs import dlib_int8, dlib_onnx, onnx_clean, openvino_onnx
 from app.packs.manifest import ConverterName
 
 CONVERTERS: Mapping[ConverterName, Callable[..., bytes]] = {
     "centerface": onnx_clean.clean,
     "dlib_resnet_v1": dlib_onnx.convert,
+    "dlib_resnet_v1_int8": dlib_int8.convert,
     "openvino_ir": openvino_onnx.convert,
     "yunet": onnx_clean.clean,
 }

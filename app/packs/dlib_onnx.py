@@ -41,14 +41,19 @@ _CAPPED_BLOCK, _CAP = 11, 6.0
 
 def convert(source: bytes) -> bytes:
     """Translate the network."""
+    content: bytes = translate(source).SerializeToString(deterministic=True)
+    return content
+
+
+def translate(source: bytes) -> ModelProto:
+    """Return the network as a graph."""
     layers = read(source)
     if tuple(type(layer) for layer in layers) != _expected():
         raise PackError("the dlib file holds another network than the face recogniser")
     graph = _Graph()
     for layer in _fold(layers):
         graph.add(layer)
-    content: bytes = graph.model().SerializeToString(deterministic=True)
-    return content
+    return graph.model()
 
 
 def _expected() -> _Kinds:

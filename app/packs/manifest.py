@@ -12,6 +12,8 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
+from app.settings import RuntimeSettings
+
 _Text: TypeAlias = Annotated[str, Field(min_length=1)]
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 _FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -22,7 +24,7 @@ _Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _HttpsUrl: TypeAlias = Annotated[str, Field(pattern=r"^https://[^\s/]+/\S+$")]
 _Point: TypeAlias = tuple[float, float]
 
-ConverterName: TypeAlias = Literal["centerface", "dlib_resnet_v1", "openvino_ir", "yunet"]
+ConverterName: TypeAlias = Literal["centerface", "dlib_resnet_v1", "dlib_resnet_v1_int8", "openvino_ir", "yunet"]
 """How published files become the pack's file; ``converters`` has one function for each."""
 
 
@@ -69,9 +71,11 @@ class EmbedderSpec(_Table):
     The network is shown ``(crop - mean) / std``, its channels in the order ``color`` (that of ``mean``, too); with
     ``mirror`` the embedding is the mean of those of the crop and of its mirror image. ``template`` is where the five
     landmarks (left eye, right eye, nose, left and right mouth corner) come to lie, in pixels (x, y) of the crop.
+    ``int8_file`` is the same network in 8-bit integers, for the CPU.
     """
 
     file: _FileName
+    int8_file: _FileName | None = None
     input_size: int = Field(ge=16)
     dimension: int = Field(ge=1)
     mean: tuple[float, float, float]
@@ -79,6 +83,10 @@ class EmbedderSpec(_Table):
     color: Literal["RGB", "BGR"]
     mirror: bool
     template: tuple[_Point, _Point, _Point, _Point, _Point]
+
+    def file_on(self, runtime: RuntimeSettings) -> str:
+        """Return the file that is meant to run there."""
+        return self.int8_file if self.int8_file and runtime.int8 and runtime.device == "cpu" else self.file
 
 
 class Licence(_Table):
@@ -174,8 +182,9 @@ class Pack(_Table):
         names = [file.name for file in self.files]
         if len(names) != len(set(names)):
             raise ValueError("two files have the same name")
-        for role, name in (("detector", self.detector.file), ("embedder", self.embedder.file)):
-            if name not in names:
+        used = {"detector": self.detector.file, "embedder": self.embedder.file, "int8": self.embedder.int8_file}
+        for role, name in used.items():
+            if name and name not in names:
                 raise ValueError(f"the {role}'s file {name} is not among the files")
         return self
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import NamedTuple, ParamSpec, Self, TypeVar
@@ -48,6 +49,18 @@ def thread_budget(cores: int, device: str = "cpu") -> ThreadBudget:
         return ThreadBudget(workers=min(_WORKERS_PER_CORE * cores, 2 * MOST_TOGETHER), intra_op=1)
     idle = max(0, cores - _AT_ONCE)
     return ThreadBudget(workers=max(_AT_ONCE, cores), intra_op=min(1 + idle, _MOST_INTRA_OP))
+
+
+def own_cores(cores: int, device: str) -> tuple[int, ...]:
+    """Return the CPUs that workers keep to, one each; none where the system had better choose.
+
+    On two cores Linux often lets the second picture of a comparison wait behind the first while the other core is idle,
+    for milliseconds. It has more to choose from where there are more, and where a quota says that they are shared.
+    """
+    if device != "cpu" or not hasattr(os, "sched_getaffinity"):
+        return ()
+    allowed = tuple(sorted(os.sched_getaffinity(0)))
+    return allowed if len(allowed) == cores == _AT_ONCE else ()
 
 
 def available_cores(root: Path = Path("/")) -> int:
@@ -94,11 +107,23 @@ def _quota(folder: Path) -> float | None:
     return int(limit) / int(period) if limit not in {"max", "-1"} else None
 
 
+def _keep_to_one(free: queue.SimpleQueue[int]) -> None:
+    """Keep the calling thread to the next core of ``free``, where there is one and the system lets it."""
+    with suppress(queue.Empty, OSError):
+        os.sched_setaffinity(0, {free.get_nowait()})
+
+
 class Workers(AbstractContextManager["Workers"]):
     """The pool on which pictures are decoded and models run; the event loop only waits."""
 
-    def __init__(self, budget: ThreadBudget) -> None:
-        self._pool = ThreadPoolExecutor(budget.workers, thread_name_prefix="worker")
+    def __init__(self, budget: ThreadBudget, cores: Iterable[int] = ()) -> None:
+        """``cores``: the CPUs that workers keep to, one each, as :func:`own_cores` returns them."""
+        free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for core in cores:
+            free.put(core)
+        self._pool = ThreadPoolExecutor(
+            budget.workers, thread_name_prefix="worker", initializer=_keep_to_one, initargs=(free,)
+        )
         self._workers = budget.workers
         self._at_hand = 0
         self._lock = threading.Lock()

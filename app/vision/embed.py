@@ -16,19 +16,20 @@ class Embedder:
     def __init__(self, session: Session, spec: EmbedderSpec) -> None:
         self._session = session
         self._spec = spec
-        self._mean = np.array(spec.mean, dtype=np.float32)
 
     def embed(self, crop: Crop) -> Embedding:
         """Return the unit-length embedding of ``crop``; with ``mirror``, of it and its mirror image together."""
-        views = [crop, crop[:, ::-1]] if self._spec.mirror else [crop]
-        (outputs,) = self._session.run(self._blob(views))
+        (outputs,) = self._session.run(blob(crop, self._spec))
         total: NDArray[np.float64] = outputs.sum(axis=0, dtype=np.float64)
         unit = total / np.linalg.norm(total)
         return unit.astype(np.float32)
 
-    def _blob(self, views: list[Crop]) -> Tensor:
-        batch = np.stack(views)
-        if self._spec.color == "RGB":
-            batch = batch[..., ::-1]
-        normalised = (batch.astype(np.float32) - self._mean) / np.float32(self._spec.std)
-        return np.ascontiguousarray(normalised.transpose(0, 3, 1, 2))
+
+def blob(crop: Crop, spec: EmbedderSpec) -> Tensor:
+    """Return ``crop`` as the network wants it and, with ``mirror``, its mirror image: N x 3 x H x W."""
+    planes = (crop[..., ::-1] if spec.color == "RGB" else crop).transpose(2, 0, 1)
+    views = np.empty((2 if spec.mirror else 1, *planes.shape), dtype=np.float32)
+    np.subtract(planes, np.array(spec.mean, dtype=np.float32)[:, None, None], out=views[0])
+    views[0] /= np.float32(spec.std)
+    views[1:] = views[0, ..., ::-1]
+    return views

@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from app.packs import download
 from app.packs import store as store_module
 from app.packs.manifest import PackError
 from app.settings import ModelsSettings
+from app.vision import proof
 from tests.packs.mirror import ARCHIVE, Mirror, serve, write_pack
 
 _RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
@@ -40,6 +42,9 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+_MADE = "centerface.onnx, dlib_resnet_v1_capped.onnx, dlib_resnet_v1_capped_int8.onnx (35.5 MB)"
+
+
 def test_list_shows_every_file_with_its_licence_and_state(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run("list") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -48,6 +53,7 @@ def test_list_shows_every_file_with_its_licence_and_state(capsys: pytest.Capture
     assert rows == [
         ["open", "centerface.onnx", "MIT", "yes", "7.3", "MB", "52a990eabea1", "ready"],
         ["open", "dlib_resnet_v1_capped.onnx", "CC0-1.0", "yes", "22.4", "MB", "343155327157", "ready"],
+        ["open", "dlib_resnet_v1_capped_int8.onnx", "CC0-1.0", "yes", "5.8", "MB", "a3d7df27981d", "ready"],
     ]
     assert lines[0].index("STATE") == next(line for line in lines if line.startswith("open ")).index("ready")
     assert next(line.split()[-6:-4] for line in lines if line.startswith("buffalo_l ")) == ["research", "NO"]
@@ -58,33 +64,63 @@ def test_prepare_makes_the_files_and_then_says_that_they_are_ready(
     weights: Path, capsys: pytest.CaptureFixture[str], name: tuple[str, ...]
 ) -> None:
     assert _run("prepare", *name) == 0
-    assert capsys.readouterr().out == "pack open is ready: made centerface.onnx, dlib_resnet_v1_capped.onnx (29.7 MB)\n"
-    assert len(list(weights.glob("open/*"))) == 2
+    assert capsys.readouterr().out == f"pack open is ready: made {_MADE}\n"
+    assert len(list(weights.glob("open/*"))) == 3
     assert _run("prepare", *name) == 0
     assert capsys.readouterr() == ("pack open is ready\n", "")
 
 
 def test_prepare_makes_only_what_is_not_ready(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ready = Path(__file__).resolve().parents[2] / "models" / "open" / "dlib_resnet_v1_capped.onnx"
     (weights / "open").mkdir()
-    (weights / "open" / ready.name).symlink_to(ready)
+    for ready in (Path(__file__).resolve().parents[2] / "models" / "open").glob("dlib*.onnx"):
+        (weights / "open" / ready.name).symlink_to(ready)
     (weights / "open" / "centerface.onnx").write_bytes(b"tampered")
     _run("list")
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("open ")]
-    assert [row[-1] for row in rows] == ["changed", "ready"]
+    assert [row[-1] for row in rows] == ["changed", "ready", "ready"]
     assert _run("prepare") == 0
     assert capsys.readouterr().out == "pack open is ready: made centerface.onnx (7.3 MB)\n"
 
 
 def test_verify_says_that_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run("verify", "open") == 0
-    assert capsys.readouterr().out == "pack open is intact: 2 files match their digests\n"
+    assert capsys.readouterr().out == "pack open is intact: 3 files match their digests\n"
 
 
 @pytest.mark.usefixtures("weights")
 def test_verify_names_what_is_not_as_recorded() -> None:
     with pytest.raises(PackError, match=r"centerface\.onnx is missing, dlib_resnet_v1_capped\.onnx is missing"):
         _run("verify")
+
+
+def test_optimize_makes_the_network_in_integers_and_tells_whether_it_is_used(
+    weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _run("optimize", "open") == 0
+    text = capsys.readouterr().out
+    numbers = re.fullmatch(
+        r"pack open: dlib_resnet_v1_capped_int8\.onnx takes ([\d.]+) ms a face instead of ([\d.]+) \(one thread\), "
+        r"has cosine (0\.999\d|1\.0000) with dlib_resnet_v1_capped\.onnx "
+        r"and is used; COMPAREFACE_RUNTIME__INT8=false keeps the other\n",
+        text,
+    )
+    assert numbers, text
+    assert float(numbers[1]) > 0 < float(numbers[2])
+    assert len(list(weights.glob("open/*"))) == 3
+    monkeypatch.setenv("COMPAREFACE_RUNTIME__INT8", "false")
+    assert _run("optimize", "open") == 0
+    assert "but is not used: COMPAREFACE_RUNTIME__" in capsys.readouterr().out
+    monkeypatch.setattr(proof, "LEAST_COSINE", 1.1)
+    assert _run("optimize", "open") == 0
+    assert "and must have 1.1, so it is NOT used here" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("mirror")
+def test_optimize_says_so_where_there_is_nothing_to_gain(capsys: pytest.CaptureFixture[str]) -> None:
+    _run("pull", "tiny", "--accept-license")
+    capsys.readouterr()
+    assert _run("optimize", "tiny") == 0
+    assert capsys.readouterr().out.startswith("pack tiny has no network in 8-bit integers")
 
 
 @pytest.mark.parametrize("action", ["prepare", "verify"])
@@ -191,8 +227,8 @@ def test_preparing_does_not_download() -> None:
 
 def test_pulling_what_comes_with_packages_makes_it(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run("pull", "open") == 0
-    assert "pack open is ready: made centerface.onnx, dlib_resnet_v1_capped.onnx (29.7 MB)" in capsys.readouterr().out
-    assert len(list(weights.glob("open/*"))) == 2
+    assert f"pack open is ready: made {_MADE}" in capsys.readouterr().out
+    assert len(list(weights.glob("open/*"))) == 3
 
 
 @pytest.fixture

@@ -96,6 +96,7 @@ def test_it_has_what_it_needs_and_no_more(image: Container) -> None:
         "opt/compareface/models/quality/visibility.onnx",
         "var/lib/compareface/open/centerface.onnx",
         "var/lib/compareface/open/dlib_resnet_v1_capped.onnx",
+        "var/lib/compareface/open/dlib_resnet_v1_capped_int8.onnx",
     }
     theirs = {path.relative_to(image.root).as_posix() for path in paths if path.lstat().st_uid != 0}
     assert {name.split("/")[0] for name in theirs} == {"var"}

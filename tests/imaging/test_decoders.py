@@ -22,7 +22,7 @@ from app.errors import ApiError, ErrorCode
 from app.imaging import decoder_process
 from app.imaging.decode import Picture, decode, decode_here
 from app.imaging.decoder_process import NO_PICTURE, ROOM_FOR_FILE, SIZE
-from app.imaging.decoders import Decoders
+from app.imaging.decoders import Decoders, _Decoder
 from app.ops.deadline import Deadline
 from tests.imaging.conftest import write
 
@@ -51,11 +51,16 @@ honest.main(int(sys.argv[1]))
 
 
 @pytest.fixture
-def vulnerable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoders]:
-    """Two real processes whose decoder has holes that a file can name."""
+def holed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes have a decoder with holes that a file can name."""
     script = tmp_path / "vulnerable.py"
     script.write_text(HOSTILE.format(folder=str(Path(decoder_process.__file__).parent)))
     monkeypatch.setattr("app.imaging.decoders._SCRIPT", str(script))
+
+
+@pytest.fixture
+def vulnerable(holed: None) -> Iterator[Decoders]:
+    """Two such processes, real ones."""
     with Decoders(2) as decoders:
         yield decoders
 
@@ -72,11 +77,16 @@ def _error(decoders: Decoders, data: bytes, seconds: float = 30.0) -> ErrorCode:
     return caught.value.code
 
 
+def _idle(decoders: Decoders) -> list[_Decoder]:
+    """All processes, none of which is at work, in the order in which they come next."""
+    idle = [(place, decoders._idle[place].get()) for place in decoders._places]
+    for place, decoder in idle:
+        decoders._idle[place].put(decoder)
+    return [decoder for _, decoder in idle]
+
+
 def _pids(decoders: Decoders) -> list[int]:
-    idle = [decoders._idle.get() for _ in range(decoders._processes)]
-    for decoder in idle:
-        decoders._idle.put(decoder)
-    return [decoder._process.pid for decoder in idle]
+    return [decoder._process.pid for decoder in _idle(decoders)]
 
 
 @pytest.mark.parametrize(
@@ -169,9 +179,7 @@ def test_a_process_that_was_killed_while_idle_costs_nothing(decoders: Decoders, 
 
 
 def _is_gone(decoders: Decoders, pid: int) -> bool:
-    decoder = decoders._idle.get()
-    decoders._idle.put(decoder)
-    return decoder._process.pid == pid and decoder.has_ended
+    return any(decoder._process.pid == pid and decoder.has_ended for decoder in _idle(decoders))
 
 
 def test_processes_do_not_know_the_settings(vulnerable: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,10 +194,7 @@ def test_no_picture_stays_in_the_shared_memory(decoders: Decoders, astronaut: Pi
     for _ in range(2):
         assert decoders.unpack(Deadline.after(30), data, cv2.IMREAD_COLOR).any()
     assert _error(decoders, data[:-400]) is ErrorCode.IMAGE_DECODE_FAILED
-    idle = [decoders._idle.get() for _ in range(decoders._processes)]
-    assert [any(decoder._memory[:]) for decoder in idle] == [False, False]
-    for decoder in idle:
-        decoders._idle.put(decoder)
+    assert [any(decoder._memory[:]) for decoder in _idle(decoders)] == [False, False]
 
 
 def test_a_decoder_that_does_not_start_is_a_defect_of_ours_and_not_of_the_picture(
@@ -215,6 +220,34 @@ def test_where_no_process_can_be_started_the_next_request_tries_again(
     assert [vulnerable.unpack(Deadline.after(30), data, cv2.IMREAD_COLOR).shape for _ in range(2)] == [
         (220, 300, 3)
     ] * 2
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one core only")
+@pytest.mark.usefixtures("holed")
+def test_a_thread_that_keeps_to_a_core_is_served_there_also_by_a_process_that_came_later() -> None:
+    cores = sorted(os.sched_getaffinity(0))[:2]
+
+    def places() -> list[set[int]]:
+        return [os.sched_getaffinity(pid) for pid in _pids(pinned)]
+
+    def crash_at(core: int) -> None:
+        os.sched_setaffinity(0, {core})
+        assert _error(pinned, CRASH) is ErrorCode.IMAGE_DECODE_FAILED
+
+    with Decoders(2, cores=cores) as pinned, ThreadPoolExecutor(1) as pool:
+        assert places() == [{core} for core in cores]
+        for number, core in enumerate(cores):
+            before = _pids(pinned)
+            pool.submit(crash_at, core).result()
+            assert [old == new for old, new in zip(before, _pids(pinned), strict=True)] == [number == 1, number == 0]
+            assert places() == [{core} for core in cores]
+
+
+def test_a_thread_that_keeps_to_no_core_is_served_too(astronaut: Pillow.Image) -> None:
+    data = write(astronaut, "JPEG")
+    with Decoders(2, cores=sorted(os.sched_getaffinity(0))[:1]) as decoders, ThreadPoolExecutor(3) as pool:
+        shapes = pool.map(lambda _: decoders.unpack(Deadline.after(30), data, cv2.IMREAD_COLOR).shape, range(6))
+        assert set(shapes) == {(220, 300, 3)}
 
 
 def test_processes_end_with_the_pool() -> None:

@@ -73,7 +73,7 @@ def test_a_complete_table_is_a_pack(tmp_path: Path) -> None:
 def test_the_embedder_is_known_by_its_own_file(store: Store) -> None:
     pack = store.pack("open")
     digests = {file.name: file.sha256 for file in pack.files}
-    assert len(digests) == 2
+    assert len(digests) == 3
     assert pack.embedder_sha256 == digests["dlib_resnet_v1_capped.onnx"] != digests["centerface.onnx"]
 
 

@@ -12,7 +12,7 @@ import pytest
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
-from app.runtime.threads import ThreadBudget, Workers, available_cores, thread_budget
+from app.runtime.threads import ThreadBudget, Workers, available_cores, own_cores, thread_budget
 
 
 @pytest.mark.parametrize(
@@ -168,3 +168,41 @@ async def test_work_that_runs_counts_until_it_ends_even_if_nobody_waits_for_it()
         release.set()
         await left[1]
         assert not workers.would_wait(1)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "cores", "device", "own"),
+    [
+        pytest.param({3, 1}, 2, "cpu", (1, 3), id="two, and both are ours"),
+        pytest.param({0, 1}, 1, "cpu", (), id="a quota"),
+        pytest.param({0, 1, 2, 3}, 2, "cpu", (), id="two of several"),
+        pytest.param({0, 1, 2, 3}, 4, "cpu", (), id="the system has a choice"),
+        pytest.param({0}, 1, "cpu", (), id="one"),
+        pytest.param({0, 1}, 2, "cuda", (), id="the GPU works"),
+    ],
+)
+def test_workers_keep_to_a_core_each_where_there_are_two_of_our_own(
+    monkeypatch: pytest.MonkeyPatch, allowed: set[int], cores: int, device: str, own: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed)
+    assert own_cores(cores, device) == own
+
+
+async def test_each_worker_keeps_to_its_core_and_nobody_else_does() -> None:
+    before = os.sched_getaffinity(0)
+    both = threading.Barrier(2)
+
+    def place() -> set[int]:
+        both.wait(10)
+        return os.sched_getaffinity(0)
+
+    cores = sorted(before)[:2]
+    with Workers(ThreadBudget(2, 1), cores) as workers:
+        places = await asyncio.gather(workers.run(place), workers.run(place))
+    assert sorted(places, key=min) == ([{core} for core in cores] if len(cores) == 2 else [before, before])
+    assert os.sched_getaffinity(0) == before
+
+
+async def test_workers_work_where_the_system_does_not_let_them_keep_to_a_core() -> None:
+    with Workers(ThreadBudget(1, 1), [4096]) as workers:
+        assert await workers.run(os.sched_getaffinity, 0) == os.sched_getaffinity(0)

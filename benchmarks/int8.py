@@ -1,0 +1,118 @@
+"""What dlib's network in 8-bit integers gives, beside itself in float32 (development half of LFW, ``../shared``).
+
+At the scores' thresholds, which are those of float32: FAR and TAR with 95 % intervals; and how alike a face's two
+embeddings are. ``--json FILE`` keeps the numbers. ``--ranges`` prints instead what ``app/packs/dlib_int8.py`` records:
+between which values the tensors lie for the six people of insightface's ``t1.jpg``, and a quarter more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+
+from app.cli.measure import measure
+from app.config import Settings, load
+from app.domain import FaceModelVersion
+from app.engine import open_assessor, open_pipelines
+from app.ops.deadline import Deadline
+from app.packs.dlib_int8 import RANGES
+from app.packs.manifest import Pack
+from app.packs.onnx_int8 import Range
+from app.packs.store import Store
+from app.runtime.session import Tensor
+from app.runtime.threads import ThreadBudget
+from app.scoring import calibration
+from app.scoring.intervals import clustered
+from app.scoring.scale import Scale
+from app.service.look import Looker
+from app.vision.align import align
+from app.vision.embed import blob
+from benchmarks.pictures import cast
+from benchmarks.tables import table
+
+_LFW = Path(__file__).resolve().parents[2] / "shared" / "data" / "lfw"
+_SCORES = (40.0, 50.0, 60.0)
+_HEADROOM = 1.25
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--ranges", action="store_true")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    settings = load()
+    store = Store.of(settings.models)
+    pack = store.pack("open")
+    if args.ranges:
+        for name, (low, high) in measured_ranges(settings, store, pack).items():
+            print(f'    "{name}": ({low:.2f}, {high:.2f}),')
+    elif not _LFW.is_dir():
+        print("int8: skipped, the folder ../shared/data/lfw is not here")
+    else:
+        result = compare(settings, store, pack)
+        if args.json:
+            args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def compare(settings: Settings, store: Store, pack: Pack) -> dict[str, object]:
+    """Embed all faces by both networks, print a table, return the numbers."""
+    scale = Scale(calibration.load(store.calibration_path(pack.name), pack.embedder_sha256), FaceModelVersion.V3)
+    thresholds = [scale.cosine(score) for score in _SCORES]
+    both = [measure(with_int8(settings, int8=int8), store, pack, _LFW).gallery for int8 in (False, True)]
+    rows = {
+        name: {
+            f"{what} at {score:g}": str(rate)
+            for score, rates in zip(_SCORES, clustered(each.embeddings, each.people, thresholds), strict=True)
+            for what, rate in rates._asdict().items()
+        }
+        for name, each in zip(("float32", "int8"), both, strict=True)
+    }
+    table("LFW", rows)
+    cosines = np.einsum("ij,ij->i", both[0].embeddings, both[1].embeddings)
+    alike = {"mean": float(cosines.mean()), "least": float(cosines.min()), "faces": len(cosines)}
+    print("\ncosine of a face's two embeddings:", alike)
+    return {"rates": rows, "cosine": alike}
+
+
+def with_int8(settings: Settings, *, int8: bool) -> Settings:
+    """Return ``settings`` with that one set."""
+    return settings.model_copy(update={"runtime": settings.runtime.model_copy(update={"int8": int8})})
+
+
+def measured_ranges(settings: Settings, store: Store, pack: Pack) -> Mapping[str, Range]:
+    """Return the ranges of the tensors that have one, as six faces and their mirror images show them, and widened."""
+    spec, one_thread = pack.embedder, ThreadBudget(workers=1, intra_op=1)
+    pipelines = open_pipelines(settings, store, pack, one_thread, open_assessor(settings, one_thread))
+    low, high = ((level - np.array(spec.mean)) / spec.std for level in (0, 255))
+    found = {"image": (float(low.min()), float(high.max()))}
+    inner = [name for name in RANGES if name not in found]
+    model = onnx.load(store.resolve(pack)[spec.file])
+    model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in inner)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    values = session.run(inner, {"image": np.concatenate(list(blobs(pipelines.looker, pack)))})
+    return found | {
+        name: (_HEADROOM * float(value.min()), _HEADROOM * float(value.max()))
+        for name, value in zip(inner, values, strict=True)
+    }
+
+
+def blobs(looker: Looker, pack: Pack) -> Iterator[Tensor]:
+    """Yield what the network is shown of each of the six."""
+    spec = pack.embedder
+    file = cv2.imencode(".png", cast())[1].tobytes()
+    image, faces = looker.look(file, Deadline.after(60), rotate=False)
+    for face in faces:
+        if face.confidence >= pack.detector.clear:
+            landmarks = looker.look_closer(image, face).landmarks
+            yield blob(align(image, landmarks, np.array(spec.template, np.float32), spec.input_size), spec)
+
+
+if __name__ == "__main__":
+    main()
