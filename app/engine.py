@@ -6,7 +6,6 @@ the command line uses the same engine as the server.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from app.domain import FaceModelVersion
 from app.imaging.decoders import Decoders
 from app.imaging.fetch import Fetcher
 from app.ops.metrics import Metrics
-from app.packs.manifest import EmbedderSpec, Pack, PackError
+from app.packs.manifest import Pack, PackError
 from app.packs.store import Store, visibility_path
 from app.runtime.batcher import batched
 from app.runtime.providers import PROVIDERS
@@ -42,8 +41,6 @@ from app.vision.embed import Embedder
 from app.vision.quality.assess import Assessor
 from app.vision.quality.visibility import Visibility
 from app.vision.search import COARSE
-
-_log = logging.getLogger(__name__)
 
 _PICTURES = 2
 """Of a comparison."""
@@ -199,40 +196,28 @@ def open_pipelines(
     if pack.detector.family not in DETECTORS:
         raise PackError(f"pack {pack.name!r} asks for the unknown detector family {pack.detector.family!r}")
     cv2.setNumThreads(budget.intra_op)
-    store.prepare_missing(pack)
-    files = store.resolve(pack)
+    pack, files = store.ready(pack, settings.runtime)
     metrics = serving.metrics if serving else Metrics()
-    found = _open_network(settings, files[pack.detector.file], budget, metrics)
-    detector = DETECTORS[pack.detector.family](found.session, pack.detector)
+    networks: dict[str, Network] = {}
+
+    def open_file(name: str) -> Session:
+        networks[name] = _open_network(settings, files[name], budget, metrics)
+        return networks[name].session
+
+    detector = DETECTORS[pack.detector.family](open_file(pack.detector.file), pack.detector)
     if settings.runtime.device != "cpu":
         _warm_up(detector)
     looker = Looker(detector, pack.detector, serving.decoders if serving else None)
-    file, network = _open_embedder(settings, files, pack.embedder, budget, metrics)
+    file, session = proof.choose(pack.embedder, settings.runtime, open_file)
     recogniser = Recogniser(
         looker,
         Judge(assessor, settings.quality.policy),
-        Embedder(network.session, pack.embedder),
+        Embedder(session, pack.embedder),
         pack,
         settings.compare.matching_strategy,
     )
     examiner = Examiner(looker, assessor, pack.detector.level_pitch)
-    return Pipelines(looker, recogniser, examiner, {pack.detector.file: found, file: network})
-
-
-def _open_embedder(
-    settings: Settings, files: Mapping[str, Path], spec: EmbedderSpec, budget: ThreadBudget, metrics: Metrics
-) -> tuple[str, Network]:
-    """Open the embedder's file for the device; that in 8-bit integers only where it gives what it must."""
-    file = spec.file_on(settings.runtime)
-    network = _open_network(settings, files[file], budget, metrics)
-    if file == spec.file:
-        return file, network
-    reference = _open_network(settings, files[spec.file], budget, metrics)
-    cosine = proof.cosine(Embedder(network.session, spec), Embedder(reference.session, spec), spec.input_size)
-    if cosine >= proof.LEAST_COSINE:
-        return file, network
-    _log.warning("%s is not used: cosine %.4f with %s, which runs instead", file, cosine, spec.file)
-    return spec.file, reference
+    return Pipelines(looker, recogniser, examiner, {name: networks[name] for name in (pack.detector.file, file)})
 
 
 def _open_network(settings: Settings, path: Path, budget: ThreadBudget, metrics: Metrics) -> Network:

@@ -12,6 +12,7 @@ from app.config import Settings, SettingsError
 from app.domain import ImageRef, Options
 from app.engine import Engine, open_recogniser
 from app.ops.deadline import Deadline
+from app.packs import making
 from app.packs.manifest import Pack, PackError
 from app.packs.store import PREFERRED, Store
 from app.runtime.providers import PROVIDERS, DeviceError
@@ -154,6 +155,42 @@ async def test_where_it_calculates_otherwise_the_other_runs_and_the_log_says_so(
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage().startswith("dlib_resnet_v1_capped_int8.onnx is not used: cosine 0.999")
+
+
+@pytest.mark.parametrize("int8", [True, False])
+async def test_weights_of_an_older_version_still_serve_where_nothing_can_be_added(
+    tmp_path: Path, store: Store, pack: Pack, monkeypatch: pytest.MonkeyPatch, *, int8: bool
+) -> None:
+    """They lack the network in integers, and the image lacks the package that it is made of."""
+    (tmp_path / "open").mkdir()
+    for file in pack.without_int8().files:
+        shutil.copy(store.path(pack, file), tmp_path / "open")
+
+    def missing(*_: object) -> bytes:
+        raise PackError("the package is not installed")
+
+    monkeypatch.setattr(making, "from_package", missing)
+    settings = Settings(models=ModelsSettings(weights_dir=tmp_path), runtime=RuntimeSettings(int8=int8))
+    async with Engine.open(settings) as engine:
+        networks: Any = engine.facts()["networks"]
+    assert set(networks["open"]) == {"centerface.onnx", "dlib_resnet_v1_capped.onnx"}
+    (tmp_path / "open" / "centerface.onnx").unlink()
+    with pytest.raises(PackError, match="not installed"):
+        async with Engine.open(settings):
+            pass
+
+
+async def test_a_changed_network_in_integers_is_refused_where_it_would_run(
+    tmp_path: Path, store: Store, pack: Pack
+) -> None:
+    shutil.copytree(store.folder(pack), tmp_path / "open")
+    (tmp_path / "open" / str(pack.embedder.int8_file)).write_bytes(b"changed")
+    models = ModelsSettings(weights_dir=tmp_path)
+    with pytest.raises(PackError, match=r"_int8\.onnx is changed"):
+        async with Engine.open(Settings(models=models)):
+            pass
+    async with Engine.open(Settings(models=models, runtime=RuntimeSettings(int8=False))) as engine:
+        assert engine.facts()["pack"] == "open"
 
 
 async def test_a_malformed_allow_entry_stops_the_start() -> None:

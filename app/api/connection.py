@@ -68,8 +68,14 @@ class _Transport:
     def is_closing(self) -> bool:
         return self._is_closed or self._transport.is_closing()
 
-    def read_at_once(self, most: int) -> None:
-        self._transport.max_size = most  # type: ignore[attr-defined] # of asyncio's own loops
+    @property
+    def at_once(self) -> int:
+        """The most that is read at once, bytes."""
+        return cast("int", self._transport.max_size)  # type: ignore[attr-defined] # of asyncio's own loops
+
+    @at_once.setter
+    def at_once(self, most: int) -> None:
+        self._transport.max_size = most  # type: ignore[attr-defined]
 
 
 class _Flow(FlowControl):
@@ -78,12 +84,15 @@ class _Flow(FlowControl):
     Else every request of those sent ahead would let more of them into memory than it takes out.
     """
 
-    def __init__(self, transport: asyncio.Transport, is_ahead: Callable[[], bool]) -> None:
+    def __init__(self, transport: asyncio.Transport, is_ahead: Callable[[], bool], asked: Callable[[], None]) -> None:
+        """``asked`` is called before it reads on."""
         super().__init__(transport)
         self._is_ahead = is_ahead
+        self._asked = asked
 
     def resume_reading(self) -> None:
         if not self._is_ahead():
+            self._asked()
             super().resume_reading()
 
 
@@ -98,13 +107,13 @@ class Connection(H11Protocol):
         self._waiting = waiting
         self._timer: asyncio.TimerHandle | None = None
         self._is_parting = False
-        self._to_come = 0  # bytes of a body of known length, at least
+        self._to_come = 0  # bytes of a body of known length, about
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         self._guarded = _Transport(transport, lambda: self._has_more)
-        self._guarded.read_at_once(_PIECE)
+        self._guarded.at_once = _PIECE
         super().connection_made(cast("asyncio.Transport", self._guarded))
-        self.flow = _Flow(self.transport, lambda: self._is_ahead)
+        self.flow = _Flow(self.transport, lambda: self._is_ahead, self._read_at_once)
         self._wait()
         if len(self.connections) > self._bounds.most:
             next(iter(self._waiting)).leave()
@@ -116,7 +125,7 @@ class Connection(H11Protocol):
         if not (self.conn.their_state is h11.MUST_CLOSE or self.transport.is_closing()):
             super().data_received(data)
             self._to_come -= len(data)
-            self._guarded.read_at_once(min(max(self._to_come, _PIECE), _PIECE_OF_BODY))
+            self._guarded.at_once = min(self._guarded.at_once, self._piece)
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -163,6 +172,14 @@ class Connection(H11Protocol):
         self.transport.abort()
         self._waiting.pop(self, None)
         self.connections.discard(self)
+
+    @property
+    def _piece(self) -> int:
+        return min(max(self._to_come, _PIECE), _PIECE_OF_BODY)
+
+    def _read_at_once(self) -> None:
+        """Read what is left of a body in large pieces, once it is asked for; who waits in line has little in memory."""
+        self._guarded.at_once = self._piece
 
     @property
     def _is_at_work(self) -> bool:

@@ -139,7 +139,7 @@ class Gateway:
             if error.code is not ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED:
                 raise
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, _TOO_LARGE_FOR_V1) from error
-        return request.with_v1(await aside(len(form), parameters.from_form, form))
+        return request.with_v1(await asyncio.to_thread(parameters.from_form, form))
 
     async def _answer(
         self, request: CloudRequest, read_body: BodyReader, leaving: Leaving, deadline: Deadline, entry: Entry
@@ -156,11 +156,12 @@ class Gateway:
                     body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate)
                 request = request.with_body(body)
             # Off the event loop: hashing and parsing large bodies takes long, and others want an answer meanwhile.
+            size = len(request.body) if parameters.are_json(request) else None
             with deadline.stage("verify"):
-                key = await aside(len(request.body), self._authenticator.verify, request, examined)
+                key = await aside(size, self._authenticator.verify, request, examined)
             entry.key = key.label if key else ""
             self._authorise(examined, found.name)
-            bound = await aside(len(request.body), self._bind, request, found.model)
+            bound = await aside(size, self._bind, request, found.model)
             place.begin()
             response = await _unless(leaving, bound.perform(self._service, examined.caller, deadline))
         return response.model_dump(by_alias=True)

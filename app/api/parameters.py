@@ -18,6 +18,7 @@ from app.errors import ApiError, ErrorCode, Text
 
 # No action has that many. The bound keeps the number of values small before anything is parsed.
 _MAX_PARTS = 256
+_MULTIPART = "multipart/form-data"
 
 _NOT_JSON = Text(
     "The request body is not a valid JSON object, as content-type=application/json requires.",
@@ -41,9 +42,14 @@ def of(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
         return from_form(request.query.encode("latin-1")), True
     if request.media_type == FORM:
         return from_form(request.body), True
-    if request.media_type == "multipart/form-data":
+    if request.media_type == _MULTIPART:
         return from_multipart(request.body, request.headers["content-type"]), True
     return from_json(request.body), False
+
+
+def are_json(request: CloudRequest) -> bool:
+    """Whether the parameters are a JSON body, which is read in a time that its size tells."""
+    return request.v1 is None and request.method == "POST" and request.media_type not in {FORM, _MULTIPART}
 
 
 def from_json(body: bytes) -> dict[str, object]:

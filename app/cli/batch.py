@@ -18,11 +18,13 @@ from app.config import Settings, load
 
 if TYPE_CHECKING:
     from app.domain import Embedding
+    from app.engine import Pipelines
     from app.packs.manifest import Pack
     from app.packs.store import Store
     from app.scoring.scale import Scale
     from app.service.batch import Embed
     from app.service.ledger import Ledger
+    from app.service.recognise import Recogniser
     from app.service.scores import Row
 
 _AHEAD = 32
@@ -110,8 +112,19 @@ def _identity(settings: Settings, pack: Pack, pairs: Path) -> str:
     """Return what embeddings depend on; work of another identity must not be gone on with."""
     from app.service import scores  # noqa: PLC0415
 
-    how = (app.__version__, settings.runtime.device, settings.compare.matching_strategy.value)
+    runtime = settings.runtime
+    how = (app.__version__, runtime.device, pack.embedder.file_on(runtime), settings.compare.matching_strategy.value)
     return repr((how, pack.name, pack.detector, pack.embedder, str(pairs.resolve()), scores.digest(pairs)))
+
+
+def as_meant(pipelines: Pipelines, pack: Pack, settings: Settings) -> Recogniser:
+    """Return the recogniser; raise :class:`BatchError` where another network runs than in the rest of the batch."""
+    from app.service.ledger import BatchError  # noqa: PLC0415
+
+    file = pack.embedder.file_on(settings.runtime)
+    if file not in pipelines.networks:
+        raise BatchError(f"{file} does not run here, as the log says; COMPAREFACE_RUNTIME__INT8=false runs another")
+    return pipelines.recogniser
 
 
 def _scale(store: Store, pack: Pack) -> Scale:
@@ -163,7 +176,8 @@ async def _open_here(settings: Settings, store: Store, pack: Pack) -> AsyncItera
     own = own_cores(cores, settings.runtime.device)
     with Decoders(min(budget.workers, cores), cores=own) as decoders, Workers(budget, own) as workers:
         assessor = open_assessor(settings, budget)
-        recogniser = open_pipelines(settings, store, pack, budget, assessor, Serving(decoders, Metrics())).recogniser
+        pipelines = open_pipelines(settings, store, pack, budget, assessor, Serving(decoders, Metrics()))
+        recogniser = as_meant(pipelines, pack, settings)
 
         async def embed(data: bytes) -> Embedding:
             return await workers.run(lambda: recogniser.recognise(data, Options(), Deadline.after(_PICTURE_S)))

@@ -38,15 +38,16 @@ class Recogniser:
     """One core of the cluster, with models and a decoder of its own."""
 
     def __init__(self, settings: Settings, pack: Pack) -> None:
+        from app.cli.batch import as_meant  # noqa: PLC0415 - it imports this module
+
         store, budget = Store.of(settings.models), ThreadBudget(workers=1, intra_op=1)
         if store.pack(pack.name) != pack:
             raise BatchError(f"a node of the cluster has another pack {pack.name}")
         decoders = Decoders(1)
         decoders.__enter__()  # until the end of the process
         assessor = open_assessor(settings, budget)
-        self._recogniser = open_pipelines(
-            settings, store, pack, budget, assessor, Serving(decoders, Metrics())
-        ).recogniser
+        pipelines = open_pipelines(settings, store, pack, budget, assessor, Serving(decoders, Metrics()))
+        self._recogniser = as_meant(pipelines, pack, settings)
 
     def outcome(self, data: bytes) -> Outcome:
         try:

@@ -25,6 +25,7 @@ from app.service.judge import Judge
 from app.service.look import Looker
 from app.service.recognise import Recogniser
 from app.settings import RuntimeSettings
+from app.vision import proof
 from app.vision.align import align
 from app.vision.detect import DETECTORS
 from app.vision.embed import Embedder
@@ -71,10 +72,13 @@ class Bench:
 
     def __init__(self, store: Store, pack: Pack, runtime: RuntimeSettings, assessor: Assessor) -> None:
         cv2.setNumThreads(1)
-        store.prepare_missing(pack)
-        files = store.resolve(pack)
-        parts = (pack.detector.file, pack.embedder.file_on(runtime))
-        self._sessions = [Recorded(OrtSession.open(files[name], runtime.device, 1)) for name in parts]
+        pack, files = store.ready(pack, runtime)
+
+        def open_file(name: str) -> Session:
+            return OrtSession.open(files[name], runtime.device, 1)
+
+        _, embedder = proof.choose(pack.embedder, runtime, open_file)
+        self._sessions = [Recorded(open_file(pack.detector.file)), Recorded(embedder)]
         self._spec, self._side = pack.detector, pack.embedder.input_size
         self._trust = Trust.of(pack.detector)
         self._template = np.array(pack.embedder.template, dtype=np.float32)

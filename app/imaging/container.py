@@ -10,6 +10,7 @@ the formats that are taken, for a file of any other.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import ApiError, ErrorCode, Text
 
@@ -19,6 +20,7 @@ _MAX_SCANS = 100  # cameras write 1, progressive encoders about 10; at 4000 x 40
 _IS_MARKER = np.ones(256, dtype=bool)
 _IS_MARKER[[0x00, 0x01, *range(0xD0, 0xD9), 0xFF]] = False
 """What after 0xFF starts a segment (ITU-T T.81, B.1.1.2): compressed data has 0x00 there, or a restart number."""
+_AT_ONCE = 2**18  # bytes that are looked through at once, which takes up to sixteen times as much memory
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -52,9 +54,7 @@ def strip(data: bytes) -> bytes:
 
 
 def _strip_jpeg(data: bytes) -> bytes:
-    octets = np.frombuffer(data, dtype=np.uint8)
-    starts = np.flatnonzero(octets[:-1] == 0xFF)  # noqa: PLR2004 - what markers start with
-    markers = starts[_IS_MARKER[octets[starts + 1]]]
+    markers = np.concatenate([_markers(data, start) for start in range(0, len(data), _AT_ONCE)])
     at, scans = 2, 0
     for _ in range(_MAX_SEGMENTS):
         following = int(np.searchsorted(markers, at))
@@ -67,6 +67,13 @@ def _strip_jpeg(data: bytes) -> bytes:
         scans += kind == _START_OF_SCAN
         at += int.from_bytes(data[at : at + 2])
     raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
+
+
+def _markers(data: bytes, start: int) -> NDArray[np.intp]:
+    """Return where in ``data`` markers are, of those that begin in the ``_AT_ONCE`` bytes from ``start`` on."""
+    octets = np.frombuffer(data[start : start + _AT_ONCE + 1], dtype=np.uint8)
+    found = np.flatnonzero(octets[:-1] == 0xFF)  # noqa: PLR2004 - what markers start with
+    return found[_IS_MARKER[octets[found + 1]]] + start
 
 
 def _strip_png(data: bytes) -> bytes:

@@ -55,7 +55,7 @@ class Decoders:
         self._restarted = restarted
         places: Sequence[int | None] = cores or (None,)
         self._places = [places[number % len(places)] for number in range(processes)]
-        self._idle: dict[int | None, queue.SimpleQueue[_Decoder]] = {place: queue.SimpleQueue() for place in places}
+        self._idle: dict[int | None, queue.SimpleQueue[_Decoder]] = {each: queue.SimpleQueue() for each in self._places}
 
     def __enter__(self) -> Self:
         for place in self._places:
@@ -88,11 +88,10 @@ class Decoders:
             idle.put(decoder)
 
     def _near(self) -> queue.SimpleQueue[_Decoder]:
-        """Return the processes that serve the calling thread."""
-        if None in self._idle:
-            return self._idle[None]
-        allowed = os.sched_getaffinity(0)
-        return next((idle for place, idle in self._idle.items() if place in allowed), self._idle[self._places[0]])
+        """Return the processes on the core that the calling thread keeps to, else those of which most are idle."""
+        if len(self._idle) > 1 and len(own := os.sched_getaffinity(0)) == 1 and own <= self._idle.keys():
+            return self._idle[own.pop()]
+        return max(self._idle.values(), key=queue.SimpleQueue.qsize)
 
     def _replaced(self, decoder: _Decoder) -> _Decoder:
         fresh = decoder.replaced()

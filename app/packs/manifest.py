@@ -169,6 +169,12 @@ class Pack(_Table):
     files: tuple[PackFile, ...] = Field(min_length=1)
     downloads: tuple[Download, ...] = ()
 
+    def without_int8(self) -> Pack:
+        """Return the pack as it is where the embedder in 8-bit integers does not run."""
+        spec = self.embedder.model_copy(update={"int8_file": None})
+        files = tuple(file for file in self.files if file.name != self.embedder.int8_file)
+        return self.model_copy(update={"embedder": spec, "files": files})
+
     def download(self, name: str) -> Download:
         return next(download for download in self.downloads if download.name == name)
 

@@ -125,7 +125,7 @@ class _Graph:
     def _convolution(self, node: NodeProto, grid: _Grid) -> list[str]:
         """Return the filters and the bias of a convolution in integers, as what these mean."""
         filters, bias = (self._weights[name] for name in node.input[1:])
-        scales = _closest_scales(filters)
+        scales = closest_scales(filters)
         integers = _integers(filters.reshape(len(filters), -1), scales)
         of_bias = scales * grid.scale
         return [
@@ -151,7 +151,7 @@ class _Graph:
         return name
 
 
-def _closest_scales(filters: NDArray[np.float32]) -> NDArray[np.float32]:
+def closest_scales(filters: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return for each output channel the scale by which its weights change least (squares); the largest may be cut."""
     weights = filters.reshape(len(filters), -1)
     highest = np.abs(weights).max(axis=1) / np.float32(_TOP_WEIGHT)

@@ -8,6 +8,7 @@ Whatever goes wrong is a :class:`PackError` with a text for the operator, and le
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +19,9 @@ import platformdirs
 from app.ops.process import own_command
 from app.packs import acceptance, files, making, manifest
 from app.packs.manifest import Pack, PackageSource, PackError, PackFile
-from app.settings import ModelsSettings
+from app.settings import ModelsSettings, RuntimeSettings
+
+_log = logging.getLogger(__name__)
 
 _APP = Path(__file__).parents[1]
 _CHECKOUT_CATALOGUE = _APP.parent / "models"
@@ -164,6 +167,21 @@ class Store:
         """Make the files that are not there, at first use; leave a changed one for :meth:`resolve` to refuse."""
         if not self.is_there(pack) and FileState.CHANGED not in self.states(pack).values():
             self.prepare(pack)
+
+    def ready(self, pack: Pack, runtime: RuntimeSettings) -> tuple[Pack, Mapping[str, Path]]:
+        """Return the pack as it can run there, and its files, made at first use.
+
+        Without the embedder in 8-bit integers it is only slower; older folders of weights, maybe read-only, lack it.
+        """
+        if pack.embedder.file_on(runtime) == pack.embedder.file:
+            pack = pack.without_int8()
+        try:
+            self.prepare_missing(pack)
+        except PackError as error:
+            pack = pack.without_int8()
+            self.prepare_missing(pack)
+            _log.warning("the embedder in 8-bit integers cannot be made, so the slower one runs: %s", error)
+        return pack, self.resolve(pack)
 
     def _state(self, pack: Pack, file: PackFile) -> FileState:
         path = self.path(pack, file)

@@ -55,12 +55,16 @@ def own_cores(cores: int, device: str) -> tuple[int, ...]:
     """Return the CPUs that workers keep to, one each; none where the system had better choose.
 
     On two cores Linux often lets the second picture of a comparison wait behind the first while the other core is idle,
-    for milliseconds. It has more to choose from where there are more, and where a quota says that they are shared.
+    for milliseconds. Where there are more cores it has more to choose from.
     """
     if device != "cpu" or not hasattr(os, "sched_getaffinity"):
         return ()
-    allowed = tuple(sorted(os.sched_getaffinity(0)))
-    return allowed if len(allowed) == cores == _AT_ONCE else ()
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, allowed)  # changes nothing, but shows whether we may
+    except OSError:
+        return ()
+    return tuple(sorted(allowed)) if len(allowed) == cores == _AT_ONCE else ()
 
 
 def available_cores(root: Path = Path("/")) -> int:
@@ -108,9 +112,10 @@ def _quota(folder: Path) -> float | None:
 
 
 def _keep_to_one(free: queue.SimpleQueue[int]) -> None:
-    """Keep the calling thread to the next core of ``free``, where there is one and the system lets it."""
+    """Keep the calling thread to the next core of ``free``, where there is one and it is still ours."""
     with suppress(queue.Empty, OSError):
-        os.sched_setaffinity(0, {free.get_nowait()})
+        core = free.get_nowait()
+        os.sched_setaffinity(0, {core})
 
 
 class Workers(AbstractContextManager["Workers"]):

@@ -1,16 +1,25 @@
-"""Whether a network in 8-bit integers gives on this machine what it is known to give: a drawn face, embedded by both.
+"""Which file of an embedder runs: that in 8-bit integers where it gives on this machine what it gives elsewhere.
 
-A processor, or a build of onnxruntime, that calculates otherwise would move every score. The face is drawn because none
-is installed with the program. Wrong sums show on it: those that end at 16 bits give a cosine of .995, right ones .9997.
+A processor, or a build of onnxruntime, that calculates otherwise would move every score. So a drawn face is embedded by
+both; drawn, because no other is installed with the program. (Weights of 8 bits instead of 7, whose sums end at 16 bits
+on an emulated Haswell, gave a cosine of .995; ours gives .9995 there and here.)
 """
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from app.domain import Crop
+from app.packs.manifest import EmbedderSpec
+from app.runtime.session import Session
+from app.settings import RuntimeSettings
 from app.vision.embed import Embedder
+
+_log = logging.getLogger(__name__)
 
 LEAST_COSINE = 0.998
 """Between the embeddings of two networks of which one may stand for the other."""
@@ -21,6 +30,20 @@ _BACKGROUND, _SKIN, _SHADE, _WHITE, _DARK, _LIPS = (  # BGR
     *((240, 240, 240), (40, 30, 20), (70, 70, 180)),
 )
 _BLUR = 2.0  # pixels: the sigma of a Gaussian
+
+
+def choose(spec: EmbedderSpec, runtime: RuntimeSettings, open_file: Callable[[str], Session]) -> tuple[str, Session]:
+    """Return the name of the file that runs, opened by ``open_file``."""
+    file = spec.file_on(runtime)
+    session = open_file(file)
+    if file == spec.file:
+        return file, session
+    reference = open_file(spec.file)
+    similarity = cosine(Embedder(session, spec), Embedder(reference, spec), spec.input_size)
+    if similarity >= LEAST_COSINE:
+        return file, session
+    _log.warning("%s is not used: cosine %.4f with %s, which runs instead", file, similarity, spec.file)
+    return spec.file, reference
 
 
 def cosine(one: Embedder, other: Embedder, side: int) -> float:

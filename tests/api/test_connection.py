@@ -6,6 +6,8 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from itertools import accumulate
+from typing import Any
 
 import pytest
 import uvicorn
@@ -14,9 +16,10 @@ from app.api.connection import PARTING_S, Bounds, Connection, bounded
 from app.api.server import Server, take_no_more
 from app.asgi import create_app
 from app.cli.serve import bind
+from app.config import Settings
 from app.domain import Comparison, ImageRef, Options
 from app.ops.deadline import Deadline
-from tests.api.fakes import OPEN, Behaviour, FakeEngine, FakeService, judge
+from tests.api.fakes import OPEN, Behaviour, FakeEngine, FakeService, judge, limited
 
 _HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"
 _BODY = b'{"UrlA":"a","UrlB":"b"}'
@@ -70,6 +73,10 @@ class _Site:
         self.server, self._port = server, port
         self.peers: list[_Peer] = []
 
+    @property
+    def connections(self) -> list[Any]:
+        return list(self.server.server_state.connections)
+
     async def peer(self) -> _Peer:
         self.peers.append(_Peer(*await asyncio.open_connection("127.0.0.1", self._port)))
         return self.peers[-1]
@@ -82,8 +89,10 @@ async def _until(is_so: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def _served(behaviour: Behaviour = judge, bounds: Bounds = _BOUNDS, notice_s: float = 0) -> AsyncIterator[_Site]:
-    application = create_app(OPEN, lambda _: nullcontext(FakeEngine(FakeService(behaviour))))
+async def _served(
+    behaviour: Behaviour = judge, bounds: Bounds = _BOUNDS, notice_s: float = 0, settings: Settings = OPEN
+) -> AsyncIterator[_Site]:
+    application = create_app(settings, lambda _: nullcontext(FakeEngine(FakeService(behaviour))))
     config = uvicorn.Config(application, http=bounded(bounds), timeout_keep_alive=0, log_config=None, access_log=False)
     server = Server(config, notice_s)
     with bind("127.0.0.1", 0) as listener:
@@ -218,12 +227,16 @@ async def test_a_body_of_known_length_is_read_in_large_pieces_and_nothing_else_i
     body = _BODY + b" " * (2_000_000 - len(_BODY))
     known = _HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
     unknown = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
-    read = []
+    read: list[int] = []
 
     class Counted(Connection):
         def data_received(self, data: bytes) -> None:
             read.append(len(data))
             super().data_received(data)
+
+    def after(sent: int) -> list[int]:
+        """Lengths of the pieces that began when so many bytes had been read."""
+        return [length for length, begun in zip(read, [0, *accumulate(read)], strict=False) if begun >= sent]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.api.connection.Connection", Counted)
@@ -235,6 +248,28 @@ async def test_a_body_of_known_length_is_read_in_large_pieces_and_nothing_else_i
                 assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
                 assert least <= max(read) <= most
                 assert (await peer.reply_line()).startswith(b"HTTP/1.1 400 ")
+                assert 0 < max(after(len(sent))) <= 16 * 1024
+
+
+async def test_who_waits_in_line_has_little_of_a_body_in_memory() -> None:
+    release = asyncio.Event()
+
+    async def judged(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+        await release.wait()
+        return await judge(a, b, options, deadline)
+
+    body = _BODY + b" " * (2_000_000 - len(_BODY))
+    async with _served(judged, Bounds(9, 60, 60), settings=limited(max_in_flight=1)) as site, asyncio.timeout(60):
+        first, second = await site.peer(), await site.peer()
+        first.send(_REQUEST)
+        await asyncio.sleep(0.2)
+        second.send(_HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await asyncio.sleep(0.3)
+        (in_memory,) = [size for each in site.connections if (size := len(each.cycle.body))]
+        assert 16 * 1024 < in_memory < 100 * 1024
+        release.set()
+        assert (await first.reply()).startswith(b"HTTP/1.1 200 ")
+        assert (await second.reply()).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_head_that_is_sent_ahead_is_bounded_as_others() -> None:

@@ -267,7 +267,23 @@ async def test_the_wait_ends_before_the_deadline_does() -> None:
     assert {code_of(reply) for reply in replies} == {"FailedOperation.RequestTimeout", "RequestLimitExceeded"}
 
 
-async def test_hashing_and_parsing_leave_the_event_loop_free(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("body", "kind", "is_beside"),
+    [
+        pytest.param(_BODY, "application/json", False, id="little JSON takes no time"),
+        pytest.param(_BODY + b" " * 2**19, "application/json", True, id="much JSON"),
+        pytest.param(b"UrlA=a&UrlB=b", "application/x-www-form-urlencoded", True, id="a form, which may be costly"),
+        pytest.param(
+            b'--b\r\nContent-Disposition: form-data; name="UrlA"\r\n\r\na\r\n--b--\r\n',
+            "multipart/form-data; boundary=b",
+            True,
+            id="multipart, which may be costly",
+        ),
+    ],
+)
+async def test_hashing_and_parsing_leave_the_event_loop_free(
+    monkeypatch: pytest.MonkeyPatch, body: bytes, kind: str, is_beside: bool
+) -> None:
     seen = []
 
     def spy(model: type[RequestModel], values: Mapping[str, object], **how: bool) -> RequestModel:
@@ -276,9 +292,8 @@ async def test_hashing_and_parsing_leave_the_event_loop_free(monkeypatch: pytest
 
     monkeypatch.setattr("app.api.gateway.bind", spy)
     async with client_of() as client:
-        assert code_of(await client.post("/", content=_BODY, headers=COMMON)) == "OK"
-    assert len(seen) == 1
-    assert seen[0] is not threading.main_thread()
+        await client.post("/", content=body, headers={**COMMON, "Content-Type": kind})
+    assert [thread is not threading.main_thread() for thread in seen] == [is_beside]
 
 
 async def test_a_burst_beyond_the_places_is_served_in_turn() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import struct
 import time
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -145,3 +146,21 @@ def test_no_marker_at_all_is_searched_for_only_once() -> None:
     assert error_of(b"\xff\xd8\xff\xfe\0\2" + b"\xff\0" * (LARGEST // 2)) is ErrorCode.IMAGE_DECODE_FAILED
     assert error_of(b"\xff\xd8\xff\xfe\0\2" + b"\xff" * LARGEST) is ErrorCode.IMAGE_DECODE_FAILED
     assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\x00", b"\xff\xd0"])
+def test_looking_for_the_parts_of_a_jpeg_takes_little_memory_whatever_is_in_it(filling: bytes, jpeg: bytes) -> None:
+    data = jpeg[:-2] + filling * ((LARGEST - len(jpeg)) // len(filling)) + jpeg[-2:]
+    tracemalloc.start()
+    try:
+        assert strip(data) == data
+        assert tracemalloc.get_traced_memory()[1] < 3 * LARGEST
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_marker_between_two_pieces_is_seen(jpeg: bytes) -> None:
+    """The end is put at each place around the border, and nothing is kept of what follows."""
+    for border in range(2**18 - 3, 2**18 + 3):
+        data = jpeg[:-2] + bytes(border - len(jpeg) + 2) + jpeg[-2:]
+        assert strip(data + b"more" * 99) == data

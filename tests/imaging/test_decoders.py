@@ -243,11 +243,16 @@ def test_a_thread_that_keeps_to_a_core_is_served_there_also_by_a_process_that_ca
             assert places() == [{core} for core in cores]
 
 
-def test_a_thread_that_keeps_to_no_core_is_served_too(astronaut: Pillow.Image) -> None:
-    data = write(astronaut, "JPEG")
-    with Decoders(2, cores=sorted(os.sched_getaffinity(0))[:1]) as decoders, ThreadPoolExecutor(3) as pool:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_threads_that_keep_to_no_core_share_all_processes(processes: int, astronaut: Pillow.Image) -> None:
+    data, cores = write(astronaut, "JPEG"), sorted(os.sched_getaffinity(0))[:2]
+    with Decoders(processes, cores=cores) as decoders, ThreadPoolExecutor(3) as pool:
         shapes = pool.map(lambda _: decoders.unpack(Deadline.after(30), data, cv2.IMREAD_COLOR).shape, range(6))
         assert set(shapes) == {(220, 300, 3)}
+        near = [(line := decoders._near(), line.get()) for _ in range(processes)]
+        assert len({decoder._process.pid for _, decoder in near}) == processes, "each takes one that is idle"
+        for line, decoder in near:
+            line.put(decoder)
 
 
 def test_processes_end_with_the_pool() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -59,6 +61,15 @@ def test_every_convolution_has_weights_that_no_processor_cuts_off(quantised: byt
     filters = [each for each in weights if each.dtype == np.int8 and each.ndim == 4]
     assert len(filters) == 29
     assert max(2 * 255 * int(np.abs(each.astype(int)).max()) for each in filters) < 2**15
+
+
+def test_all_but_the_sum_before_the_cap_runs_in_integers(quantised: bytes, tmp_path: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(quantised, options, providers=["CPUExecutionProvider"])
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    assert (kinds["QLinearConv"], kinds["QLinearAdd"], kinds["Conv"], kinds["Add"]) == (29, 13, 0, 1)
 
 
 def test_real_faces_have_nearly_the_same_embedding(

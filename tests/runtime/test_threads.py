@@ -185,7 +185,19 @@ def test_workers_keep_to_a_core_each_where_there_are_two_of_our_own(
     monkeypatch: pytest.MonkeyPatch, allowed: set[int], cores: int, device: str, own: tuple[int, ...]
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, __: None)
     assert own_cores(cores, device) == own
+
+
+def test_workers_go_where_they_like_where_the_system_does_not_let_them_keep_to_a_core(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(os, "sched_setaffinity", refused)
+    assert own_cores(2, "cpu") == ()
 
 
 async def test_each_worker_keeps_to_its_core_and_nobody_else_does() -> None:
@@ -203,6 +215,6 @@ async def test_each_worker_keeps_to_its_core_and_nobody_else_does() -> None:
     assert os.sched_getaffinity(0) == before
 
 
-async def test_workers_work_where_the_system_does_not_let_them_keep_to_a_core() -> None:
+async def test_workers_work_where_a_core_is_no_longer_ours() -> None:
     with Workers(ThreadBudget(1, 1), [4096]) as workers:
         assert await workers.run(os.sched_getaffinity, 0) == os.sched_getaffinity(0)
