@@ -22,9 +22,10 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
     """Return the 2 x 3 matrix that maps N x 2 ``source`` points closest to N x 2 ``target`` points."""
     a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
     b = target[:, 0] + 1j * target[:, 1].astype(np.float64)
-    centred = a - a.mean()
-    turn = np.vdot(centred, b - b.mean()) / max(np.vdot(centred, centred).real, np.finfo(np.float64).tiny)
-    shift = b.mean() - turn * a.mean()
+    middle = a.mean()
+    centred = a - middle
+    turn = np.vdot(centred, b) / max(np.vdot(centred, centred).real, np.finfo(np.float64).tiny)
+    shift = b.mean() - turn * middle
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Box, Face, Image, Landmarks
-from app.vision.align import similarity
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 
@@ -30,6 +29,9 @@ _EYES = 0.26
 and .27 at the least for the largest face of each of 5206 upright pictures; sideways, landmarks flock to the middle."""
 _EYE_DISTANCE = float(HEAD[1, 0] - HEAD[0, 0])
 _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
+_CENTRED = (HEAD[:, 0] + 1j * HEAD[:, 1]) - np.mean(HEAD[:, 0] + 1j * HEAD[:, 1])
+_FIT = _CENTRED.conj() / np.vdot(_CENTRED, _CENTRED)
+"""What each landmark, x + iy, adds to scale and roll of the standard face that fits best (as ``align.similarity``)."""
 _LEANING = 25.0
 """Degrees of roll up to which landmarks are good; half of the steps and a little."""
 FOR_UPRIGHT = 0.02
@@ -133,7 +135,8 @@ def leans_little(face: Face) -> bool:
 def is_upright(face: Face) -> bool:
     """Whether its landmarks are those of a face that stands or leans, and no guess."""
     fitted = _pose(face)
-    down = np.hypot(*(face.landmarks[3:].mean(axis=0) - face.landmarks[:2].mean(axis=0)))
+    left, right, _, mouth_left, mouth_right = face.landmarks
+    down = np.hypot(*(mouth_left + mouth_right - left - right)) / 2
     scale = max(abs(fitted), float(down) / _EYES_TO_MOUTH)  # of a profile only the height is left
     leans = abs(float(np.degrees(np.angle(fitted))))
     return leans < _SIDEWAYS and scale * _EYE_DISTANCE > _EYES * face.box.area**0.5
@@ -141,8 +144,7 @@ def is_upright(face: Face) -> bool:
 
 def _pose(face: Face) -> complex:
     """Scale and roll of the standard face that fits best."""
-    matrix = similarity(HEAD[:, :2], face.landmarks)
-    return complex(matrix[0, 0], matrix[1, 0])
+    return complex((face.landmarks[:, 0] + 1j * face.landmarks[:, 1]) @ _FIT)
 
 
 def _look(detector: Detector, image: Image, degrees: float) -> _Look:
