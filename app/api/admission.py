@@ -56,9 +56,13 @@ class Place:
 class Admission:
     """Counts the requests at work; belongs to one event loop."""
 
-    def __init__(self, max_in_flight: int, max_wait_s: float, is_busy: IsBusy = lambda _: False) -> None:
+    def __init__(
+        self, max_in_flight: int, max_wait_s: float, max_waiting: int, is_busy: IsBusy = lambda _: False
+    ) -> None:
+        """``max_waiting``: who finds so many in line is told so at once."""
         self._free = self._max_in_flight = max_in_flight
         self._max_wait_s = max_wait_s
+        self._max_waiting = max_waiting
         self._is_busy = is_busy
         self._arriving = 0
         self._line: deque[asyncio.Future[None]] = deque()
@@ -108,6 +112,8 @@ class Admission:
         if loop.time() < self._calm_from:
             self._calm_from = loop.time() + _CALM_S
             raise _refusal()
+        if len(self._line) >= self._max_waiting:
+            raise _refusal()
         turn: asyncio.Future[None] = loop.create_future()
         self._line.append(turn)
         self._look_again()
@@ -124,6 +130,8 @@ class Admission:
             if _is_granted(turn):  # together with the caller's leaving
                 self._free += 1
                 self._shown()
+            elif turn in self._line:
+                self._line.remove(turn)
             raise
 
     def _next(self) -> None:

@@ -84,8 +84,9 @@ class Gateway:
         self._service = engine.service
         self._is_lenient = is_lenient
         max_wait_s = min(limits.max_wait_s, limits.deadline_s / 2)
-        self._admission = Admission(limits.max_in_flight, max_wait_s, engine.is_busy)
-        self._forms = Admission(limits.max_in_flight, max_wait_s)
+        max_waiting = limits.max_connections // 2  # of all connections, beyond which some are cut off without a word
+        self._admission = Admission(limits.max_in_flight, max_wait_s, max_waiting, engine.is_busy)
+        self._forms = Admission(limits.max_in_flight, max_wait_s, max_waiting)
         self._rates = Rates()
         self._metrics, self._tracer = engine.metrics, tracer
         self._metrics.expect(["other", *(action.name for action in self._actions)])

@@ -49,7 +49,7 @@ async def _after(*visits: _Visit, seconds: float = 0.02) -> list[bool]:
 
 
 async def test_places_are_given_in_the_order_of_arrival() -> None:
-    admission = Admission(1, 10)
+    admission = Admission(1, 10, 99)
     first, second, third = (_Visit(admission) for _ in range(3))
     assert await _after(first, second, third) == [True, False, False]
     first.leave()
@@ -60,7 +60,7 @@ async def test_places_are_given_in_the_order_of_arrival() -> None:
 
 async def test_nobody_is_let_in_while_those_inside_only_wait() -> None:
     load = _Load()
-    admission = Admission(10, 10, load)
+    admission = Admission(10, 10, 99, load)
     first = _Visit(admission)
     assert await _after(first) == [True]
     load.is_high = True
@@ -74,7 +74,7 @@ async def test_nobody_is_let_in_while_those_inside_only_wait() -> None:
 async def test_who_was_let_in_counts_before_it_shows_in_the_load() -> None:
     """Between a place and the work lies the reading of the body; who arrives meanwhile must not crowd in."""
     at_work, reading = 0, [asyncio.Event() for _ in range(5)]
-    admission = Admission(10, 10, lambda arriving: at_work + arriving >= 2)
+    admission = Admission(10, 10, 99, lambda arriving: at_work + arriving >= 2)
 
     async def visit(read: asyncio.Event) -> None:
         nonlocal at_work
@@ -103,7 +103,7 @@ async def test_who_was_let_in_counts_before_it_shows_in_the_load() -> None:
 
 async def test_the_line_moves_on_when_work_ends_that_nobody_inside_waits_for() -> None:
     load = _Load()
-    admission = Admission(10, 10, load)
+    admission = Admission(10, 10, 99, load)
     load.is_high = True
     waiting = _Visit(admission)
     assert await _after(waiting) == [False]
@@ -114,7 +114,7 @@ async def test_the_line_moves_on_when_work_ends_that_nobody_inside_waits_for() -
 async def test_the_line_moves_on_when_work_ends_although_somebody_stays_inside() -> None:
     """Who fetches a picture is inside and not at work."""
     load = _Load()
-    admission = Admission(10, 10, load)
+    admission = Admission(10, 10, 99, load)
     fetching = _Visit(admission)
     assert await _after(fetching) == [True]
     load.is_high = True
@@ -125,7 +125,7 @@ async def test_the_line_moves_on_when_work_ends_although_somebody_stays_inside()
 
 
 async def test_who_sends_slowly_keeps_others_out_for_a_moment_only() -> None:
-    admission = Admission(10, 10, lambda arriving: arriving >= 2)
+    admission = Admission(10, 10, 99, lambda arriving: arriving >= 2)
 
     async def send_for_ever() -> None:
         async with admission.slot():
@@ -143,7 +143,7 @@ async def test_who_sends_slowly_keeps_others_out_for_a_moment_only() -> None:
 
 @pytest.mark.parametrize("comes", [TimeoutError, asyncio.CancelledError])
 async def test_a_place_that_comes_in_the_moment_of_giving_up_is_not_lost(comes: type[BaseException]) -> None:
-    admission = Admission(1, 0.05 if comes is TimeoutError else 10)
+    admission = Admission(1, 0.05 if comes is TimeoutError else 10, 99)
     inside = _Visit(admission)
     await _after(inside)
     late = _Visit(admission)
@@ -163,7 +163,7 @@ async def test_a_place_that_comes_in_the_moment_of_giving_up_is_not_lost(comes: 
 
 
 async def test_who_is_cancelled_while_the_line_is_sent_away_gives_back_no_place() -> None:
-    admission = Admission(1, 0.05)
+    admission = Admission(1, 0.05, 99)
     inside, early, other = (_Visit(admission) for _ in range(3))
     await _after(inside)
     for turn in (0.0, 0.03):
@@ -179,7 +179,7 @@ async def test_who_is_cancelled_while_the_line_is_sent_away_gives_back_no_place(
 
 
 async def test_a_line_that_stands_too_long_is_sent_away_and_others_are_told_at_once() -> None:
-    admission = Admission(1, 0.1)
+    admission = Admission(1, 0.1, 99)
     inside = _Visit(admission)
     early = _Visit(admission)
     await asyncio.sleep(0.08)
@@ -198,7 +198,7 @@ async def test_a_line_that_stands_too_long_is_sent_away_and_others_are_told_at_o
 
 async def test_after_a_calm_second_requests_wait_in_line_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.admission._CALM_S", 0.1)
-    admission = Admission(1, 0.05)
+    admission = Admission(1, 0.05, 99)
     inside, refused = _Visit(admission), _Visit(admission)
     with suppress(ApiError):
         await refused.task
@@ -212,7 +212,7 @@ async def test_after_a_calm_second_requests_wait_in_line_again(monkeypatch: pyte
 
 
 async def test_who_leaves_the_line_takes_no_place_along() -> None:
-    admission = Admission(1, 10)
+    admission = Admission(1, 10, 99)
     inside, gone, patient = (_Visit(admission) for _ in range(3))
     await _after(inside)
     gone.task.cancel()
@@ -221,7 +221,7 @@ async def test_who_leaves_the_line_takes_no_place_along() -> None:
 
 
 async def test_who_leaves_as_the_place_comes_gives_it_back() -> None:
-    admission = Admission(1, 10)
+    admission = Admission(1, 10, 99)
     inside, gone = _Visit(admission), _Visit(admission)
     await _after(inside)
     inside.leave()
@@ -232,3 +232,30 @@ async def test_who_leaves_as_the_place_comes_gives_it_back() -> None:
     with suppress(asyncio.CancelledError):
         await gone.task
     assert await _after(_Visit(admission)) == [True]
+
+
+async def test_who_finds_a_full_line_is_told_at_once_and_the_line_stands() -> None:
+    admission = Admission(1, 10, 2)
+    inside, first, second, third = (_Visit(admission) for _ in range(4))
+    await _after(inside)
+    assert [each.is_refused for each in (first, second, third)] == [False, False, True]
+    inside.leave()
+    assert await _after(first) == [True]
+    late = _Visit(admission)
+    await _after(late)
+    assert not late.is_refused, "there is room in the line again"
+    first.leave()
+    assert await _after(second) == [True]
+
+
+async def test_who_has_left_the_line_takes_no_room_in_it() -> None:
+    admission = Admission(1, 10, 1)
+    inside, gone = _Visit(admission), _Visit(admission)
+    await _after(inside)
+    gone.task.cancel()
+    await asyncio.sleep(0)
+    patient = _Visit(admission)
+    await _after(patient)
+    assert (patient.is_refused, admission.waiting) == (False, 1)
+    inside.leave()
+    assert await _after(patient) == [True]
