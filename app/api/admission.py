@@ -59,7 +59,7 @@ class Admission:
     def __init__(
         self, max_in_flight: int, max_wait_s: float, max_waiting: int, is_busy: IsBusy = lambda _: False
     ) -> None:
-        """``max_waiting``: who finds so many in line is told so at once."""
+        """``max_waiting``: who finds so many in line is refused at once."""
         self._free = self._max_in_flight = max_in_flight
         self._max_wait_s = max_wait_s
         self._max_waiting = max_waiting
@@ -67,7 +67,7 @@ class Admission:
         self._arriving = 0
         self._line: deque[asyncio.Future[None]] = deque()
         self._again: asyncio.TimerHandle | None = None
-        self._calm_from = 0.0
+        self._stands_since = self._calm_from = 0.0
 
     @property
     def in_flight(self) -> int:
@@ -108,22 +108,13 @@ class Admission:
 
     async def _wait(self) -> None:
         """Stand in line for a place."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._calm_from:
-            self._calm_from = loop.time() + _CALM_S
-            raise _refusal()
-        if len(self._line) >= self._max_waiting:
-            raise _refusal()
-        turn: asyncio.Future[None] = loop.create_future()
-        self._line.append(turn)
-        self._look_again()
+        turn = self._joined()
         try:
             async with asyncio.timeout(self._max_wait_s):
                 await turn
         except TimeoutError as error:
             if _is_granted(turn):  # in the very moment in which the time was over
                 return
-            self._calm_from = loop.time() + _CALM_S
             self._send_away()
             raise _refusal() from error
         except asyncio.CancelledError:
@@ -133,6 +124,23 @@ class Admission:
             elif turn in self._line:
                 self._line.remove(turn)
             raise
+
+    def _joined(self) -> asyncio.Future[None]:
+        """Return the new end of the line, unless there is none any more, or a full one."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._calm_from:
+            self._calm_from = loop.time() + _CALM_S
+            raise _refusal()
+        if not self._line:
+            self._stands_since = loop.time()
+        if len(self._line) >= self._max_waiting:
+            if loop.time() - self._stands_since >= self._max_wait_s:  # though each is served in time
+                self._send_away()
+            raise _refusal()
+        turn: asyncio.Future[None] = loop.create_future()
+        self._line.append(turn)
+        self._look_again()
+        return turn
 
     def _next(self) -> None:
         """Let in who stands first, as long as there is room."""
@@ -152,6 +160,7 @@ class Admission:
         self._next()
 
     def _send_away(self) -> None:
+        self._calm_from = asyncio.get_running_loop().time() + _CALM_S
         for turn in self._line:
             if not turn.done():
                 turn.set_exception(_refusal())

@@ -248,6 +248,21 @@ async def test_who_finds_a_full_line_is_told_at_once_and_the_line_stands() -> No
     assert await _after(second) == [True]
 
 
+async def test_a_full_line_that_stands_too_long_is_sent_away_though_everybody_in_it_is_served_in_time() -> None:
+    admission = Admission(1, 0.3, 2)
+    visits = [_Visit(admission) for _ in range(3)]  # one is in, two are in line
+    for _ in range(5):
+        assert await _after(*visits, seconds=0.06) == [True, False, False]
+        visits[0].leave()
+        await visits[0].task
+        visits = [*visits[1:], _Visit(admission)]
+    await _after(*visits)
+    one_more = _Visit(admission)
+    await _after(one_more)
+    assert [visit.is_refused for visit in (*visits, one_more)] == [False, True, True, True]
+    visits[0].leave()
+
+
 async def test_who_has_left_the_line_takes_no_room_in_it() -> None:
     admission = Admission(1, 10, 1)
     inside, gone = _Visit(admission), _Visit(admission)
