@@ -28,9 +28,6 @@ _AT_ONCE = 2
 _MOST_INTRA_OP = 4
 """Small face models gain little from more threads in one run."""
 
-_NEXT = 1
-"""Work that may wait, so that no worker runs out of it."""
-
 _WORKERS_PER_CORE = 4
 """With a GPU: one decodes or detects, the others wait for the device."""
 
@@ -158,5 +155,5 @@ class Workers(AbstractContextManager["Workers"]):
             self._at_hand -= 1
 
     def would_wait(self, more: int) -> bool:
-        """Whether of the work at hand and ``more`` some would wait longer than for the next worker that is free."""
-        return self._at_hand + more > self._workers + _NEXT
+        """Whether some of the work at hand and ``more`` would wait for a worker."""
+        return self._at_hand + more > self._workers
