@@ -31,6 +31,7 @@ from app.runtime.threads import ThreadBudget
 from app.scoring import calibration
 from app.scoring.intervals import clustered
 from app.scoring.scale import Scale
+from app.service.gallery import Gallery
 from app.service.look import Looker
 from app.vision.align import align
 from app.vision.embed import blob
@@ -39,6 +40,7 @@ from benchmarks.tables import table
 
 _LFW = Path(__file__).resolve().parents[2] / "shared" / "data" / "lfw"
 _SCORES = (40.0, 50.0, 60.0)
+_USUAL = 50.0
 _HEADROOM = 1.25
 
 
@@ -78,7 +80,28 @@ def compare(settings: Settings, store: Store, pack: Pack) -> dict[str, object]:
     cosines = np.einsum("ij,ij->i", both[0].embeddings, both[1].embeddings)
     alike = {"mean": float(cosines.mean()), "least": float(cosines.min()), "faces": len(cosines)}
     print("\ncosine of a face's two embeddings:", alike)
-    return {"rates": rows, "cosine": alike}
+    moved = moves(both[0], both[1], scale)
+    print("\nscores of pairs of one person:", moved)
+    return {"rates": rows, "cosine": alike, "scores_of_one_person": moved}
+
+
+def moves(one: Gallery, other: Gallery, scale: Scale) -> dict[str, float]:
+    """Return by how much the scores of pairs of one person differ, and how many change sides at 50."""
+    people = np.array(one.people)
+    a, b = np.nonzero(np.triu(people[:, None] == people[None], 1))
+    before, after = (
+        np.array([scale.score(cosine) for cosine in np.einsum("ij,ij->i", each.embeddings[a], each.embeddings[b])])
+        for each in (one, other)
+    )
+    points = np.abs(after - before)
+    return {
+        "pairs": len(a),
+        "mean": float(points.mean()),
+        "one_of_twenty": float(np.quantile(points, 0.95)),
+        "most": float(points.max()),
+        "change_sides_at_50": float(((before >= _USUAL) != (after >= _USUAL)).mean()),
+        "of_these_accepted_now": float(((before < _USUAL) & (after >= _USUAL)).mean()),
+    }
 
 
 def with_int8(settings: Settings, *, int8: bool) -> Settings:

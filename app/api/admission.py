@@ -10,6 +10,7 @@ served are served about as fast as ever (the idea of controlled delay: Nichols a
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -67,7 +68,8 @@ class Admission:
         self._arriving = 0
         self._line: deque[asyncio.Future[None]] = deque()
         self._again: asyncio.TimerHandle | None = None
-        self._stands_since = self._calm_from = 0.0
+        self._calm_from = 0.0
+        self._full_since = math.inf
 
     @property
     def in_flight(self) -> int:
@@ -131,10 +133,11 @@ class Admission:
         if loop.time() < self._calm_from:
             self._calm_from = loop.time() + _CALM_S
             raise _refusal()
-        if not self._line:
-            self._stands_since = loop.time()
+        if len(self._line) <= self._max_waiting // 2:
+            self._full_since = math.inf
         if len(self._line) >= self._max_waiting:
-            if loop.time() - self._stands_since >= self._max_wait_s:  # though each is served in time
+            self._full_since = min(self._full_since, loop.time())
+            if loop.time() - self._full_since >= self._max_wait_s:  # though each in it is served in time
                 self._send_away()
             raise _refusal()
         turn: asyncio.Future[None] = loop.create_future()

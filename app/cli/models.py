@@ -70,7 +70,12 @@ def prepare_best(settings: ModelsSettings, seconds: float) -> None:
     packs, pack = Store.configured(settings)
     if settings.is_automatic and pack.name != store.PREFERRED:
         pack = pulling.try_better(packs, packs.pack(store.PREFERRED), pack, settings, seconds)
-    _prepare(packs, pack)
+    try:
+        _prepare(packs, pack)
+    except PackError:
+        if pack.embedder.int8_file is None:
+            raise
+        _prepare(packs, pack.without_int8())  # the engine tells of what is missing
 
 
 def _list(packs: Store) -> int:

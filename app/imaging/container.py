@@ -54,13 +54,13 @@ def strip(data: bytes) -> bytes:
 
 
 def _strip_jpeg(data: bytes) -> bytes:
-    markers = np.concatenate([_markers(data, start) for start in range(0, len(data), _AT_ONCE)])
+    markers = _Markers(data)
     at, scans = 2, 0
     for _ in range(_MAX_SEGMENTS):
-        following = int(np.searchsorted(markers, at))
-        if following == len(markers) or scans > _MAX_SCANS:
+        following = markers.following(at)
+        if following is None or scans > _MAX_SCANS:
             break
-        at = int(markers[following]) + 2
+        at = following + 2
         kind = data[at - 1]
         if kind == _END_OF_IMAGE:
             return data[:at]
@@ -69,11 +69,29 @@ def _strip_jpeg(data: bytes) -> bytes:
     raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
 
 
-def _markers(data: bytes, start: int) -> NDArray[np.intp]:
-    """Return where in ``data`` markers are, of those that begin in the ``_AT_ONCE`` bytes from ``start`` on."""
-    octets = np.frombuffer(data[start : start + _AT_ONCE + 1], dtype=np.uint8)
-    found = np.flatnonzero(octets[:-1] == 0xFF)  # noqa: PLR2004 - what markers start with
-    return found[_IS_MARKER[octets[found + 1]]] + start
+class _Markers:
+    """Where markers are in a JPEG, asked for in order: a piece of it at a time is looked through."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._piece = -1
+        self._places: NDArray[np.intp] = np.empty(0, np.intp)
+
+    def following(self, at: int) -> int | None:
+        """Return the place of the first marker at ``at`` or later."""
+        for piece in range(max(self._piece, at // _AT_ONCE), -(-len(self._data) // _AT_ONCE)):
+            if piece != self._piece:
+                self._piece, self._places = piece, self._look_through(piece)
+            number = int(np.searchsorted(self._places, at))
+            if number < len(self._places):
+                return int(self._places[number])
+        return None
+
+    def _look_through(self, piece: int) -> NDArray[np.intp]:
+        start = piece * _AT_ONCE
+        octets = np.frombuffer(self._data[start : start + _AT_ONCE + 1], dtype=np.uint8)
+        found = np.flatnonzero(octets[:-1] == 0xFF)  # noqa: PLR2004 - what markers start with
+        return found[_IS_MARKER[octets[found + 1]]] + start
 
 
 def _strip_png(data: bytes) -> bytes:

@@ -178,6 +178,8 @@ class Store:
         try:
             self.prepare_missing(pack)
         except PackError as error:
+            if pack.embedder.int8_file is None:
+                raise
             pack = pack.without_int8()
             self.prepare_missing(pack)
             _log.warning("the embedder in 8-bit integers cannot be made, so the slower one runs: %s", error)

@@ -57,11 +57,13 @@ def own_cores(cores: int, device: str) -> tuple[int, ...]:
     if device != "cpu" or not hasattr(os, "sched_getaffinity"):
         return ()
     allowed = os.sched_getaffinity(0)
+    if not len(allowed) == cores == _AT_ONCE:
+        return ()
     try:
-        os.sched_setaffinity(0, allowed)  # changes nothing, but shows whether we may
+        os.sched_setaffinity(0, allowed)  # to see whether we may
     except OSError:
         return ()
-    return tuple(sorted(allowed)) if len(allowed) == cores == _AT_ONCE else ()
+    return tuple(sorted(allowed))
 
 
 def available_cores(root: Path = Path("/")) -> int:

@@ -248,19 +248,36 @@ async def test_who_finds_a_full_line_is_told_at_once_and_the_line_stands() -> No
     assert await _after(second) == [True]
 
 
-async def test_a_full_line_that_stands_too_long_is_sent_away_though_everybody_in_it_is_served_in_time() -> None:
-    admission = Admission(1, 0.3, 2)
-    visits = [_Visit(admission) for _ in range(3)]  # one is in, two are in line
-    for _ in range(5):
-        assert await _after(*visits, seconds=0.06) == [True, False, False]
-        visits[0].leave()
-        await visits[0].task
-        visits = [*visits[1:], _Visit(admission)]
+async def _rotate(visits: list[_Visit], admission: Admission) -> list[_Visit]:
+    """Let the one who is in leave, and another join the end of the line."""
     await _after(*visits)
+    visits[0].leave()
+    await visits[0].task
+    return [*visits[1:], _Visit(admission)]
+
+
+async def test_a_line_that_stays_full_is_sent_away_though_everybody_in_it_is_served_in_time() -> None:
+    admission = Admission(1, 1, 2)
+    visits = [_Visit(admission) for _ in range(4)]  # one is in, two are in line, one finds it full
+    await _after(*visits)
+    assert visits.pop().is_refused
+    admission._full_since -= 1.5
     one_more = _Visit(admission)
     await _after(one_more)
     assert [visit.is_refused for visit in (*visits, one_more)] == [False, True, True, True]
     visits[0].leave()
+
+
+async def test_a_line_that_never_ends_but_is_short_does_not_count_against_a_burst() -> None:
+    admission = Admission(1, 0.5, 4)
+    visits = [_Visit(admission), _Visit(admission)]
+    for _ in range(30):  # more than half a second
+        visits = await _rotate(visits, admission)
+    burst = [_Visit(admission) for _ in range(5)]
+    await _after(*burst)
+    assert [visit.is_refused for visit in burst] == [False, False, False, True, True]
+    for visit in (*visits, *burst):
+        visit.task.cancel()
 
 
 async def test_who_has_left_the_line_takes_no_room_in_it() -> None:

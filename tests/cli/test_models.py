@@ -13,7 +13,7 @@ import pytest
 from app.cli import models, pulling
 from app.config import SettingsError, load
 from app.ops.process import own_command
-from app.packs import download
+from app.packs import download, making
 from app.packs import store as store_module
 from app.packs.manifest import PackError
 from app.settings import ModelsSettings
@@ -121,6 +121,24 @@ def test_optimize_says_so_where_there_is_nothing_to_gain(capsys: pytest.CaptureF
     capsys.readouterr()
     assert _run("optimize", "tiny") == 0
     assert capsys.readouterr().out.startswith("pack tiny has no network in 8-bit integers")
+
+
+def test_a_start_does_without_the_network_in_integers_where_it_cannot_be_made(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _run("prepare")
+    (weights / "open" / "dlib_resnet_v1_capped_int8.onnx").unlink()
+    capsys.readouterr()
+
+    def missing(*_: object) -> bytes:
+        raise PackError("the package is not installed")
+
+    monkeypatch.setattr(making, "from_package", missing)
+    models.prepare_best(ModelsSettings(pack="open", weights_dir=weights), 1)
+    assert capsys.readouterr().out == "pack open is ready\n"
+    (weights / "open" / "centerface.onnx").unlink()
+    with pytest.raises(PackError, match="not installed"):
+        models.prepare_best(ModelsSettings(pack="open", weights_dir=weights), 1)
 
 
 @pytest.mark.parametrize("action", ["prepare", "verify"])

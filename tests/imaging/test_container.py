@@ -5,6 +5,7 @@ import struct
 import time
 import tracemalloc
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -148,12 +149,13 @@ def test_no_marker_at_all_is_searched_for_only_once() -> None:
     assert time.perf_counter() - started < 1
 
 
-@pytest.mark.parametrize("filling", [b"\xff", b"\xff\x00", b"\xff\xd0"])
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\x00", b"\xff\xd0", b"\xff\xe0"])
 def test_looking_for_the_parts_of_a_jpeg_takes_little_memory_whatever_is_in_it(filling: bytes, jpeg: bytes) -> None:
     data = jpeg[:-2] + filling * ((LARGEST - len(jpeg)) // len(filling)) + jpeg[-2:]
     tracemalloc.start()
     try:
-        assert strip(data) == data
+        with suppress(ApiError):  # of a marker too many
+            strip(data)
         assert tracemalloc.get_traced_memory()[1] < 3 * LARGEST
     finally:
         tracemalloc.stop()

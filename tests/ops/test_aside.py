@@ -7,7 +7,7 @@ import pytest
 from app.ops.aside import aside
 
 
-@pytest.mark.parametrize(("size", "is_beside"), [(0, False), (2**19, False), (2**19 + 1, True), (None, True)])
+@pytest.mark.parametrize(("size", "is_beside"), [(0, False), (2**17, False), (2**17 + 1, True), (None, True)])
 async def test_much_is_worked_on_beside_the_event_loop_and_little_on_it(size: int | None, is_beside: bool) -> None:
     where = await aside(size, threading.get_ident)
     assert (where != threading.get_ident()) == is_beside
