@@ -60,7 +60,7 @@ class Admission:
     def __init__(
         self, max_in_flight: int, max_wait_s: float, max_waiting: int, is_busy: IsBusy = lambda _: False
     ) -> None:
-        """``max_waiting``: who finds so many in line is refused at once."""
+        """``max_waiting``: who finds so many in line is refused at once; if it stays so, the line is sent away, too."""
         self._free = self._max_in_flight = max_in_flight
         self._max_wait_s = max_wait_s
         self._max_waiting = max_waiting

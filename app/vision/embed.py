@@ -26,7 +26,7 @@ class Embedder:
 
 
 def blob(crop: Crop, spec: EmbedderSpec) -> Tensor:
-    """Return ``crop`` as the network wants it and, with ``mirror``, its mirror image: N x 3 x H x W."""
+    """Return ``crop`` as the network wants it and, with ``mirror``, its mirror image: N x 3 x H x W, float32."""
     planes = (crop[..., ::-1] if spec.color == "RGB" else crop).transpose(2, 0, 1)
     views = np.empty((2 if spec.mirror else 1, *planes.shape), dtype=np.float32)
     np.subtract(planes, np.array(spec.mean, dtype=np.float32)[:, None, None], out=views[0])
