@@ -42,7 +42,7 @@ from app.cli.sign import signed_headers
 from app.config import Settings, load
 from app.domain import Comparison, ImageRef, Options, Sight, Wanted
 from app.imaging.fetch import Fetcher
-from app.imaging.source import read
+from app.imaging.source import at_hand
 from app.ops import logs
 from app.ops.deadline import Deadline
 from app.ops.metrics import Metrics
@@ -88,7 +88,8 @@ class ReadingService:
         self._fetcher = fetcher
 
     async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
-        await asyncio.gather(*(read(ref, self._fetcher, deadline) for ref in (a, b)))
+        for source in await asyncio.gather(*(at_hand(ref, self._fetcher, deadline) for ref in (a, b))):
+            await asyncio.to_thread(source)
         return Comparison(43.15762039906064, 0.9341, options.face_model_version)
 
     async def detect(self, image: ImageRef, wanted: Wanted, deadline: Deadline) -> Sight:

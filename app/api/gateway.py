@@ -13,6 +13,7 @@ In: a :class:`CloudRequest` without its body, how to read the body, and how to l
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -35,9 +36,9 @@ from app.ops.aside import aside
 from app.ops.deadline import Deadline, Stage
 from app.settings import LimitsSettings
 
-BodyReader: TypeAlias = Callable[[int, int], Awaitable[bytes]]
+BodyReader: TypeAlias = Callable[[int, int, Callable[[bytes], object]], Awaitable[bytes]]
 """Reads the whole body: at most so many bytes (else ``RequestSizeLimitExceeded``), at least so many of them a second
-(else ``RequestTimeout``)."""
+(else ``RequestTimeout``); shows each piece that comes."""
 
 Leaving: TypeAlias = Callable[[], Awaitable[None]]
 """Returns when the caller has left; asked only once the body has been read."""
@@ -135,7 +136,7 @@ class Gateway:
             return request.with_v1(parameters.from_form(request.query.encode("latin-1")))
         await places.enter_async_context(self._forms.slot())
         try:
-            form = await read_body(self._limits.max_v1_body_bytes, self._limits.min_body_rate)
+            form = await read_body(self._limits.max_v1_body_bytes, self._limits.min_body_rate, _ignored)
         except ApiError as error:
             if error.code is not ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED:
                 raise
@@ -154,18 +155,23 @@ class Gateway:
             deadline.note("line", came)
             if request.method == "POST" and request.v1 is None:
                 with deadline.stage("receive"):
-                    body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate)
-                request = request.with_body(body)
-            # Off the event loop: hashing and parsing large bodies takes long, and others want an answer meanwhile.
-            size = len(request.body) if parameters.are_json(request) else None
+                    request = await self._with_body(request, read_body, is_signed=examined.claim is not None)
             with deadline.stage("verify"):
-                key = await aside(size, self._authenticator.verify, request, examined)
+                key = await aside(0 if request.v1 is None else None, self._authenticator.verify, request, examined)
             entry.key = key.label if key else ""
             self._authorise(examined, found.name)
+            size = len(request.body) if parameters.are_json(request) else None
             bound = await aside(size, self._bind, request, found.model)
             place.begin()
             response = await _unless(leaving, bound.perform(self._service, examined.caller, deadline))
         return response.model_dump(by_alias=True)
+
+    async def _with_body(self, request: CloudRequest, read_body: BodyReader, *, is_signed: bool) -> CloudRequest:
+        """Read the body. It is hashed piece by piece while the rest comes: all at once would keep others waiting."""
+        digest = hashlib.sha256()
+        show = digest.update if is_signed else _ignored
+        body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate, show)
+        return request.with_body(body, digest.hexdigest() if is_signed else "")
 
     def _authorise(self, examined: Examined, action: str) -> None:
         caller = examined.caller
@@ -185,6 +191,10 @@ class Gateway:
             raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
         if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
             raise ApiError(ErrorCode.INVALID_PARAMETER, _ENCODED)
+
+
+def _ignored(_: bytes) -> None:
+    """Do nothing with a piece of a body."""
 
 
 @asynccontextmanager

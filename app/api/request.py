@@ -25,8 +25,9 @@ class CloudRequest:
     """One request.
 
     ``headers`` has lower-case names; its values, ``path`` and ``query`` are decoded as latin-1, so that encoding them
-    gives the received bytes. ``body`` is empty until it has been read, and always for GET. ``v1`` are all parameters of
-    a request in the older dialect, once they are known; None in the newer one.
+    gives the received bytes. ``body`` is empty until it has been read, and always for GET; ``body_sha256`` is its
+    digest in hex, where somebody took it on the way. ``v1`` are all parameters of a request in the older dialect, once
+    they are known; None in the newer one.
     """
 
     method: str
@@ -34,10 +35,11 @@ class CloudRequest:
     query: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+    body_sha256: str = field(default="", repr=False)
     v1: Mapping[str, str] | None = field(default=None, repr=False)
 
-    def with_body(self, body: bytes) -> CloudRequest:
-        return replace(self, body=body)
+    def with_body(self, body: bytes, sha256: str = "") -> CloudRequest:
+        return replace(self, body=body, body_sha256=sha256)
 
     def with_v1(self, parameters: Mapping[str, str]) -> CloudRequest:
         return replace(self, v1=parameters)

@@ -8,6 +8,7 @@ and ``/openapi.json`` describe the cloud requests, to people and to programs.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
@@ -114,7 +115,7 @@ def _cloud_request(http: Request) -> CloudRequest:
     return CloudRequest(http.method, path.decode("latin-1"), query.decode("latin-1"), headers)
 
 
-async def _read_body(http: Request, max_bytes: int, min_rate: int) -> bytes:
+async def _read_body(http: Request, max_bytes: int, min_rate: int, show: Callable[[bytes], object]) -> bytes:
     declared = http.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
@@ -126,6 +127,7 @@ async def _read_body(http: Request, max_bytes: int, min_rate: int) -> bytes:
                 size += len(chunk)
                 if size > max_bytes:
                     raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
+                show(chunk)
                 chunks.append(chunk)
                 patience.reschedule(until + size / min_rate)
     except TimeoutError as error:

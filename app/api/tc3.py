@@ -68,11 +68,16 @@ def credential_scope(date: str, service: str) -> str:
     return f"{date}/{service}/{_TERMINATOR}"
 
 
-def hashed_payload(method: str, body: bytes, content_sha256: str = "") -> str:
-    """Return HashedRequestPayload; ``content_sha256`` is the header X-TC-Content-SHA256."""
+def hashed_payload(method: str, body: bytes, content_sha256: str = "", body_sha256: str = "") -> str:
+    """Return HashedRequestPayload.
+
+    ``content_sha256`` is the header X-TC-Content-SHA256; ``body_sha256`` the digest of ``body``, where it is known.
+    """
     if content_sha256 == UNSIGNED_PAYLOAD:
         return hashlib.sha256(UNSIGNED_PAYLOAD.encode()).hexdigest()
-    return hashlib.sha256(b"" if method == "GET" else body).hexdigest()
+    if method == "GET":
+        body, body_sha256 = b"", ""
+    return body_sha256 or hashlib.sha256(body).hexdigest()
 
 
 def canonical_request(

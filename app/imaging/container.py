@@ -17,9 +17,11 @@ from app.errors import ApiError, ErrorCode, Text
 _JPEG = b"\xff\xd8\xff"
 _MAX_SEGMENTS = 1000  # an ICC profile may take 255; the largest file we accept holds 60 full ones
 _MAX_SCANS = 100  # cameras write 1, progressive encoders about 10; at 4000 x 4000 one takes 1 to 10 ms
+_MARKER, _COMPRESSED = 0xFF, 0x00
 _IS_MARKER = np.ones(256, dtype=bool)
-_IS_MARKER[[0x00, 0x01, *range(0xD0, 0xD9), 0xFF]] = False
-"""What after 0xFF starts a segment (ITU-T T.81, B.1.1.2): compressed data has 0x00 there, or a restart number."""
+_IS_MARKER[[_COMPRESSED, 0x01, *range(0xD0, 0xD9), 0xFF]] = False
+"""What after ``_MARKER`` starts a segment (ITU-T T.81, B.1.1.2): compressed data has a zero there, or a restart
+number."""
 _AT_ONCE = 2**18  # bytes that are looked through at once, which takes up to sixteen times as much memory
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
@@ -89,8 +91,9 @@ class _Markers:
 
     def _look_through(self, piece: int) -> NDArray[np.intp]:
         start = piece * _AT_ONCE
-        octets = np.frombuffer(self._data[start : start + _AT_ONCE + 1], dtype=np.uint8)
-        found = np.flatnonzero(octets[:-1] == 0xFF)  # noqa: PLR2004 - what markers start with
+        octets = np.frombuffer(self._data, np.uint8, min(_AT_ONCE + 1, len(self._data) - start), start)
+        # Most that starts like a marker is compressed data: looking at both octets at once finds next to nothing.
+        found = np.flatnonzero((octets[:-1] == _MARKER) & (octets[1:] != _COMPRESSED))
         return found[_IS_MARKER[octets[found + 1]]] + start
 
 

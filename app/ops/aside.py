@@ -10,11 +10,11 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _FEW = 2**17
-"""Bytes of JSON or base64 that are hashed, parsed or decoded in 1 ms; a thread and back take 0.1 ms or more."""
+"""Bytes of JSON that are parsed in 1 ms; a thread and back take 0.1 ms or more."""
 
 
 async def aside(size: int | None, work: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-    """Return what ``work`` returns. It takes as long as ``size`` bytes of JSON or base64 do, or None knows how long."""
+    """Return what ``work`` returns. It takes as long as ``size`` bytes of JSON do, or None knows how long."""
     if size is not None and size <= _FEW:
         return work(*args, **kwargs)
     return await asyncio.to_thread(work, *args, **kwargs)

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from app.domain import Comparison, Embedding, FaceModelVersion, ImageRef, Options
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
-from app.imaging.source import read
+from app.imaging.source import Source, at_hand
 from app.ops.deadline import Deadline
 from app.runtime.threads import Workers
 from app.scoring.scale import Scale
@@ -46,11 +46,13 @@ class CompareService:
 
     async def _embed(self, name: str, ref: ImageRef, options: Options, deadline: Deadline) -> Embedding:
         try:
-            data = await read(ref, self._fetcher, deadline)
-            recogniser = self._models[options.face_model_version].recogniser
-            return await self._workers.run(recogniser.recognise, data, options, deadline)
+            source = await at_hand(ref, self._fetcher, deadline)
+            return await self._workers.run(self._recognise, source, options, deadline)
         except ApiError as error:
             raise error.about(name) from error
+
+    def _recognise(self, source: Source, options: Options, deadline: Deadline) -> Embedding:
+        return self._models[options.face_model_version].recogniser.recognise(source(), options, deadline)
 
 
 async def _in_order(first: Coroutine[None, None, _T], second: Coroutine[None, None, _T]) -> tuple[_T, _T]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from app.domain import FaceModelVersion, ImageRef, Sight, Wanted
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
-from app.imaging.source import read
+from app.imaging.source import Source, at_hand
 from app.ops.deadline import Deadline
 from app.runtime.threads import Workers
 from app.service.examine import Examiner
@@ -25,5 +25,8 @@ class DetectService:
         """Return the faces of ``image``; with one picture only, errors name none."""
         if image.is_empty:
             raise ApiError(ErrorCode.IMAGE_EMPTY)
-        data = await read(image, self._fetcher, deadline)
-        return await self._workers.run(self._examiners[wanted.face_model_version].examine, data, wanted, deadline)
+        source = await at_hand(image, self._fetcher, deadline)
+        return await self._workers.run(self._examine, source, wanted, deadline)
+
+    def _examine(self, source: Source, wanted: Wanted, deadline: Deadline) -> Sight:
+        return self._examiners[wanted.face_model_version].examine(source(), wanted, deadline)

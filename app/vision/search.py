@@ -19,7 +19,7 @@ from app.vision.detect.base import Detector
 from app.vision.rotation import FOR_UPRIGHT, TURNS, Turn, find_faces, is_upright, leans_little, roll
 from app.vision.selection import COMPARABLE, found_again, select
 
-COARSE = (128, 320)
+COARSE = (96, 160, 320)
 """Detector pixels a side, coarse to fine."""
 GLANCED = COARSE[-1] + 1
 """Pixels of the longer side from which on a picture of fewer pixels is as good for a glance as the whole one."""

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from app.domain import ImageRef
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher, resolve
-from app.imaging.source import read
+from app.imaging.source import at_hand
 from app.ops.deadline import Deadline
 from app.settings import FetchSettings
 from tests.imaging.hostile import PUBLIC, answered, failure, mocked, resolving
@@ -185,7 +185,7 @@ async def test_a_name_server_that_hangs_holds_up_nothing_but_urls(monkeypatch: p
         lookups = asyncio.gather(*hanging, return_exceptions=True)
         await asyncio.sleep(0.05)
         async with asyncio.timeout(5):
-            assert await read(inline, fetcher, Deadline.after(10)) == b"ABC"
+            assert (await at_hand(inline, fetcher, Deadline.after(10)))() == b"ABC"
         assert {error.code for error in await lookups if isinstance(error, ApiError)} == {
             ErrorCode.IMAGE_DOWNLOAD_ERROR
         }

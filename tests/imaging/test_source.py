@@ -14,7 +14,7 @@ from app.domain import ImageRef
 from app.errors import ApiError, ErrorCode
 from app.imaging import source
 from app.imaging.fetch import Fetcher
-from app.imaging.source import MAX_BYTES, MAX_CHARACTERS, read
+from app.imaging.source import MAX_BYTES, MAX_CHARACTERS, at_hand
 from app.ops.deadline import Deadline
 from app.settings import FetchSettings
 from tests.imaging.hostile import answered, mocked
@@ -25,7 +25,7 @@ TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 async def from_text(text: str) -> bytes:
-    return await read(ImageRef(base64=text), Fetcher(FetchSettings()), Deadline.after(5))
+    return (await at_hand(ImageRef(base64=text), Fetcher(FetchSettings()), Deadline.after(5)))()
 
 
 async def error_of(text: str) -> ErrorCode:
@@ -140,7 +140,7 @@ def answering(data: bytes) -> Fetcher:
 async def test_a_url_wins_over_inline_data_which_is_not_looked_at() -> None:
     async with answering(PICTURE) as fetcher:
         ref = ImageRef(base64="1" * (MAX_CHARACTERS + 1), url="http://a.example/a.jpg")
-        assert await read(ref, fetcher, Deadline.after(5)) == PICTURE
+        assert (await at_hand(ref, fetcher, Deadline.after(5)))() == PICTURE
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ async def test_a_url_is_held_to_the_size_of_inline_data(size: int, code: ErrorCo
     async with answering(bytes(size)) as fetcher:
         ref = ImageRef(url="http://a.example/a.jpg")
         if code is None:
-            assert len(await read(ref, fetcher, Deadline.after(5))) == size
+            assert len((await at_hand(ref, fetcher, Deadline.after(5)))()) == size
         else:
             with pytest.raises(ApiError) as caught:
-                await read(ref, fetcher, Deadline.after(5))
+                (await at_hand(ref, fetcher, Deadline.after(5)))()
             assert caught.value.code is code
 
 

@@ -54,7 +54,7 @@ def test_overlapping_boxes_are_suppressed_and_distant_ones_kept() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "fitted", "scale"),
-    [((250, 250), (256, 256), 1.0), ((1280, 960), (640, 480), 0.5), ((64, 4000), (32, 640), 0.16)],
+    [((250, 250), (256, 256), 1.0), ((1280, 960), (640, 480), 0.5), ((64, 4000), (32, 640), 640 / 3996)],
 )
 def test_pictures_are_shrunk_and_padded_never_enlarged(
     shape: tuple[int, int], fitted: tuple[int, int], scale: float

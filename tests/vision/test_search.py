@@ -52,44 +52,44 @@ def _looks(told: dict[int | None, list[Face]], **asked: object) -> tuple[Face, l
 
 def test_a_clear_large_face_is_found_by_one_coarse_look() -> None:
     portrait = _face(100, 100, 300)
-    assert _looks({128: [portrait]}) == (portrait, [128])
+    assert _looks({96: [portrait]}) == (portrait, [96])
 
 
 def test_a_face_too_small_for_the_coarse_look_is_looked_at_more_finely() -> None:
-    small = _face(100, 100, 120)  # 24 pixels of 128, 60 of 320
-    assert _looks({128: [small], 320: [small]}) == (small, [128, 320])
+    small = _face(100, 100, 120)  # 18 pixels of 96, 30 of 160, 60 of 320
+    assert _looks({96: [small], 160: [small], 320: [small]}) == (small, [96, 160, 320])
 
 
 def test_a_small_face_needs_the_whole_search() -> None:
     tiny = _face(100, 100, 40)
-    assert _looks({128: [], 320: [tiny], None: [tiny]}) == (tiny, [128, 320, None])
+    assert _looks({96: [], 160: [], 320: [tiny], None: [tiny]}) == (tiny, [96, 160, 320, None])
 
 
 def test_an_unclear_face_needs_the_whole_search() -> None:
     dim, seen = _face(100, 100, 300, 0.7), _face(102, 100, 300, 0.75)
-    assert _looks({128: [dim], 320: [dim], None: [seen]}) == (seen, [128, 320, None])
+    assert _looks({96: [dim], 160: [dim], 320: [dim], None: [seen]}) == (seen, [96, 160, 320, None])
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.5])
 def test_a_face_of_comparable_size_leaves_the_choice_to_the_whole_search(confidence: float) -> None:
     one, rival = _face(20, 100, 250), _face(320, 100, 200, confidence)
     closer = _face(320, 90, 260, 0.95)
-    assert _looks({128: [one, rival], None: [one, closer]}) == (closer, [128, None])
+    assert _looks({96: [one, rival], None: [one, closer]}) == (closer, [96, None])
 
 
 def test_a_much_smaller_neighbour_is_no_rival() -> None:
     one, neighbour = _face(20, 100, 250), _face(320, 100, 170)
-    assert _looks({128: [neighbour, one]}) == (one, [128])
+    assert _looks({96: [neighbour, one]}) == (one, [96])
 
 
 def test_the_most_confident_face_of_all_needs_the_whole_search() -> None:
     large, small = _face(20, 20, 300), _face(400, 400, 50, 0.99)
-    told: dict[int | None, list[Face]] = {128: [large], None: [small, large]}
+    told: dict[int | None, list[Face]] = {96: [large], None: [small, large]}
     assert _looks(told, strategy=MatchingStrategy.MOST_CONFIDENT) == (small, [None])
 
 
 def test_with_rotation_quarter_turns_are_glanced_at_before_all_pixels_are_looked_at() -> None:
-    assert _looks({128: [], 320: [], None: [_face(100, 100, 300)]}, rotate=True)[1] == [128, 320] * 8 + [None]
+    assert _looks({None: [_face(100, 100, 300)]}, rotate=True)[1] == [*COARSE] * 8 + [None]
 
 
 class _Turned(_Told):
@@ -102,7 +102,7 @@ class _Turned(_Told):
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
         super().detect(image, side)
         confidence = next(self._confidences) if side == COARSE[0] else 0
-        return [_face(100, 100, 300, confidence)] if confidence else []
+        return [_face(100, 100, 320, confidence)] if confidence else []
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_some_faces_are_taken_for_upright_ones_upside_down(
 
 
 def test_a_picture_smaller_than_the_coarse_looks_is_looked_at_once() -> None:
-    detector, face = _Told({None: [_face(10, 10, 90)]}), _face(10, 10, 90)
-    found = find_face(detector, np.zeros((120, 128, 3), np.uint8), MatchingStrategy.LARGEST, _TRUST, rotate=False)
+    detector, face = _Told({None: [_face(10, 10, 70)]}), _face(10, 10, 70)
+    found = find_face(detector, np.zeros((90, 96, 3), np.uint8), MatchingStrategy.LARGEST, _TRUST, rotate=False)
     assert (found.box, detector.looks) == (face.box, [None])
 
 
