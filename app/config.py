@@ -109,5 +109,6 @@ def _with_hint(name: str, claimed: list[str]) -> str:
 def _complaint(detail: ErrorDetails) -> str:
     """One error in the operator's words; never the value, which may be a secret."""
     name = _PREFIX + "__".join(str(part) for part in detail["loc"][:2]).upper() if detail["loc"] else ""
-    message = detail["msg"].removeprefix("Value error, ")
+    is_switch = detail["type"] in {"bool_parsing", "bool_type"}
+    message = "Input should be 'true' or 'false'" if is_switch else detail["msg"].removeprefix("Value error, ")
     return f"{name}: {message}" if name else message

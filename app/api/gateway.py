@@ -85,7 +85,7 @@ class Gateway:
         self._service = engine.service
         self._is_lenient = is_lenient
         max_wait_s = min(limits.max_wait_s, limits.deadline_s / 2)
-        max_waiting = limits.max_connections // 4  # in each line: half of all are left, and can be told
+        max_waiting = -(-limits.max_connections // 4)  # in each line: half of all are left, and can be told
         self._admission = Admission(limits.max_in_flight, max_wait_s, max_waiting, engine.is_busy)
         self._forms = Admission(limits.max_in_flight, max_wait_s, max_waiting)
         self._rates = Rates()

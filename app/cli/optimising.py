@@ -31,7 +31,8 @@ def verdict(packs: Store, pack: Pack, runtime: RuntimeSettings) -> str:
     if cosine < proof.LEAST_COSINE:
         use = f"and must have {proof.LEAST_COSINE}, so it is NOT used here"
     elif spec.file_on(runtime) == spec.file:
-        use = "but is not used: COMPAREFACE_RUNTIME__DEVICE or COMPAREFACE_RUNTIME__INT8 say so"
+        setting = "DEVICE" if runtime.device != "cpu" else "INT8"
+        use = f"but is not used: COMPAREFACE_RUNTIME__{setting} says so"
     else:
         use = "and is used; COMPAREFACE_RUNTIME__INT8=false keeps the other"
     return (

@@ -244,7 +244,7 @@ async def test_a_body_of_known_length_is_read_in_large_pieces_and_nothing_else_i
             read.clear()
             async with _served(bounds=Bounds(3, 60, 60)) as site, asyncio.timeout(60):
                 peer = await site.peer()
-                peer.send(sent + _HEAD + b"a:\r\n" * 60_000 + b"\r\n")
+                peer.send(sent + _HEAD + b"a: " + b"x" * 240_000 + b"\r\n\r\n")
                 assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
                 assert least <= max(read) <= most
                 assert (await peer.reply_line()).startswith(b"HTTP/1.1 400 ")
@@ -275,9 +275,34 @@ async def test_who_waits_in_line_has_little_of_a_body_in_memory() -> None:
 async def test_a_head_that_is_sent_ahead_is_bounded_as_others() -> None:
     async with _served(bounds=Bounds(3, 60, 60)) as site:
         peer = await site.peer()
-        peer.send(_REQUEST + _HEAD + b"a:\r\n" * 60_000 + b"\r\n")
+        peer.send(_REQUEST + _HEAD + b"a: " + b"x" * 240_000 + b"\r\n\r\n")
         assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
         assert (await peer.reply_line()).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("before", [b"", _REQUEST])
+@pytest.mark.parametrize(("lines", "status"), [(490, b"200"), (510, b"400"), (15_000, b"400")])
+async def test_a_head_of_very_many_lines_is_refused_before_they_are_looked_at(
+    before: bytes, lines: int, status: bytes
+) -> None:
+    async with _served(bounds=Bounds(3, 60, 60)) as site, asyncio.timeout(10):
+        peer = await site.peer()
+        peer.send(
+            before + _HEAD + b"a:\r\n" * lines + b"Content-Length: 2000\r\n\r\n" + _BODY + b"\n" * (2000 - len(_BODY))
+        )
+        if before:
+            assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+        assert (await peer.reply_line()).startswith(b"HTTP/1.1 %s " % status)
+
+
+async def test_who_asks_for_another_protocol_is_answered_in_this_one_and_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with _served(bounds=Bounds(3, 60, 60)) as site:
+        peer = await site.peer()
+        peer.send(_REQUEST.replace(b"Host: a", b"Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket"))
+        assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+    assert "pgrade" not in caplog.text
 
 
 @pytest.mark.parametrize("more", [b"\r\n", _REQUEST])
