@@ -89,7 +89,7 @@ class ReadingService:
 
     async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
         for source in await asyncio.gather(*(at_hand(ref, self._fetcher, deadline) for ref in (a, b))):
-            await asyncio.to_thread(source)
+            source()
         return Comparison(43.15762039906064, 0.9341, options.face_model_version)
 
     async def detect(self, image: ImageRef, wanted: Wanted, deadline: Deadline) -> Sight:
