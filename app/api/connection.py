@@ -12,6 +12,7 @@ reply may be lost with it (RFC 9112 section 9.6).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -19,6 +20,8 @@ from typing import Any, NamedTuple, cast
 import h11
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+_log = logging.getLogger(__name__)
 
 PARTING_S = 0.5
 """Seconds, when the service stops, in which a request that is on its way may still come on an idle connection, or the
@@ -111,6 +114,7 @@ class Connection(H11Protocol):
         self._waiting = waiting
         self._timer: asyncio.TimerHandle | None = None
         self._is_parting = False
+        self._is_refused = False
         self._to_come = 0  # bytes of a body of known length, about
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -136,7 +140,7 @@ class Connection(H11Protocol):
 
     def handle_events(self) -> None:
         if self.conn.their_state is h11.IDLE and _has_too_many_lines(self.conn.trailing_data[0]):
-            self.send_400_response("Too many header lines.")
+            self._refuse("Too many header lines.")
             return
         super().handle_events()
         if self.conn.their_state is h11.IDLE:
@@ -146,11 +150,16 @@ class Connection(H11Protocol):
             self._limit(2 * self._bounds.deadline_s)
             self._to_come = int(dict(self.headers).get(b"content-length", 0))
             if {b"content-length", b"transfer-encoding"}.issubset(name for name, _ in self.headers):
-                self.send_400_response("Ambiguous length.")  # a proxy may have seen another end of the body
+                self._refuse("Ambiguous length.")  # a proxy may have seen another end of the body
 
     def on_response_complete(self) -> None:
         self._wait()
         super().on_response_complete()  # a request that has come meanwhile is begun here
+
+    def _refuse(self, reason: str) -> None:
+        _log.warning("HTTP request refused: %s", reason)
+        self._is_refused = True
+        self.send_400_response(reason)
 
     def send_400_response(self, msg: str) -> None:
         if self._is_at_work:
@@ -205,7 +214,7 @@ class Connection(H11Protocol):
     @property
     def _has_more(self) -> bool:
         """Whether the peer may be sending: its body has not ended, or what it sent made no sense, or was too much."""
-        return self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or self._is_ahead
+        return self._is_refused or self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or self._is_ahead
 
     def _wait(self) -> None:
         self._waiting.pop(self, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from app.cli.stages import Stages
 
 _QUANTILES = (0.5, 0.9, 0.99, 1.0)
+_PATIENCE_S = 5.0
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -71,6 +73,7 @@ def _run_load(args: argparse.Namespace) -> int:
     from app.cli.load import arrive, sustain  # noqa: PLC0415
 
     target = _target(args.endpoint, args.photos)
+    _check(target, args.seconds)
     made = arrive(target, args.rate, args.seconds) if args.rate else sustain(target, args.concurrency, args.seconds)
     told = summary(asyncio.run(made))
     if args.json:
@@ -78,6 +81,18 @@ def _run_load(args: argparse.Namespace) -> int:
     else:
         print("\n".join(f"{name.replace('_', ' '):<24}{value}" for name, value in told.items()))
     return 0 if told["accepted_per_second"] else 1
+
+
+def _check(target: Target, seconds: float) -> None:
+    """Raise ``SettingsError`` where there is nothing to measure."""
+    from app.config import SettingsError  # noqa: PLC0415
+
+    if seconds <= 0:
+        raise SettingsError("--seconds must be more than 0")
+    try:
+        socket.create_connection((target.host, target.port), _PATIENCE_S).close()
+    except OSError as error:
+        raise SettingsError(f"nobody answers at {target.host}:{target.port}: {error.strerror or error}") from error
 
 
 def summary(load: Load) -> dict[str, object]:

@@ -33,17 +33,21 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a service made of a load of ``seconds``."""
+    """What a service made of a load of ``seconds``, which began so many ``since`` the first request."""
 
     answers: tuple[Answer, ...]
     seconds: float
+    since: float = 0.0
 
     def after(self, seconds: float) -> Self:
         """The same without what was due in the first ``seconds``."""
-        return type(self)(tuple(each for each in self.answers if each.due >= seconds), self.seconds - seconds)
+        later = tuple(each for each in self.answers if each.due >= seconds)
+        return type(self)(later, self.since + self.seconds - seconds, seconds)
 
     def per_second(self, code: str = "OK") -> float:
-        return sum(each.code == code for each in self.answers) / self.seconds
+        """How many were answered with ``code`` in each second of the load; what came after its end does not count."""
+        ended = self.since + self.seconds
+        return sum(each.code == code and each.due + each.seconds <= ended for each in self.answers) / self.seconds
 
     def milliseconds(self, *quantiles: float, code: str = "OK") -> list[float]:
         """How long answers with ``code`` took, at ``quantiles`` of 0 to 1; NaN where there are none."""

@@ -50,6 +50,10 @@ class _Peer:
         """Return the first line of the next reply."""
         return await self._reader.readline()
 
+    async def rest(self) -> bytes:
+        """Return what comes until the connection is closed."""
+        return await self._reader.read()
+
     def leave(self) -> None:
         self._writer.close()
 
@@ -293,6 +297,8 @@ async def test_a_head_of_very_many_lines_is_refused_before_they_are_looked_at(
         if before:
             assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
         assert (await peer.reply_line()).startswith(b"HTTP/1.1 %s " % status)
+        if status == b"400":
+            assert await peer.rest()  # and no reset, though it was sending
 
 
 async def test_who_asks_for_another_protocol_is_answered_in_this_one_and_not_logged(
