@@ -129,7 +129,7 @@ class LimitsSettings(Group):
         1000,
         ge=1,
         description="Open connections; beyond, the one that has waited longest for a request is closed. Fewer where "
-        "the system allows fewer open files. At most a quarter of so many stand in line for their turn.",
+        "the system allows fewer open files. At most a quarter of so many, rounded up, stand in line for their turn.",
     )
     head_s: float = Field(
         10.0,

@@ -82,7 +82,7 @@ def body_of(size: int) -> bytes:
 
 
 class ReadingService:
-    """Takes the pictures' bytes off the wire, and judges nothing."""
+    """Takes the pictures' bytes off the wire, without the workers of the real one, and judges nothing."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher

@@ -47,6 +47,12 @@ def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, valu
         _load(monkeypatch, **{name: value})
 
 
+def test_a_switch_that_is_neither_on_nor_off_is_told_what_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAREFACE_RUNTIME__INT8", "maybe")
+    with pytest.raises(SettingsError, match=r"INT8: Input should be 'true' or 'false'$"):
+        load()
+
+
 def test_what_kubernetes_adds_for_a_service_of_our_name_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     added = {
         "SERVICE_HOST": "10.0.0.7",

@@ -91,7 +91,7 @@ class _TC3Claim:
         claim = self.authorization
         scope = tc3.credential_scope(claim.date, claim.service)
         content_sha256 = request.headers.get("x-tc-content-sha256", "")
-        payload_hash = tc3.hashed_payload(request.method, request.body, content_sha256, request.body_sha256)
+        payload_hash = tc3.hashed_payload(request.body_sha256, content_sha256)
         for host in host_candidates(request.headers.get("host", ""), public_hosts):
             as_sent = {**request.headers, "host": host}
             lowered = {name: as_sent[name].lower() for name in claim.signed_headers if name in as_sent}

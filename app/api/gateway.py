@@ -85,7 +85,7 @@ class Gateway:
         self._service = engine.service
         self._is_lenient = is_lenient
         max_wait_s = min(limits.max_wait_s, limits.deadline_s / 2)
-        max_waiting = -(-limits.max_connections // 4)  # in each line: half of all are left, and can be told
+        max_waiting = -(-limits.max_connections // 4)  # in each line: about half of all are left, and can be told
         self._admission = Admission(limits.max_in_flight, max_wait_s, max_waiting, engine.is_busy)
         self._forms = Admission(limits.max_in_flight, max_wait_s, max_waiting)
         self._rates = Rates()
@@ -167,11 +167,11 @@ class Gateway:
         return response.model_dump(by_alias=True)
 
     async def _with_body(self, request: CloudRequest, read_body: BodyReader, *, is_signed: bool) -> CloudRequest:
-        """Read the body. It is hashed piece by piece while the rest comes: all at once would keep others waiting."""
+        """Read the body. One that is signed is hashed while it comes: all at once would keep others waiting."""
         digest = hashlib.sha256()
         show = digest.update if is_signed else _ignored
         body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate, show)
-        return request.with_body(body, digest.hexdigest() if is_signed else "")
+        return request.with_body(body, digest.hexdigest())
 
     def _authorise(self, examined: Examined, action: str) -> None:
         caller = examined.caller

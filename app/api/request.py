@@ -8,6 +8,7 @@ they came, so nothing is decoded, sorted or unquoted in place.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ FORM = "application/x-www-form-urlencoded"
 
 _TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _SHOWN_LENGTH = 64
+_OF_NOTHING = hashlib.sha256().hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class CloudRequest:
 
     ``headers`` has lower-case names; its values, ``path`` and ``query`` are decoded as latin-1, so that encoding them
     gives the received bytes. ``body`` is empty until it has been read, and always for GET; ``body_sha256`` is its
-    digest in hex, where somebody took it on the way. ``v1`` are all parameters of a request in the older dialect, once
+    digest in hex, where a signature needs it. ``v1`` are all parameters of a request in the older dialect, once
     they are known; None in the newer one.
     """
 
@@ -35,10 +37,10 @@ class CloudRequest:
     query: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
-    body_sha256: str = field(default="", repr=False)
+    body_sha256: str = field(default=_OF_NOTHING, repr=False)
     v1: Mapping[str, str] | None = field(default=None, repr=False)
 
-    def with_body(self, body: bytes, sha256: str = "") -> CloudRequest:
+    def with_body(self, body: bytes, sha256: str) -> CloudRequest:
         return replace(self, body=body, body_sha256=sha256)
 
     def with_v1(self, parameters: Mapping[str, str]) -> CloudRequest:

@@ -38,6 +38,11 @@ class Authorization(NamedTuple):
     signature: str
 
 
+def sha256(data: bytes) -> str:
+    """Return the digest of ``data`` in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def parse_authorization(value: str) -> Authorization | None:
     """Return the parts of the header; None where it is not one of this method, or leaves out a header it must sign."""
     match = _AUTHORIZATION.fullmatch(value)
@@ -68,16 +73,13 @@ def credential_scope(date: str, service: str) -> str:
     return f"{date}/{service}/{_TERMINATOR}"
 
 
-def hashed_payload(method: str, body: bytes, content_sha256: str = "", body_sha256: str = "") -> str:
+def hashed_payload(body_sha256: str, content_sha256: str = "") -> str:
     """Return HashedRequestPayload.
 
-    ``content_sha256`` is the header X-TC-Content-SHA256; ``body_sha256`` the digest of ``body``, where it is known.
+    ``body_sha256`` is the body's digest in hex, for a GET that of nothing; ``content_sha256`` the header
+    X-TC-Content-SHA256.
     """
-    if content_sha256 == UNSIGNED_PAYLOAD:
-        return hashlib.sha256(UNSIGNED_PAYLOAD.encode()).hexdigest()
-    if method == "GET":
-        body, body_sha256 = b"", ""
-    return body_sha256 or hashlib.sha256(body).hexdigest()
+    return sha256(UNSIGNED_PAYLOAD.encode()) if content_sha256 == UNSIGNED_PAYLOAD else body_sha256
 
 
 def canonical_request(
@@ -91,7 +93,7 @@ def canonical_request(
 
 def string_to_sign(timestamp: str, scope: str, canonical: str) -> str:
     """Return StringToSign. Host names of the settings beyond latin-1 may be mangled: nobody signs those."""
-    digest = hashlib.sha256(canonical.encode("latin-1", "replace")).hexdigest()
+    digest = sha256(canonical.encode("latin-1", "replace"))
     return f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
 
 

@@ -96,7 +96,7 @@ def signed_headers(secret_id: str, key: Key, host: str, body: bytes, timestamp: 
 
     date = tc3.utc_date(timestamp)
     canonical = tc3.canonical_request(
-        "POST", "", {"content-type": _CONTENT_TYPE, "host": host}, _SIGNED_HEADERS, tc3.hashed_payload("POST", body)
+        "POST", "", {"content-type": _CONTENT_TYPE, "host": host}, _SIGNED_HEADERS, tc3.hashed_payload(tc3.sha256(body))
     )
     text = tc3.string_to_sign(str(timestamp), tc3.credential_scope(date, _SERVICE), canonical)
     signature = tc3.signature(tc3.signing_key(key.secret_key, date, _SERVICE), text)

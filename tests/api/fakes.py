@@ -146,7 +146,7 @@ def authorization(
     headers = {"content-type": content_type, "host": host, **(extra or {})}
     names = tuple(sorted(headers))
     date = tc3.utc_date(timestamp)
-    hashed = tc3.hashed_payload(method, body, content_sha256)
+    hashed = tc3.hashed_payload(tc3.sha256(body), content_sha256)
     canonical = tc3.canonical_request(method, query, headers, names, hashed)
     text = tc3.string_to_sign(str(timestamp), tc3.credential_scope(date, service), canonical)
     signature = tc3.signature(tc3.signing_key(secret_key, date, service), text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api import v1
+from app.api import tc3, v1
 from app.api.auth import Authenticator
 from app.api.claims import host_candidates
 from app.api.keys import KeyRing
@@ -34,7 +34,7 @@ def request(header: str, body: bytes = _BODY, method: str = "POST", query: str =
         "authorization": header,
     }
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return CloudRequest(method, "/", query, sent, body)
+    return CloudRequest(method, "/", query, sent).with_body(body, tc3.sha256(body))
 
 
 def verdict(subject: Authenticator, asked: CloudRequest) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from itertools import accumulate
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,11 +18,11 @@ import uvicorn
 from app.api.connection import PARTING_S, Bounds, Connection, bounded
 from app.api.server import Server, take_no_more
 from app.asgi import create_app
-from app.cli.serve import bind
+from app.cli.serve import _MAX_HEAD_BYTES, bind
 from app.config import Settings
 from app.domain import Comparison, ImageRef, Options
 from app.ops.deadline import Deadline
-from tests.api.fakes import OPEN, Behaviour, FakeEngine, FakeService, judge, limited
+from tests.api.fakes import CLOSED, OPEN, Behaviour, FakeEngine, FakeService, authorization, judge, limited
 
 _HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"
 _BODY = b'{"UrlA":"a","UrlB":"b"}'
@@ -45,6 +48,11 @@ class _Peer:
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
         return head
+
+    async def body(self) -> bytes:
+        """Return the body of the next reply."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        return await self._reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r")[0]))
 
     async def reply_line(self) -> bytes:
         """Return the first line of the next reply."""
@@ -97,7 +105,14 @@ async def _served(
     behaviour: Behaviour = judge, bounds: Bounds = _BOUNDS, notice_s: float = 0, settings: Settings = OPEN
 ) -> AsyncIterator[_Site]:
     application = create_app(settings, lambda _: nullcontext(FakeEngine(FakeService(behaviour))))
-    config = uvicorn.Config(application, http=bounded(bounds), timeout_keep_alive=0, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        application,
+        http=bounded(bounds),
+        timeout_keep_alive=0,
+        log_config=None,
+        access_log=False,
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+    )
     server = Server(config, notice_s)
     with bind("127.0.0.1", 0) as listener:
         running = asyncio.create_task(server.serve([listener]))
@@ -255,6 +270,36 @@ async def test_a_body_of_known_length_is_read_in_large_pieces_and_nothing_else_i
                 assert 0 < max(after(len(sent))) <= 16 * 1024
 
 
+@pytest.mark.parametrize("is_whole", [True, False])
+async def test_a_signed_body_is_hashed_to_its_end_as_it_comes(monkeypatch: pytest.MonkeyPatch, is_whole: bool) -> None:
+    hashed: list[bytes] = []
+
+    class Digest:
+        def __init__(self) -> None:
+            self._digest = hashlib.sha256()
+            self.hexdigest = self._digest.hexdigest
+
+        def update(self, data: bytes) -> None:
+            hashed.append(data)
+            self._digest.update(data)
+
+    monkeypatch.setattr("app.api.gateway.hashlib", SimpleNamespace(sha256=Digest))
+    body, now = _BODY + b" " * 600_000, int(time.time())
+    signature = authorization(body, host="a", timestamp=now)
+    head = _HEAD + f"Content-Type: application/json\r\nX-TC-Timestamp: {now}\r\nAuthorization: {signature}\r\n".encode()
+    sent = body if is_whole else body[:-1] + b"\t"
+    for settings, pieces in ((CLOSED, 3), (OPEN, 0)):
+        hashed.clear()
+        async with _served(bounds=Bounds(3, 60, 60), settings=settings) as site:
+            peer = await site.peer()
+            peer.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + sent)
+            reply = await peer.body()
+        assert len(hashed) >= pieces
+        assert b"".join(hashed) == (sent if pieces else b"")  # nothing is hashed where nobody has to sign
+        assert (b"SignatureFailure" in reply) == (pieces > 0 and not is_whole)
+        assert (b'"Score"' in reply) != (b"SignatureFailure" in reply)
+
+
 async def test_who_waits_in_line_has_little_of_a_body_in_memory() -> None:
     release = asyncio.Event()
 
@@ -299,6 +344,46 @@ async def test_a_head_of_very_many_lines_is_refused_before_they_are_looked_at(
         assert (await peer.reply_line()).startswith(b"HTTP/1.1 %s " % status)
         if status == b"400":
             assert await peer.rest()  # and no reset, though it was sending
+
+
+async def test_lines_of_a_body_are_not_those_of_a_head() -> None:
+    body = _BODY + b"\n" * 2000
+    request = (_HEAD + b"Content-Length: %d\r\n\r\n" % len(body)).replace(b"\r\n", b"\n") + body
+    async with _served(bounds=Bounds(3, 60, 60)) as site:
+        peer = await site.peer()
+        peer.send(request)
+        assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(("lines", "status"), [(490, b"200"), (510, b"400"), (15_000, b"400")])
+async def test_trailers_are_bounded_as_heads_are(lines: int, status: bytes) -> None:
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(_BODY), _BODY)
+    async with _served(bounds=Bounds(3, 60, 60)) as site, asyncio.timeout(10):
+        peer = await site.peer()
+        peer.send(_HEAD + chunked + b"a:\r\n" * lines)
+        await asyncio.sleep(0.2)
+        peer.send(b"\r\n")
+        assert (await peer.reply_line()).startswith(b"HTTP/1.1 %s " % status)
+        if status == b"400":
+            assert await peer.rest()
+
+
+async def test_lines_that_are_sent_ahead_do_not_undo_the_request_before_them() -> None:
+    release = asyncio.Event()
+
+    async def judged(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+        await release.wait()
+        return await judge(a, b, options, deadline)
+
+    async with _served(judged, Bounds(3, 60, 60)) as site, asyncio.timeout(10):
+        peer = await site.peer()
+        peer.send(_REQUEST)
+        await asyncio.sleep(0.1)
+        peer.send(_HEAD + b"a:\r\n" * 510 + b"\r\n")
+        await asyncio.sleep(0.1)
+        release.set()
+        assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
+        assert (await peer.reply_line()).startswith(b"HTTP/1.1 400 ")
 
 
 async def test_who_asks_for_another_protocol_is_answered_in_this_one_and_not_logged(

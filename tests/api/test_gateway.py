@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -294,6 +295,31 @@ async def test_hashing_and_parsing_leave_the_event_loop_free(
     async with client_of() as client:
         await client.post("/", content=body, headers={**COMMON, "Content-Type": kind})
     assert [thread is not threading.main_thread() for thread in seen] == [is_beside]
+
+
+async def test_signatures_are_verified_at_once_but_those_of_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def spy(*_: object) -> None:
+        seen.append(threading.current_thread() is threading.main_thread())
+
+    monkeypatch.setattr("app.api.auth.Authenticator.verify", spy)
+    form = urlencode({"Action": "CompareFace", "Version": "2020-03-03", "UrlA": "a", "UrlB": "b"})
+    async with client_of() as client:
+        await client.post("/", content=_BODY + b" " * 2**19, headers=COMMON)
+        await client.post("/", content=form, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    assert seen == [True, False]
+
+
+async def test_with_one_connection_somebody_may_still_stand_in_line() -> None:
+    async def work(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+        await asyncio.sleep(0.1)
+        return Comparison(1.0, 0.0, FaceModelVersion.V3)
+
+    settings = limited(max_in_flight=1, max_wait_s=10, max_connections=1)
+    async with client_of(settings, FakeEngine(FakeService(work))) as client:
+        replies = await asyncio.gather(*(client.post("/", content=_BODY, headers=COMMON) for _ in range(2)))
+    assert [code_of(reply) for reply in replies] == ["OK", "OK"]
 
 
 async def test_a_burst_beyond_the_places_is_served_in_turn() -> None:

@@ -30,7 +30,7 @@ class Vector:
         if self.action:
             headers["x-tc-action"] = self.action
         names, date = tuple(headers), tc3.utc_date(self.timestamp)
-        hashed = tc3.hashed_payload(self.method, self.body)
+        hashed = tc3.hashed_payload(tc3.sha256(b"" if self.method == "GET" else self.body))
         canonical = tc3.canonical_request(self.method, self.query, headers, names, hashed)
         text = tc3.string_to_sign(str(self.timestamp), tc3.credential_scope(date, self.service), canonical)
         return tc3.signature(tc3.signing_key(self.secret_key, date, self.service), text)

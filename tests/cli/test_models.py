@@ -109,7 +109,7 @@ def test_optimize_makes_the_network_in_integers_and_tells_whether_it_is_used(
     assert len(list(weights.glob("open/*"))) == 3
     monkeypatch.setenv("COMPAREFACE_RUNTIME__INT8", "false")
     assert _run("optimize", "open") == 0
-    assert "but is not used: COMPAREFACE_RUNTIME__" in capsys.readouterr().out
+    assert "but is not used: COMPAREFACE_RUNTIME__INT8 says so" in capsys.readouterr().out
     monkeypatch.setattr(proof, "LEAST_COSINE", 1.1)
     assert _run("optimize", "open") == 0
     assert "and must have 1.1, so it is NOT used here" in capsys.readouterr().out

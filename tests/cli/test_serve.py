@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import io
 import os
 import signal
@@ -136,6 +137,8 @@ async def test_real_server_takes_what_clients_send(
         long = await client.get(f"/?UrlA=u&ImageB={'x' * 32_000}", headers=COMMON)
         odd = await client.post("/", content=b'{"UrlA":"u","UrlB":"u"}', headers={**COMMON, "Host": f"{base}/"})
         brew = await client.request("BREW", "/", headers=COMMON)
+    assert gc.get_freeze_count()
+    gc.unfreeze()
     servers[0].should_exit = True
     assert await running == 0
     assert (code_of(long), code_of(odd), code_of(brew)) == ("OK", "OK", "UnsupportedProtocol")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.api import tc3
 from app.api.auth import Authenticator
 from app.api.keys import KeyRing
 from app.api.request import CloudRequest
@@ -50,7 +51,9 @@ def _run_in_bash(script: str, folder: Path) -> CloudRequest:
         if option == "-H"
         for name, _, value in [argument.partition(": ")]
     }
-    return CloudRequest("POST", "/", "", {**headers, "host": sent_host(arguments[1])}, (folder / "body").read_bytes())
+    body = (folder / "body").read_bytes()
+    request = CloudRequest("POST", "/", "", {**headers, "host": sent_host(arguments[1])})
+    return request.with_body(body, tc3.sha256(body))
 
 
 @pytest.mark.parametrize(

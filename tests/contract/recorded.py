@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from app.api import parameters
+from app.api import parameters, tc3
 from app.api.auth import Authenticator
 from app.api.keys import KeyRing
 from app.api.request import CloudRequest
@@ -50,8 +50,8 @@ def parse(raw: bytes) -> CloudRequest:
     path, _, query = target.partition("?")
     pairs = (header.partition(":") for header in lines)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
-    request = CloudRequest(method, path, query, headers, rest[: int(headers.get("content-length", "0"))])
-    return with_parameters(request)
+    body = rest[: int(headers.get("content-length", "0"))]
+    return with_parameters(CloudRequest(method, path, query, headers).with_body(body, tc3.sha256(body)))
 
 
 def with_parameters(request: CloudRequest) -> CloudRequest:

@@ -39,7 +39,8 @@ def _query(request: CloudRequest, _: str, position: int, bit: int) -> CloudReque
 
 
 def _body(request: CloudRequest, _: str, position: int, bit: int) -> CloudRequest:
-    return request.with_body(_flip(request.body.decode("latin-1"), position, bit).encode("latin-1"))
+    body = _flip(request.body.decode("latin-1"), position, bit).encode("latin-1")
+    return request.with_body(body, tc3.sha256(body))
 
 
 _Place = tuple[str, Callable[[CloudRequest, str, int, int], CloudRequest], str, int]

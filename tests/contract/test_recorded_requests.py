@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.api import tc3
 from tests.contract.recorded import Recorded, Verifier, recordings, with_parameters
 
 pytestmark = pytest.mark.shared
@@ -69,4 +70,4 @@ def test_unsigned_payloads_may_change() -> None:
     posts = [one for one in RECORDED if one.is_unsigned and one.request.method == "POST"]
     subject = Verifier()
     assert len(posts) >= 3
-    assert all(subject.accepts(one.request.with_body(b"{}"), _now(one)) for one in posts)
+    assert all(subject.accepts(one.request.with_body(b"{}", tc3.sha256(b"{}")), _now(one)) for one in posts)

@@ -54,7 +54,7 @@ def signed_request(data: bytes) -> None:
     first, *lines = head.decode("latin-1").split("\n")
     method, _, query = first.partition(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    request = CloudRequest(method, "/", query, headers, body)
+    request = CloudRequest(method, "/", query, headers).with_body(body, tc3.sha256(body))
     with suppress(ApiError):
         if request.speaks_v1:
             request = request.with_v1(parameters.from_form(query.encode("latin-1") if method == "GET" else body))

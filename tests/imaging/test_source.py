@@ -28,6 +28,12 @@ async def from_text(text: str) -> bytes:
     return (await at_hand(ImageRef(base64=text), Fetcher(FetchSettings()), Deadline.after(5)))()
 
 
+async def test_base64_is_looked_at_by_who_asks_for_the_picture() -> None:
+    source = await at_hand(ImageRef(base64="****"), Fetcher(FetchSettings()), Deadline.after(5))
+    with pytest.raises(ApiError):
+        source()
+
+
 async def error_of(text: str) -> ErrorCode:
     with pytest.raises(ApiError) as caught:
         await from_text(text)

@@ -42,7 +42,7 @@ def test_sha256_and_hmac_are_those_of_python(in_node: _Node) -> None:
 def _signed(call: dict[str, Any]) -> str:
     date, host = tc3.utc_date(call["timestamp"]), call["host"]
     headers = {"content-type": "application/json", "host": host}
-    payload = tc3.hashed_payload("POST", call["body"].encode())
+    payload = tc3.hashed_payload(tc3.sha256(call["body"].encode()))
     canonical = tc3.canonical_request("POST", "", headers, _NAMES, payload)
     text = tc3.string_to_sign(str(call["timestamp"]), tc3.credential_scope(date, "iai"), canonical)
     signature = tc3.signature(tc3.signing_key(call["secretKey"], date, "iai"), text)

@@ -54,7 +54,7 @@ def test_overlapping_boxes_are_suppressed_and_distant_ones_kept() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "fitted", "scale"),
-    [((250, 250), (256, 256), 1.0), ((1280, 960), (640, 480), 0.5), ((64, 4000), (32, 640), 640 / 3996)],
+    [((250, 250), (256, 256), 1.0), ((1280, 960), (640, 480), 0.5), ((64, 4000), (32, 640), 0.16)],
 )
 def test_pictures_are_shrunk_and_padded_never_enlarged(
     shape: tuple[int, int], fitted: tuple[int, int], scale: float
@@ -63,6 +63,28 @@ def test_pictures_are_shrunk_and_padded_never_enlarged(
     assert result.image.shape[:2] == fitted
     assert result.scale == pytest.approx(scale)
     assert result.image[0, 0].min() == 255
+
+
+@pytest.mark.parametrize(("side", "max_side"), [(250, 96), (338, 96), (250, 160), (1350, 640), (4000, 96)])
+def test_shrinking_skips_no_pixel_and_moves_none(side: int, max_side: int) -> None:
+    ramp = np.repeat(np.linspace(0, 255, side)[None], side, axis=0).round().astype(np.uint8)
+    checked = np.indices((side, side)).sum(axis=0).astype(np.uint8) % 2 * 255
+    result = fit(np.stack([ramp, ramp.T, checked], axis=2), max_side, 32)
+    centres = (np.arange(max_side) + 0.5) / result.scale - 0.5
+    expected = 255 * centres / (side - 1)
+    across, down, grey = (result.image[:max_side, :max_side, channel].astype(float) for channel in range(3))
+    for found in (across, down.T):
+        assert np.abs(found - expected)[:, 1:-1].mean() < 0.5
+    assert side < 2 * max_side or np.abs(grey - 127.5).max() < 15
+
+
+@pytest.mark.parametrize("shape", [(64, 4000), (100, 4000), (4000, 64), (64, 64), (96, 97)])
+@pytest.mark.parametrize("max_side", [96, 160, 320, 640])
+def test_next_to_nothing_of_a_thin_picture_is_left_out(shape: tuple[int, int], max_side: int) -> None:
+    picture = np.zeros((*shape, 3), np.uint8)
+    result = fit(picture, max_side, 1)
+    for seen, whole in zip(result.image.shape, shape, strict=False):
+        assert seen / result.scale >= 0.96 * whole - 0.5 / result.scale
 
 
 def test_the_astronaut_has_one_face_in_the_right_place(detector: CenterFace) -> None:
