@@ -40,7 +40,7 @@ from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
 from app.vision.quality.assess import Assessor
 from app.vision.quality.visibility import Visibility
-from app.vision.search import COARSE
+from app.vision.search import COARSE, UPRIGHT
 
 _PICTURES = 2
 """Of a comparison."""
@@ -233,7 +233,7 @@ def _warm_up(detector: Detector) -> None:
     """Let the device meet all sizes of input between the extremes, so that no request waits for kernels or memory."""
     for height, width in _EXTREMES:
         image = np.zeros((height, width, 3), dtype=np.uint8)
-        for side in (None, *COARSE):
+        for side in (None, *{*COARSE, *UPRIGHT}):
             detector.detect(image, side)
 
 

@@ -8,6 +8,8 @@ doubtful or several faces need the whole search (``rotation.find_faces``), and a
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -21,6 +23,8 @@ from app.vision.selection import COMPARABLE, found_again, select
 
 COARSE = (96, 160, 320)
 """Detector pixels a side, coarse to fine."""
+UPRIGHT = (128, 320)
+"""The same, where confidence has to tell which way up a face stands: in 96 pixels it is lower, however it stands."""
 GLANCED = COARSE[-1] + 1
 """Pixels of the longer side from which on a picture of fewer pixels is as good for a glance as the whole one."""
 _LARGE = 32.0
@@ -48,17 +52,21 @@ def glance(detector: Detector, image: Image, strategy: MatchingStrategy, trust: 
     """Return the face of ``image`` to compare, if coarse looks are enough to tell."""
     if strategy is not MatchingStrategy.LARGEST:
         return None
-    upright = _look(detector, image, trust.clear)
-    if not rotate or upright.is_sure(trust):
-        return upright.face
-    seen = 0.0
-    for degrees in (*TURNS[0][1:], *TURNS[1]):
+    if not rotate:
+        return _look(detector, image, trust.clear, COARSE).face
+    seen = []
+    for degrees in itertools.chain(*TURNS):
         turn = Turn.of(image, degrees)
-        look = _look(detector, turn.image(image), trust.clear)
-        if look.face is not None and look.is_sure(trust):
-            return turn.face_back(look.face)
-        seen = max(seen, look.confidence)
-    return upright.face if upright.confidence + FOR_UPRIGHT > seen else None
+        turned = turn.image(image)
+        look = _look(detector, turned, trust.clear, UPRIGHT)
+        if look.is_sure(trust):
+            face = _look(detector, turned, trust.clear, COARSE).face  # the one of a picture that comes upright
+            return turn.face_back(face) if face else None
+        seen.append(look.confidence)
+    upright, *others = seen
+    if not upright or upright + FOR_UPRIGHT <= max(others):
+        return None
+    return _look(detector, image, trust.clear, COARSE).face
 
 
 class _Look(NamedTuple):
@@ -73,13 +81,13 @@ class _Look(NamedTuple):
         return self.face is not None and self.face.confidence >= trust.sure
 
 
-def _look(detector: Detector, image: Image, clear: float) -> _Look:
-    """Look for the largest upright face of ``image``.
+def _look(detector: Detector, image: Image, clear: float, sides: Sequence[int]) -> _Look:
+    """Look for the largest upright face of ``image`` in ``sides`` pixels.
 
     It must be large, clear, leaning little, and without a rival: another that could be preferred, clear or not.
     """
     longest, confidence = max(image.shape[:2]), 0.0
-    for side in COARSE:
+    for side in sides:
         faces = [face for face in detector.detect(image, side) if is_upright(face)] if side < longest else []
         if not faces:
             continue
