@@ -78,8 +78,8 @@ def compare(both: Mapping[str, Mapping[Path, Embedding]]) -> dict[str, dict[str,
         threshold = counts.cosine_at_far(_FAR)
         (rates,) = clustered(embeddings, people, [threshold])
         rows[name] = {
-            "pictures": len(pictures),
-            "with a face": len(found),
+            "compared": len(pictures),
+            "found": len(found),
             "impostor pairs": counts.impostor_pairs,
             "genuine pairs": counts.genuine_pairs,
             "cosine": round(threshold, 4),

@@ -12,17 +12,14 @@ reply may be lost with it (RFC 9112 section 9.6).
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
 
 import h11
+from h11._receivebuffer import ReceiveBuffer
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
-
-_log = logging.getLogger(__name__)
 
 PARTING_S = 0.5
 """Seconds, when the service stops, in which a request that is on its way may still come on an idle connection, or the
@@ -34,9 +31,7 @@ so many, because h11 bounds it only as long as it is incomplete. A body of known
 
 
 _MOST_LINES = 500
-"""Of a head, or of the trailers of a body in chunks: h11 takes 5 us for each, and there could be 16,000 of them. A head
-that comes in one piece with the end of a body for which nobody waits is not counted: it has 4,000 at the most."""
-_END_OF_HEAD = re.compile(rb"\n\r?\n")
+"""Of a head, or of the trailers of a body in chunks: h11 takes 5 us for each, and 64 KB could hold 32,000."""
 
 
 class Bounds(NamedTuple):
@@ -106,18 +101,28 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class _Received(ReceiveBuffer):
+    """h11's, but for heads and trailers of very many lines: those make no sense, as others that make none."""
+
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        lines = super().maybe_extract_lines()
+        if lines is not None and len(lines) > _MOST_LINES:
+            raise h11.LocalProtocolError("too many lines")
+        return lines
+
+
 class Connection(H11Protocol):
     """uvicorn's, with a limit to everything."""
 
     def __init__(self, bounds: Bounds, waiting: dict[Connection, None], **of_uvicorn: Any) -> None:
         """``waiting``: all connections that wait, of the whole server, longest first."""
         super().__init__(**of_uvicorn)
+        self.conn._receive_buffer = _Received()  # noqa: SLF001 - h11 bounds bytes, not lines
         self.timeout_keep_alive = bounds.head_s  # type: ignore[assignment] # uvicorn closes who then sends nothing
         self._bounds = bounds
         self._waiting = waiting
         self._timer: asyncio.TimerHandle | None = None
         self._is_parting = False
-        self._is_refused = False
         self._to_come = 0  # bytes of a body of known length, about
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
@@ -142,13 +147,7 @@ class Connection(H11Protocol):
         return False  # uvicorn would complain in the log, twice for every request that asks
 
     def handle_events(self) -> None:
-        if self.conn.their_state is h11.IDLE and _has_too_many_lines(self.conn.trailing_data[0]):
-            self._refuse("Too many header lines.")
-            return
         super().handle_events()
-        if self.conn.their_state is h11.SEND_BODY and self.conn.trailing_data[0].count(b"\n") > _MOST_LINES:
-            self._refuse("Too many trailers.")  # nothing else of a body is left for later by the line
-            return
         if self.conn.their_state is h11.IDLE:
             self.flow.resume_reading()  # all that was sent ahead has been looked at
         if self in self._waiting and self._is_at_work:
@@ -156,16 +155,11 @@ class Connection(H11Protocol):
             self._limit(2 * self._bounds.deadline_s)
             self._to_come = int(dict(self.headers).get(b"content-length", 0))
             if {b"content-length", b"transfer-encoding"}.issubset(name for name, _ in self.headers):
-                self._refuse("Ambiguous length.")  # a proxy may have seen another end of the body
+                self.send_400_response("Ambiguous length.")  # a proxy may have seen another end of the body
 
     def on_response_complete(self) -> None:
         self._wait()
         super().on_response_complete()  # a request that has come meanwhile is begun here
-
-    def _refuse(self, reason: str) -> None:
-        _log.warning("HTTP request refused: %s", reason)
-        self._is_refused = True
-        self.send_400_response(reason)
 
     def send_400_response(self, msg: str) -> None:
         if self._is_at_work:
@@ -220,7 +214,7 @@ class Connection(H11Protocol):
     @property
     def _has_more(self) -> bool:
         """Whether the peer may be sending: its body has not ended, or what it sent made no sense, or was too much."""
-        return self._is_refused or self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or self._is_ahead
+        return self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or self._is_ahead
 
     def _wait(self) -> None:
         self._waiting.pop(self, None)
@@ -232,8 +226,3 @@ class Connection(H11Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.loop.call_later(seconds, self.leave)
-
-
-def _has_too_many_lines(begun: bytes) -> bool:
-    """Whether a request that begins like this has them in its head; a body has as many as it likes."""
-    return begun.count(b"\n") > _MOST_LINES < _END_OF_HEAD.split(begun, maxsplit=1)[0].count(b"\n")

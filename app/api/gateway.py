@@ -171,7 +171,7 @@ class Gateway:
         digest = hashlib.sha256()
         show = digest.update if is_signed else _ignored
         body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate, show)
-        return request.with_body(body, digest.hexdigest())
+        return request.with_body(body, digest.hexdigest() if is_signed else "")
 
     def _authorise(self, examined: Examined, action: str) -> None:
         caller = examined.caller

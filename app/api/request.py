@@ -28,8 +28,8 @@ class CloudRequest:
 
     ``headers`` has lower-case names; its values, ``path`` and ``query`` are decoded as latin-1, so that encoding them
     gives the received bytes. ``body`` is empty until it has been read, and always for GET; ``body_sha256`` is its
-    digest in hex, where a signature needs it. ``v1`` are all parameters of a request in the older dialect, once
-    they are known; None in the newer one.
+    digest in hex, where a signature needs it, else nothing. ``v1`` are all parameters of a request in the older
+    dialect, once they are known; None in the newer one.
     """
 
     method: str

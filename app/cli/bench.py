@@ -73,7 +73,7 @@ def _run_load(args: argparse.Namespace) -> int:
     from app.cli.load import arrive, sustain  # noqa: PLC0415
 
     target = _target(args.endpoint, args.photos)
-    _check(target, args.seconds)
+    _check(target, args.seconds, args.rate)
     made = arrive(target, args.rate, args.seconds) if args.rate else sustain(target, args.concurrency, args.seconds)
     told = summary(asyncio.run(made))
     if args.json:
@@ -83,12 +83,12 @@ def _run_load(args: argparse.Namespace) -> int:
     return 0 if told["accepted_per_second"] else 1
 
 
-def _check(target: Target, seconds: float) -> None:
+def _check(target: Target, seconds: float, rate: float | None) -> None:
     """Raise ``SettingsError`` where there is nothing to measure."""
     from app.config import SettingsError  # noqa: PLC0415
 
-    if seconds <= 0:
-        raise SettingsError("--seconds must be more than 0")
+    if not seconds > 0 or (rate is not None and not rate * seconds >= 1):
+        raise SettingsError("--seconds and --rate must be more than 0, and make at least one request")
     try:
         socket.create_connection((target.host, target.port), _PATIENCE_S).close()
     except OSError as error:

@@ -14,7 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a service made of a load of ``seconds``, which began so many ``since`` the first request."""
+    """What a service made of a load; told of are the ``seconds`` that begin ``since`` the first request was due."""
 
     answers: tuple[Answer, ...]
     seconds: float
@@ -41,22 +41,26 @@ class Load:
 
     def after(self, seconds: float) -> Self:
         """The same without what was due in the first ``seconds``."""
-        later = tuple(each for each in self.answers if each.due >= seconds)
-        return type(self)(later, self.since + self.seconds - seconds, seconds)
+        return replace(self, seconds=self.since + self.seconds - seconds, since=seconds)
 
     def per_second(self, code: str = "OK") -> float:
-        """How many were answered with ``code`` in each second of the load; what came after its end does not count."""
+        """How many were answered with ``code`` in each second; what came after the end does not count."""
         ended = self.since + self.seconds
-        return sum(each.code == code and each.due + each.seconds <= ended for each in self.answers) / self.seconds
+        came = [each.due + each.seconds for each in self.answers if each.code == code]
+        return sum(self.since <= at <= ended for at in came) / self.seconds
 
     def milliseconds(self, *quantiles: float, code: str = "OK") -> list[float]:
         """How long answers with ``code`` took, at ``quantiles`` of 0 to 1; NaN where there are none."""
-        taken = [1000 * each.seconds for each in self.answers if each.code == code]
+        taken = [1000 * each.seconds for each in self._due if each.code == code]
         return [float(value) for value in np.quantile(taken, quantiles)] if taken else [float("nan")] * len(quantiles)
 
     @property
     def codes(self) -> dict[str, int]:
-        return dict(Counter(each.code for each in self.answers))
+        return dict(Counter(each.code for each in self._due))
+
+    @property
+    def _due(self) -> list[Answer]:
+        return [each for each in self.answers if each.due >= self.since]
 
 
 class Target(NamedTuple):

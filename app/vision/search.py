@@ -54,6 +54,8 @@ def glance(detector: Detector, image: Image, strategy: MatchingStrategy, trust: 
         return None
     if not rotate:
         return _look(detector, image, trust.clear, COARSE).face
+    if max(image.shape[:2]) <= UPRIGHT[0]:
+        return None
     seen = []
     for degrees in itertools.chain(*TURNS):
         turn = Turn.of(image, degrees)

@@ -355,17 +355,27 @@ async def test_lines_of_a_body_are_not_those_of_a_head() -> None:
         assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")
 
 
-@pytest.mark.parametrize(("lines", "status"), [(490, b"200"), (510, b"400"), (15_000, b"400")])
-async def test_trailers_are_bounded_as_heads_are(lines: int, status: bytes) -> None:
+@pytest.mark.parametrize("pause_s", [0, 0.2])
+@pytest.mark.parametrize(("lines", "status"), [(490, b"200"), (510, b"400"), (5_000, b"400")])
+async def test_trailers_are_bounded_as_heads_are(lines: int, status: bytes, pause_s: float) -> None:
     chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(_BODY), _BODY)
     async with _served(bounds=Bounds(3, 60, 60)) as site, asyncio.timeout(10):
         peer = await site.peer()
-        peer.send(_HEAD + chunked + b"a:\r\n" * lines)
-        await asyncio.sleep(0.2)
+        peer.send(_HEAD + chunked + b"a:\n" * lines)
+        await asyncio.sleep(pause_s)
         peer.send(b"\r\n")
         assert (await peer.reply_line()).startswith(b"HTTP/1.1 %s " % status)
         if status == b"400":
             assert await peer.rest()
+
+
+async def test_a_head_behind_a_body_that_nobody_waits_for_is_bounded_too() -> None:
+    async with _served(bounds=Bounds(3, 60, 60)) as site, asyncio.timeout(10):
+        peer = await site.peer()
+        peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n")
+        assert (await peer.reply()).startswith(b"HTTP/1.1 200 ")  # told that it names no action
+        peer.send(b"x" * 20 + _HEAD + b"a:\n" * 3000 + b"\r\n")
+        assert (await peer.reply_line()).startswith(b"HTTP/1.1 400 ")
 
 
 async def test_lines_that_are_sent_ahead_do_not_undo_the_request_before_them() -> None:

@@ -68,7 +68,9 @@ def test_a_service_under_load_is_told_of(
 
 
 @pytest.mark.usefixtures("key")
-@pytest.mark.parametrize(("seconds", "told"), [("0.2", "nobody answers at 127.0.0.1:9"), ("0", "--seconds must be")])
+@pytest.mark.parametrize(
+    ("seconds", "told"), [("0.2", "nobody answers at 127.0.0.1:9"), ("0", "--seconds and --rate must be")]
+)
 def test_what_cannot_be_measured_is_told(
     photo: Path, seconds: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -80,7 +82,8 @@ def test_what_is_answered_after_the_load_does_not_count() -> None:
     load = Load((Answer(_OK, 0.5, 0.2), Answer(_OK, 1.5, 0.5), Answer(_OK, 1.9, 0.3)), 2.0)
     assert load.per_second() == 1.0
     assert load.after(1.0).per_second() == 1.0
-    assert load.after(1.8).per_second() == 0.0
+    assert load.after(1.8).per_second() == pytest.approx(5.0)
+    assert load.after(1.8).codes == {_OK: 1}
 
 
 def test_errors_are_counted_by_their_code(server: Server) -> None:

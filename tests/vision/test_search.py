@@ -132,8 +132,21 @@ def test_some_faces_are_taken_for_upright_ones_upside_down(
         assert face is None
     else:
         assert face is not None
+        assert face.confidence == pytest.approx(0.97 * confidences[looks - 1 if looks < _ALL_TURNS else 0])
         assert (turn + roll(face) + 180) % 360 == pytest.approx(180, abs=0.1)
     assert detector.looks.count(UPRIGHT[0]) == looks
+
+
+def test_a_turn_that_is_sure_but_shows_no_face_in_fewer_pixels_is_left_to_the_whole_search() -> None:
+    told: dict[int | None, list[Face]] = {128: [_face(100, 100, 320, 0.95)], None: [_face(90, 90, 320)]}
+    assert _looks(told, rotate=True) == (told[None][0], [128, 96, 160, 320, None])
+
+
+@pytest.mark.parametrize("side", [70, 128])
+def test_a_picture_that_no_turn_can_be_told_of_is_left_to_the_whole_search(side: int) -> None:
+    detector = _Told({None: [_face(10, 10, 50)]})
+    find_face(detector, np.zeros((side, side, 3), np.uint8), MatchingStrategy.LARGEST, _TRUST, rotate=True)
+    assert detector.looks == [None]
 
 
 def test_a_picture_smaller_than_the_coarse_looks_is_looked_at_once() -> None:

@@ -56,7 +56,7 @@ class Fitted(NamedTuple):
 def fit(image: Image, max_side: int, multiple: int) -> Fitted:
     """Shrink to ``max_side`` where larger, then pad right and below with black to multiples of ``multiple``.
 
-    Areas of whole pixels are averaged first, then bilinear sampling skips none (but of thin pictures): a fifth to two
+    Areas of whole pixels are averaged first, then bilinear sampling skips none (but of thin pictures): a sixth to two
     fifths of the time of averaging areas of any size. What is less than an area at the right or below is left out: a
     32nd of a side at most.
     """
