@@ -12,13 +12,13 @@ from fastapi import FastAPI
 
 import app
 from app.api.actions import ACTIONS
-from app.api.auth import Authenticator
+from app.api.auth.authenticator import Authenticator
+from app.api.auth.keys import KeyRing
 from app.api.engine import OpenEngine
 from app.api.gateway import Gateway
-from app.api.keys import KeyRing
 from app.api.playground.routes import PLAYGROUND
 from app.api.routes import routes, unexpected
-from app.config import Settings, SettingsError, load
+from app.environment import Settings, SettingsError, load_settings
 from app.ops import logs
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
 
 def serve_app() -> FastAPI:
     """Return the application of the environment's settings, for ``uvicorn --factory app.asgi:serve_app``."""
-    settings = load()
+    settings = load_settings()
     settings.check_may_serve(on_loopback=False)  # whoever calls this decides about the address
     from app.engine import Engine  # noqa: PLC0415 - heavy, and tests assemble the application without it
 

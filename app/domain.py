@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 Image: TypeAlias = NDArray[np.uint8]
 """H x W x 3, uint8, BGR, C-contiguous."""
 
+ImageData: TypeAlias = bytes | str
+"""An encoded image: the bytes of a file, or their base64 text."""
+
 Landmarks: TypeAlias = NDArray[np.float32]
 """5 x 2, float32, (x, y): left eye, right eye, nose tip, left and right mouth corner, as seen by the viewer."""
 
@@ -47,17 +50,17 @@ class Box:
         left, top = math.floor(self.left), math.floor(self.top)
         return left, top, math.ceil(self.right) - left, math.ceil(self.bottom) - top
 
-    def within(self, width: int, height: int) -> Box:
+    def clipped(self, width: int, height: int) -> Box:
         """The part of it that lies in a picture of ``width`` x ``height`` pixels."""
         return Box(max(self.left, 0.0), max(self.top, 0.0), min(self.right, width), min(self.bottom, height))
 
-    def overlap(self, other: Box) -> float:
+    def iou(self, other: Box) -> float:
         """The share of the area of both that they have in common (intersection over union), [0, 1]."""
         left, top = max(self.left, other.left), max(self.top, other.top)
         shared = Box(left, top, min(self.right, other.right), min(self.bottom, other.bottom)).area
         return shared / (self.area + other.area - shared) if shared else 0.0
 
-    def times(self, factor: float) -> Box:
+    def scaled(self, factor: float) -> Box:
         """The same in a picture of ``factor`` times as many pixels a side."""
         return Box(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
 
@@ -70,9 +73,9 @@ class Face:
     landmarks: Landmarks
     confidence: float
 
-    def times(self, factor: float) -> Face:
+    def scaled(self, factor: float) -> Face:
         """The same in a picture of ``factor`` times as many pixels a side."""
-        return Face(self.box.times(factor), self.landmarks * np.float32(factor), self.confidence)
+        return Face(self.box.scaled(factor), self.landmarks * np.float32(factor), self.confidence)
 
 
 class MatchingStrategy(IntEnum):
@@ -150,7 +153,7 @@ class Pose:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CompareOptions:
     """What a caller may ask for.
 
     ``matching_strategy`` None means the server's default. ``quality_control`` 0-4: 0 judges no quality.
@@ -172,12 +175,12 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DetectOptions:
     """What may be asked of a picture: at most ``most`` faces of at least ``smallest`` pixels in width and height."""
 
     face_model_version: FaceModelVersion = FaceModelVersion.V3
-    most: int = 1
-    smallest: int = 34
+    max_faces: int = 1
+    min_size: int = 34
     attributes: bool = False
     quality: bool = False
     rotate: bool = False
@@ -192,7 +195,7 @@ class Attributes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SeenFace:
+class DetectedFace:
     """One face; None is what was not asked for, or is not given for so many faces."""
 
     box: Box
@@ -202,9 +205,9 @@ class SeenFace:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class DetectionResult:
     """The answer: the pixels of the upright picture, and its faces, largest first."""
 
     width: int
     height: int
-    faces: tuple[SeenFace, ...]
+    faces: tuple[DetectedFace, ...]

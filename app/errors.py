@@ -19,6 +19,10 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
+class OperatorError(RuntimeError):
+    """Something that an operator can fix; the message says what to change. The command line prints it in one line."""
+
+
 class Text(NamedTuple):
     """One message in the two languages of the wire."""
 
@@ -187,7 +191,7 @@ class ApiError(Exception):
         self.image = image
         self.reason = reason
 
-    def about(self, image: str) -> ApiError:
+    def with_image(self, image: str) -> ApiError:
         """The same error, naming the image ("A" or "B") it is about."""
         return ApiError(self.code, self.text, image=image, reason=self.reason)
 

@@ -38,7 +38,7 @@ class ServerSettings(Group):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
-    notice_s: float = Field(
+    readiness_delay_s: float = Field(
         1.0,
         ge=0,
         description="Seconds at shutdown in which `/readyz` already says no and requests are still taken, so that "
@@ -131,7 +131,7 @@ class LimitsSettings(Group):
         description="Open connections; beyond, the one that has waited longest for a request is closed. Fewer where "
         "the system allows fewer open files. At most a quarter of so many, rounded up, stand in line for their turn.",
     )
-    head_s: float = Field(
+    header_timeout_s: float = Field(
         10.0,
         gt=0,
         description="Seconds for the head of a request to arrive, from the connection's opening or the last reply.",

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cli.measure import measure
-from app.config import load
+from app.environment import load_settings
 from app.packs.store import Store
 from app.scoring import calibration
 from app.scoring.evaluation import Faces, Listed, ScoreRow, evaluate, evaluate_listed
 from app.scoring.pairs import PairCounts, count_listed, count_pairs
-from app.service.gallery import Gallery
+from app.tools.evaluation.gallery import Gallery
+from app.tools.evaluation.measure import measure
 from benchmarks import lfw_errors
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -48,14 +48,14 @@ def main() -> None:
     if not (_DATA / "lfw").is_dir():
         print("accuracy: skipped, the folder ../shared/data/lfw is not here")
         return
-    result = run(Store.of(load().models), args.pack)
+    result = run(Store.of(load_settings().models), args.pack)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def run(store: Store, name: str) -> dict[str, object]:
     """Measure one pack, print a table, return the numbers."""
-    settings, pack = load(), store.pack(name)
+    settings, pack = load_settings(), store.pack(name)
     started = time.monotonic()
     counts, gallery, _ = measure(settings, store, pack, _DATA / "lfw")
     milliseconds = 1000 * (time.monotonic() - started) / len(gallery.pictures)
@@ -126,9 +126,9 @@ def without_known_errors(gallery: Gallery, table: Iterable[ScoreRow]) -> dict[st
 def look_alikes(store: Store, gallery: Gallery, other: str) -> tuple[Listed, PairCounts] | None:
     """Return the pairs of each picture with the ten strangers who look most like it to another pack, if it is there."""
     pack = store.pack(other)
-    if not store.is_there(pack):
+    if not store.is_installed(pack):
         return None
-    seen = measure(load(), store, pack, _DATA / "lfw").gallery
+    seen = measure(load_settings(), store, pack, _DATA / "lfw").gallery
     row = {picture: i for i, picture in enumerate(seen.pictures)}
     order = [row.get(picture, -1) for picture in gallery.pictures]
     cosines = seen.embeddings[order] @ seen.embeddings[order].T

@@ -18,13 +18,13 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from app.config import load
-from app.domain import ImageRef, Options
+from app.domain import CompareOptions, ImageRef
 from app.engine import Engine
+from app.environment import load_settings
 from app.errors import ApiError
-from app.ops.deadline import Deadline
-from benchmarks.server import PACK
+from app.ops.stage_timer import StageTimer
 from benchmarks.subjects import SHARED
+from tests.support.server import PACK
 
 _ROUNDS = 5
 _CALLERS = 8
@@ -47,12 +47,12 @@ async def by_engine(files: Sequence[Path]) -> float:
     """Return the pictures per second of comparisons by :data:`_CALLERS` callers, once the engine is open."""
     references = [ImageRef(base64=base64.b64encode(file.read_bytes()).decode("ascii")) for file in files]
     pairs = zip(references[::2], references[1::2], strict=True)
-    async with Engine.open(load()) as engine:
+    async with Engine.open(load_settings()) as engine:
 
         async def call() -> None:
             for a, b in pairs:  # all callers take from the same
                 try:
-                    await engine.service.compare(a, b, Options(), Deadline.after(_PATIENCE_S))
+                    await engine.services.compare(a, b, CompareOptions(), StageTimer.after(_PATIENCE_S))
                 except ApiError:
                     continue  # a picture without a face has been looked at, too
 

@@ -1,4 +1,4 @@
-"""What the cap in dlib's network gives (``app/packs/dlib_onnx.py``), on the development half of LFW (``../shared``).
+"""What the cap in dlib's network gives (``app/packs/convert/dlib.py``), on the development half of LFW (``../shared``).
 
 Every face is embedded with and without it, and by the pack ``omz``. At the thresholds that have each FAR for all pairs:
 FAR and TAR among those faces that reach the cap and those that do not. ``--json FILE`` keeps the numbers.
@@ -16,16 +16,16 @@ import onnxruntime
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from app.config import load
 from app.domain import Crop, Embedding
-from app.engine import open_assessor, open_pipelines, open_recogniser
+from app.engine import open_local_pipelines, open_pipelines, open_shared_models
+from app.environment import load_settings
 from app.packs.store import Store
 from app.runtime.session import Tensor
-from app.runtime.threads import ThreadBudget
+from app.runtime.worker_pool import ThreadBudget
 from app.scoring.pairs import count_pairs
-from app.service.gallery import Gallery, embed_pictures, list_pictures
-from app.service.judge import Judge
-from app.service.recognise import Recogniser
+from app.service.face_pipeline import EmbeddingPipeline
+from app.service.quality_gate import QualityGate
+from app.tools.evaluation.gallery import Gallery, embed_pictures, list_pictures
 from app.vision.embed import Embedder
 from benchmarks.int8 import with_int8
 from benchmarks.tables import table
@@ -94,24 +94,24 @@ def main() -> None:
 
 def look(pictures: list[Path]) -> Gallery:
     """Embed ``pictures`` both ways: rows of 2 D + 1."""
-    settings, budget = with_int8(load(), int8=False), ThreadBudget(workers=1, intra_op=1)
+    settings, budget = with_int8(load_settings(), int8=False), ThreadBudget(workers=1, intra_op=1)
     store = Store.of(settings.models)
     pack = store.pack("open")
-    assessor = open_assessor(settings, budget)
-    pipelines = open_pipelines(settings, store, pack, budget, assessor)
+    shared = open_shared_models(settings, budget)
+    pipelines = open_pipelines(settings, store, pack, shared)
     network = Tapped(store.resolve(pack)[pack.embedder.file])
     capped = Embedder(pipelines.networks[pack.embedder.file].session, pack.embedder)
     both = Both(capped, Embedder(network, pack.embedder), network)
-    judge, strategy = Judge(assessor, settings.quality.policy), settings.compare.matching_strategy
-    return embed_pictures(Recogniser(pipelines.looker, judge, both, pack, strategy), pictures, 1, tqdm)
+    judge, strategy = QualityGate(shared.assessor, settings.quality.policy), settings.compare.matching_strategy
+    return embed_pictures(EmbeddingPipeline(pipelines.detection, judge, both, pack, strategy), pictures, 1, tqdm)
 
 
 def by_omz(pictures: list[Path]) -> Gallery:
     """Embed the same ``pictures``, which all have a face to it, too, by the other pack."""
-    settings, budget = load(), ThreadBudget(workers=1, intra_op=1)
+    settings, budget = load_settings(), ThreadBudget(workers=1, intra_op=1)
     store = Store.of(settings.models)
-    recogniser, _ = open_recogniser(settings, store, store.pack("omz"), budget)
-    gallery = embed_pictures(recogniser, pictures, 1, tqdm)
+    embedding_pipeline = open_local_pipelines(settings, store, store.pack("omz"), budget).embedding
+    gallery = embed_pictures(embedding_pipeline, pictures, 1, tqdm)
     if gallery.refused:
         raise RuntimeError(f"no face in {len(gallery.refused)} pictures, which others are now compared with")
     return gallery

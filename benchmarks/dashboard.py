@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from app.cli.load import Target, arrive, http_request
-from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import HOST, Server, free_port, open_here, running_server
-from benchmarks.watched import ALERTS, Watched, alerts, panels
+from app.tools.bench.load import Target, arrive, http_request
+from tests.support.images import astronaut, jpeg
+from tests.support.monitoring import ALERTS, Watched, alerts, panels
+from tests.support.server import HOST, Server, free_port, open_here, running_server
 
 _LOAD_S, _ASKED_AFTER_S = 60.0, 45.0
 _PER_SECOND = 30

@@ -14,10 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from app.imaging.decode import Picture
-from app.imaging.decoders import Decoders
+from app.imaging.decode import EncodedImage
+from app.imaging.decoder_pool import DecoderPool
 from app.ops.deadline import Deadline
-from benchmarks.pictures import astronaut, jpeg
+from tests.support.images import astronaut, jpeg
 
 _SIDES = ((250, 1), (800, 1), (1350, 2), (1350, 1), (3500, 4), (4000, 1))
 """Pixels of a square portrait, and by how much its sides are divided; 640 are enough unless quality is asked for."""
@@ -26,13 +26,14 @@ _RUNS = 40
 
 def main() -> None:
     cv2.setNumThreads(1)
-    with Decoders(1) as decoders:
-        away = partial(decoders.unpack, Deadline.after(600))
+    with DecoderPool(1) as decoders:
+        away = partial(decoders.decode, Deadline.after(600))
         print(f"{'pixels':>8}{'divided':>8}{'KB':>8}{'here':>8}{'away':>8}")
         for side, reduction in _SIDES:
             data = _portrait(side)
             here, there = (
-                _milliseconds(partial(picture.pixels, reduction)) for picture in (Picture(data), Picture(data, away))
+                _milliseconds(partial(picture.pixels, reduction))
+                for picture in (EncodedImage(data), EncodedImage(data, away))
             )
             print(f"{side:>8}{reduction:>8}{len(data) // 1024:>8}{here:>8.2f}{there:>8.2f}")
         lines = (_child() / "smaps_rollup").read_text().splitlines()

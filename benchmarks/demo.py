@@ -9,8 +9,8 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.v20200303 import iai_client, models
 
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg
-from benchmarks.server import Server, running_server
+from tests.support.images import another_shot, astronaut, cast, jpeg
+from tests.support.server import Server, running_server
 
 
 def main() -> None:

@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
 
-from app.api.keys import Key
+from app.api.auth.keys import Key
 from app.cli.sign import signed_headers
-from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import Server, running_server
+from tests.support.images import astronaut, jpeg
+from tests.support.server import Server, running_server
 
 _CLIENTS = 6
 _LOADED_S = 0.5
@@ -61,7 +61,7 @@ def main() -> int:
 def terminated_under_load(environment: Mapping[str, str] | None = None) -> Outcome:
     """Start a server, load it, end it by SIGTERM while it is loaded."""
     load = _Load()
-    with running_server({"COMPAREFACE_SERVER__NOTICE_S": str(_NOTICE_S), **(environment or {})}) as server:
+    with running_server({"COMPAREFACE_SERVER__READINESS_DELAY_S": str(_NOTICE_S), **(environment or {})}) as server:
         clients = [threading.Thread(target=load.run, args=(server, number % 2 == 0)) for number in range(_CLIENTS)]
         watcher = threading.Thread(target=load.watch, args=(server,))
         for thread in (*clients, watcher):

@@ -16,12 +16,12 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 
-from app.cli.load import Load, sustain
 from app.domain import Image
 from app.imaging.decode import decode
-from benchmarks.pictures import jpeg
+from app.tools.bench.load import Load, sustain
 from benchmarks.subjects import BASELINE, SHARED, Subject, pictures, running_subjects
 from benchmarks.tables import table
+from tests.support.images import jpeg
 
 mpl.use("agg")
 from matplotlib import pyplot as plt

@@ -1,7 +1,7 @@
 """What dlib's network in 8-bit integers gives, beside itself in float32 (development half of LFW, ``../shared``).
 
 At the scores' thresholds, which are those of float32: FAR and TAR with 95 % intervals; and how alike a face's two
-embeddings are. ``--json FILE`` keeps the numbers. ``--ranges`` prints instead what ``app/packs/dlib_int8.py`` records:
+embeddings are. ``--json FILE`` keeps the numbers. ``--ranges`` prints instead what ``app/packs/convert/dlib_int8.py`` records:
 between which values the tensors lie for the six people of insightface's ``t1.jpg``, and a quarter more.
 """
 
@@ -17,26 +17,27 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from app.cli.measure import measure
-from app.config import Settings, load
 from app.domain import FaceModelVersion
-from app.engine import open_assessor, open_pipelines
-from app.ops.deadline import Deadline
-from app.packs.dlib_int8 import RANGES
+from app.engine import open_local_pipelines
+from app.environment import Settings, load_settings
+from app.ops.stage_timer import StageTimer
+from app.packs.convert.dlib_int8 import RANGES
+from app.packs.convert.int8 import Range
 from app.packs.manifest import Pack
-from app.packs.onnx_int8 import Range
 from app.packs.store import Store
 from app.runtime.session import Tensor
-from app.runtime.threads import ThreadBudget
+from app.runtime.worker_pool import ThreadBudget
 from app.scoring import calibration
 from app.scoring.intervals import clustered
 from app.scoring.scale import Scale
-from app.service.gallery import Gallery
-from app.service.look import Looker
+from app.service.face_pipeline import FaceDetectionPipeline, TargetFace
+from app.tools.evaluation.gallery import Gallery
+from app.tools.evaluation.measure import measure
 from app.vision.align import align
 from app.vision.embed import blob
-from benchmarks.pictures import cast
 from benchmarks.tables import table
+from tests.support.images import cast
+from tests.support.pipelines import detect_all
 
 _LFW = Path(__file__).resolve().parents[2] / "shared" / "data" / "lfw"
 _SCORES = (40.0, 50.0, 60.0)
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--ranges", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    settings = load()
+    settings = load_settings()
     store = Store.of(settings.models)
     pack = store.pack("open")
     if args.ranges:
@@ -112,28 +113,29 @@ def with_int8(settings: Settings, *, int8: bool) -> Settings:
 def measured_ranges(settings: Settings, store: Store, pack: Pack) -> Mapping[str, Range]:
     """Return the ranges of the tensors that have one, as six faces and their mirror images show them, and widened."""
     spec, one_thread = pack.embedder, ThreadBudget(workers=1, intra_op=1)
-    pipelines = open_pipelines(settings, store, pack, one_thread, open_assessor(settings, one_thread))
+    pipelines = open_local_pipelines(settings, store, pack, one_thread)
     low, high = ((level - np.array(spec.mean)) / spec.std for level in (0, 255))
     found = {"image": (float(low.min()), float(high.max()))}
     inner = [name for name in RANGES if name not in found]
     model = onnx.load(store.resolve(pack)[spec.file])
     model.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in inner)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    values = session.run(inner, {"image": np.concatenate(list(blobs(pipelines.looker, pack)))})
+    values = session.run(inner, {"image": np.concatenate(list(blobs(pipelines.detection, pack)))})
     return found | {
         name: (_HEADROOM * float(value.min()), _HEADROOM * float(value.max()))
         for name, value in zip(inner, values, strict=True)
     }
 
 
-def blobs(looker: Looker, pack: Pack) -> Iterator[Tensor]:
+def blobs(detection: FaceDetectionPipeline, pack: Pack) -> Iterator[Tensor]:
     """Yield what the network is shown of each of the six."""
     spec = pack.embedder
     file = cv2.imencode(".png", cast())[1].tobytes()
-    image, faces = looker.look(file, Deadline.after(60), rotate=False)
+    image, faces = detect_all(detection, file)
     for face in faces:
-        if face.confidence >= pack.detector.clear:
-            landmarks = looker.look_closer(image, face).landmarks
+        if face.confidence >= pack.detector.selection_confidence:
+            target = TargetFace(image, face, 1)
+            landmarks = detection.refine_landmarks(target, StageTimer.after(60)).landmarks
             yield blob(align(image, landmarks, np.array(spec.template, np.float32), spec.input_size), spec)
 
 

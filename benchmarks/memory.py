@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from app.cli.load import sustain
+from app.tools.bench.load import sustain
 from benchmarks.subjects import BASELINE, SHARED, Subject, pictures, running_subjects
 from benchmarks.tables import table
 

@@ -13,8 +13,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.cli.load import Load, arrive, sustain
 from app.settings import LimitsSettings
+from app.tools.bench.load import Load, arrive, sustain
 from benchmarks.subjects import SHARED, Subject, pictures, running_subjects
 from benchmarks.tables import table, three
 

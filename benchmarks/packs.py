@@ -13,18 +13,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from app.config import Settings
-from app.domain import Options
-from app.engine import open_recogniser
-from app.ops.deadline import Deadline
-from app.packs import acceptance
+from app.domain import CompareOptions
+from app.engine import open_local_pipelines
+from app.environment import Settings
+from app.ops.stage_timer import StageTimer
+from app.packs import licence
 from app.packs.manifest import DownloadSource, Pack, PackageSource, PackError, PackFile
 from app.packs.pull import Origin, pull
 from app.packs.store import FileState, Store
-from app.runtime.threads import ThreadBudget
+from app.runtime.worker_pool import ThreadBudget
 from app.scoring.similarity import cosine
 from app.settings import ModelsSettings
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+from tests.support.images import another_shot, astronaut, cast, jpeg
 
 _MODELS = Path(__file__).resolve().parents[1] / "models"
 _SHARED = _MODELS.parents[1] / "shared" / "models"
@@ -57,7 +57,7 @@ def rows(folder: Path) -> Iterator[Row]:
         with TemporaryDirectory() as weights:
             store = Store(_MODELS, Path(weights))
             pack = store.pack(name)
-            acceptance.record(pack.licence, store.folder(pack))
+            licence.record(pack.licence, store.folder(pack))
             complaint = _install(store, pack, folder)
             for file in pack.files:
                 yield _judge(store, pack, file, _sources(file, here))
@@ -132,10 +132,10 @@ def _change(store: Store, pack: Pack, file: PackFile) -> str:
 
 def _load(store: Store, pack: Pack) -> str:
     settings = Settings(models=ModelsSettings(pack=pack.name))
-    recogniser, _ = open_recogniser(settings, store, pack, ThreadBudget(workers=1, intra_op=1))
-    options, deadline = Options(rotate=False), Deadline.after(60)
+    embedding_pipeline = open_local_pipelines(settings, store, pack, ThreadBudget(workers=1, intra_op=1)).embedding
+    options, deadline = CompareOptions(rotate=False), StageTimer.after(60)
     one, same, other = (
-        recogniser.recognise(jpeg(picture), options, deadline)
+        embedding_pipeline.embed(jpeg(picture), options, deadline)
         for picture in (astronaut(), another_shot(astronaut()), cast())
     )
     return f"loaded: cosine {cosine(one, same):.2f} for one person, {cosine(one, other):.2f} for two"

@@ -19,22 +19,23 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from app.config import Settings
-from app.domain import Image, MatchingStrategy, Options, Quality, QualityPolicy
-from app.engine import Pipelines, open_assessor, open_pipelines
+from app.domain import CompareOptions, Image, MatchingStrategy, Quality, QualityPolicy
+from app.engine import Pipelines, open_pipelines, open_shared_models
+from app.environment import Settings
 from app.errors import ApiError
-from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
 from app.packs.store import Store
-from app.runtime.threads import ThreadBudget
+from app.runtime.worker_pool import ThreadBudget
 from app.scoring.intervals import binomial
-from app.vision.quality.assess import Assessment, Assessor
+from app.vision.quality.assess import QualityAssessment
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.quality.grade import accepts, grade, problems
 from app.vision.selection import select
-from benchmarks.ladders import HARMLESS, OF_BRIGHTNESS, OF_SHARPNESS, Ladder, spearman
 from benchmarks.tables import table
-from benchmarks.turning import SHARED
 from models.quality.train.faces import is_held_out
+from tests.support.degradations import HARMLESS, OF_BRIGHTNESS, OF_SHARPNESS, Ladder, spearman
+from tests.support.pipelines import detect_all
+from tests.support.rotation import SHARED
 
 _DATA = SHARED / "data"
 _BUDGET = ThreadBudget(workers=1, intra_op=1)
@@ -55,7 +56,7 @@ class Judged(NamedTuple):
     """The compared face of a picture, and what is made of it."""
 
     path: Path
-    assessment: Assessment
+    assessment: QualityAssessment
 
     @property
     def quality(self) -> Quality:
@@ -63,7 +64,7 @@ class Judged(NamedTuple):
 
     @property
     def covered(self) -> set[str]:
-        return {one.text.en for one in problems(self.quality) if one.text.en.startswith("covered")}
+        return {one.text for one in problems(self.quality) if one.text.startswith("covered")}
 
 
 class Bench:
@@ -72,20 +73,21 @@ class Bench:
     def __init__(self) -> None:
         settings = Settings()
         store = Store.of(settings.models)
-        self.assessor: Assessor = open_assessor(settings, _BUDGET)
+        shared = open_shared_models(settings, _BUDGET)
+        self.assessor = shared.assessor
         self.pack = store.pack("open")
-        self.pipelines: Pipelines = open_pipelines(settings, store, self.pack, _BUDGET, self.assessor)
+        self.pipelines: Pipelines = open_pipelines(settings, store, self.pack, shared)
 
     def judge(self, paths: Iterable[Path]) -> list[Judged]:
-        """Judge the pictures in which a face is found."""
+        """QualityGate the pictures in which a face is found."""
         found = []
         for path in sorted(paths):
             try:
-                image, faces = self.pipelines.looker.look(_file(path), Deadline.after(60), rotate=False)
+                image, faces = detect_all(self.pipelines.detection, _file(path))
             except ApiError:
                 continue  # some are smaller than the service accepts
             if faces:
-                face = select(faces, image, MatchingStrategy.LARGEST, self.pack.detector.clear)
+                face = select(faces, image, MatchingStrategy.LARGEST, self.pack.detector.selection_confidence)
                 found.append(Judged(path, self.assessor.assess(image, face.landmarks)))
         return found
 
@@ -223,10 +225,10 @@ def _measure(bench: Bench, crop: QualityCrop, name: str) -> int:
 
 def cost(bench: Bench, studio: Path, small: Path) -> dict[str, dict[str, Any]]:
     """Median milliseconds of one picture to its embedding, and what each switch adds; interleaved."""
-    asked: Mapping[str, Options] = {
-        "plain": Options(),
-        "QualityControl 1": Options(quality_control=1),
-        "NeedRotateDetection 1": Options(rotate=True),
+    asked: Mapping[str, CompareOptions] = {
+        "plain": CompareOptions(),
+        "QualityControl 1": CompareOptions(quality_control=1),
+        "NeedRotateDetection 1": CompareOptions(rotate=True),
     }
     rows = {}
     for title, path in {"LFW, 250 x 250": small, "London, 1350 x 1350": studio}.items():
@@ -239,9 +241,9 @@ def cost(bench: Bench, studio: Path, small: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _milliseconds(bench: Bench, data: bytes, options: Options) -> float:
+def _milliseconds(bench: Bench, data: bytes, options: CompareOptions) -> float:
     started = time.perf_counter()
-    bench.pipelines.recogniser.recognise(data, options, Deadline.after(60))
+    bench.pipelines.embedding.embed(data, options, StageTimer.after(60))
     return 1000 * (time.perf_counter() - started)
 
 
@@ -267,7 +269,7 @@ def _card(one: Judged) -> Image:
     card[:SIDE] = one.assessment.crop.image
     quality = one.quality
     lines = [f"S {quality.score} sh {quality.sharpness} br {quality.brightness} grade {grade(quality)}"]
-    lines += [problem.text.en for problem in problems(quality)][:3]
+    lines += [problem.text for problem in problems(quality)][:3]
     for place, line in enumerate(lines):
         cv2.putText(card, line, (4, 240 + 18 * place), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
     return card

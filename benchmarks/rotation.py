@@ -20,13 +20,13 @@ import cv2
 import numpy as np
 import skimage.data
 
-from app.config import load
 from app.domain import Image
+from app.environment import load_settings
 from app.packs.store import Store
 from app.vision.rotation import roll
 from benchmarks.rotation_reach import detectors, reach
 from benchmarks.tables import table
-from benchmarks.turning import NEAR, SHARED, Couple, Pipeline, error, lfw_couples, london_couples, read, turned
+from tests.support.rotation import NEAR, SHARED, Couple, Pipeline, error, lfw_couples, london_couples, read, turned
 
 _PEOPLE, _ODD, _RANGE, _SEED = 200, 60, 40, 0
 _POINTS = 3.0
@@ -44,7 +44,7 @@ def main() -> None:
         print("rotation: skipped, the folder ../shared/data/lfw is not here")
         return
     cv2.setNumThreads(1)
-    result = run(Store.of(load().models), args.pack)
+    result = run(Store.of(load_settings().models), args.pack)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
@@ -77,7 +77,7 @@ def run(store: Store, name: str) -> dict[str, Any]:
 
 
 def shares(pipeline: Pipeline, couples: Sequence[Couple], degrees: float) -> dict[str, Any]:
-    """Turn one picture of each couple clockwise; ``right``: found with the landmarks where they belong."""
+    """Rotation one picture of each couple clockwise; ``right``: found with the landmarks where they belong."""
     plain = found = right = within = 0
     differences, errors, detections, bad = [], [], 0, []
     for couple in couples:

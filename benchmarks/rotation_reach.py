@@ -1,4 +1,4 @@
-"""What rolls a detector stands: alone, and with ``find_faces`` around it. ``python -m benchmarks.rotation`` asks."""
+"""What rolls a detector stands: alone, and with ``detect_full`` around it. ``python -m benchmarks.rotation`` asks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from app.domain import Face, Image
-from app.packs import onnx_clean
+from app.packs.convert import onnx_graph
 from app.packs.manifest import DetectorSpec, Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
-from app.vision.rotation import find_faces
-from benchmarks.turning import NEAR, SHARED, error, turned
+from app.vision.search import ConfidenceThresholds, detect_full
+from tests.support.rotation import NEAR, SHARED, error, turned
 
 
 def detectors(store: Store, pack: Pack) -> dict[str, tuple[Detector, DetectorSpec]]:
@@ -28,7 +28,7 @@ def detectors(store: Store, pack: Pack) -> dict[str, tuple[Detector, DetectorSpe
     for name, file in others.items():
         if name != pack.name and (SHARED / "models" / file).is_file():
             content = (SHARED / "models" / file).read_bytes()
-            opened[name] = _open(store, store.pack(name), onnx_clean.clean(content) if name == "opencv" else content)
+            opened[name] = _open(store, store.pack(name), onnx_graph.clean(content) if name == "opencv" else content)
     return opened
 
 
@@ -40,11 +40,11 @@ def _open(store: Store, pack: Pack, content: bytes) -> tuple[Detector, DetectorS
 
 
 def reach(detector: Detector, spec: DetectorSpec, pictures: Sequence[Image]) -> dict[str, dict[str, Any]]:
-    """What the detector itself finds at each roll, and what ``find_faces`` makes of it without and with the flag."""
+    """What the detector itself finds at each roll, and what ``detect_full`` makes of it without and with the flag."""
     asked: dict[str, Callable[[Image], list[Face]]] = {
         "alone": detector.detect,
-        "plain": lambda image: find_faces(detector, image, rotate=False, sure=spec.sure),
-        "flag": lambda image: find_faces(detector, image, rotate=True, sure=spec.sure),
+        "plain": lambda image: detect_full(detector, image, ConfidenceThresholds.of(spec), rotate=False),
+        "flag": lambda image: detect_full(detector, image, ConfidenceThresholds.of(spec), rotate=True),
     }
     rows: dict[str, dict[str, Any]] = {}
     for degrees in range(0, 181, 15):
@@ -53,7 +53,9 @@ def reach(detector: Detector, spec: DetectorSpec, pictures: Sequence[Image]) -> 
         for who, ask in asked.items():
             finds = [max(each, key=lambda find: find[1]) for each in _finds(detector, ask, pictures, degrees) if each]
             row[f"found_{who}"] = round(len(finds) / len(pictures), 3)
-            row[f"clear_{who}"] = round(sum(confidence >= spec.clear for _, confidence in finds) / len(pictures), 3)
+            row[f"clear_{who}"] = round(
+                sum(confidence >= spec.selection_confidence for _, confidence in finds) / len(pictures), 3
+            )
             row[f"right_{who}"] = round(sum(off <= NEAR for off, _ in finds) / len(pictures), 3)
             row[f"landmarks_{who}"] = round(median(off for off, _ in finds), 3) if finds else None
     return rows

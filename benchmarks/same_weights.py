@@ -18,16 +18,16 @@ import numpy as np
 from fastapi import HTTPException
 from tqdm import tqdm
 
-from app.cli.measure import measure
-from app.config import load
 from app.domain import Embedding
+from app.environment import load_settings
 from app.packs.store import Store
 from app.scoring.intervals import clustered
 from app.scoring.pairs import count_pairs
-from app.service.gallery import list_pictures
-from benchmarks import standin
+from app.tools.evaluation.gallery import list_pictures
+from app.tools.evaluation.measure import measure
 from benchmarks.subjects import BASELINE, SHARED, STANDIN
 from benchmarks.tables import table
+from tests.support import standin
 
 _LFW = SHARED / "data" / "lfw"
 _FAR = 1e-4
@@ -63,7 +63,7 @@ def by_hand(pictures: list[Path], folder: Path) -> Iterator[tuple[Path, Embeddin
 def ours(folder: Path) -> Mapping[Path, Embedding]:
     made = standin.installed(SHARED, folder / "catalogue")
     store = Store(made, made)
-    gallery = measure(load(), store, store.pack(STANDIN), _LFW).gallery
+    gallery = measure(load_settings(), store, store.pack(STANDIN), _LFW).gallery
     return dict(zip(gallery.pictures, gallery.embeddings, strict=True))
 
 

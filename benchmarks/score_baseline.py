@@ -25,11 +25,11 @@ from typing import NamedTuple, TypeAlias
 import cv2
 import numpy as np
 
-from app.config import load
-from app.domain import Image, ImageRef, Options
+from app.domain import CompareOptions, Image, ImageRef
 from app.engine import Engine
+from app.environment import load_settings
 from app.errors import ApiError
-from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 RESULTS = Path(__file__).parent / "results/scores.json"
@@ -53,7 +53,7 @@ class Case(NamedTuple):
     name: str
     a: bytes
     b: bytes
-    options: Options
+    options: CompareOptions
 
 
 def cases() -> Iterator[Case]:
@@ -68,7 +68,9 @@ def _lfw(count: int) -> Iterator[Case]:
     for fields in lines[:: len(lines) // count][:count]:
         (a, first), (b, second) = (fields[:2], (fields[0], fields[2])) if len(fields) == 3 else (fields[:2], fields[2:])
         paths = [SHARED / f"data/lfw/{name}/{name}_{int(number):04d}.jpg" for name, number in ((a, first), (b, second))]
-        yield Case(f"lfw {paths[0].stem} {paths[1].stem}", paths[0].read_bytes(), paths[1].read_bytes(), Options())
+        yield Case(
+            f"lfw {paths[0].stem} {paths[1].stem}", paths[0].read_bytes(), paths[1].read_bytes(), CompareOptions()
+        )
 
 
 def _rotated(count: int) -> Iterator[Case]:
@@ -78,14 +80,16 @@ def _rotated(count: int) -> Iterator[Case]:
         degrees = _DEGREES[number % len(_DEGREES)]
         image = np.asarray(cv2.imread(str(first)), dtype=np.uint8)
         encoded = cv2.imencode(".png", _rotate(image, degrees))[1].tobytes()
-        yield Case(f"rotated {degrees} {first.stem}", encoded, second.read_bytes(), Options(rotate=True))
+        yield Case(f"rotated {degrees} {first.stem}", encoded, second.read_bytes(), CompareOptions(rotate=True))
 
 
 def _large(count: int) -> Iterator[Case]:
     photos = sorted((SHARED / "data/london").glob("*/*.jpg"))[:count]
     for a, b in zip(photos, [*photos[1:], photos[0]], strict=True):
         name = f"large {a.parent.name}/{a.stem} {b.parent.name}/{b.stem}"
-        yield Case(name, a.read_bytes(), b.read_bytes(), Options(quality_control=1 if a.stem == "smiling" else 0))
+        yield Case(
+            name, a.read_bytes(), b.read_bytes(), CompareOptions(quality_control=1 if a.stem == "smiling" else 0)
+        )
 
 
 def _rotate(image: Image, degrees: float) -> Image:
@@ -99,12 +103,12 @@ def _rotate(image: Image, degrees: float) -> Image:
 async def scores(name: str) -> dict[str, Result]:
     """Return the result of every case in the configuration ``name``."""
     os.environ.update(CONFIGURATIONS[name])
-    async with Engine.open(load()) as engine:
+    async with Engine.open(load_settings()) as engine:
         results: dict[str, Result] = {}
         for case in cases():
             a, b = (ImageRef(base64.b64encode(data).decode()) for data in (case.a, case.b))
             try:
-                comparison = await engine.service.compare(a, b, case.options, Deadline.after(_DEADLINE_S))
+                comparison = await engine.services.compare(a, b, case.options, StageTimer.after(_DEADLINE_S))
             except ApiError as error:
                 results[case.name] = error.code.value
             else:

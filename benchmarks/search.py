@@ -18,21 +18,21 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from app.config import load
 from app.domain import Box, Face, Image, MatchingStrategy
-from app.errors import ApiError, ErrorCode
+from app.environment import load_settings
+from app.errors import ApiError
 from app.imaging.decode import decode
-from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
 from app.packs.manifest import DetectorSpec
 from app.packs.store import Store
 from app.runtime.session import OrtSession
-from app.service.look import Looker
+from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
-from app.vision.rotation import find_faces
-from app.vision.selection import select
-from benchmarks.pictures import jpeg
+from app.vision.search import ConfidenceThresholds, detect_full
+from app.vision.selection import NoFaceError, select
 from benchmarks.tables import table
+from tests.support.images import jpeg
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _SCRFD = Path(__file__).resolve().parents[2] / "shared" / "models/insightface/det_2.5g.onnx"
@@ -75,7 +75,7 @@ def main() -> None:
 
 def detectors() -> dict[str, tuple[Detector, DetectorSpec]]:
     """Return the detectors that are here, each on one thread."""
-    store = Store.of(load().models)
+    store = Store.of(load_settings().models)
     found = {}
     for name, file in (("open", None), ("omz", None), ("buffalo_m", _SCRFD)):
         spec = store.pack(name).detector
@@ -121,14 +121,14 @@ class _Outcome(NamedTuple):
 
 def compare(samples: Iterator[Sample], detector: Detector, spec: DetectorSpec) -> dict[str, object]:
     """Return in how many pictures both searches choose the same face, and what they cost."""
-    looker = Looker(detector, spec)
+    detection = FaceDetectionPipeline(detector, spec)
     whole, coarse, known, right, same = [], [], 0, [0, 0], 0
     for sample in samples:
         try:
             scale = decode(sample.data).shape[0]
         except ApiError:
             continue  # of less than 64 pixels
-        one, other = _whole(sample.data, detector, spec), _coarse(sample.data, looker, scale)
+        one, other = _whole(sample.data, detector, spec), _coarse(sample.data, detection, scale)
         same += _are_same(one.face, other.face)
         whole.append(one.milliseconds)
         coarse.append(other.milliseconds)
@@ -149,28 +149,27 @@ def compare(samples: Iterator[Sample], detector: Detector, spec: DetectorSpec) -
 def _whole(data: bytes, detector: Detector, spec: DetectorSpec) -> _Outcome:
     started = time.perf_counter()
     image: Image = decode(data)
-    faces = find_faces(detector, image, rotate=False, sure=spec.sure)
-    face = select(faces, image, MatchingStrategy.LARGEST, spec.clear) if faces else None
+    faces = detect_full(detector, image, ConfidenceThresholds.of(spec), rotate=False)
+    face = select(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence) if faces else None
     return _Outcome(face, 1000 * (time.perf_counter() - started))
 
 
-def _coarse(data: bytes, looker: Looker, height: int) -> _Outcome:
+def _coarse(data: bytes, detection: FaceDetectionPipeline, height: int) -> _Outcome:
     started = time.perf_counter()
-    deadline = Deadline.after(_PATIENCE_S)
+    timer = StageTimer.after(_PATIENCE_S)
     try:
-        image, face = looker.look_at_one(data, MatchingStrategy.LARGEST, _SIZE, deadline, rotate=False)
-        looker.look_closer(image, face)
-    except ApiError as error:
-        if error.code is not ErrorCode.NO_FACE_IN_PHOTO:
-            raise
+        encoded = detection.parse(data, timer)
+        target = detection.detect_target(encoded, MatchingStrategy.LARGEST, _SIZE, timer, rotate=False)
+        detection.refine_landmarks(target, timer)
+    except NoFaceError:
         return _Outcome(None, 1000 * (time.perf_counter() - started))
-    return _Outcome(face.times(height / image.shape[0]), 1000 * (time.perf_counter() - started))
+    return _Outcome(target.face.scaled(height / target.image.shape[0]), 1000 * (time.perf_counter() - started))
 
 
 def _are_same(one: Face | None, other: Face | None) -> bool:
     if one is None or other is None:
         return one is other
-    return one.box.overlap(other.box) >= _SAME
+    return one.box.iou(other.box) >= _SAME
 
 
 def _is_in(face: Face | None, place: Box) -> bool:

@@ -22,15 +22,14 @@ from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
 
-from app.cli.load import sustain
-from app.cli.stages import Bench
-from app.config import load
-from app.engine import open_assessor
+from app.environment import load_settings
 from app.packs.store import Store
-from app.runtime.threads import ThreadBudget, available_cores
-from benchmarks import standin
+from app.runtime.worker_pool import available_cores
+from app.tools.bench.load import sustain
+from app.tools.bench.stages import StageBenchmark
 from benchmarks.subjects import BASELINE, SHARED, STANDIN, Subject, pictures, running_subjects, subjects
 from benchmarks.tables import table, three
+from tests.support import standin
 
 _CALLERS = 8
 _LATENCY_S, _THROUGHPUT_S, _WARM_UP_S = 3.0, 4.0, 2.0
@@ -115,15 +114,18 @@ def _rows(
 
 def limit(name: str, files: Sequence[bytes]) -> tuple[float, float]:
     """Return twice the mean milliseconds of pictures: of their networks alone, and of these and decoding."""
-    settings = load()
+    settings = load_settings()
     with TemporaryDirectory() as folder:
         store = Store.of(settings.models)
         if name == STANDIN:
             made = standin.installed(SHARED, Path(folder) / "catalogue")
             store = Store(made, made)
-        bench = Bench(store, store.pack(name), settings.runtime, open_assessor(settings, ThreadBudget(1, 1)))
-        stages = [bench.stages(data) for data in files[::4]]
-        networks, decoding = 2 * mean(each.networks for each in stages), 2 * mean(each.decode for each in stages)
+        bench = StageBenchmark(settings, store, store.pack(name))
+        stages = [bench.measure(data) for data in files[::4]]
+        networks, decoding = (
+            2 * mean(each.networks for each in stages),
+            2 * mean(each.stages["decode"] for each in stages),
+        )
         return round(networks, 2), round(networks + decoding, 2)
 
 

@@ -16,10 +16,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.cli.load import sustain
-from benchmarks.server import running_server
+from app.tools.bench.load import sustain
 from benchmarks.subjects import SHARED, Subject, pictures, subjects
 from benchmarks.tables import table, three
+from tests.support.server import running_server
 
 _CALLERS = 8
 _WARM_UP_S, _MEASURED_S = 1.0, 8.0

@@ -26,11 +26,11 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from app.api.keys import Key
+from app.api.auth.keys import Key
 from app.cli.sign import signed_headers
-from benchmarks.pictures import another_shot, astronaut, jpeg
-from benchmarks.server import Server, running_server
 from benchmarks.subjects import family
+from tests.support.images import another_shot, astronaut, jpeg
+from tests.support.server import Server, running_server
 
 _WARM_S = 60.0
 _GROWTH = 1.05

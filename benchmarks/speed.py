@@ -19,16 +19,14 @@ import cv2
 import numpy as np
 
 from app.cli.bench import stage_table
-from app.cli.load import sustain
-from app.cli.stages import Bench
-from app.config import load
 from app.domain import Image
-from app.engine import open_assessor
+from app.environment import load_settings
 from app.packs.store import Store
-from app.runtime.threads import ThreadBudget
-from benchmarks.pictures import astronaut, cast, jpeg
-from benchmarks.server import PACK
+from app.tools.bench.load import sustain
+from app.tools.bench.stages import StageBenchmark
 from benchmarks.subjects import running_subjects
+from tests.support.images import astronaut, cast, jpeg
+from tests.support.server import PACK
 
 _SECONDS = 4.0
 _CALLERS = 8
@@ -38,11 +36,11 @@ def main() -> None:
     portrait = np.ascontiguousarray(astronaut()[0:250, 100:350])
     pictures = {"portrait 250 px": portrait, "portrait 1350 px": enlarged(portrait, 1350), "group 1280 px": cast()}
     files = {name: jpeg(picture) for name, picture in pictures.items()}
-    settings = load()
+    settings = load_settings()
     store = Store.of(settings.models)
-    bench = Bench(store, store.pack(PACK), settings.runtime, open_assessor(settings, ThreadBudget(1, 1)))
+    bench = StageBenchmark(settings, store, store.pack(PACK))
     print(f"pack {PACK}, one thread, milliseconds and share of the whole")
-    print("\n".join(stage_table({name: bench.stages(data) for name, data in files.items()})))
+    print("\n".join(stage_table({name: bench.measure(data) for name, data in files.items()})))
     command_line(files)
     over_http(files)
 

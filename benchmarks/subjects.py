@@ -11,13 +11,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from app.api.keys import Key
-from app.cli.load import Target, http_request
+from app.api.auth.keys import Key
 from app.cli.sign import signed_headers
-from app.config import load
+from app.environment import load_settings
 from app.packs.store import Store
-from benchmarks import standin
-from benchmarks.server import HOST, Server, free_port, running, running_server
+from app.tools.bench.load import Target, http_request
+from tests.support import standin
+from tests.support.server import HOST, Server, free_port, running, running_server
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 BASELINE, STANDIN = "baseline", "standin"
@@ -86,15 +86,15 @@ def _running(name: str, folder: Path) -> Iterator[Subject]:
         return
     program, settings = "-m app", {"COMPAREFACE_MODELS__PACK": name}
     if name == STANDIN:
-        program = f"-m benchmarks.standin {standin.installed(SHARED, folder / 'catalogue')}"
+        program = f"-m tests.support.standin {standin.installed(SHARED, folder / 'catalogue')}"
     with running_server(settings, program=program) as server:
         yield Subject(server.port, server.process.pid, server)
 
 
 def subjects() -> list[str]:
     """Return the names of the services that can be run here, the baseline first."""
-    store = Store.of(load().models)
-    there = [name for name in ("open", "omz") if store.is_there(store.pack(name))]
+    store = Store.of(load_settings().models)
+    there = [name for name in ("open", "omz") if store.is_installed(store.pack(name))]
     return [BASELINE, STANDIN, *there]
 
 

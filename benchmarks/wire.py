@@ -34,18 +34,19 @@ import pydantic_core
 from app.api import envelope, parameters
 from app.api.actions.base import bind
 from app.api.actions.compare_face import COMPARE_FACE
-from app.api.auth import Authenticator
-from app.api.keys import Key, KeyRing
+from app.api.auth.authenticator import Authenticator
+from app.api.auth.keys import Key, KeyRing
 from app.api.request import CloudRequest
 from app.cli.serve import serve
 from app.cli.sign import signed_headers
-from app.config import Settings, load
-from app.domain import Comparison, ImageRef, Options, Sight, Wanted
+from app.domain import CompareOptions, Comparison, DetectionResult, DetectOptions, ImageRef
+from app.environment import Settings, load_settings
 from app.imaging.fetch import Fetcher
-from app.imaging.source import at_hand
+from app.imaging.source import decode_base64, load_image
 from app.ops import logs
-from app.ops.deadline import Deadline
 from app.ops.metrics import Metrics
+from app.ops.stage_timer import StageTimer
+from app.service.services import Services
 from app.settings import AuthSettings
 
 BUDGET_MS = 8.0
@@ -87,12 +88,12 @@ class ReadingService:
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
 
-    async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
-        for source in await asyncio.gather(*(at_hand(ref, self._fetcher, deadline) for ref in (a, b))):
-            source()
+    async def compare(self, a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+        for data in await asyncio.gather(*(load_image(ref, self._fetcher, timer) for ref in (a, b))):
+            decode_base64(str(data))
         return Comparison(43.15762039906064, 0.9341, options.face_model_version)
 
-    async def detect(self, image: ImageRef, wanted: Wanted, deadline: Deadline) -> Sight:
+    async def detect(self, image: ImageRef, options: DetectOptions, timer: StageTimer) -> DetectionResult:
         raise NotImplementedError("comparisons are measured")
 
 
@@ -101,6 +102,10 @@ class ReadingEngine(NamedTuple):
 
     service: ReadingService
     metrics: Metrics
+
+    @property
+    def services(self) -> Services:
+        return Services(compare=self.service.compare, detect=self.service.detect)
 
     def facts(self) -> Mapping[str, object]:
         return {"pack": "none", "device": "cpu", "cpu_s": time.process_time()}
@@ -116,7 +121,7 @@ async def _open(settings: Settings) -> AsyncIterator[ReadingEngine]:
 
 
 def _serve() -> None:
-    settings = load()
+    settings = load_settings()
     with Path(os.devnull).open("w") as nowhere:
         logs.configure(settings.log.level, nowhere)  # lines are written as ever, but not between the figures
         asyncio.run(serve(settings, _open))

@@ -14,13 +14,13 @@ for _name in [name for name in os.environ if name.upper().startswith("COMPAREFAC
     del os.environ[_name]  # the settings of whoever runs the tests are none of theirs
 os.environ["COMPAREFACE_MODELS__PACK"] = "open"  # and neither is what happens to be installed
 
-from app.config import Settings
-from app.engine import Pipelines, open_assessor, open_pipelines
+from app.engine import Pipelines, SharedModels, open_pipelines, open_shared_models
+from app.environment import Settings
 from app.packs.manifest import Pack
 from app.packs.store import Store
-from app.runtime.threads import ThreadBudget
-from app.service.recognise import Recogniser
-from app.vision.quality.assess import Assessor
+from app.runtime.worker_pool import ThreadBudget
+from app.service.face_pipeline import EmbeddingPipeline
+from app.vision.quality.assess import QualityAssessor
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
@@ -62,17 +62,22 @@ _BUDGET = ThreadBudget(workers=2, intra_op=1)
 
 
 @pytest.fixture(scope="session")
-def assessor(settings: Settings) -> Assessor:
+def shared_models(settings: Settings) -> SharedModels:
+    return open_shared_models(settings, _BUDGET)
+
+
+@pytest.fixture(scope="session")
+def assessor(shared_models: SharedModels) -> QualityAssessor:
     """What judges quality, with its real network."""
-    return open_assessor(settings, _BUDGET)
+    return shared_models.assessor
 
 
 @pytest.fixture(scope="session")
-def pipelines(settings: Settings, store: Store, pack: Pack, assessor: Assessor) -> Pipelines:
+def pipelines(settings: Settings, store: Store, pack: Pack, shared_models: SharedModels) -> Pipelines:
     """The real pipelines of the pack `open`."""
-    return open_pipelines(settings, store, pack, _BUDGET, assessor)
+    return open_pipelines(settings, store, pack, shared_models)
 
 
 @pytest.fixture(scope="session")
-def recogniser(pipelines: Pipelines) -> Recogniser:
-    return pipelines.recogniser
+def embedding_pipeline(pipelines: Pipelines) -> EmbeddingPipeline:
+    return pipelines.embedding

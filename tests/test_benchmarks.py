@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from app.cli.load import sustain
+from app.tools.bench.load import sustain
 from benchmarks.memory import trend
 from benchmarks.subjects import BASELINE, STANDIN, pictures, running_subjects
 

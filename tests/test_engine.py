@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from app.config import Settings, SettingsError
-from app.domain import ImageRef, Options
-from app.engine import Engine, open_recogniser
-from app.ops.deadline import Deadline
-from app.packs import making
+from app.domain import CompareOptions, ImageRef
+from app.engine import Engine, open_local_pipelines
+from app.environment import Settings, SettingsError
+from app.ops.stage_timer import StageTimer
+from app.packs import build
 from app.packs.manifest import Pack, PackError
 from app.packs.store import PREFERRED, Store
 from app.runtime.providers import PROVIDERS, DeviceError
 from app.runtime.session import OrtSession
-from app.runtime.threads import ThreadBudget, available_cores, thread_budget
+from app.runtime.worker_pool import ThreadBudget, available_cores, thread_budget
 from app.scoring.calibration import CalibrationError
 from app.settings import FetchSettings, ModelsSettings, RuntimeSettings
-from app.vision import proof
-from benchmarks.pictures import astronaut, cast, jpeg
+from app.vision import int8_check
+from tests.support.images import astronaut, cast, jpeg
 
 
 def _stored_in(folder: Path) -> Settings:
@@ -33,7 +33,7 @@ async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
         facts = dict(engine.facts())
     assert (facts["pack"], facts["device"], facts["provider"]) == ("open", "cpu", "CPUExecutionProvider")
     networks: Any = facts["networks"]
-    assert {file: (list(of["nodes"]), of["most_together"]) for file, of in networks["open"].items()} == {
+    assert {file: (list(of["nodes"]), of["max_batch_size"]) for file, of in networks["open"].items()} == {
         "centerface.onnx": (["CPUExecutionProvider"], 1),
         "dlib_resnet_v1_capped_int8.onnx": (["CPUExecutionProvider"], 1),
     }
@@ -59,7 +59,7 @@ def test_auto_is_the_better_pack_where_its_files_are(tmp_path: Path, store: Stor
     settings = ModelsSettings(pack="auto", weights_dir=tmp_path)
     assert Store.configured(settings)[1] == better
     with pytest.raises(PackError, match="is changed"):
-        open_recogniser(Settings(models=settings), *Store.configured(settings), ThreadBudget(1, 1))
+        open_local_pipelines(Settings(models=settings), *Store.configured(settings), ThreadBudget(1, 1))
     (tmp_path / better.name / better.files[0].name).unlink()
     assert Store.configured(settings)[1].name == "open"
 
@@ -124,10 +124,10 @@ async def test_another_device_than_the_cpu_runs_pictures_together_and_scores_ali
         chosen = settings.model_copy(update={"runtime": runtime})
         async with Engine.open(chosen) as engine:
             networks: Any = engine.facts()["networks"]
-            assert {of["most_together"] for of in networks["open"].values()} == {1 if device == "cpu" else 16}
+            assert {of["max_batch_size"] for of in networks["open"].values()} == {1 if device == "cpu" else 16}
             assert engine.facts()["workers"] == thread_budget(available_cores(), device).workers
             pairs = [(a, b) for a in pictures for b in pictures] * 2
-            compared = [engine.service.compare(a, b, Options(), Deadline.after(60)) for a, b in pairs]
+            compared = [engine.services.compare(a, b, CompareOptions(), StageTimer.after(60)) for a, b in pairs]
             return [each.score for each in await asyncio.gather(*compared)]
 
     assert await scores("cuda") == pytest.approx(await scores("cpu"), abs=1e-3)
@@ -150,7 +150,7 @@ async def test_the_network_in_integers_runs_on_the_cpu_unless_it_is_not_wanted(m
 async def test_where_it_calculates_otherwise_the_other_runs_and_the_log_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(proof, "LEAST_COSINE", 0.99999)
+    monkeypatch.setattr(int8_check, "MIN_COSINE", 0.99999)
     assert await _embedder(RuntimeSettings()) == "dlib_resnet_v1_capped.onnx"
     (record,) = caplog.records
     assert record.levelname == "WARNING"
@@ -169,7 +169,7 @@ async def test_weights_of_an_older_version_still_serve_where_nothing_can_be_adde
     def missing(*_: object) -> bytes:
         raise PackError("the package is not installed")
 
-    monkeypatch.setattr(making, "from_package", missing)
+    monkeypatch.setattr(build, "from_package", missing)
     settings = Settings(models=ModelsSettings(weights_dir=tmp_path), runtime=RuntimeSettings(int8=int8))
     async with Engine.open(settings) as engine:
         networks: Any = engine.facts()["networks"]

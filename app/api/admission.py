@@ -36,7 +36,7 @@ IsBusy: TypeAlias = Callable[[int], bool]
 """Whether one more request would only wait for those at work, and for so many that were let in and do not show yet."""
 
 
-class Place:
+class Slot:
     """What a request that was let in holds."""
 
     def __init__(self, shown: Callable[[], None]) -> None:
@@ -82,13 +82,13 @@ class Admission:
         return len(self._line)
 
     @asynccontextmanager
-    async def slot(self) -> AsyncIterator[Place]:
+    async def slot(self) -> AsyncIterator[Slot]:
         """Hold one place; raise ``RequestLimitExceeded`` if there is none in time."""
         if self._line or not self._has_room():
             await self._wait()
         else:
             self._let_in()
-        place = Place(self._shown)
+        place = Slot(self._shown)
         asyncio.get_running_loop().call_later(_ARRIVES_S, place.show)
         try:
             yield place

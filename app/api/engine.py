@@ -1,4 +1,4 @@
-"""What the wire needs of an opened engine; ``app.engine.Engine`` has it, and so have the fakes of the tests."""
+"""The interface of an opened engine, as the API uses it; ``app.engine.Engine`` implements it, and so do test fakes."""
 
 from __future__ import annotations
 
@@ -6,25 +6,16 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
-from app.config import Settings
-from app.domain import Comparison, ImageRef, Options, Sight, Wanted
-from app.ops.deadline import Deadline
+from app.environment import Settings
 from app.ops.metrics import Metrics
-
-
-class Service(Protocol):
-    """The use cases that actions call."""
-
-    async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison: ...
-
-    async def detect(self, image: ImageRef, wanted: Wanted, deadline: Deadline) -> Sight: ...
+from app.service.services import Services
 
 
 class EngineLike(Protocol):
     """An opened engine."""
 
     @property
-    def service(self) -> Service: ...
+    def services(self) -> Services: ...
 
     @property
     def metrics(self) -> Metrics: ...
@@ -32,7 +23,7 @@ class EngineLike(Protocol):
     def facts(self) -> Mapping[str, object]: ...
 
     def is_busy(self, arriving: int) -> bool:
-        """Whether work waits, or will for the requests that are ``arriving``: one more would only wait, too."""
+        """Whether images queue for a worker, or will once ``arriving`` more requests are processed."""
 
 
 OpenEngine: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[EngineLike]]

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from app.api.request import CloudRequest
 from app.errors import ApiError
 
-SAFE = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
+NO_STORE_HEADERS = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
 """Headers of every reply that is not a document: nobody keeps it, and nobody takes it for something else."""
 
 
@@ -43,7 +43,7 @@ def failure(error: ApiError, request: CloudRequest, request_id: str) -> Reply:
 
 def _reply(fields: Mapping[str, object], request: CloudRequest) -> Reply:
     text = json.dumps({"Response": fields}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    headers = {"content-type": "application/json", **SAFE}
+    headers = {"content-type": "application/json", **NO_STORE_HEADERS}
     if request.trace_id:
         headers["x-tc-traceid"] = request.trace_id
     return Reply(text.encode(), headers)

@@ -23,24 +23,25 @@ from typing import Protocol, TypeAlias, TypeVar
 from starlette.requests import ClientDisconnect
 
 from app.api import envelope, parameters
+from app.api.access_log import AccessLogRecord
 from app.api.actions.base import Action, RequestModel, bind, find_action
 from app.api.admission import Admission
-from app.api.auth import Authenticator, Examined
+from app.api.auth.authenticator import Authenticator, PendingAuth
 from app.api.engine import EngineLike
 from app.api.envelope import Reply
-from app.api.journal import Entry
 from app.api.rates import Rates
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
-from app.ops.aside import aside
-from app.ops.deadline import Deadline, Stage
+from app.ops.deadline import Deadline, DeadlineExceededError
+from app.ops.offload import offload
+from app.ops.stage_timer import Stage, StageTimer
 from app.settings import LimitsSettings
 
 BodyReader: TypeAlias = Callable[[int, int, Callable[[bytes], object]], Awaitable[bytes]]
 """Reads the whole body: at most so many bytes (else ``RequestSizeLimitExceeded``), at least so many of them a second
 (else ``RequestTimeout``); shows each piece that comes."""
 
-Leaving: TypeAlias = Callable[[], Awaitable[None]]
+DisconnectWaiter: TypeAlias = Callable[[], Awaitable[None]]
 """Returns when the caller has left; asked only once the body has been read."""
 
 _T = TypeVar("_T")
@@ -50,11 +51,20 @@ class Tracer(Protocol):
     """Records requests that are over."""
 
     def request(
-        self, headers: Mapping[str, str], told: Mapping[str, str], began: float, stages: Sequence[Stage]
+        self,
+        headers: Mapping[str, str],
+        told: Mapping[str, str],
+        began: float,
+        stages: Sequence[Stage],
+        *,
+        is_error: bool,
     ) -> None: ...
 
 
 _log = logging.getLogger(__name__)
+
+_ALERTED = (ErrorCode.SERVER_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.REQUEST_LIMIT_EXCEEDED)
+"""Codes that the alerts of ``deploy/prometheus`` ask for."""
 
 _ENCODED = Text(
     "The request body must not be compressed (`Content-Encoding`).", "不支持压缩的请求内容（Content-Encoding）。"
@@ -82,7 +92,7 @@ class Gateway:
         self._actions = tuple(actions)
         self._authenticator = authenticator
         self._limits = limits
-        self._service = engine.service
+        self._services = engine.services
         self._is_lenient = is_lenient
         max_wait_s = min(limits.max_wait_s, limits.deadline_s / 2)
         max_waiting = -(-limits.max_connections // 4)  # in each line: about half of all are left, and can be told
@@ -90,18 +100,18 @@ class Gateway:
         self._forms = Admission(limits.max_in_flight, max_wait_s, max_waiting)
         self._rates = Rates()
         self._metrics, self._tracer = engine.metrics, tracer
-        self._metrics.expect(["other", *(action.name for action in self._actions)])
+        self._metrics.preseed(["other", *(action.name for action in self._actions)], _ALERTED)
         self._metrics.in_flight.set_function(lambda: self._admission.in_flight)
-        self._metrics.waiting.set_function(lambda: self._admission.waiting + self._forms.waiting)
+        self._metrics.queued.set_function(lambda: self._admission.waiting + self._forms.waiting)
 
-    async def handle(self, request: CloudRequest, read_body: BodyReader, leaving: Leaving) -> Reply:
+    async def handle(self, request: CloudRequest, read_body: BodyReader, leaving: DisconnectWaiter) -> Reply:
         """Answer; raise nothing but ``ClientDisconnect``, where nobody is left to be answered."""
-        entry = Entry(envelope.new_request_id())
-        deadline = Deadline.after(self._limits.deadline_s)
+        entry = AccessLogRecord(envelope.new_request_id())
+        timer = StageTimer.after(self._limits.deadline_s)
         try:
-            async with _at_most(deadline), AsyncExitStack() as places:
+            async with _at_most(timer.deadline), AsyncExitStack() as places:
                 request = await self._receive(request, read_body, places)
-                fields = await self._answer(request, read_body, leaving, deadline, entry)
+                fields = await self._answer(request, read_body, leaving, timer, entry)
             reply = envelope.success(fields, request, entry.request_id)
             entry.code = "OK"
         except ApiError as error:
@@ -115,17 +125,18 @@ class Gateway:
             entry.fail(defect)
             reply = envelope.failure(defect, request, entry.request_id)
         finally:
-            deadline.end()
-            self._tell(request, entry, deadline)
+            timer.deadline.expire()
+            self._tell(request, entry, timer)
         return reply
 
-    def _tell(self, request: CloudRequest, entry: Entry, deadline: Deadline) -> None:
+    def _tell(self, request: CloudRequest, entry: AccessLogRecord, timer: StageTimer) -> None:
         """Have the log, the metrics and the traces know of a request that is over."""
-        entry.write(request, deadline)
-        self._metrics.request(entry.action, entry.code, entry.seconds, deadline.seconds())
+        entry.write(request, timer)
+        self._metrics.record_request(entry.action, entry.code, entry.seconds, timer.totals())
         if self._tracer:
             told = {"request_id": entry.request_id, "action": entry.action, "code": entry.code}
-            self._tracer.request(request.headers, told, entry.began, deadline.spent)
+            is_defect = entry.code == ErrorCode.SERVER_ERROR
+            self._tracer.request(request.headers, told, entry.began, timer.stages, is_error=is_defect)
 
     async def _receive(self, request: CloudRequest, read_body: BodyReader, places: AsyncExitStack) -> CloudRequest:
         """Return the request with its common parameters at hand; a form keeps its place until it is answered."""
@@ -144,7 +155,12 @@ class Gateway:
         return request.with_v1(await asyncio.to_thread(parameters.from_form, form))
 
     async def _answer(
-        self, request: CloudRequest, read_body: BodyReader, leaving: Leaving, deadline: Deadline, entry: Entry
+        self,
+        request: CloudRequest,
+        read_body: BodyReader,
+        leaving: DisconnectWaiter,
+        timer: StageTimer,
+        entry: AccessLogRecord,
     ) -> Mapping[str, object]:
         found = find_action(self._actions, request.action, request.version)
         entry.action = found.name
@@ -152,18 +168,18 @@ class Gateway:
         entry.secret_id = examined.secret_id
         came = time.monotonic()
         async with self._admission.slot() as place:
-            deadline.note("line", came)
+            timer.record("queue", came)
             if request.method == "POST" and request.v1 is None:
-                with deadline.stage("receive"):
+                with timer.stage("receive"):
                     request = await self._with_body(request, read_body, is_signed=examined.claim is not None)
-            with deadline.stage("verify"):
-                key = await aside(0 if request.v1 is None else None, self._authenticator.verify, request, examined)
+            with timer.stage("verify"):
+                key = await offload(0 if request.v1 is None else None, self._authenticator.verify, request, examined)
             entry.key = key.label if key else ""
             self._authorise(examined, found.name)
             size = len(request.body) if parameters.are_json(request) else None
-            bound = await aside(size, self._bind, request, found.model)
+            bound = await offload(size, self._bind, request, found.model)
             place.begin()
-            response = await _unless(leaving, bound.perform(self._service, examined.caller, deadline))
+            response = await _unless(leaving, bound.perform(self._services, examined.caller, timer))
         return response.model_dump(by_alias=True)
 
     async def _with_body(self, request: CloudRequest, read_body: BodyReader, *, is_signed: bool) -> CloudRequest:
@@ -173,7 +189,7 @@ class Gateway:
         body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate, show)
         return request.with_body(body, digest.hexdigest() if is_signed else "")
 
-    def _authorise(self, examined: Examined, action: str) -> None:
+    def _authorise(self, examined: PendingAuth, action: str) -> None:
         caller = examined.caller
         if not caller.may(action):
             raise ApiError(ErrorCode.UNAUTHORIZED_OPERATION)
@@ -203,11 +219,11 @@ async def _at_most(deadline: Deadline) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(deadline.remaining()):
             yield
-    except TimeoutError as error:
+    except (TimeoutError, DeadlineExceededError) as error:
         raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error
 
 
-async def _unless(leaving: Leaving, work: Coroutine[None, None, _T]) -> _T:
+async def _unless(leaving: DisconnectWaiter, work: Coroutine[None, None, _T]) -> _T:
     """Return what ``work`` returns; when the caller leaves before that, cancel it: raise ``ClientDisconnect``."""
     left, done = asyncio.ensure_future(leaving()), asyncio.ensure_future(work)
     try:

@@ -17,8 +17,8 @@ import app
 from app.api.actions import ACTIONS
 from app.api.actions.base import Action, RequestModel
 from app.api.request import FORM
+from app.api.unsupported import UNSUPPORTED_ERROR_CODES
 from app.errors import ErrorCode
-from app.unanswered import UNANSWERED
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -135,7 +135,7 @@ def _schemas(actions: tuple[Action, ...]) -> tuple[Schema, list[str]]:
             "description": "The code is contract, its text is not: it may say more.",
             "enum": [code.value for code in ErrorCode],
             "x-enumDescriptions": {code.value: f"{code.text.en} {code.text.zh}" for code in ErrorCode},
-            "x-unanswered": {code: group.reason for group in UNANSWERED for code in group.codes},
+            "x-unanswered": {code: group.reason for group in UNSUPPORTED_ERROR_CODES for code in group.codes},
         },
     }, [model.__name__ for model in titles]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pydantic_core import from_json as parse_json
 from python_multipart.multipart import File, FormParser, parse_options_header
 
-from app.api import v1
+from app.api.auth import v1
 from app.api.request import FORM, CloudRequest, shown
 from app.errors import ApiError, ErrorCode, Text
 

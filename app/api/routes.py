@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 import app
 from app.api import docs, envelope
 from app.api.engine import EngineLike
-from app.api.envelope import SAFE, Reply
+from app.api.envelope import NO_STORE_HEADERS, Reply
 from app.api.gateway import Gateway
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
@@ -34,23 +34,23 @@ _LEAVING = Text("The service is being stopped. Please retry.", "服务正在停�
 
 
 async def healthz(_: Request) -> Response:
-    return JSONResponse({"alive": True}, headers=SAFE)
+    return JSONResponse({"alive": True}, headers=NO_STORE_HEADERS)
 
 
 async def readyz(request: Request) -> Response:
     is_ready = not getattr(request.state, "is_leaving", False)
-    return JSONResponse({"ready": is_ready}, 200 if is_ready else 503, headers=SAFE)
+    return JSONResponse({"ready": is_ready}, 200 if is_ready else 503, headers=NO_STORE_HEADERS)
 
 
 async def version(request: Request) -> Response:
     engine: EngineLike = request.state.engine
     told = {"name": "compareface", "version": app.__version__, "engine": dict(engine.facts())}
-    return JSONResponse(told, headers=SAFE)
+    return JSONResponse(told, headers=NO_STORE_HEADERS)
 
 
 async def metrics(request: Request) -> Response:
     engine: EngineLike = request.state.engine
-    return Response(engine.metrics.text(), headers=SAFE, media_type=MEDIA_TYPE)
+    return Response(engine.metrics.render(), headers=NO_STORE_HEADERS, media_type=MEDIA_TYPE)
 
 
 class CloudRoute(BaseRoute):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import app
+from app.errors import ApiError, OperatorError
 
 _COMMANDS = (
     "serve",
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has had enough; nothing may be flushed to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
-    except _failures() as error:
+    except (OperatorError, ApiError, OSError) as error:
         print(f"compareface: {_text(error)}", file=sys.stderr)
         return 1
     return code
@@ -57,33 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    """Return the errors whose text is for the operator; looked up only once something has gone wrong."""
-    from app.cli.recorded import RecordError  # noqa: PLC0415
-    from app.config import SettingsError  # noqa: PLC0415
-    from app.errors import ApiError  # noqa: PLC0415
-    from app.packs.manifest import PackError  # noqa: PLC0415
-    from app.runtime.providers import DeviceError  # noqa: PLC0415
-    from app.scoring.calibration import CalibrationError  # noqa: PLC0415
-    from app.service.gallery import GalleryError  # noqa: PLC0415
-    from app.service.ledger import BatchError  # noqa: PLC0415
-
-    return (
-        SettingsError,
-        PackError,
-        DeviceError,
-        CalibrationError,
-        GalleryError,
-        BatchError,
-        RecordError,
-        ApiError,
-        OSError,
-    )
-
-
 def _text(error: Exception) -> str:
-    from app.errors import ApiError  # noqa: PLC0415
-
     if isinstance(error, ApiError):
         return f"{error.code.value}: {error.message(chinese=False)}" + (f" [{error.reason}]" if error.reason else "")
     if isinstance(error, OSError) and error.strerror:

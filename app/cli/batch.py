@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import app
-from app.config import Settings, load
+from app.environment import Settings, load_settings
 
 if TYPE_CHECKING:
     from app.domain import Embedding
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from app.packs.manifest import Pack
     from app.packs.store import Store
     from app.scoring.scale import Scale
-    from app.service.batch import Embed
-    from app.service.ledger import Ledger
-    from app.service.recognise import Recogniser
-    from app.service.scores import Row
+    from app.service.face_pipeline import EmbeddingPipeline
+    from app.tools.batch.checkpoint import Checkpoint
+    from app.tools.batch.embedding import Embed
+    from app.tools.batch.score_table import Row
 
 _AHEAD = 32
 """Pictures that are being read or fetched while all workers are busy."""
@@ -46,33 +46,35 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.set_defaults(run=run)
 
 
-class Place(NamedTuple):
+class EmbeddingBackend(NamedTuple):
     """Where pictures are embedded: how, and how many at a time."""
 
     embed: Embed
-    lanes: int
+    concurrency: int
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.cli.measure import chosen_pack  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.service import scores  # noqa: PLC0415
-    from app.service.ledger import Ledger  # noqa: PLC0415
+    from app.tools.batch import score_table  # noqa: PLC0415
+    from app.tools.batch.checkpoint import Checkpoint  # noqa: PLC0415
+    from app.tools.evaluation.measure import chosen_pack  # noqa: PLC0415 - heavy; the parser must stay quick
 
-    settings = load()
+    settings = load_settings()
     out: Path = args.out
-    write = scores.writer(out)
+    write = score_table.writer(out)
     _check(args.pairs, out)
-    names = scores.columns(args.pairs)
+    names = score_table.columns(args.pairs)
     store, pack = chosen_pack(settings, args)
     folder = out.with_name(f".{out.name}.work")
-    with Ledger(folder, _identity(settings, pack, args.pairs)) as ledger:
+    with Checkpoint(folder, _identity(settings, pack, args.pairs)) as ledger:
         if not ledger.is_listed:
-            ledger.list_names(name for row in scores.rows(args.pairs) for name in (row["a"], row["b"]))
+            ledger.list_names(name for row in score_table.rows(args.pairs) for name in (row["a"], row["b"]))
         asyncio.run(_embed(args, settings, store, pack, ledger))
         draft = folder / f"scores{out.suffix}"
         draft.touch(mode=0o600)
         codes = Counter[str]()
-        write(draft, names, _counted(scores.scored(ledger, _scale(store, pack), scores.rows(args.pairs)), codes))
+        write(
+            draft, names, _counted(score_table.scored(ledger, _scale(store, pack), score_table.rows(args.pairs)), codes)
+        )
         with draft.open("rb") as stream:
             os.fsync(stream.fileno())
         pictures = f"{ledger.distinct():,} distinct pictures of {ledger.counts()[0]:,} names"
@@ -110,21 +112,21 @@ def _check(pairs: Path, out: Path) -> None:
 
 def _identity(settings: Settings, pack: Pack, pairs: Path) -> str:
     """Return what embeddings depend on; work of another identity must not be gone on with."""
-    from app.service import scores  # noqa: PLC0415
+    from app.tools.batch import score_table  # noqa: PLC0415
 
     runtime = settings.runtime
     how = (app.__version__, runtime.device, pack.embedder.file_on(runtime), settings.compare.matching_strategy.value)
-    return repr((how, pack.name, pack.detector, pack.embedder, str(pairs.resolve()), scores.digest(pairs)))
+    return repr((how, pack.name, pack.detector, pack.embedder, str(pairs.resolve()), score_table.digest(pairs)))
 
 
-def as_meant(pipelines: Pipelines, pack: Pack, settings: Settings) -> Recogniser:
-    """Return the recogniser; raise :class:`BatchError` where another network runs than in the rest of the batch."""
-    from app.service.ledger import BatchError  # noqa: PLC0415
+def require_expected_embedder(pipelines: Pipelines, pack: Pack, settings: Settings) -> EmbeddingPipeline:
+    """Return the embedding_pipeline; raise :class:`BatchError` where another network runs than in the rest of the batch."""
+    from app.tools.batch.checkpoint import BatchError  # noqa: PLC0415
 
     file = pack.embedder.file_on(settings.runtime)
     if file not in pipelines.networks:
         raise BatchError(f"{file} does not run here, as the log says; COMPAREFACE_RUNTIME__INT8=false runs another")
-    return pipelines.recogniser
+    return pipelines.embedding
 
 
 def _scale(store: Store, pack: Pack) -> Scale:
@@ -136,50 +138,46 @@ def _scale(store: Store, pack: Pack) -> Scale:
     return Scale(found, FaceModelVersion.V3)
 
 
-async def _embed(args: argparse.Namespace, settings: Settings, store: Store, pack: Pack, ledger: Ledger) -> None:
+async def _embed(args: argparse.Namespace, settings: Settings, store: Store, pack: Pack, ledger: Checkpoint) -> None:
     from tqdm import tqdm  # noqa: PLC0415
 
     from app.engine import open_fetcher  # noqa: PLC0415
     from app.ops.metrics import Metrics  # noqa: PLC0415
-    from app.service.batch import Pictures  # noqa: PLC0415
+    from app.tools.batch.embedding import Pictures  # noqa: PLC0415
 
     total, done = ledger.counts()
     if done == total:
         return
     if args.ray:
-        from app.cli.cluster import open_cluster  # noqa: PLC0415
+        from app.tools.batch.cluster import open_cluster  # noqa: PLC0415
 
         place = open_cluster(args.ray, settings, pack)
     else:
         place = _open_here(settings, store, pack)
     bar = tqdm(total=total, initial=done, desc="Embedding", unit="picture", disable=None)
-    async with place as (embed, lanes), open_fetcher(settings, Metrics()) as fetcher:
+    async with place as (embed, concurrency), open_fetcher(settings, Metrics()) as fetcher:
         with bar:
             try:
-                await Pictures(ledger, args.pairs.parent, fetcher, embed).embed_all(lanes + _AHEAD, bar.update)
+                await Pictures(ledger, args.pairs.parent, fetcher, embed).embed_all(concurrency + _AHEAD, bar.update)
             except ExceptionGroup as errors:  # the first ended the others
                 raise errors.exceptions[0] from errors
 
 
 @asynccontextmanager
-async def _open_here(settings: Settings, store: Store, pack: Pack) -> AsyncIterator[Place]:
+async def _open_here(settings: Settings, store: Store, pack: Pack) -> AsyncIterator[EmbeddingBackend]:
     """Open the pack on this machine's cores. A picture that kills its decoder must not end a night's work."""
-    from app.domain import Options  # noqa: PLC0415
-    from app.engine import Serving, open_assessor, open_pipelines  # noqa: PLC0415
-    from app.imaging.decoders import Decoders  # noqa: PLC0415
-    from app.ops.deadline import Deadline  # noqa: PLC0415
+    from app.domain import CompareOptions  # noqa: PLC0415
+    from app.engine import open_pipelines, open_resources  # noqa: PLC0415
     from app.ops.metrics import Metrics  # noqa: PLC0415
-    from app.runtime.threads import Workers, available_cores, own_cores, thread_budget  # noqa: PLC0415
+    from app.ops.stage_timer import StageTimer  # noqa: PLC0415
 
-    cores = settings.runtime.threads or available_cores()
-    budget = thread_budget(cores, settings.runtime.device)
-    own = own_cores(cores, settings.runtime.device)
-    with Decoders(min(budget.workers, cores), cores=own) as decoders, Workers(budget, own) as workers:
-        assessor = open_assessor(settings, budget)
-        pipelines = open_pipelines(settings, store, pack, budget, assessor, Serving(decoders, Metrics()))
-        recogniser = as_meant(pipelines, pack, settings)
+    with open_resources(settings, Metrics()) as resources:
+        pipelines = open_pipelines(settings, store, pack, resources.shared)
+        pipeline = require_expected_embedder(pipelines, pack, settings)
 
         async def embed(data: bytes) -> Embedding:
-            return await workers.run(lambda: recogniser.recognise(data, Options(), Deadline.after(_PICTURE_S)))
+            return await resources.workers.run(
+                lambda: pipeline.embed(data, CompareOptions(), StageTimer.after(_PICTURE_S))
+            )
 
-        yield Place(embed, budget.workers)
+        yield EmbeddingBackend(embed, resources.budget.workers)

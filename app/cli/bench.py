@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from app.environment import load_settings
+
 if TYPE_CHECKING:
-    from app.cli.load import Load, Target
-    from app.cli.stages import Stages
+    from app.tools.bench.load import Load, Target
+    from app.tools.bench.stages import StageDurations
 
 _QUANTILES = (0.5, 0.9, 0.99, 1.0)
 _PATIENCE_S = 5.0
@@ -39,38 +41,39 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _run_stages(args: argparse.Namespace) -> int:
-    from app.cli.stages import Bench  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.config import load  # noqa: PLC0415
-    from app.engine import open_assessor  # noqa: PLC0415
     from app.packs.store import Store  # noqa: PLC0415
-    from app.runtime.threads import ThreadBudget  # noqa: PLC0415
+    from app.tools.bench.stages import StageBenchmark  # noqa: PLC0415 - heavy; the parser must stay quick
 
-    settings = load()
+    settings = load_settings()
     store, configured = Store.configured(settings.models)
     pack = store.pack(args.pack) if args.pack else configured
-    bench = Bench(store, pack, settings.runtime, open_assessor(settings, ThreadBudget(1, 1)))
-    found = {str(photo): bench.stages(photo.read_bytes()) for photo in args.photos}
+    benchmark = StageBenchmark(settings, store, pack)
+    found = {str(photo): benchmark.measure(photo.read_bytes()) for photo in args.photos}
     if args.json:
-        print(json.dumps({"pack": pack.name, "milliseconds": {name: row._asdict() for name, row in found.items()}}))
+        print(json.dumps({"pack": pack.name, "milliseconds": {name: _flat(row) for name, row in found.items()}}))
     else:
         print(f"pack {pack.name}, one thread, milliseconds and share of the whole")
         print("\n".join(stage_table(found)))
     return 0
 
 
-def stage_table(found: dict[str, Stages]) -> list[str]:
-    """Return lines: a stage each with its share, and what the whole takes for each millisecond of the networks."""
-    first = next(iter(found.values()))
-    lines = [f"{'':<10}" + "".join(f"{name[-18:]:>20}" for name in found)]
-    for stage in first._fields:
-        cells = (f"{getattr(row, stage):9.2f} {100 * getattr(row, stage) / row.whole:4.0f} %" for row in found.values())
+def stage_table(measured: dict[str, StageDurations]) -> list[str]:
+    """Return one line per stage: milliseconds and share of the whole, for each image."""
+    rows = {name: _flat(durations) for name, durations in measured.items()}
+    lines = [f"{'':<10}" + "".join(f"{name[-18:]:>20}" for name in rows)]
+    for stage in next(iter(rows.values())):
+        cells = (f"{row[stage]:9.2f} {100 * row[stage] / row['whole']:4.0f} %" for row in rows.values())
         lines.append(f"{stage:<10}" + "".join(f"{cell:>20}" for cell in cells))
-    lines.append(f"{'ratio':<10}" + "".join(f"{row.whole / row.networks:20.2f}" for row in found.values()))
-    return lines
+    ratios = (f"{row['whole'] / row['networks']:20.2f}" for row in rows.values())
+    return [*lines, f"{'ratio':<10}" + "".join(ratios)]
+
+
+def _flat(durations: StageDurations) -> dict[str, float]:
+    return {**durations.stages, "whole": durations.whole, "networks": durations.networks}
 
 
 def _run_load(args: argparse.Namespace) -> int:
-    from app.cli.load import arrive, sustain  # noqa: PLC0415
+    from app.tools.bench.load import arrive, sustain  # noqa: PLC0415
 
     target = _target(args.endpoint, args.photos)
     _check(target, args.seconds, args.rate)
@@ -85,7 +88,7 @@ def _run_load(args: argparse.Namespace) -> int:
 
 def _check(target: Target, seconds: float, rate: float | None) -> None:
     """Raise ``SettingsError`` where there is nothing to measure."""
-    from app.config import SettingsError  # noqa: PLC0415
+    from app.environment import SettingsError  # noqa: PLC0415
 
     if not seconds > 0 or (rate is not None and not rate * seconds >= 1):
         raise SettingsError("--seconds and --rate must be more than 0, and make at least one request")
@@ -109,11 +112,11 @@ def summary(load: Load) -> dict[str, object]:
 def _target(endpoint: str, photos: list[Path]) -> Target:
     """Prepare signed requests, which are good for some minutes."""
     from app.cli.compare import image_ref  # noqa: PLC0415
-    from app.cli.load import Target, http_request  # noqa: PLC0415
     from app.cli.sign import pick_key, sent_host, signed_headers  # noqa: PLC0415
-    from app.config import SettingsError, load  # noqa: PLC0415
+    from app.environment import SettingsError  # noqa: PLC0415
+    from app.tools.bench.load import Target, http_request  # noqa: PLC0415
 
-    secret_id, key = pick_key(load().auth, None)
+    secret_id, key = pick_key(load_settings().auth, None)
     host, parts = sent_host(endpoint), urlsplit(endpoint)
     if parts.scheme != "http":
         raise SettingsError(f"{endpoint} is not an http address; measure behind the proxy, not through it")

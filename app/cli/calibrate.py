@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.source import add_source
-from app.config import load
+from app.cli.face_arguments import add_source
+from app.environment import load_settings
 
 if TYPE_CHECKING:
-    from app.cli.measure import Measured
     from app.packs.manifest import Pack
     from app.packs.store import Store
     from app.scoring.calibration import Calibration
+    from app.tools.evaluation.measure import Measured
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,14 +36,14 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.cli import report  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.cli.measure import chosen_pack, measure  # noqa: PLC0415
     from app.scoring.calibration import FEWEST_ERRORS  # noqa: PLC0415
+    from app.tools.evaluation import report  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.tools.evaluation.measure import chosen_pack, measure  # noqa: PLC0415
 
     for file in (args.out, args.report):
         if file is not None and not file.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "No such folder", str(file.parent))
-    settings = load()
+    settings = load_settings()
     store, pack = chosen_pack(settings, args)
     measured = measure(settings, store, pack, args.folder, args.pairs)
     made = _calibration(measured, pack, args.data or (args.pairs or args.folder).resolve().name)

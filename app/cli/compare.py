@@ -8,8 +8,8 @@ import base64
 import json
 from pathlib import Path
 
-from app.config import Settings, load
-from app.domain import Comparison, FaceModelVersion, ImageRef, MatchingStrategy, Options
+from app.domain import CompareOptions, Comparison, FaceModelVersion, ImageRef, MatchingStrategy
+from app.environment import Settings, load_settings
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,9 +29,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load()
+    settings = load_settings()
     strategy = args.face_matching_strategy
-    options = Options(
+    options = CompareOptions(
         FaceModelVersion(args.face_model_version),
         None if strategy is None else MatchingStrategy(strategy),
         rotate=args.rotate,
@@ -52,9 +52,9 @@ def image_ref(name: str) -> ImageRef:
     return ImageRef(base64=base64.b64encode(Path(name).read_bytes()).decode("ascii"))
 
 
-async def _compare(settings: Settings, a: ImageRef, b: ImageRef, options: Options) -> Comparison:
+async def _compare(settings: Settings, a: ImageRef, b: ImageRef, options: CompareOptions) -> Comparison:
     from app.engine import Engine  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.ops.deadline import Deadline  # noqa: PLC0415
+    from app.ops.stage_timer import StageTimer  # noqa: PLC0415
 
     async with Engine.open(settings) as engine:
-        return await engine.service.compare(a, b, options, Deadline.after(settings.limits.deadline_s))
+        return await engine.services.compare(a, b, options, StageTimer.after(settings.limits.deadline_s))

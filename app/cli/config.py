@@ -12,7 +12,7 @@ from enum import Enum
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from app.config import Settings, environment_names, load
+from app.environment import Settings, environment_names, load_settings
 
 _MASK = "********"
 
@@ -29,7 +29,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(_: argparse.Namespace) -> int:
-    for name, (value, _field) in zip(environment_names(), _settings(load()), strict=True):
+    for name, (value, _field) in zip(environment_names(), _settings(load_settings()), strict=True):
         print(f"# {name}=" if value is None else f"{name}={_text(value)}")
     return 0
 

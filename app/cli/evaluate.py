@@ -6,8 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from app.cli.source import add_source
-from app.config import load
+from app.cli.face_arguments import add_source
+from app.environment import load_settings
 
 if TYPE_CHECKING:
     from app.scoring.evaluation import ScoreRow
@@ -28,11 +28,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.cli.measure import chosen_pack, measure  # noqa: PLC0415 - heavy; the parser must stay quick
     from app.scoring import calibration  # noqa: PLC0415
-    from app.service.gallery import GalleryError  # noqa: PLC0415
+    from app.tools.evaluation.gallery import GalleryError  # noqa: PLC0415
+    from app.tools.evaluation.measure import chosen_pack, measure  # noqa: PLC0415 - heavy; the parser must stay quick
 
-    settings = load()
+    settings = load_settings()
     store, pack = chosen_pack(settings, args)
     in_force = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
     measured = measure(settings, store, pack, args.folder, args.pairs)

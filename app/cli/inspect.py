@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.environment import load_settings
+
 if TYPE_CHECKING:
-    from app.cli.findings import Finding
-    from app.config import Settings
     from app.domain import Face, Image
+    from app.environment import Settings
+    from app.tools.inspect.findings import Finding
 
 _ROWS = 4
 
@@ -31,12 +33,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     import cv2  # noqa: PLC0415 - heavy; the parser must stay quick
 
-    from app.cli.drawing import draw  # noqa: PLC0415
-    from app.cli.findings import as_json, as_text  # noqa: PLC0415
-    from app.config import load  # noqa: PLC0415
     from app.imaging.source import check_size  # noqa: PLC0415
+    from app.tools.inspect.drawing import draw  # noqa: PLC0415
+    from app.tools.inspect.findings import as_json, as_text  # noqa: PLC0415
 
-    settings = load()
+    settings = load_settings()
     data, out = check_size(args.photo.read_bytes()), _target(args.photo, args.out)
     image, faces, findings = _look(settings, data, rotate=args.rotate)
     policy = settings.quality.policy
@@ -60,20 +61,23 @@ def _target(photo: Path, named: Path | None) -> Path:
 
 def _look(settings: Settings, data: bytes, *, rotate: bool) -> tuple[Image, list[Face], list[Finding]]:
     """Return the picture, its faces, and what is found of the compared one and of the largest others, in this order."""
-    from app.cli.findings import find  # noqa: PLC0415
-    from app.engine import open_assessor, open_pipelines  # noqa: PLC0415
-    from app.ops.deadline import Deadline  # noqa: PLC0415
+    from app.engine import open_pipelines, open_shared_models  # noqa: PLC0415
+    from app.ops.stage_timer import StageTimer  # noqa: PLC0415
     from app.packs.store import Store  # noqa: PLC0415
-    from app.runtime.threads import available_cores, thread_budget  # noqa: PLC0415
+    from app.runtime.worker_pool import available_cores, thread_budget  # noqa: PLC0415
+    from app.service.errors import api_errors  # noqa: PLC0415
+    from app.tools.inspect.findings import find  # noqa: PLC0415
     from app.vision.selection import largest_first, select  # noqa: PLC0415
 
     budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
     store, pack = Store.configured(settings.models)
-    assessor = open_assessor(settings, budget)
-    looker = open_pipelines(settings, store, pack, budget, assessor).looker
-    image, faces = looker.look(data, Deadline.after(settings.limits.deadline_s), rotate=rotate)
-    compared = select(faces, image, settings.compare.matching_strategy, pack.detector.clear)
+    shared = open_shared_models(settings, budget)
+    detection = open_pipelines(settings, store, pack, shared).detection
+    assessor, timer = shared.assessor, StageTimer.after(settings.limits.deadline_s)
+    image, faces = detection.detect_all(detection.parse(data, timer), timer, rotate=rotate)
+    with api_errors():
+        compared = select(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
     shown = [compared, *(face for face in largest_first(faces, image) if face is not compared)][:_ROWS]
-    level = pack.detector.level_pitch
-    findings = [find(assessor, image, face, is_compared=face is compared, level_pitch=level) for face in shown]
+    level = pack.detector.pitch_offset
+    findings = [find(assessor, image, face, is_compared=face is compared, pitch_offset=level) for face in shown]
     return image, faces, findings

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from app import config
+from app import environment
 from app.packs import store
 from app.packs.manifest import Pack, PackError, PackFile
 from app.packs.store import Store
@@ -48,7 +48,7 @@ def _add_origin(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the action."""
-    everything = config.load()
+    everything = environment.load_settings()
     settings = everything.models
     packs = Store.of(settings)
     if args.action == "list":
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare_best(settings: ModelsSettings, seconds: float) -> None:
     """Have the configured pack ready; with the setting `auto`, first try for ``seconds`` to pull the better one."""
-    from app.cli import pulling  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.tools.models import pulling  # noqa: PLC0415 - heavy; the parser must stay quick
 
     packs, pack = Store.configured(settings)
     if settings.is_automatic and pack.name != store.PREFERRED:
@@ -98,7 +98,7 @@ def _list(packs: Store) -> int:
 
 
 def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSettings) -> int:
-    from app.cli import pulling  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.tools.models import pulling  # noqa: PLC0415 - heavy; the parser must stay quick
 
     pulling.settle_licence(packs, pack, accepts=args.accept_license)
     made = pulling.pull_from(args.origins, settings, packs, pack)
@@ -109,9 +109,9 @@ def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSe
 
 def _prepare(packs: Store, pack: Pack) -> int:
     # disable=None: no bar where stderr is not a terminal
-    size = sum(file.size for file in packs.wanted(pack))
+    size = sum(file.size for file in packs.outdated_files(pack))
     with tqdm(total=size, desc=pack.name, unit="B", unit_scale=True, leave=False, disable=None) as bar:
-        made = packs.prepare(pack, lambda file: bar.update(file.size))
+        made = packs.build(pack, lambda file: bar.update(file.size))
     packs.resolve(pack)
     print(f"pack {pack.name} is ready{_made(made)}")
     return 0
@@ -124,9 +124,9 @@ def _verify(packs: Store, pack: Pack) -> int:
 
 
 def _optimise(packs: Store, pack: Pack, runtime: RuntimeSettings) -> int:
-    from app.cli.optimising import verdict  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.tools.models.int8_report import verdict  # noqa: PLC0415 - heavy; the parser must stay quick
 
-    packs.prepare_missing(pack)
+    packs.build_missing(pack)
     print(verdict(packs, pack, runtime))
     return 0
 

@@ -13,13 +13,14 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 import app
+from app.environment import load_settings
 
 if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
     from app.api.engine import OpenEngine
-    from app.config import Settings
+    from app.environment import Settings
 
 _MAX_HEAD_BYTES = 64 * 1024  # a GET request's line may have 34 KB
 _OWN_FILES = 32
@@ -43,12 +44,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     from app.cli.models import prepare_best  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.config import load  # noqa: PLC0415
     from app.engine import Engine  # noqa: PLC0415
     from app.ops import logs, process  # noqa: PLC0415
 
     process.forbid_core_dumps()
-    settings = load()
+    settings = load_settings()
     settings.check_may_serve(on_loopback=settings.server.is_loopback)
     # The check's own request ends in an error that is wanted.
     logs.configure("warning" if args.check else settings.log.level)
@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def serve(settings: Settings, open_engine: OpenEngine) -> int:
     """Serve until a signal comes. A port in use, or a broken file of keys, is told before models are got and loaded."""
-    from app.api.server import Server  # noqa: PLC0415
     from app.asgi import create_app  # noqa: PLC0415
+    from app.server.server import Server  # noqa: PLC0415
 
     with bind(settings.server.host, settings.server.port) as listener:
         application = create_app(settings, lambda _: nullcontext(engine))
@@ -76,7 +76,7 @@ async def serve(settings: Settings, open_engine: OpenEngine) -> int:
             await asyncio.sleep(0)  # a Ctrl-C so far takes effect here, before there is anything else to undo
             gc.collect()
             gc.freeze()  # what is there stays: to look through it again held all requests up for 30 ms, now and then
-            server = Server(_configured(settings, application), settings.server.notice_s)
+            server = Server(_configured(settings, application), settings.server.readiness_delay_s)
             listener.listen()  # whoever reads the line may call at once
             print(announcement(settings, listener.getsockname()[1], engine.facts()), flush=True)
             await server.serve([listener])
@@ -86,9 +86,9 @@ async def serve(settings: Settings, open_engine: OpenEngine) -> int:
 def _configured(settings: Settings, application: FastAPI) -> uvicorn.Config:
     import uvicorn  # noqa: PLC0415
 
-    from app.api.connection import Bounds, bounded  # noqa: PLC0415
-    from app.api.server import AT_ONCE, TOO_MANY  # noqa: PLC0415
     from app.ops.process import allow_open_files  # noqa: PLC0415
+    from app.server.connection import Bounds, bounded  # noqa: PLC0415
+    from app.server.server import AT_ONCE, TOO_MANY  # noqa: PLC0415
 
     limits = settings.limits
     # Each request may fetch two pictures; the rest is for models, keys, and connections about to be closed.
@@ -96,7 +96,7 @@ def _configured(settings: Settings, application: FastAPI) -> uvicorn.Config:
     most = max(1, min(limits.max_connections, allow_open_files(limits.max_connections + others) - others))
     return uvicorn.Config(
         application,
-        http=bounded(Bounds(most, limits.head_s, limits.deadline_s)),
+        http=bounded(Bounds(most, limits.header_timeout_s, limits.deadline_s)),
         ws="none",
         lifespan="on",
         backlog=AT_ONCE,
@@ -110,7 +110,7 @@ def _configured(settings: Settings, application: FastAPI) -> uvicorn.Config:
 
 async def check(settings: Settings, open_engine: OpenEngine) -> int:
     """Return 0 if a request passes through the whole service: a picture without a face must be called just that."""
-    from app.cli.synthetic import NO_FACE, try_request  # noqa: PLC0415
+    from app.tools.self_test import NO_FACE, try_request  # noqa: PLC0415
 
     async with open_engine(settings) as engine:
         outcome = await try_request(settings, engine)
@@ -140,7 +140,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def announcement(settings: Settings, port: int, facts: Mapping[str, object]) -> str:
     """Return the one line about where the service is, what it runs, and who may call it."""
-    from app.api.keys import KeyRing  # noqa: PLC0415
+    from app.api.auth.keys import KeyRing  # noqa: PLC0415
 
     host = settings.server.host
     if settings.auth.mode == "off":

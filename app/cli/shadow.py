@@ -14,9 +14,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from app.environment import load_settings
+
 if TYPE_CHECKING:
-    from app.cli.recorded import Results
-    from app.cli.replay import Pace, Service
+    from app.tools.shadow.records import Results
+    from app.tools.shadow.replay import RateLimit, Service
 
 _Number = TypeVar("_Number", int, float)
 
@@ -62,14 +64,14 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.cli.agreement import lines, summary  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.cli.recorded import Results, Thresholds  # noqa: PLC0415
-    from app.cli.replay import Pace  # noqa: PLC0415
+    from app.tools.shadow.agreement import lines, summary  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.tools.shadow.records import Results, Thresholds  # noqa: PLC0415
+    from app.tools.shadow.replay import RateLimit  # noqa: PLC0415
 
     thresholds = Thresholds(args.threshold, args.threshold_there)
     here, there = _here(args), _there(args)
     results = Results.resume(args.out, thresholds)
-    trouble = asyncio.run(_replay(args.requests, here, there, Pace(args.concurrency, args.rate), results))
+    trouble = asyncio.run(_replay(args.requests, here, there, RateLimit(args.concurrency, args.rate), results))
     told = summary(results.of_this_run(), thresholds, results.before)
     print(json.dumps(told) if args.json else "\n".join(lines(told)))
     if trouble:
@@ -77,12 +79,12 @@ def run(args: argparse.Namespace) -> int:
     return 1 if trouble else 0
 
 
-async def _replay(path: Path, here: Service, there: Service | None, pace: Pace, results: Results) -> str:
+async def _replay(path: Path, here: Service, there: Service | None, pace: RateLimit, results: Results) -> str:
     """Return how many requests got no answer, and why; nothing where all did."""
     from tqdm import tqdm  # noqa: PLC0415
 
-    from app.cli.recorded import read_requests  # noqa: PLC0415
-    from app.cli.replay import Replay  # noqa: PLC0415
+    from app.tools.shadow.records import read_requests  # noqa: PLC0415
+    from app.tools.shadow.replay import Replay  # noqa: PLC0415
 
     async with Replay.open(here, there, pace) as replay:
         requests = tqdm(read_requests(path), desc="Replaying", unit="request", leave=False, disable=None)
@@ -91,19 +93,18 @@ async def _replay(path: Path, here: Service, there: Service | None, pace: Pace, 
 
 
 def _here(args: argparse.Namespace) -> Service:
-    from app.cli.replay import Service  # noqa: PLC0415
     from app.cli.sign import pick_key, sent_host  # noqa: PLC0415
-    from app.config import load  # noqa: PLC0415
+    from app.tools.shadow.replay import Service  # noqa: PLC0415
 
     sent_host(args.endpoint)
-    return Service(args.endpoint, args.version, *pick_key(load().auth, args.secret_id))
+    return Service(args.endpoint, args.version, *pick_key(load_settings().auth, args.secret_id))
 
 
 def _there(args: argparse.Namespace) -> Service | None:
-    from app.api.keys import Key  # noqa: PLC0415
-    from app.cli.replay import Service  # noqa: PLC0415
+    from app.api.auth.keys import Key  # noqa: PLC0415
     from app.cli.sign import sent_host  # noqa: PLC0415
-    from app.config import SettingsError  # noqa: PLC0415
+    from app.environment import SettingsError  # noqa: PLC0415
+    from app.tools.shadow.replay import Service  # noqa: PLC0415
 
     if args.against is None:
         return None

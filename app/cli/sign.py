@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from app.environment import load_settings
+
 if TYPE_CHECKING:
-    from app.api.keys import Key
+    from app.api.auth.keys import Key
     from app.domain import ImageRef
     from app.settings import AuthSettings
 
@@ -42,10 +44,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     from app.cli.compare import image_ref  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.config import load  # noqa: PLC0415
 
     action = "CompareFace" if args.b is not None else "DetectFace"
-    secret_id, key = pick_key(load().auth, args.secret_id, action)
+    secret_id, key = pick_key(load_settings().auth, args.secret_id, action)
     sides = {"A": image_ref(args.a), "B": image_ref(args.b)} if args.b is not None else {"": image_ref(args.a)}
     told = {name: value for side, ref in sides.items() for name, value in _side(side, ref).items()}
     body = json.dumps(told, ensure_ascii=False) + "\n"
@@ -60,8 +61,8 @@ def run(args: argparse.Namespace) -> int:
 
 def pick_key(settings: AuthSettings, secret_id: str | None, action: str = "CompareFace") -> tuple[str, Key]:
     """Return a SecretId and a key of it that may be used now; raise ``SettingsError`` where there is none."""
-    from app.api.keys import KeyRing  # noqa: PLC0415
-    from app.config import SettingsError  # noqa: PLC0415
+    from app.api.auth.keys import KeyRing  # noqa: PLC0415
+    from app.environment import SettingsError  # noqa: PLC0415
 
     callers = KeyRing(settings).callers()
     if not callers:
@@ -77,7 +78,7 @@ def pick_key(settings: AuthSettings, secret_id: str | None, action: str = "Compa
 
 def sent_host(endpoint: str) -> str:
     """Return the Host header that curl sends: the port is left out where it is the scheme's own."""
-    from app.config import SettingsError  # noqa: PLC0415
+    from app.environment import SettingsError  # noqa: PLC0415
 
     try:
         parts = urlsplit(endpoint)
@@ -92,7 +93,7 @@ def sent_host(endpoint: str) -> str:
 
 def signed_headers(secret_id: str, key: Key, host: str, body: bytes, timestamp: int) -> dict[str, str]:
     """Return the headers that sign a POST of ``body`` to ``host``."""
-    from app.api import tc3  # noqa: PLC0415
+    from app.api.auth import tc3  # noqa: PLC0415
 
     date = tc3.utc_date(timestamp)
     canonical = tc3.canonical_request(

@@ -1,6 +1,6 @@
 """File bytes -> the part of them that shows the picture, before any decoder sees them.
 
-Decoders read what surrounds a picture however long it takes: 3.9 MB of tiny JPEG segments keep Pillow busy for 4 s,
+DecoderPool read what surrounds a picture however long it takes: 3.9 MB of tiny JPEG segments keep Pillow busy for 4 s,
 3.9 MB of compressed PNG texts keep libpng busy for 2 s, a JPEG of 100,000 scans takes minutes. Here the outermost
 structure is walked, nothing is unpacked. Raises ``ImageDecodeFailed`` for a file that breaks off (decoders may fill
 the missing part with grey), has more parts than any real one, or is a BMP whose colours OpenCV mistakes; and, naming

@@ -36,7 +36,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
 Pixels: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 """What a decoder leaves."""
 
-Unpack: TypeAlias = Callable[[bytes, int], Pixels]
+Decode: TypeAlias = Callable[[bytes, int], Pixels]
 """(file, flags of ``cv2.imdecode``) -> rows x columns, of BGR or BGRA or grey; raises ``ApiError``."""
 
 _FORMATS = ("JPEG", "PNG", "BMP")
@@ -80,7 +80,7 @@ class _Header:
     exif: bytes
 
 
-def decode_here(data: bytes, flags: int) -> Pixels:
+def decode_in_process(data: bytes, flags: int) -> Pixels:
     """Decode in this process: for files of the operator, whose failure harms nobody else."""
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
@@ -91,13 +91,13 @@ def decode_here(data: bytes, flags: int) -> Pixels:
     return np.asarray(pixels)  # type: ignore[return-value]
 
 
-class Picture:
+class EncodedImage:
     """A file whose header is that of a picture that may be sent; its pixels are decoded when asked for."""
 
-    def __init__(self, data: bytes, unpack: Unpack = decode_here) -> None:
-        """``data``: JPEG, PNG or BMP; ``unpack``: who decodes it."""
+    def __init__(self, data: bytes, decode: Decode | None = None) -> None:
+        """``data``: JPEG, PNG or BMP; without ``decode`` it is decoded in this process."""
         self._data = strip(data)
-        self._unpack = unpack
+        self._decode = decode or decode_in_process
         self._header = _read_header(self._data)
         _check_size(self._header)
 
@@ -114,9 +114,9 @@ class Picture:
         """Return it upright, its sides divided by ``reduction``, one of :meth:`reduction`."""
         header = self._header
         flags = cv2.IMREAD_UNCHANGED if header.has_alpha else _REDUCED.get(reduction, cv2.IMREAD_COLOR)
-        pixels = self._unpack(self._data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        pixels = self._decode(self._data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels.ndim == 2:  # noqa: PLR2004 - a grey picture, whose transparency OpenCV does not tell
-            pixels = self._unpack(self._data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            pixels = self._decode(self._data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels.shape[:2] != (-(-header.height // reduction), -(-header.width // reduction)):
             raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
         turn = _UPRIGHT.get(_orientation(header.exif))
@@ -126,7 +126,7 @@ class Picture:
 
 def decode(data: bytes) -> Image:
     """Return the picture in ``data`` (JPEG, PNG or BMP)."""
-    return Picture(data).pixels()
+    return EncodedImage(data).pixels()
 
 
 def _read_header(data: bytes) -> _Header:

@@ -1,5 +1,5 @@
 """A process that turns file bytes into pixels, so that a picture which crashes or confuses a decoder ends this process
-and not the service. Run as a script by :mod:`app.imaging.decoders`; imports nothing of ours and knows no setting.
+and not the service. Run as a script by :mod:`app.imaging.decoder_pool`; imports nothing of ours and knows no setting.
 
 Bytes and pixels pass through memory shared with the service, the few numbers about them through standard input and
 output. Ends with its input, and by ``SIGALRM`` in the middle of a picture whose time is up: a timer of the kernel

@@ -29,7 +29,7 @@ from app import __version__
 from app.errors import ApiError, ErrorCode
 from app.imaging.address import PORTS, Allowed, may_reach, normalise_host
 from app.imaging.transport import Transport, expect_body
-from app.ops.deadline import Deadline
+from app.ops.deadline import Deadline, DeadlineExceededError
 from app.settings import FetchSettings
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
@@ -147,7 +147,7 @@ class Fetcher:
                 return await self._follow(target, max_bytes)
         except (_FarSideError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             if limit.expired() and time_left <= self._settings.timeout_s:
-                raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error
+                raise DeadlineExceededError from error
             reason = str(error) if isinstance(error, _FarSideError) else type(error).__name__
             raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR, reason=reason) from error
 

@@ -6,7 +6,7 @@ names of ours, never a caller's words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,7 +20,6 @@ from prometheus_client import (
 )
 
 import app
-from app.errors import ErrorCode
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -59,7 +58,7 @@ class Metrics:
             registry=registry,
         )
         self.in_flight = Gauge("compareface_in_flight", "Requests at work.", registry=registry)
-        self.waiting = Gauge("compareface_waiting", "Requests in line for a place.", registry=registry)
+        self.queued = Gauge("compareface_queued", "Requests in line for a place.", registry=registry)
         self._batch_size = Histogram(
             "compareface_batch_size", "Items of a run on a GPU.", ["model"], buckets=_ITEMS, registry=registry
         )
@@ -71,16 +70,16 @@ class Metrics:
             registry=registry,
         )
         self._fetched = Counter("compareface_fetch_bytes_total", "Bytes of pictures fetched.", registry=registry)
-        self._restarts = Counter("compareface_decoder_restarts_total", "Decoders replaced.", registry=registry)
+        self._restarts = Counter("compareface_decoder_restarts_total", "DecoderPool replaced.", registry=registry)
         self._engine = Info("compareface_engine", "What is running.", registry=registry)
 
-    def expect(self, actions: Iterable[str]) -> None:
+    def preseed(self, actions: Iterable[str], codes: Collection[str]) -> None:
         """Begin what alerts look at with 0: they would not see the first error of a series that begins with it."""
         for action in actions:
-            for code in (ErrorCode.SERVER_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.REQUEST_LIMIT_EXCEEDED):
-                self._requests.labels(action, code.value)
+            for code in codes:
+                self._requests.labels(action, code)
 
-    def request(self, action: str, code: str, seconds: float, stages: Mapping[str, float]) -> None:
+    def record_request(self, action: str, code: str, seconds: float, stages: Mapping[str, float]) -> None:
         """Count a request that is over, and what its stages took."""
         self._requests.labels(action, code).inc()
         if code == "OK":  # refusals take no time and would hide how long the others wait
@@ -88,26 +87,26 @@ class Metrics:
         for stage, taken in stages.items():
             self._stage_seconds.labels(stage).observe(taken)
 
-    def run(self, model: str, items: int) -> None:
+    def record_batch(self, model: str, items: int) -> None:
         """Count a run of ``items`` together."""
         self._batch_size.labels(model).observe(items)
 
-    def wait(self, model: str, seconds: float) -> None:
+    def record_batch_wait(self, model: str, seconds: float) -> None:
         """Count a call's wait for its run."""
         self._batch_wait.labels(model).observe(seconds)
 
-    def fetched(self, size: int) -> None:
+    def record_fetched_bytes(self, size: int) -> None:
         """Count bytes that came from a URL."""
         self._fetched.inc(size)
 
-    def restarted(self) -> None:
+    def record_decoder_restart(self) -> None:
         """Count a decoder that was replaced."""
         self._restarts.inc()
 
-    def about(self, pack: str, device: str, provider: str) -> None:
+    def set_build_info(self, pack: str, device: str, provider: str) -> None:
         """Tell what is running."""
         self._engine.info({"pack": pack, "device": device, "provider": provider, "version": app.__version__})
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Return all of it in Prometheus's format."""
         return generate_latest(self._registry)

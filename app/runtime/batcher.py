@@ -18,18 +18,18 @@ import numpy as np
 
 from app.runtime.session import OrtSession, Session, Tensor
 
-MOST_TOGETHER = 16
+MAX_BATCH_SIZE = 16
 """Items in one run; more would keep those that come later waiting."""
 
 _CLOSE = 1e-3  # of the largest output: a hundred times what another order of sums does to float32
 
 
-class Tally(Protocol):
+class BatchMetrics(Protocol):
     """Is told of runs and waits, by the name of the model."""
 
-    def run(self, model: str, items: int) -> None: ...
+    def record_batch(self, model: str, items: int) -> None: ...
 
-    def wait(self, model: str, seconds: float) -> None: ...
+    def record_batch_wait(self, model: str, seconds: float) -> None: ...
 
 
 class RunError(RuntimeError):
@@ -53,11 +53,11 @@ class _Call:
 
 
 class BatchingSession:
-    """A :class:`Session` that runs the calls of several threads together, ``most_together`` items at the most."""
+    """A :class:`Session` that runs the calls of several threads together, ``max_batch_size`` items at the most."""
 
-    def __init__(self, session: Session, most_together: int, model: str, tally: Tally) -> None:
+    def __init__(self, session: Session, max_batch_size: int, model: str, tally: BatchMetrics) -> None:
         self._session = session
-        self.most_together = most_together
+        self.max_batch_size = max_batch_size
         self._model = model
         self._tally = tally
         self._lock = Lock()
@@ -74,17 +74,17 @@ class BatchingSession:
                 call.turn.set()
         call.turn.wait()
         if not call.is_done:
-            self._lead()
+            self._run_batch()
         if call.outputs is None:
             raise RunError("a run of the model failed") from call.error
         return call.outputs
 
-    def _lead(self) -> None:
+    def _run_batch(self) -> None:
         """Use the device for one run, and hand it over."""
         calls = self._take()
         try:
             outputs = self._session.run(_joined(calls))
-            for call, own in zip(calls, _parted(outputs, calls), strict=True):
+            for call, own in zip(calls, _split_outputs(outputs, calls), strict=True):
                 call.outputs = own
         except Exception as error:
             for call in calls:
@@ -101,14 +101,14 @@ class BatchingSession:
             first = self._waiting[0]
             taken, items = [first], len(first.batch)
             for call in self._waiting[1:]:
-                if call.kind == first.kind and items + len(call.batch) <= self.most_together:
+                if call.kind == first.kind and items + len(call.batch) <= self.max_batch_size:
                     taken.append(call)
                     items += len(call.batch)
             self._waiting = [call for call in self._waiting if call not in taken]
         began = time.monotonic()
         for call in taken:
-            self._tally.wait(self._model, began - call.came)
-        self._tally.run(self._model, items)
+            self._tally.record_batch_wait(self._model, began - call.came)
+        self._tally.record_batch(self._model, items)
         return taken
 
     def _hand_over(self) -> None:
@@ -122,7 +122,7 @@ def _joined(calls: Sequence[_Call]) -> Tensor:
     return calls[0].batch if len(calls) == 1 else np.concatenate([call.batch for call in calls])
 
 
-def _parted(outputs: list[Tensor], calls: Sequence[_Call]) -> list[list[Tensor]]:
+def _split_outputs(outputs: list[Tensor], calls: Sequence[_Call]) -> list[list[Tensor]]:
     """Return each call's rows of ``outputs``."""
     if len(calls) == 1:
         return [outputs]
@@ -133,9 +133,9 @@ def _parted(outputs: list[Tensor], calls: Sequence[_Call]) -> list[list[Tensor]]
     return [list(own) for own in zip(*parts, strict=True)]
 
 
-def batched(session: OrtSession, model: str, tally: Tally) -> BatchingSession:
+def batching_session(session: OrtSession, model: str, tally: BatchMetrics) -> BatchingSession:
     """Wrap ``session``, once it is tried whether its file takes several items and it has run as many as it may."""
-    most = MOST_TOGETHER if session.most_together is None and keeps_items_apart(session, session.item_shape) else 1
+    most = MAX_BATCH_SIZE if session.max_batch_size is None and keeps_items_apart(session, session.item_shape) else 1
     session.run(np.zeros((most, *session.item_shape), dtype=np.float32))
     return BatchingSession(session, most, model, tally)
 

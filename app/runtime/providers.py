@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 import platformdirs
 
+from app.errors import OperatorError
 
-class DeviceError(RuntimeError):
+
+class DeviceError(OperatorError):
     """The device asked for is not available; the text is for the operator."""
 
 

@@ -42,7 +42,7 @@ class OrtSession:
         source = session.get_inputs()[0]
         self._input = source.name
         batch, *sides = source.shape
-        self.most_together: int | None = batch if isinstance(batch, int) else None
+        self.max_batch_size: int | None = batch if isinstance(batch, int) else None
         """Items in one run, where the file was written for so many."""
         self.item_shape = tuple(side if isinstance(side, int) else _OPEN_SIDE for side in sides)
         """The shape of an item that the file takes."""
@@ -62,7 +62,7 @@ class OrtSession:
         providers.check_placement(device, path.name, _nodes(session._session))
         if device != "cpu":
             with _told(refusal, provider):  # a GPU that is too old for CUDA's kernels says so only now
-                session.run(np.zeros((session.most_together or 1, *session.item_shape), dtype=np.float32))
+                session.run(np.zeros((session.max_batch_size or 1, *session.item_shape), dtype=np.float32))
         return session
 
     @property
@@ -76,7 +76,7 @@ class OrtSession:
 
     def run(self, batch: Tensor) -> list[Tensor]:
         """Run ``batch``, in pieces where the file was written for a smaller one."""
-        most = self.most_together
+        most = self.max_batch_size
         if not most or len(batch) <= most:
             return self._run(batch)
         pieces = [self._run(batch[start : start + most]) for start in range(0, len(batch), most)]

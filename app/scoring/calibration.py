@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from app.errors import OperatorError
 from app.ops.process import own_command
 from app.scoring.pairs import PairCounts
 
@@ -29,7 +30,7 @@ _TAIL_FAR, _TAIL_ERRORS, _TAIL_FAR_MOST = 1e-3, 200, 0.2
 _COINCIDE = "the cosines of neighbouring rates coincide: too few people or pictures, or copies of pictures"
 
 
-class CalibrationError(RuntimeError):
+class CalibrationError(OperatorError):
     """A calibration cannot be measured, read or used; the text is for the operator."""
 
 

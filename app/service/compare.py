@@ -6,57 +6,56 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import NamedTuple, TypeVar
 
-from app.domain import Comparison, Embedding, FaceModelVersion, ImageRef, Options
+from app.domain import CompareOptions, Comparison, Embedding, FaceModelVersion, ImageRef
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
-from app.imaging.source import Source, at_hand
-from app.ops.deadline import Deadline
-from app.runtime.threads import Workers
+from app.imaging.source import load_image
+from app.ops.stage_timer import StageTimer
+from app.runtime.worker_pool import WorkerPool
 from app.scoring.scale import Scale
 from app.scoring.similarity import cosine
-from app.service.recognise import Recogniser
+from app.service.errors import api_errors
+from app.service.face_pipeline import EmbeddingPipeline
 
 _T = TypeVar("_T")
 
 
-class Model(NamedTuple):
-    """What answers one version: a pipeline, and the scale of its cosines."""
+class ScoredPipeline(NamedTuple):
+    """The pipeline of one model version, and the scale of its cosines."""
 
-    recogniser: Recogniser
+    pipeline: EmbeddingPipeline
     scale: Scale
 
 
 class CompareService:
     """Compares faces; keeps nothing between calls."""
 
-    def __init__(self, models: Mapping[FaceModelVersion, Model], fetcher: Fetcher, workers: Workers) -> None:
+    def __init__(
+        self, models: Mapping[FaceModelVersion, ScoredPipeline], fetcher: Fetcher, workers: WorkerPool
+    ) -> None:
         self._models = models
         self._fetcher = fetcher
         self._workers = workers
 
-    async def compare(self, a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+    async def compare(self, a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         """Compare the faces of ``a`` and ``b``; an error names its image, and A's comes before B's."""
         for name, ref in (("A", a), ("B", b)):
             if ref.is_empty:
                 raise ApiError(ErrorCode.IMAGE_EMPTY, image=name)
-        first, second = await _in_order(self._embed("A", a, options, deadline), self._embed("B", b, options, deadline))
+        first, second = await _in_order(self._embed("A", a, options, timer), self._embed("B", b, options, timer))
         similarity = cosine(first, second)
         version = options.face_model_version
         return Comparison(self._models[version].scale.score(similarity), similarity, version)
 
-    async def _embed(self, name: str, ref: ImageRef, options: Options, deadline: Deadline) -> Embedding:
-        try:
-            source = await at_hand(ref, self._fetcher, deadline)
-            return await self._workers.run(self._recognise, source, options, deadline)
-        except ApiError as error:
-            raise error.about(name) from error
-
-    def _recognise(self, source: Source, options: Options, deadline: Deadline) -> Embedding:
-        return self._models[options.face_model_version].recogniser.recognise(source(), options, deadline)
+    async def _embed(self, name: str, ref: ImageRef, options: CompareOptions, timer: StageTimer) -> Embedding:
+        pipeline = self._models[options.face_model_version].pipeline
+        with api_errors(image=name):
+            data = await load_image(ref, self._fetcher, timer)
+            return await self._workers.run(pipeline.embed, data, options, timer)
 
 
 async def _in_order(first: Coroutine[None, None, _T], second: Coroutine[None, None, _T]) -> tuple[_T, _T]:
-    """Run both at the same time; the first one's error wins however they finish, and ends the second."""
+    """Run both concurrently. An error of ``first`` is raised before one of ``second``, and cancels it."""
     other = asyncio.ensure_future(second)
     try:
         return await first, await other

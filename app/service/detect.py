@@ -1,32 +1,100 @@
-"""The use case: one image reference in, its faces out."""
+"""The use case: one image reference in, its faces out, largest first, with pose and quality if requested."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.domain import FaceModelVersion, ImageRef, Sight, Wanted
+from app.domain import (
+    Attributes,
+    DetectedFace,
+    DetectionResult,
+    DetectOptions,
+    Face,
+    FaceModelVersion,
+    Image,
+    ImageData,
+    ImageRef,
+)
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
-from app.imaging.source import Source, at_hand
-from app.ops.deadline import Deadline
-from app.runtime.threads import Workers
-from app.service.examine import Examiner
+from app.imaging.source import load_image
+from app.ops.stage_timer import StageTimer
+from app.runtime.worker_pool import WorkerPool
+from app.service.errors import api_errors
+from app.service.face_pipeline import FaceDetectionPipeline
+from app.vision.pose import pose
+from app.vision.quality.assess import QualityAssessor
+from app.vision.quality.mask import is_masked
+from app.vision.selection import largest_first
+
+_MAX_ATTRIBUTES, _MAX_QUALITIES = 5, 30
+"""How many of the largest faces get attributes and quality (the vendor's DetectFace page)."""
 
 
 class DetectService:
-    """Tells what faces a picture has; keeps nothing between calls."""
+    """Detects the faces of images; keeps nothing between calls."""
 
-    def __init__(self, examiners: Mapping[FaceModelVersion, Examiner], fetcher: Fetcher, workers: Workers) -> None:
-        self._examiners = examiners
+    def __init__(
+        self, analyzers: Mapping[FaceModelVersion, FaceAnalyzer], fetcher: Fetcher, workers: WorkerPool
+    ) -> None:
+        self._analyzers = analyzers
         self._fetcher = fetcher
         self._workers = workers
 
-    async def detect(self, image: ImageRef, wanted: Wanted, deadline: Deadline) -> Sight:
-        """Return the faces of ``image``; with one picture only, errors name none."""
+    async def detect(self, image: ImageRef, options: DetectOptions, timer: StageTimer) -> DetectionResult:
+        """Return the faces of ``image``; errors name no image, because there is only one."""
         if image.is_empty:
             raise ApiError(ErrorCode.IMAGE_EMPTY)
-        source = await at_hand(image, self._fetcher, deadline)
-        return await self._workers.run(self._examine, source, wanted, deadline)
+        analyzer = self._analyzers[options.face_model_version]
+        with api_errors():
+            data = await load_image(image, self._fetcher, timer)
+            return await self._workers.run(analyzer.analyze, data, options, timer)
 
-    def _examine(self, source: Source, wanted: Wanted, deadline: Deadline) -> Sight:
-        return self._examiners[wanted.face_model_version].examine(source(), wanted, deadline)
+
+class FaceAnalyzer:
+    """Everything between an encoded image and its detected faces. Blocking."""
+
+    def __init__(self, detection: FaceDetectionPipeline, assessor: QualityAssessor, pitch_offset: float) -> None:
+        """``pitch_offset``: degrees of pitch that the detector's landmarks show for a level face."""
+        self._detection = detection
+        self._assessor = assessor
+        self._pitch_offset = pitch_offset
+
+    def analyze(self, data: ImageData, options: DetectOptions, timer: StageTimer) -> DetectionResult:
+        """Return the faces; raise ``ApiError`` if there is none, or none of ``options.min_size``."""
+        with api_errors():
+            encoded = self._detection.parse(data, timer)
+            image, faces = self._detection.detect_all(encoded, timer, rotate=options.rotate)
+            if not faces:
+                raise ApiError(ErrorCode.NO_FACE_IN_PHOTO)
+            large = [face for face in largest_first(faces, image) if min(face.box.pixels[2:]) >= options.min_size]
+            if not large:
+                raise ApiError(ErrorCode.FACE_SIZE_TOO_SMALL)
+            detected = []
+            with timer.stage("quality"):
+                for rank, face in enumerate(large[: options.max_faces]):
+                    timer.deadline.check()
+                    detected.append(
+                        self._measure(
+                            image,
+                            face,
+                            attributes=options.attributes and rank < _MAX_ATTRIBUTES,
+                            quality=options.quality and rank < _MAX_QUALITIES,
+                        )
+                    )
+        height, width = image.shape[:2]
+        return DetectionResult(width, height, tuple(detected))
+
+    def _measure(self, image: Image, face: Face, *, attributes: bool, quality: bool) -> DetectedFace:
+        if not (attributes or quality):
+            return DetectedFace(face.box, face.landmarks, None, None)
+        assessment = self._assessor.assess(image, face.landmarks)
+        measured = Attributes(
+            pose(face.landmarks, self._pitch_offset), is_masked(assessment.visible, assessment.crop.inside)
+        )
+        return DetectedFace(
+            face.box,
+            face.landmarks,
+            measured if attributes else None,
+            assessment.quality if quality else None,
+        )

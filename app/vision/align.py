@@ -1,7 +1,6 @@
-"""Face in a picture -> square crop in the embedder's standard pose.
+"""Similarity transforms (rotation, uniform scale, shift), and the aligned crop that an embedder gets.
 
-The five landmarks are brought onto the pack's template by the similarity (rotation, uniform scale, shift) of least
-squared error; with points as complex numbers it is one division (the reflection-free case of Umeyama, 1991).
+A transform is a 2 x 3 float64 matrix that maps points (x, y) in pixels of one image to pixels of another.
 """
 
 from __future__ import annotations
@@ -12,43 +11,49 @@ from numpy.typing import NDArray
 
 from app.domain import Crop, Image, Landmarks
 
-_FINEST = 0.5
-"""Below this scale bilinear sampling skips pixels; the picture is area-averaged first."""
-_COARSEST = 1e-6
-"""Landmarks in one point would have scale 0."""
+_MIN_BILINEAR_SCALE = 0.5
+"""Below this scale bilinear sampling skips pixels, so the image is area-averaged first."""
+_MIN_SCALE = 1e-6
+"""Landmarks that coincide have scale 0."""
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the 2 x 3 matrix that maps N x 2 ``source`` points closest to N x 2 ``target`` points."""
+    """Return the similarity that maps N x 2 ``source`` points to ``target`` points with the least squared error.
+
+    With points as complex numbers it is one division: the reflection-free case of Umeyama, "Least-Squares Estimation
+    of Transformation Parameters Between Two Point Patterns", 1991.
+    """
     a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
     b = target[:, 0] + 1j * target[:, 1].astype(np.float64)
-    middle = a.mean()
-    centred = a - middle
-    turn = np.vdot(centred, b) / max(np.vdot(centred, centred).real, np.finfo(np.float64).tiny)
-    shift = b.mean() - turn * middle
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    centre = a.mean()
+    centred = a - centre
+    factor = np.vdot(centred, b) / max(np.vdot(centred, centred).real, np.finfo(np.float64).tiny)
+    shift = b.mean() - factor * centre
+    return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
+
+
+def invert_points(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> Landmarks:
+    """Return where N x 2 ``points`` come from: the points that ``matrix`` maps to them, float32."""
+    return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T.astype(np.float32)
 
 
 def align(image: Image, landmarks: Landmarks, template: NDArray[np.float32], side: int) -> Crop:
     """Return the ``side`` x ``side`` crop of ``image`` in which ``landmarks`` lie on ``template`` (5 x 2, pixels)."""
-    return cut(image, similarity(landmarks, template), side)
+    return warp_crop(image, similarity(landmarks, template), side)
 
 
-def cut(image: Image, matrix: NDArray[np.float64], side: int) -> Crop:
-    """Return ``side`` x ``side`` pixels of ``image``: its point p lies at ``matrix`` (2 x 3, a similarity) times p.
-
-    What lies outside the picture is black.
-    """
+def warp_crop(image: Image, matrix: NDArray[np.float64], side: int) -> Crop:
+    """Return ``side`` x ``side`` pixels of ``image`` transformed by ``matrix``; black outside the image."""
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < _FINEST:
+    if scale < _MIN_BILINEAR_SCALE:
         image, matrix = _shrink(image, matrix, scale, side)
     crop = cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return crop.astype(np.uint8, copy=False)
 
 
 def _shrink(image: Image, matrix: NDArray[np.float64], scale: float, side: int) -> tuple[Image, NDArray[np.float64]]:
-    """Cut out the part that the crop shows and area-average it by a whole factor; adapt ``matrix`` to it."""
-    factor = int(min(1.0 / max(scale, _COARSEST), *image.shape[:2]))
+    """Return the part of ``image`` that the crop shows, area-averaged by a whole factor, and its matrix."""
+    factor = int(min(1.0 / max(scale, _MIN_SCALE), *image.shape[:2]))
     corners = np.array([[0, 0], [side, 0], [0, side], [side, side]], dtype=np.float64)
     inside = cv2.transform(corners[None], cv2.invertAffineTransform(matrix))[0]
     left, top = np.maximum(np.floor(inside.min(axis=0)).astype(int) - factor, 0)
@@ -59,7 +64,7 @@ def _shrink(image: Image, matrix: NDArray[np.float64], scale: float, side: int) 
         return image, matrix
     part = part[: height * factor, : width * factor]
     small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    # pixel centres: x = left + (x' + 0.5) * factor - 0.5
+    # Pixel centres: x = left + (x' + 0.5) * factor - 0.5
     centre = (factor - 1) / 2
     adapted = matrix.copy()
     adapted[:, :2] *= factor

@@ -25,10 +25,10 @@ _CENTRED = HEAD - HEAD.mean(axis=0)
 _INVERSE = np.linalg.pinv(_CENTRED)
 
 
-def pose(landmarks: Landmarks, level_pitch: float) -> Pose:
+def pose(landmarks: Landmarks, pitch_offset: float) -> Pose:
     """Return the pose of the head with ``landmarks``, in degrees.
 
-    ``level_pitch``: the pitch that the detector's landmarks show of a face that looks straight ahead.
+    ``pitch_offset``: the pitch that the detector's landmarks show of a face that looks straight ahead.
     """
     points = landmarks.astype(np.float64)
     seen = (_INVERSE @ (points - points.mean(axis=0))).T
@@ -36,7 +36,7 @@ def pose(landmarks: Landmarks, level_pitch: float) -> Pose:
     across, down = left @ right
     away = np.cross(across, down)
     return Pose(
-        pitch=float(np.degrees(-np.arctan2(away[1], away[2]))) - level_pitch,
+        pitch=float(np.degrees(-np.arctan2(away[1], away[2]))) - pitch_offset,
         yaw=float(np.degrees(np.arcsin(np.clip(away[0], -1.0, 1.0)))),
         roll=float(np.degrees(np.arctan2(down[0], across[0]))),
     )

@@ -1,46 +1,63 @@
-"""Faces of a picture, whichever way up they stand (``NeedRotateDetection``), where no EXIF tells.
+"""Rotated images (``NeedRotateDetection``): which rotation of an image shows its faces upright.
 
-In: a picture. Out: its faces, in pixels of that picture: what is turned is only what the detector looks at. Landmarks
-keep their meaning (the "left eye" is the left one when the face is upright), so that ``align`` sets a face upright.
+The image is rotated for the detector only: boxes and landmarks are returned in pixels of the image as it is. Landmarks
+keep their meaning (the "left eye" is the left one of the upright face), so that ``align`` makes an upright crop.
 
-Detectors find faces well that lean by up to some 30 degrees, and most others somehow, with landmarks far off. So the
-picture is looked at in quarter turns, upright first, then in the turns between. The README's Decisions have numbers.
+Detectors find faces that lean by up to some 30 degrees. They also report most sideways faces, but with landmarks of no
+use; :func:`is_upright` drops those.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Box, Face, Image, Landmarks
+from app.vision.align import invert_points, similarity
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 
-TURNS = ((0.0, -90.0, 90.0, 180.0), (-45.0, 45.0, -135.0, 135.0))
-"""Degrees clockwise: upright, then likeliest first; those between the quarters only where a quarter shows some face."""
-_SIDEWAYS = 60.0
-"""Degrees of roll from which landmarks are a guess."""
-_EYES = 0.26
-"""Distance of the eyes, in square roots of the box's area, below which landmarks are a guess. It is .37 in the median
-and .27 at the least for the largest face of each of 5206 upright pictures; sideways, landmarks flock to the middle."""
+QUARTER_TURNS = (0.0, -90.0, 90.0, 180.0)
+DIAGONALS = (-45.0, 45.0, -135.0, 135.0)
+"""Degrees clockwise: upright first, then the likeliest."""
+
+
+class UprightFaces(NamedTuple):
+    """The upright faces of an image, and those of them that may end the search for its rotation."""
+
+    faces: list[Face]
+    decisive: list[Face]
+
+
+DetectUpright: TypeAlias = Callable[[Image], UprightFaces]
+"""Returns the upright faces of a rotated image, in its pixels."""
+
+_MAX_ROLL = 60.0
+"""Degrees of roll from which a detector's landmarks are of no use."""
+_MAX_GOOD_ROLL = 25.0
+"""Degrees of roll up to which landmarks are good: half the step between two rotations, and a little."""
+_MIN_EYE_DISTANCE = 0.26
+"""Distance of the eyes in square roots of the box's area, below which landmarks are of no use.
+
+The largest faces of 5,206 upright images have .27 or more (median .37); on sideways faces landmarks gather in the middle.
+"""
 _EYE_DISTANCE = float(HEAD[1, 0] - HEAD[0, 0])
 _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
-_CENTRED = (HEAD[:, 0] + 1j * HEAD[:, 1]) - np.mean(HEAD[:, 0] + 1j * HEAD[:, 1])
-_FIT = _CENTRED.conj() / np.vdot(_CENTRED, _CENTRED)
-"""What each landmark, x + iy, adds to scale and roll of the standard face that fits best (as ``align.similarity``)."""
-_LEANING = 25.0
-"""Degrees of roll up to which landmarks are good; half of the steps and a little."""
-FOR_UPRIGHT = 0.02
-"""Confidence that another turn must have ahead of the upright picture."""
+_UPRIGHT_BONUS = 0.02
+"""Score by which another rotation must exceed the upright one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Turn:
-    """A picture's turn, on a canvas that holds all of it. ``matrix`` 2 x 3: its pixels -> those of the turned one."""
+class Rotation:
+    """A rotation of an image about its centre, on a canvas that holds all of it.
+
+    ``matrix``: 2 x 3, maps pixels of the image to pixels of the rotated image of ``width`` x ``height``.
+    """
 
     degrees: float
     matrix: NDArray[np.float64]
@@ -49,108 +66,114 @@ class Turn:
 
     @classmethod
     def of(cls, image: Image, degrees: float) -> Self:
-        """The turn of ``image`` by ``degrees`` clockwise about its centre."""
+        """Return the rotation of ``image`` by ``degrees`` clockwise."""
         height, width = image.shape[:2]
         matrix = cv2.getRotationMatrix2D((0, 0), -degrees, 1).astype(np.float64).round(12)
         size = np.ceil(np.abs(matrix[:, :2]) @ (width, height)).astype(int)
         matrix[:, 2] = (size - 1) / 2 - matrix[:, :2] @ ((width - 1) / 2, (height - 1) / 2)
         return cls(degrees, matrix, int(size[0]), int(size[1]))
 
-    def image(self, image: Image) -> Image:
-        """Turn the picture; black around it."""
+    def apply(self, image: Image) -> Image:
+        """Return the rotated image, black around it."""
         if not self.degrees:
             return image
         return cv2.warpAffine(image, self.matrix, (self.width, self.height)).astype(np.uint8, copy=False)
 
-    def points_back(self, points: NDArray[np.floating]) -> Landmarks:
-        """N x 2 pixels of the turned picture -> pixels of the picture."""
-        return ((points - self.matrix[:, 2]) @ self.matrix[:, :2]).astype(np.float32)
+    def unrotate_points(self, points: NDArray[np.floating]) -> Landmarks:
+        """Map N x 2 points of the rotated image to points of the image."""
+        return invert_points(self.matrix, points)
 
-    def face_back(self, face: Face) -> Face:
-        """A face of the turned picture -> the same in the picture.
+    def unrotate_face(self, face: Face) -> Face:
+        """Map a face of the rotated image to the image.
 
-        Its box keeps centre and sides and is turned by the nearest quarter turn, which is exact where the turn is one.
+        The box keeps its centre and its sides, and is rotated by the nearest quarter turn.
         """
         if not self.degrees:
             return face
         box = face.box
-        x, y = self.points_back(np.array([[box.left + box.right, box.top + box.bottom]]) / 2)[0].tolist()
-        across, down = (box.right - box.left) / 2, (box.bottom - box.top) / 2
+        x, y = self.unrotate_points(np.array([[box.left + box.right, box.top + box.bottom]]) / 2)[0].tolist()
+        half_width, half_height = (box.right - box.left) / 2, (box.bottom - box.top) / 2
         if abs(self.matrix[0, 1]) > abs(self.matrix[0, 0]):
-            across, down = down, across
-        upright = Box(x - across, y - down, x + across, y + down)
-        return Face(upright, self.points_back(face.landmarks), face.confidence)
+            half_width, half_height = half_height, half_width
+        unrotated = Box(x - half_width, y - half_height, x + half_width, y + half_height)
+        return Face(unrotated, self.unrotate_points(face.landmarks), face.confidence)
 
 
-class _Look(NamedTuple):
-    """The upright faces of a turned picture, in its pixels."""
+class RotatedFaces(NamedTuple):
+    """The upright faces of a rotated image, in its pixels."""
 
-    turn: Turn
+    rotation: Rotation
     faces: list[Face]
+    is_certain: bool
+    """Whether a decisive face is so confident that it is neither sideways nor upside down."""
 
-    @property
-    def evidence(self) -> float:
-        """How much speaks for this turn: confidence in its best face, less the more it leans."""
-        return max(map(_evidence, self.faces), default=0.0) + (0.0 if self.turn.degrees else FOR_UPRIGHT)
-
-    def is_convincing(self, sure: float) -> bool:
-        return any(face.confidence >= sure and leans_little(face) for face in self.faces)
-
-    def faces_back(self) -> list[Face]:
-        """Its faces, in pixels of the picture."""
-        return [self.turn.face_back(face) for face in self.faces]
+    def unrotated(self) -> list[Face]:
+        """Return the faces in pixels of the image."""
+        return [self.rotation.unrotate_face(face) for face in self.faces]
 
 
-def find_faces(detector: Detector, image: Image, *, rotate: bool, sure: float) -> list[Face]:
-    """Return the faces of ``image``; without ``rotate``, those upright in it as it is, which takes one detection.
+def uprightness(face: Face) -> float:
+    """Return the confidence of ``face``, less the more it leans."""
+    return face.confidence * float(np.cos(np.radians(roll(face))))
 
-    With ``rotate``, those of the turn that shows upright faces best. ``sure``: the confidence from which no face of
-    this detector is upside down, or on its side.
+
+def detect_rotated(
+    detect: DetectUpright,
+    image: Image,
+    upright_confidence: float,
+    *,
+    rings: Sequence[Sequence[float]] = (QUARTER_TURNS, DIAGONALS),
+    score: Callable[[Face], float] = uprightness,
+) -> RotatedFaces:
+    """Return the rotation of ``image`` that shows upright faces best, and its faces.
+
+    The search ends at the first rotation with a decisive, near-upright face of ``upright_confidence``, or after a ring
+    of rotations without any face. If no rotation is certain, the one with the highest ``score`` of a face is best.
     """
-    if not rotate:
-        return _look(detector, image, 0.0).faces
-    looks: list[_Look] = []
-    for degrees in TURNS:
-        for each in degrees:
-            look = _look(detector, image, each)
-            if look.is_convincing(sure):
-                return look.faces_back()
-            looks.append(look)
-        best = max(looks, key=lambda look: look.evidence)
-        if not best.faces:
+    candidates: list[RotatedFaces] = []
+    for ring in rings:
+        for degrees in ring:
+            rotation = Rotation.of(image, degrees)
+            faces, decisive = detect(rotation.apply(image))
+            is_certain = any(face.confidence >= upright_confidence and is_near_upright(face) for face in decisive)
+            candidates.append(RotatedFaces(rotation, faces, is_certain))
+            if is_certain:
+                return candidates[-1]
+        if not any(candidate.faces for candidate in candidates):
             break
-    return best.faces_back()
+    return max(candidates, key=lambda candidate: _score(candidate, score))
+
+
+def _score(candidate: RotatedFaces, score: Callable[[Face], float]) -> float:
+    return max(map(score, candidate.faces), default=0.0) + (0.0 if candidate.rotation.degrees else _UPRIGHT_BONUS)
+
+
+def detect_upright(detector: Detector, image: Image, side: int | None = None) -> list[Face]:
+    """Return the upright faces of ``image``; ``side`` as in :meth:`Detector.detect`."""
+    return [face for face in detector.detect(image, side) if is_upright(face)]
 
 
 def roll(face: Face) -> float:
-    """By how many degrees it leans clockwise, (-180, 180]."""
-    return float(np.degrees(np.angle(_pose(face))))
+    """Roll in degrees, clockwise, in (-180, 180]."""
+    return float(np.degrees(np.angle(_scale_and_roll(face))))
 
 
-def leans_little(face: Face) -> bool:
-    """Whether landmarks of such a face are good."""
-    return abs(roll(face)) <= _LEANING
+def is_near_upright(face: Face) -> bool:
+    """Whether the roll is small enough for good landmarks."""
+    return abs(roll(face)) <= _MAX_GOOD_ROLL
 
 
 def is_upright(face: Face) -> bool:
-    """Whether its landmarks are those of a face that stands or leans, and no guess."""
-    fitted = _pose(face)
+    """Whether the landmarks are those of an upright or leaning face."""
+    fitted = _scale_and_roll(face)
     left, right, _, mouth_left, mouth_right = face.landmarks
-    down = np.hypot(*(mouth_left + mouth_right - left - right)) / 2
-    scale = max(abs(fitted), float(down) / _EYES_TO_MOUTH)  # of a profile only the height is left
-    leans = abs(float(np.degrees(np.angle(fitted))))
-    return leans < _SIDEWAYS and scale * _EYE_DISTANCE > _EYES * face.box.area**0.5
+    height = float(np.hypot(*(mouth_left + mouth_right - left - right))) / 2
+    scale = max(abs(fitted), height / _EYES_TO_MOUTH)  # a profile keeps only its height
+    is_leaning = abs(float(np.degrees(np.angle(fitted)))) < _MAX_ROLL
+    return is_leaning and scale * _EYE_DISTANCE > _MIN_EYE_DISTANCE * face.box.area**0.5
 
 
-def _pose(face: Face) -> complex:
-    """Scale and roll of the standard face that fits best."""
-    return complex((face.landmarks[:, 0] + 1j * face.landmarks[:, 1]) @ _FIT)
-
-
-def _look(detector: Detector, image: Image, degrees: float) -> _Look:
-    turn = Turn.of(image, degrees)
-    return _Look(turn, [face for face in detector.detect(turn.image(image)) if is_upright(face)])
-
-
-def _evidence(face: Face) -> float:
-    return face.confidence * float(np.cos(np.radians(roll(face))))
+def _scale_and_roll(face: Face) -> complex:
+    """Return scale (modulus) and roll (angle) of the head model that fits the landmarks best."""
+    matrix = similarity(HEAD[:, :2], face.landmarks)
+    return complex(matrix[0, 0], matrix[1, 0])

@@ -1,130 +1,141 @@
-"""The face to compare, found coarse to fine; landmarks, found at one scale.
+"""Coarse-to-fine detection of the target face, and refinement of its landmarks.
 
-In: a picture. Out: one of its faces; the landmarks of a face, from a second look at it alone. A detector costs as much
-as the pixels that it sees, and a portrait shows its face at a fifth of the usual side: only pictures with small,
-doubtful or several faces need the whole search (``rotation.find_faces``), and all have the same face chosen
-(``benchmarks/search.py``).
+A detector's cost grows with the pixels it gets, and a portrait shows its face at a fifth of the usual size. Coarse
+detection therefore decides most images; only those with small, doubtful or several faces need full detection. Both
+choose the same face (``benchmarks/search.py``).
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from app.domain import Box, Face, Image, MatchingStrategy
-from app.packs.manifest import CloseUp, DetectorSpec
-from app.vision.align import cut
+from app.packs.manifest import DetectorSpec, LandmarkCrop
+from app.vision.align import invert_points, similarity, warp_crop
 from app.vision.detect.base import Detector
-from app.vision.rotation import FOR_UPRIGHT, TURNS, Turn, find_faces, is_upright, leans_little, roll
-from app.vision.selection import COMPARABLE, found_again, select
+from app.vision.rotation import (
+    DIAGONALS,
+    QUARTER_TURNS,
+    UprightFaces,
+    detect_rotated,
+    detect_upright,
+    is_near_upright,
+    roll,
+)
+from app.vision.selection import MIN_AREA_RATIO, match_by_iou, select, visible_area
 
-COARSE = (96, 160, 320)
-"""Detector pixels a side, coarse to fine."""
-UPRIGHT = (128, 320)
-"""The same, where confidence has to tell which way up a face stands: in 96 pixels it is lower, however it stands."""
-GLANCED = COARSE[-1] + 1
-"""Pixels of the longer side from which on a picture of fewer pixels is as good for a glance as the whole one."""
-_LARGE = 32.0
-"""Detector pixels, square root of the box's area, from which nothing larger is missed at this scale."""
+COARSE_SIDES = (96, 160, 320)
+"""Longer side of the image that the detector gets, in pixels, coarse to fine."""
+ROTATION_SIDES = (128, 320)
+"""The same while the rotation is searched: at 96 pixels confidence is too low to tell which way up a face is."""
+COARSE_MIN_SIDE = COARSE_SIDES[-1] + 1
+"""Longer side of a decoded image, in pixels, that is enough for coarse detection."""
+_MIN_FACE = 32.0
+"""Square root of a face's area, in detector pixels, from which no larger face is missed at this scale."""
 
 
-class Trust(NamedTuple):
-    """Confidence in a face of a detector, from which it is one (``clear``), and stands upright (``sure``)."""
+class ConfidenceThresholds(NamedTuple):
+    """Confidence from which a face is preferred in the selection, and from which it is certainly upright."""
 
-    clear: float
-    sure: float
+    selection: float
+    upright: float
 
     @classmethod
     def of(cls, spec: DetectorSpec) -> Self:
-        return cls(spec.clear, spec.sure)
+        return cls(spec.selection_confidence, spec.upright_confidence)
 
 
-def find_face(detector: Detector, image: Image, strategy: MatchingStrategy, trust: Trust, *, rotate: bool) -> Face:
-    """Return the face of ``image`` to compare, the one that ``select`` takes of all; no face: ``NoFaceInPhoto``."""
-    face = glance(detector, image, strategy, trust, rotate=rotate)
-    return face or select(find_faces(detector, image, rotate=rotate, sure=trust.sure), image, strategy, trust.clear)
-
-
-def glance(detector: Detector, image: Image, strategy: MatchingStrategy, trust: Trust, *, rotate: bool) -> Face | None:
-    """Return the face of ``image`` to compare, if coarse looks are enough to tell."""
-    if strategy is not MatchingStrategy.LARGEST:
-        return None
+def detect_coarse(detector: Detector, image: Image, thresholds: ConfidenceThresholds, *, rotate: bool) -> Face | None:
+    """Return the largest face of ``image``, or None if coarse detection does not decide which one it is."""
     if not rotate:
-        return _look(detector, image, trust.clear, COARSE).face
-    if max(image.shape[:2]) <= UPRIGHT[0]:
+        return _detect_at_scales(detector, image, thresholds, COARSE_SIDES).target
+    if max(image.shape[:2]) <= ROTATION_SIDES[0]:
         return None
-    seen = []
-    for degrees in itertools.chain(*TURNS):
-        turn = Turn.of(image, degrees)
-        turned = turn.image(image)
-        look = _look(detector, turned, trust.clear, UPRIGHT)
-        if look.is_sure(trust):
-            face = _look(detector, turned, trust.clear, COARSE).face  # the one of a picture that comes upright
-            return turn.face_back(face) if face else None
-        seen.append(look.confidence)
-    upright, *others = seen
-    if not upright or upright + FOR_UPRIGHT <= max(others):
+    rotated = detect_rotated(
+        lambda rotated_image: _detect_at_scales(detector, rotated_image, thresholds, ROTATION_SIDES).upright_faces(),
+        image,
+        thresholds.upright,
+        rings=((*QUARTER_TURNS, *DIAGONALS),),
+        score=lambda face: face.confidence,  # stricter: an upright face in any doubt is left to full detection
+    )
+    if not rotated.faces or not (rotated.is_certain or rotated.rotation.degrees == 0):
         return None
-    return _look(detector, image, trust.clear, COARSE).face
+    # The scales of an image that needs no rotation: its landmarks, and so its score, are those without the option.
+    target = _detect_at_scales(detector, rotated.rotation.apply(image), thresholds, COARSE_SIDES).target
+    return rotated.rotation.unrotate_face(target) if target else None
 
 
-class _Look(NamedTuple):
-    """What coarse looks at a picture show."""
+def detect_full(detector: Detector, image: Image, thresholds: ConfidenceThresholds, *, rotate: bool) -> list[Face]:
+    """Return all upright faces of ``image``, most confident first; with ``rotate``, those of its best rotation."""
+    if not rotate:
+        return detect_upright(detector, image)
 
-    face: Face | None
-    """The largest upright face, if that is enough to tell."""
-    confidence: float
-    """In the upright face they are most confident in; 0 without one."""
+    def detect(rotated_image: Image) -> UprightFaces:
+        faces = detect_upright(detector, rotated_image)
+        return UprightFaces(faces, decisive=faces)
 
-    def is_sure(self, trust: Trust) -> bool:
-        return self.face is not None and self.face.confidence >= trust.sure
+    return detect_rotated(detect, image, thresholds.upright).unrotated()
 
 
-def _look(detector: Detector, image: Image, clear: float, sides: Sequence[int]) -> _Look:
-    """Look for the largest upright face of ``image`` in ``sides`` pixels.
+class _ScaleResult(NamedTuple):
+    """What detection at increasing scales found: the target face if it is decided, and the most confident faces."""
 
-    It must be large, clear, leaning little, and without a rival: another that could be preferred, clear or not.
+    target: Face | None
+    faces: list[Face]
+
+    def upright_faces(self) -> UprightFaces:
+        return UprightFaces(self.faces, decisive=[self.target] if self.target else [])
+
+
+def _detect_at_scales(
+    detector: Detector, image: Image, thresholds: ConfidenceThresholds, sides: Sequence[int]
+) -> _ScaleResult:
+    """Detect the largest upright face of ``image`` at one scale after the other, until it is decided.
+
+    A target face is large enough for its scale, of ``thresholds.selection``, near upright, and without a rival: another
+    face of comparable size.
     """
-    longest, confidence = max(image.shape[:2]), 0.0
+    longest, most_confident = max(image.shape[:2]), list[Face]()
     for side in sides:
-        faces = [face for face in detector.detect(image, side) if is_upright(face)] if side < longest else []
+        faces = detect_upright(detector, image, side) if side < longest else []
         if not faces:
             continue
-        confidence = max(confidence, *(face.confidence for face in faces))
-        face = select(faces, image, MatchingStrategy.LARGEST, clear)
-        if any(_area(other, image) >= COMPARABLE * _area(face, image) for other in faces if other is not face):
+        most_confident = max(most_confident, faces, key=_highest_confidence)
+        face = select(faces, image, MatchingStrategy.LARGEST, thresholds.selection)
+        area = visible_area(face, image)
+        if any(visible_area(other, image) >= MIN_AREA_RATIO * area for other in faces if other is not face):
             break
-        is_large = _area(face, image) ** 0.5 * side >= _LARGE * longest
-        if is_large and face.confidence >= clear and leans_little(face):
-            return _Look(face, confidence)
-    return _Look(None, confidence)
+        is_large = area**0.5 * side >= _MIN_FACE * longest
+        if is_large and face.confidence >= thresholds.selection and is_near_upright(face):
+            return _ScaleResult(face, most_confident)
+    return _ScaleResult(None, most_confident)
 
 
-def _area(face: Face, image: Image) -> float:
-    return face.box.within(image.shape[1], image.shape[0]).area
+def _highest_confidence(faces: Sequence[Face]) -> float:
+    return max((face.confidence for face in faces), default=0.0)
 
 
-def refine(detector: Detector, image: Image, face: Face, close_up: CloseUp) -> Face:
-    """Return ``face`` with the landmarks that a look at it alone shows, upright and always of the same size.
+def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop) -> Face:
+    """Return ``face`` with the landmarks of a detection on an upright crop of it alone.
 
-    So landmarks, and with them scores, depend neither on how large the picture is nor on how the face was found.
-    Where this look does not show it, it stays as it is.
+    The face has one size in every crop, so landmarks and scores depend neither on the size of the image nor on how
+    the face was found. A face that the crop does not show is returned unchanged.
     """
     size = face.box.area**0.5
     if not size:
         return face
-    towards = close_up.face / size * np.exp(-1j * np.radians(roll(face)))
-    centre = complex(face.box.left + face.box.right, face.box.top + face.box.bottom) / 2
-    shift = close_up.side / 2 * (1 + 1j) - towards * centre
-    matrix = np.array([[towards.real, -towards.imag, shift.real], [towards.imag, towards.real, shift.imag]])
-    near, far = (close_up.side - close_up.face) / 2, (close_up.side + close_up.face) / 2
-    expected = Box(near, near, far, far)
-    found = [one for one in detector.detect(cut(image, matrix, close_up.side), close_up.side) if is_upright(one)]
-    same = found_again(found, expected)
-    if same is None:
+    side, half = landmark_crop.side, landmark_crop.face / 2
+    box = face.box
+    centre = np.array([box.left + box.right, box.top + box.bottom]) / 2
+    angle = np.radians(roll(face))
+    edge = centre + np.array([np.cos(angle), np.sin(angle)]) * size / 2
+    middle = side / 2
+    matrix = similarity(np.stack([centre, edge]), np.array([[middle, middle], [middle + half, middle]]))
+    found = detect_upright(detector, warp_crop(image, matrix, side), side)
+    refined = match_by_iou(found, Box(middle - half, middle - half, middle + half, middle + half))
+    if refined is None:
         return face
-    spots = (same.landmarks[:, 0] + 1j * same.landmarks[:, 1] - shift) / towards
-    return Face(face.box, np.stack([spots.real, spots.imag], axis=1).astype(np.float32), face.confidence)
+    return Face(face.box, invert_points(matrix, refined.landmarks), face.confidence)

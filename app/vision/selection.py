@@ -1,46 +1,53 @@
-"""Which of a picture's faces is compared; which is larger than which; which is one that was found before."""
+"""Choose among the faces of an image: the target face, the largest, the one that another detection found too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from app.domain import Box, Face, Image, MatchingStrategy
-from app.errors import ApiError, ErrorCode
 
-COMPARABLE = 0.5
-"""Share of the largest face's area, from which a clear face may be preferred."""
-_SAME = 0.3
-"""Intersection over union from which boxes of two searches are of one face."""
+MIN_AREA_RATIO = 0.5
+"""Share of the largest visible area from which another face is of comparable size."""
+_MIN_IOU = 0.3
+"""IoU from which the boxes of two detections belong to one face."""
+
+
+class NoFaceError(Exception):
+    """The image shows no face."""
+
+
+def visible_area(face: Face, image: Image) -> float:
+    """Return the part of the face's box that lies in ``image``, in square pixels."""
+    height, width = image.shape[:2]
+    return face.box.clipped(width, height).area
 
 
 def largest_first(faces: Sequence[Face], image: Image) -> list[Face]:
-    """Return them by how many of their square pixels lie in ``image``, largest first; equals stay in order."""
-    height, width = image.shape[:2]
-    return sorted(faces, key=lambda face: face.box.within(width, height).area, reverse=True)
+    """Return the faces by visible area, largest first; equal ones keep their order."""
+    return sorted(faces, key=lambda face: visible_area(face, image), reverse=True)
 
 
-def select(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, clear: float) -> Face:
-    """Return the face of ``image`` to compare; no faces: ``NoFaceInPhoto``.
+def select(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, selection_confidence: float) -> Face:
+    """Return the target face of ``image``; raise :class:`NoFaceError` if ``faces`` is empty.
 
-    The largest is the one of which most square pixels lie in the picture. A face of less than the confidence ``clear``
-    gives way to a clear one of comparable size: a neighbour who is cut off or out of focus is seldom the one meant.
-    Ties go to the more confident, then to the first.
+    ``LARGEST`` takes the largest visible area. A face below ``selection_confidence`` gives way to one above it of
+    comparable size: a neighbour who is cut off or out of focus is seldom the person meant. Of equal areas the more
+    confident face wins, then the first.
     """
     if not faces:
-        raise ApiError(ErrorCode.NO_FACE_IN_PHOTO)
+        raise NoFaceError
     if strategy is MatchingStrategy.MOST_CONFIDENT:
         return max(faces, key=lambda face: face.confidence)
-    height, width = image.shape[:2]
-    areas = [face.box.within(width, height).area for face in faces]
+    areas = [visible_area(face, image) for face in faces]
     comparable = [
-        (face.confidence >= clear, area, face.confidence, face)
+        (face.confidence >= selection_confidence, area, face.confidence, face)
         for face, area in zip(faces, areas, strict=True)
-        if area >= COMPARABLE * max(areas)
+        if area >= MIN_AREA_RATIO * max(areas)
     ]
     return max(comparable, key=lambda candidate: candidate[:3])[3]
 
 
-def found_again(faces: Sequence[Face], box: Box) -> Face | None:
-    """Return the one of ``faces`` whose place is ``box``, as another search found it; None where nobody's is."""
-    nearest = max(faces, key=lambda face: face.box.overlap(box), default=None)
-    return nearest if nearest is not None and nearest.box.overlap(box) >= _SAME else None
+def match_by_iou(faces: Sequence[Face], box: Box) -> Face | None:
+    """Return the face with the highest IoU with ``box``, or None if every IoU is below 0.3."""
+    nearest = max(faces, key=lambda face: face.box.iou(box), default=None)
+    return nearest if nearest is not None and nearest.box.iou(box) >= _MIN_IOU else None

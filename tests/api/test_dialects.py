@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from app.config import Settings
-from app.domain import Comparison, FaceModelVersion, ImageRef, Options
-from app.ops.deadline import Deadline
+from app.domain import CompareOptions, Comparison, FaceModelVersion, ImageRef
+from app.environment import Settings
+from app.ops.stage_timer import StageTimer
 from app.settings import AuthSettings, LimitsSettings, WireSettings
-from tests.api.fakes import (
+from tests.support.fakes import (
     CLOSED,
     COMMON,
     KEYS_FILE,
@@ -161,7 +161,7 @@ async def test_newer_requests_may_carry_forms_and_multipart_bodies() -> None:
     assert (
         engine.service.calls
         == [
-            (ImageRef(url=_SIDES["UrlA"]), ImageRef(base64=_SIDES["ImageB"]), Options()),
+            (ImageRef(url=_SIDES["UrlA"]), ImageRef(base64=_SIDES["ImageB"]), CompareOptions()),
         ]
         * 2
     )
@@ -215,15 +215,15 @@ async def test_a_caller_has_model_versions(known: Settings) -> None:
 @pytest.mark.parametrize(
     ("members", "strict", "options"),
     [
-        ('"Foo":1', "UnknownParameter", Options()),
-        ('"NeedRotateDetection":"1"', "InvalidParameter", Options(rotate=True)),
-        ('"FaceModelVersion":2.0', "InvalidParameter", Options(FaceModelVersion.V2)),
+        ('"Foo":1', "UnknownParameter", CompareOptions()),
+        ('"NeedRotateDetection":"1"', "InvalidParameter", CompareOptions(rotate=True)),
+        ('"FaceModelVersion":2.0', "InvalidParameter", CompareOptions(FaceModelVersion.V2)),
         ('"NeedRotateDetection":"one"', "InvalidParameter", None),
         ('"NeedRotateDetection":true', "InvalidParameter", None),
         ('"UrlA":["x"]', "InvalidParameter", None),
     ],
 )
-async def test_one_may_read_leniently(members: str, strict: str, options: Options | None) -> None:
+async def test_one_may_read_leniently(members: str, strict: str, options: CompareOptions | None) -> None:
     body = f'{{"UrlA":"a","UrlB":"b",{members}}}'
     lenient, engine = OPEN.model_copy(update={"wire": WireSettings(parameters="lenient")}), FakeEngine()
     async with client_of(OPEN) as client:
@@ -237,13 +237,13 @@ async def test_one_may_read_leniently(members: str, strict: str, options: Option
 async def test_the_log_tells_which_key_was_used(known: Settings, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "app")
 
-    async def judge(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+    async def judge(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         return Comparison(1.0, 0.0, options.face_model_version)
 
     async with client_of(known, FakeEngine(FakeService(judge))) as client:
         await _signed_by(client, "AKIDEXAMPLE")
         await _get_v1(client, **_SIDES, secret_key="SECRETEXAMPLE-OLD")
-    lines = [vars(record)["fields"] for record in caplog.records if record.name == "app.api.journal"]
+    lines = [vars(record)["fields"] for record in caplog.records if record.name == "app.api.access_log"]
     assert [(line["secret_id"], line["key"], line["action"]) for line in lines] == [
         ("AKIDEXAMPLE", "new", "CompareFace"),
         ("AKIDEXAMPLE", "old", "CompareFace"),

@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from app.api.actions.base import RequestModel, bind
-from app.domain import Comparison, FaceModelVersion, ImageRef, Options
+from app.domain import CompareOptions, Comparison, FaceModelVersion, ImageRef
 from app.errors import ApiError, ErrorCode
-from app.ops.deadline import Deadline
-from tests.api.fakes import (
+from app.ops.stage_timer import StageTimer
+from tests.support.fakes import (
     CLOSED,
     COMMON,
     OPEN,
@@ -192,7 +192,7 @@ async def test_get_has_its_parameters_in_the_query() -> None:
         )
     assert code_of(reply) == "OK"
     assert engine.service.calls == [
-        (ImageRef(url="http://a/中 1"), ImageRef(base64="a+b"), Options(rotate=True)),
+        (ImageRef(url="http://a/中 1"), ImageRef(base64="a+b"), CompareOptions(rotate=True)),
     ]
 
 
@@ -237,7 +237,7 @@ async def test_one_request_too_many_is_told_so_and_the_place_comes_back(max_wait
     release = asyncio.Event()
     entered = asyncio.Event()
 
-    async def wait(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+    async def wait(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         entered.set()
         await release.wait()
         return Comparison(1.0, 0.0, FaceModelVersion.V3)
@@ -252,7 +252,7 @@ async def test_one_request_too_many_is_told_so_and_the_place_comes_back(max_wait
 
 
 async def test_a_place_that_comes_free_in_time_is_taken() -> None:
-    async def work(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+    async def work(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         await asyncio.sleep(0.2)
         return Comparison(1.0, 0.0, FaceModelVersion.V3)
 
@@ -303,7 +303,7 @@ async def test_signatures_are_verified_at_once_but_those_of_forms(monkeypatch: p
     def spy(*_: object) -> None:
         seen.append(threading.current_thread() is threading.main_thread())
 
-    monkeypatch.setattr("app.api.auth.Authenticator.verify", spy)
+    monkeypatch.setattr("app.api.auth.authenticator.Authenticator.verify", spy)
     form = urlencode({"Action": "CompareFace", "Version": "2020-03-03", "UrlA": "a", "UrlB": "b"})
     async with client_of() as client:
         await client.post("/", content=_BODY + b" " * 2**19, headers=COMMON)
@@ -312,7 +312,7 @@ async def test_signatures_are_verified_at_once_but_those_of_forms(monkeypatch: p
 
 
 async def test_with_one_connection_somebody_may_still_stand_in_line() -> None:
-    async def work(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+    async def work(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         await asyncio.sleep(0.1)
         return Comparison(1.0, 0.0, FaceModelVersion.V3)
 
@@ -325,7 +325,7 @@ async def test_with_one_connection_somebody_may_still_stand_in_line() -> None:
 async def test_a_burst_beyond_the_places_is_served_in_turn() -> None:
     at_work = 0
 
-    async def work(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+    async def work(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         nonlocal at_work
         at_work += 1
         assert at_work <= 2
@@ -338,7 +338,7 @@ async def test_a_burst_beyond_the_places_is_served_in_turn() -> None:
     assert [code_of(reply) for reply in replies] == ["OK"] * 12
 
 
-async def _forever(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+async def _forever(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
     await asyncio.Event().wait()
     raise AssertionError
 
@@ -358,11 +358,11 @@ async def test_caller_who_stops_sending_is_ended() -> None:
         assert code_of(await client.post("/", content=_stalled(), headers=COMMON)) == "FailedOperation.RequestTimeout"
 
 
-async def _crash(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+async def _crash(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
     raise RuntimeError("/secret/path 10.0.0.1")
 
 
-async def _no_number(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+async def _no_number(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
     return Comparison(float("nan"), 0.0, FaceModelVersion.V3)
 
 
@@ -384,7 +384,7 @@ async def test_each_request_is_one_log_line_without_its_contents(caplog: pytest.
     caplog.set_level(logging.INFO, "app")
     async with client_of(CLOSED) as client:
         response = response_of(await _signed(client))
-    (record,) = [record for record in caplog.records if record.name == "app.api.journal"]
+    (record,) = [record for record in caplog.records if record.name == "app.api.access_log"]
     fields: dict[str, object] = vars(record)["fields"]
     assert fields["request_id"] == response["RequestId"]
     assert (fields["action"], fields["code"]) == ("CompareFace", "OK")
@@ -393,13 +393,13 @@ async def test_each_request_is_one_log_line_without_its_contents(caplog: pytest.
 
 
 async def test_the_reason_of_a_failure_is_for_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
-    async def fail(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
-        raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR, reason="HTTP status 404").about("B")
+    async def fail(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+        raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR, reason="HTTP status 404").with_image("B")
 
     caplog.set_level(logging.INFO, "app")
     async with client_of(engine=FakeEngine(FakeService(fail))) as client:
         reply = await client.post("/", headers=COMMON, json={})
     assert code_of(reply) == ErrorCode.IMAGE_DOWNLOAD_ERROR.value
     assert "HTTP status" not in reply.text
-    (record,) = [record for record in caplog.records if record.name == "app.api.journal"]
+    (record,) = [record for record in caplog.records if record.name == "app.api.access_log"]
     assert vars(record)["fields"]["reason"] == "HTTP status 404"

@@ -14,9 +14,9 @@ from starlette.types import Message
 import app
 from app.api.routes import cloud
 from app.asgi import create_app, serve_app
-from app.config import SettingsError
+from app.environment import SettingsError
 from app.settings import MetricsSettings
-from tests.api.fakes import COMMON, OPEN, FakeEngine, client_of, code_of
+from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of
 
 
 async def test_operators_addresses_are_plain_json() -> None:

@@ -24,8 +24,8 @@ import pytest
 
 from app.cli import main
 from app.errors import ErrorCode
-from app.service.ledger import BatchError, Ledger, Seen
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+from app.tools.batch.checkpoint import BatchError, Checkpoint, ImageRecord
+from tests.support.images import another_shot, astronaut, cast, jpeg
 
 _HEAD = "id,a,b\n"
 _ROWS = """1,astronaut.jpg,shot.jpg
@@ -201,35 +201,38 @@ def test_parquet_has_the_same_rows(pairs: Path) -> None:
 
 
 def test_work_of_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "work", "one") as ledger:
+    with Checkpoint(tmp_path / "work", "one") as ledger:
         ledger.list_names(["a", "b", "a"])
-        ledger.add([Seen("a", None, ErrorCode.IMAGE_EMPTY)])
+        ledger.add([ImageRecord("a", None, ErrorCode.IMAGE_EMPTY)])
     with pytest.raises(BatchError, match="left from a batch of other pairs"):
-        Ledger(tmp_path / "work", "another")
-    with Ledger(tmp_path / "work", "one") as ledger:
+        Checkpoint(tmp_path / "work", "another")
+    with Checkpoint(tmp_path / "work", "one") as ledger:
         assert (ledger.is_listed, ledger.counts(), list(ledger.open_names())) == (True, (2, 1), ["b"])
         with pytest.raises(BatchError, match="in use by another run"):
-            Ledger(tmp_path / "work", "one")
+            Checkpoint(tmp_path / "work", "one")
 
 
 def test_what_may_have_passed_is_tried_again_and_what_stays_is_not(tmp_path: Path) -> None:
-    lasting = [Seen("empty", None, ErrorCode.IMAGE_EMPTY), Seen("bad", b"bad", ErrorCode.IMAGE_DECODE_FAILED)]
+    lasting = [
+        ImageRecord("empty", None, ErrorCode.IMAGE_EMPTY),
+        ImageRecord("bad", b"bad", ErrorCode.IMAGE_DECODE_FAILED),
+    ]
     passing = [
-        Seen("busy far side", None, ErrorCode.IMAGE_DOWNLOAD_ERROR),
-        Seen("slow far side", None, ErrorCode.REQUEST_TIMEOUT),
-        Seen("slow picture", b"slow", ErrorCode.REQUEST_TIMEOUT),
-        Seen("its copy", b"slow", None),
-        Seen("our defect", b"odd", ErrorCode.SERVER_ERROR),
+        ImageRecord("busy far side", None, ErrorCode.IMAGE_DOWNLOAD_ERROR),
+        ImageRecord("slow far side", None, ErrorCode.REQUEST_TIMEOUT),
+        ImageRecord("slow picture", b"slow", ErrorCode.REQUEST_TIMEOUT),
+        ImageRecord("its copy", b"slow", None),
+        ImageRecord("our defect", b"odd", ErrorCode.SERVER_ERROR),
     ]
     vector = np.ones(128, np.float32)
-    with Ledger(tmp_path / "work", "one") as ledger:
-        ledger.list_names(seen.name for seen in (*lasting, *passing, Seen("face", b"face", vector)))
-        ledger.add([*lasting, *passing, Seen("face", b"face", vector)])
+    with Checkpoint(tmp_path / "work", "one") as ledger:
+        ledger.list_names(seen.name for seen in (*lasting, *passing, ImageRecord("face", b"face", vector)))
+        ledger.add([*lasting, *passing, ImageRecord("face", b"face", vector)])
         assert ledger.counts() == (8, 8)
         assert ledger.outcome("its copy") is ErrorCode.REQUEST_TIMEOUT, "at the end of a run it is told"
-    with Ledger(tmp_path / "work", "one") as ledger:
+    with Checkpoint(tmp_path / "work", "one") as ledger:
         assert list(ledger.open_names()) == [seen.name for seen in passing]
-        ledger.add([Seen("slow picture", b"slow", vector), Seen("its copy", b"slow", None)])
+        ledger.add([ImageRecord("slow picture", b"slow", vector), ImageRecord("its copy", b"slow", None)])
         assert np.array_equal(ledger.outcome("its copy"), vector)
         assert ledger.outcome("bad") is ErrorCode.IMAGE_DECODE_FAILED
 
@@ -252,9 +255,9 @@ def test_an_address_may_be_written_in_capitals(
 
 def test_a_full_disk_is_told_and_what_was_done_before_is_kept(tmp_path: Path) -> None:
     names = [str(number) for number in range(2000)]
-    vectors = [Seen(name, name.encode(), np.ones(128, np.float32)) for name in names]
+    vectors = [ImageRecord(name, name.encode(), np.ones(128, np.float32)) for name in names]
     _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Ledger(tmp_path / "work", "one") as ledger:
+    with Checkpoint(tmp_path / "work", "one") as ledger:
         ledger.list_names(names)
         ledger.add(vectors[:1])
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**18, most))
@@ -262,7 +265,7 @@ def test_a_full_disk_is_told_and_what_was_done_before_is_kept(tmp_path: Path) ->
             with pytest.raises(BatchError, match="the same command goes on"):
                 ledger.add(vectors[1:])
             with pytest.raises(BatchError, match=r"another: .*full|another: .*I/O"):
-                Ledger(tmp_path / "another", "x" * 2**19)
+                Checkpoint(tmp_path / "another", "x" * 2**19)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
         assert ledger.counts() == (2000, 1)
@@ -272,5 +275,5 @@ def test_a_link_in_the_place_of_the_work_is_not_followed(tmp_path: Path) -> None
     (tmp_path / "elsewhere").mkdir(mode=0o755)
     (tmp_path / "work").symlink_to("elsewhere")
     with pytest.raises(BatchError, match="is a link"):
-        Ledger(tmp_path / "work", "one")
+        Checkpoint(tmp_path / "work", "one")
     assert stat.S_IMODE((tmp_path / "elsewhere").stat().st_mode) == 0o755

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.cli.load import Answer, Load, Target, arrive, http_request, sustain
-from benchmarks.pictures import astronaut, jpeg, shrunk
-from benchmarks.server import Server, running_server
+from app.tools.bench.load import Answer, Load, Target, arrive, http_request, sustain
+from tests.support.images import astronaut, jpeg, shrunk
+from tests.support.server import Server, running_server
 
 _OK, _REFUSED = "OK", "RequestLimitExceeded"
 
@@ -40,7 +40,7 @@ def test_stages_add_up_to_the_whole(photo: Path, capsys: pytest.CaptureFixture[s
     told = json.loads(capsys.readouterr().out)
     assert told["pack"] == "open"
     row = told["milliseconds"][str(photo)]
-    parts = sum(row[name] for name in ("decode", "find", "close_up", "align", "embed"))
+    parts = sum(row[name] for name in ("decode", "detect", "landmarks", "align", "embed"))
     assert 0.5 * row["whole"] < parts < 2 * row["whole"]
     assert 0 < row["networks"] < 1.5 * row["whole"]
 
@@ -49,7 +49,7 @@ def test_stages_are_a_table(photo: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["bench", "stages", str(photo)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == [
-        "decode", "find", "close_up", "align", "embed", "whole", "networks", "ratio",
+        "decode", "detect", "landmarks", "align", "embed", "whole", "networks", "ratio",
     ]  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.cli import main
-from app.config import environment_names
+from app.environment import environment_names
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from app.cli import main
-from app.cli.measure import Measured
 from app.packs.manifest import Pack
 from app.scoring import calibration
 from app.scoring.pairs import count_pairs
-from app.service.gallery import Gallery, list_pictures
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg
+from app.tools.evaluation.gallery import Gallery, list_pictures
+from app.tools.evaluation.measure import Measured
+from tests.support.images import another_shot, astronaut, cast, jpeg
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_calibrate_prints_the_table_of_what_was_measured(
     people = tuple(str(i // 2) for i in range(1600))
     gallery = Gallery(rows.astype(np.float32), (Path("x.jpg"),) * 1600, people, {})
     measured = Measured(count_pairs(gallery.embeddings, people), gallery)
-    monkeypatch.setattr("app.cli.measure.measure", lambda *_: measured)
+    monkeypatch.setattr("app.tools.evaluation.measure.measure", lambda *_: measured)
     assert main(["calibrate", str(tmp_path), "--data", 'my "own" faces']) == 0
     out = tmp_path / "calibration.toml"
     out.write_text(capsys.readouterr().out, encoding="utf-8")
@@ -182,7 +182,7 @@ def test_a_table_that_makes_no_scale_is_not_written(
     people = tuple(str(i // 2) for i in range(1600))
     gallery = Gallery(rows.astype(np.float32), (Path("x.jpg"),) * 1600, people, {})
     measured = Measured(count_pairs(gallery.embeddings, people), gallery)
-    monkeypatch.setattr("app.cli.measure.measure", lambda *_: measured)
+    monkeypatch.setattr("app.tools.evaluation.measure.measure", lambda *_: measured)
     out = tmp_path / "calibration.toml"
     assert main(["calibrate", str(tmp_path), "--out", str(out)]) == 1
     assert "makes no increasing scale: it takes more people" in capsys.readouterr().err

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from app.cli import main
-from app.cli.drawing import COMPARED, SHOWN
 from app.domain import Image
-from benchmarks.pictures import astronaut, cast, jpeg
+from app.tools.inspect.drawing import COMPARED, SHOWN
+from tests.support.images import astronaut, cast, jpeg
 
 _ROWS = ("Score", "Sharpness", "Brightness", "Eyebrow", "Eye", "Nose", "Cheek", "Mouth", "Chin")
 

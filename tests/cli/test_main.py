@@ -10,7 +10,7 @@ import pytest
 
 import app
 from app.cli import build_parser, config, main
-from app.config import SettingsError
+from app.environment import SettingsError
 from app.errors import ApiError, ErrorCode
 from app.packs.manifest import PackError
 from app.runtime.providers import DeviceError

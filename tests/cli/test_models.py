@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import models, pulling
-from app.config import SettingsError, load
+from app.cli import models
+from app.environment import SettingsError, load_settings
 from app.ops.process import own_command
-from app.packs import download, making
+from app.packs import build, download
 from app.packs import store as store_module
 from app.packs.manifest import PackError
 from app.settings import ModelsSettings
-from app.vision import proof
+from app.tools.models import pulling
+from app.vision import int8_check
 from tests.packs.mirror import ARCHIVE, Mirror, serve, write_pack
 
 _RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
@@ -32,7 +33,7 @@ def _run(*arguments: str) -> int:
 
 
 def _prepare_best(seconds: float) -> None:
-    models.prepare_best(load().models, seconds)
+    models.prepare_best(load_settings().models, seconds)
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_optimize_makes_the_network_in_integers_and_tells_whether_it_is_used(
     monkeypatch.setenv("COMPAREFACE_RUNTIME__INT8", "false")
     assert _run("optimize", "open") == 0
     assert "but is not used: COMPAREFACE_RUNTIME__INT8 says so" in capsys.readouterr().out
-    monkeypatch.setattr(proof, "LEAST_COSINE", 1.1)
+    monkeypatch.setattr(int8_check, "MIN_COSINE", 1.1)
     assert _run("optimize", "open") == 0
     assert "and must have 1.1, so it is NOT used here" in capsys.readouterr().out
 
@@ -133,7 +134,7 @@ def test_a_start_does_without_the_network_in_integers_where_it_cannot_be_made(
     def missing(*_: object) -> bytes:
         raise PackError("the package is not installed")
 
-    monkeypatch.setattr(making, "from_package", missing)
+    monkeypatch.setattr(build, "from_package", missing)
     models.prepare_best(ModelsSettings(pack="open", weights_dir=weights), 1)
     assert capsys.readouterr().out == "pack open is ready\n"
     (weights / "open" / "centerface.onnx").unlink()

@@ -19,29 +19,29 @@ import httpx
 import pytest
 from PIL import Image
 
-from app.api.server import Server
 from app.cli.serve import announcement, bind, check, serve
-from app.config import Settings, SettingsError
-from app.domain import Comparison, FaceModelVersion, ImageRef, Options
+from app.domain import CompareOptions, Comparison, FaceModelVersion, ImageRef
+from app.environment import Settings, SettingsError
 from app.errors import ApiError, ErrorCode
-from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
+from app.server.server import Server
 from app.settings import AuthSettings, ServerSettings
-from tests.api.fakes import CLOSED, COMMON, OPEN, FakeEngine, FakeService, code_of
+from tests.support.fakes import CLOSED, COMMON, OPEN, FakeEngine, FakeService, code_of
 
 _FACTS = {"pack": "open", "device": "cpu"}
 
 
-async def _no_face(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+async def _no_face(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
     with Image.open(io.BytesIO(base64.b64decode(a.base64))) as picture:
         assert min(picture.size) >= 64
     raise ApiError(ErrorCode.NO_FACE_IN_PHOTO, image="A")
 
 
-async def _a_score(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+async def _a_score(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
     return Comparison(100.0, 1.0, FaceModelVersion.V3)
 
 
-async def _broken(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+async def _broken(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
     raise ApiError(ErrorCode.SERVER_ERROR)
 
 
@@ -128,8 +128,8 @@ async def test_real_server_takes_what_clients_send(
             servers.append(self)
             started.set()
 
-    monkeypatch.setattr("app.api.server.Server", Watched)
-    settings = OPEN.model_copy(update={"server": ServerSettings(port=0, notice_s=0)})
+    monkeypatch.setattr("app.server.server.Server", Watched)
+    settings = OPEN.model_copy(update={"server": ServerSettings(port=0, readiness_delay_s=0)})
     running = asyncio.create_task(serve(settings, lambda _: nullcontext(FakeEngine())))
     await asyncio.wait({running, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
     base = capsys.readouterr().out.split(" at ")[1].split(": ")[0]
@@ -150,7 +150,7 @@ _PROGRAM = """
 import sys, types
 from contextlib import asynccontextmanager
 from app.cli import main
-from tests.api.fakes import FakeEngine
+from tests.support.fakes import FakeEngine
 
 @asynccontextmanager
 async def opened(settings):

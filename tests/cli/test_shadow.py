@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.cli import main, replay
-from app.cli.recorded import OK
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg, shrunk
-from benchmarks.server import Server, free_port, running_server
+from app.cli import main
+from app.tools.shadow import replay
+from app.tools.shadow.records import OK
+from tests.support.images import another_shot, astronaut, cast, jpeg, shrunk
+from tests.support.server import Server, free_port, running_server
 
 _CLOUD_ID, _CLOUD_KEY = "AKIDcloud", "the-key-of-the-cloud"
 _CALLERS = f"""

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from app.api import tc3
-from app.api.auth import Authenticator
-from app.api.keys import KeyRing
+from app.api.auth import tc3
+from app.api.auth.authenticator import Authenticator
+from app.api.auth.keys import KeyRing
 from app.api.request import CloudRequest
 from app.cli import main
 from app.cli.sign import sent_host
-from app.config import SettingsError
+from app.environment import SettingsError
 from app.settings import AuthSettings
 
 _KEYS = "first:one,second:two,second:three"

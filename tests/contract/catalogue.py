@@ -17,9 +17,9 @@ import httpx
 import numpy as np
 
 from app.errors import ErrorCode
-from benchmarks.pictures import astronaut, blurred, jpeg, shrunk
-from benchmarks.server import Server, running_server
-from tests.api.fakes import COMMON, KEYS_FILE, SECRET_KEY, authorization, code_of, response_of
+from tests.support.fakes import COMMON, KEYS_FILE, SECRET_KEY, authorization, code_of, response_of
+from tests.support.images import astronaut, blurred, jpeg, shrunk
+from tests.support.server import Server, running_server
 
 LANGUAGES = ("en-US", "zh-CN")
 

@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import Server, running_server
-from tests.api.fakes import KEYS_FILE
+from tests.support.fakes import KEYS_FILE
+from tests.support.images import astronaut, jpeg
+from tests.support.server import Server, running_server
 
 STALL_S = 5.0
 

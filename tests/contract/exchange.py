@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TypeAlias
 
-from benchmarks.server import Server
-from tests.api.fakes import authorization
+from tests.support.fakes import authorization
+from tests.support.server import Server
 
 END = None
 Script: TypeAlias = Callable[[Server], Iterable[bytes | float | None]]

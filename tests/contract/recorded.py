@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from app.api import parameters, tc3
-from app.api.auth import Authenticator
-from app.api.keys import KeyRing
+from app.api import parameters
+from app.api.auth import tc3
+from app.api.auth.authenticator import Authenticator
+from app.api.auth.keys import KeyRing
 from app.api.request import CloudRequest
 from app.errors import ApiError
 from app.settings import AuthSettings

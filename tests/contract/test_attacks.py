@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.server import Server, running_server
-from tests.api.fakes import code_of
 from tests.contract.attacks import ATTACKS, Attack
 from tests.contract.catalogue import send
 from tests.contract.exchange import Exchange
+from tests.support.fakes import code_of
+from tests.support.server import Server, running_server
 
 _DOCUMENT = Path(__file__).resolve().parents[2] / "SECURITY.md"
 
@@ -21,7 +21,9 @@ _DOCUMENT = Path(__file__).resolve().parents[2] / "SECURITY.md"
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a short patience for heads; its log is looked at in the end."""
     log = tmp_path_factory.mktemp("attacked") / "log"
-    with running_server({"COMPAREFACE_LIMITS__HEAD_S": "2", "COMPAREFACE_LOG__LEVEL": "info"}, log=log) as server:
+    with running_server(
+        {"COMPAREFACE_LIMITS__HEADER_TIMEOUT_S": "2", "COMPAREFACE_LOG__LEVEL": "info"}, log=log
+    ) as server:
         yield server
         assert code_of(send(server)) == "OK"
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]

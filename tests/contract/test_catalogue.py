@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import Comparison, ImageRef, Options
+from app.domain import CompareOptions, Comparison, ImageRef
 from app.errors import ErrorCode
-from app.ops.deadline import Deadline
-from benchmarks.server import Server, running_server
-from tests.api.fakes import COMMON, FakeEngine, FakeService, client_of, code_of
+from app.ops.stage_timer import StageTimer
 from tests.contract.catalogue import CASES, ELSEWHERE, GOOD, Case, rows, send
+from tests.support.fakes import COMMON, FakeEngine, FakeService, client_of, code_of
+from tests.support.server import Server, running_server
 
 _ARCHITECTURE = Path(__file__).resolve().parents[2] / "app" / "README.md"
 
@@ -46,7 +46,7 @@ def test_one_request_too_many_and_one_too_slow_are_told_so(impatient: Server, pi
     assert code_of(send(impatient)) == "OK"
 
 
-async def _crash(a: ImageRef, b: ImageRef, options: Options, deadline: Deadline) -> Comparison:
+async def _crash(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
     raise RuntimeError("a defect")
 
 

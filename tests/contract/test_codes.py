@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tencentcloud.iai.v20200303 import errorcodes
 
+from app.api.unsupported import UNSUPPORTED_ERROR_CODES
 from app.errors import ErrorCode
-from app.unanswered import UNANSWERED
 
 _ROOT = Path(__file__).resolve().parents[2]
 SDK = {value for name, value in vars(errorcodes).items() if name.isupper()}
@@ -56,7 +56,7 @@ COMMON = {
 }
 """The vendor document "Common error codes"."""
 ANSWERED = [code.value for code in ErrorCode]
-NEVER = [code for group in UNANSWERED for code in group.codes]
+NEVER = [code for group in UNSUPPORTED_ERROR_CODES for code in group.codes]
 
 
 @pytest.mark.parametrize("code", [*ANSWERED, *NEVER])
@@ -92,4 +92,4 @@ def test_the_reasons_are_documented() -> None:
     table = text.partition("| never answered because | codes |\n|---|---|\n")[2].partition("\n\n")[0]
     rows = (re.fullmatch(r"\| (.+) \| (.+) \|", line) for line in table.splitlines())
     documented = [(row[1], tuple(re.findall("`(.+?)`", row[2]))) for row in rows if row]
-    assert documented == [(group.reason, group.codes) for group in UNANSWERED]
+    assert documented == [(group.reason, group.codes) for group in UNSUPPORTED_ERROR_CODES]

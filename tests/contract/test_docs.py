@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import _COMMANDS
-from app.config import environment_names
+from app.environment import environment_names
 from app.errors import ErrorCode
 from benchmarks import tables
 

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from benchmarks.server import Server
-from tests.api.fakes import authorization, v1_parameters
+from tests.support.fakes import authorization, v1_parameters
+from tests.support.server import Server
 
 _BODY = b'{"UrlA":"ftp://a","UrlB":"ftp://b"}'  # signed and parsed, and then refused without any work
 _ANSWER = "InvalidParameterValue.UrlIllegal"

@@ -20,9 +20,9 @@ import pytest
 
 from app.errors import ErrorCode
 from benchmarks.drain import terminated_under_load
-from benchmarks.server import Server, running_server
-from tests.api.fakes import SECRET_KEY, code_of, response_of
 from tests.contract.catalogue import GOOD, Case, send, signed
+from tests.support.fakes import SECRET_KEY, code_of, response_of
+from tests.support.server import Server, running_server
 
 
 def _case(**body: object) -> Case:
@@ -72,7 +72,7 @@ _SLOW_START = """
 import sys, time, types
 from contextlib import asynccontextmanager
 from app.cli import main
-from tests.api.fakes import FakeEngine
+from tests.support.fakes import FakeEngine
 
 @asynccontextmanager
 async def opened(settings):
@@ -110,7 +110,7 @@ def test_ctrl_c_ends_a_running_server_without_a_traceback(tmp_path: Path) -> Non
 
 
 def test_a_second_ctrl_c_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:
-    settings = {"COMPAREFACE_SERVER__NOTICE_S": "60", "COMPAREFACE_LIMITS__DEADLINE_S": "60"}
+    settings = {"COMPAREFACE_SERVER__READINESS_DELAY_S": "60", "COMPAREFACE_LIMITS__DEADLINE_S": "60"}
     with running_server(settings, log=tmp_path / "log") as server, closing(_asked(server, _case(), body_bytes=9)):
         server.process.send_signal(signal.SIGINT)
         while _readiness(server) == HTTPStatus.OK:

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.api import tc3
-from app.api.claims import host_candidates
+from app.api.auth import tc3
+from app.api.auth.credential import host_candidates
 from app.api.request import CloudRequest
 from app.errors import ApiError
 from tests.contract.recorded import Recorded, Verifier, recordings, with_parameters

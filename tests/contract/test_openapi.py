@@ -17,9 +17,9 @@ from app.api.actions.base import Action, RequestModel, ResponseModel
 from app.api.docs import page
 from app.api.openapi import Schema, document
 from app.errors import ErrorCode
-from benchmarks.server import Server
-from tests.api.fakes import COMMON, OPEN, authorization, client_of, code_of
 from tests.contract.catalogue import CASES, GOOD, ONE, Case, send
+from tests.support.fakes import COMMON, OPEN, authorization, client_of, code_of
+from tests.support.server import Server
 
 _DOCUMENT = document()
 _SCHEMAS: Schema = _DOCUMENT["components"]["schemas"]

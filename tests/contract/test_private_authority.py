@@ -22,8 +22,8 @@ from tencentcloud.iai.v20200303 import iai_client, iai_client_async
 
 from app.cli import main
 from benchmarks.demo import request
-from benchmarks.pictures import astronaut, jpeg, shrunk
-from benchmarks.server import Server
+from tests.support.images import astronaut, jpeg, shrunk
+from tests.support.server import Server
 
 _FACE = jpeg(shrunk(astronaut(), 256))
 
@@ -109,7 +109,7 @@ async def test_the_async_sdk_is_told_by_the_environment(
 def test_shadow_is_told_by_the_environment(
     live: Server, front: _Front, is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.cli.replay._PAUSES_S", ())
+    monkeypatch.setattr("app.tools.shadow.replay._PAUSES_S", ())
     monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", f"{live.secret_id}:{live.secret_key}")
     if is_told:
         monkeypatch.setenv("SSL_CERT_FILE", front.authority)

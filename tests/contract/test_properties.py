@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.api import parameters
 from app.api.request import CloudRequest
-from app.config import SettingsError, environment_names, load
+from app.environment import SettingsError, environment_names, load_settings
 from app.errors import ApiError, ErrorCode
 
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -78,7 +78,7 @@ def test_any_setting_is_understood_or_refused_by_its_name(name: str, value: str)
 def _complaint() -> str:
     """Return why the settings are refused; empty where they are not."""
     try:
-        load()
+        load_settings()
     except SettingsError as error:
         return str(error)
     return ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.api import tc3
+from app.api.auth import tc3
 from tests.contract.recorded import Recorded, Verifier, recordings, with_parameters
 
 pytestmark = pytest.mark.shared

@@ -21,8 +21,8 @@ from tencentcloud.iai.v20200303 import iai_client, models
 
 from app.errors import ErrorCode
 from benchmarks.demo import request, sdk_client
-from benchmarks.pictures import another_shot, astronaut, blurred, cast, jpeg
-from benchmarks.server import Server
+from tests.support.images import another_shot, astronaut, blurred, cast, jpeg
+from tests.support.server import Server
 
 _A, _SAME, _OTHER = jpeg(astronaut()), jpeg(another_shot(astronaut())), jpeg(cast())
 _BLURRED = jpeg(blurred(astronaut(), 5))

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from app.errors import ErrorCode
-from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import Server, running_server
-from tests.api.fakes import v1_parameters
 from tests.contract.catalogue import CASES, GOOD, Case, send, signed
 from tests.contract.exchange import Exchange, raw
+from tests.support.fakes import v1_parameters
+from tests.support.images import astronaut, jpeg
+from tests.support.server import Server, running_server
 
 _MARK = "MARKEDSECRET"
 

@@ -30,9 +30,9 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.v20200303 import iai_client, models
 
-from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import free_port, open_here
 from deploy.ray.app import CompareFace
+from tests.support.images import astronaut, jpeg
+from tests.support.server import free_port, open_here
 
 _CONFIG = Path(__file__).parents[2] / "deploy/ray/serve.yaml"
 _KEYS = ("AKIDray", "a-key-of-the-test")

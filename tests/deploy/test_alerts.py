@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.watched import ALERTS, alerts
+from tests.support.monitoring import ALERTS, alerts
 
 pytestmark = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool (Debian: prometheus) is not installed")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.config import environment_names
+from app.environment import environment_names
 from app.settings import ServerSettings
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -84,7 +84,7 @@ def test_no_key_is_given_by_the_environment_and_the_service_has_time_to_end() ->
     service = _DOCUMENTS["cpu"]["services"]["compareface"]
     assert set(service["environment"]) == {"COMPAREFACE_AUTH__KEYS_FILE"}
     settings = ServerSettings()
-    assert int(service["stop_grace_period"].removesuffix("s")) > settings.notice_s + settings.drain_s
+    assert int(service["stop_grace_period"].removesuffix("s")) > settings.readiness_delay_s + settings.drain_s
 
 
 def test_only_the_proxy_can_be_reached_from_elsewhere() -> None:

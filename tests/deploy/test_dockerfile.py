@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import app
-from app.config import environment_names
+from app.environment import environment_names
 
 _ROOT = Path(__file__).resolve().parents[2]
 _DOCKERFILE = (_ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")

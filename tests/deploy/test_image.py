@@ -16,9 +16,9 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.v20200303 import iai_client
 
 from benchmarks.demo import request
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg
-from benchmarks.server import HOST, free_port
 from tests.deploy.container import Container, container, missing
+from tests.support.images import another_shot, astronaut, cast, jpeg
+from tests.support.server import HOST, free_port
 
 _ASKED = "IMAGE_TEST" in os.environ
 _MOST_BYTES = 900_000_000

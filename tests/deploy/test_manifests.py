@@ -12,12 +12,12 @@ import yaml
 from starlette.routing import Route
 
 from app.api.routes import routes
-from app.config import environment_names
+from app.environment import environment_names
 from app.imaging.address import is_public
 from app.ops.metrics import Metrics
 from app.settings import MetricsSettings
-from benchmarks.watched import ALERTS, alerts, panels
 from tests.deploy.rendering import COMPONENTS, OVERLAYS, Document, kustomize, one, render, sources, strings
+from tests.support.monitoring import ALERTS, alerts, panels
 
 _LABELS = {"app.kubernetes.io/name": "compareface"}
 _USUAL = ("keys", "ingress")
@@ -125,7 +125,7 @@ def test_what_is_counted_is_served_and_scaled_by(everything: list[Document]) -> 
     served = {each.path for each in routes(MetricsSettings(enabled=True)) if isinstance(each, Route)}
     assert one(everything, "ServiceMonitor")["spec"]["endpoints"][0]["path"] in served
     asked = [each["pods"]["metric"]["name"] for each in _metrics(everything) if each["type"] == "Pods"]
-    assert [f"# TYPE {name} gauge" in Metrics().text().decode() for name in asked] == [True]
+    assert [f"# TYPE {name} gauge" in Metrics().render().decode() for name in asked] == [True]
 
 
 def _metrics(documents: list[Document]) -> list[Document]:
@@ -149,7 +149,7 @@ def test_spans_may_go_where_they_are_sent(everything: list[Document]) -> None:
 
 def test_a_pod_has_the_time_that_it_needs_to_leave(everything: list[Document]) -> None:
     given = _environment(_container(everything))
-    needed = float(given["COMPAREFACE_SERVER__NOTICE_S"]) + float(given["COMPAREFACE_SERVER__DRAIN_S"])
+    needed = float(given["COMPAREFACE_SERVER__READINESS_DELAY_S"]) + float(given["COMPAREFACE_SERVER__DRAIN_S"])
     spec = one(everything, "Deployment")["spec"]["template"]["spec"]
     assert spec["terminationGracePeriodSeconds"] >= needed + 5
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from benchmarks.server import HOST, free_port
+from tests.support.server import HOST, free_port
 
 _CONF = Path(__file__).resolve().parents[2] / "deploy/compose/nginx.conf"
 _NAME = "iai.example.com"

@@ -17,9 +17,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.dashboard import Ask
-from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import HOST, Server, free_port, open_here, running_server
-from benchmarks.watched import ALERTS, Watched, alerts, panels
+from tests.support.images import astronaut, jpeg
+from tests.support.monitoring import ALERTS, Watched, alerts, panels
+from tests.support.server import HOST, Server, free_port, open_here, running_server
 
 _SETTINGS = {"COMPAREFACE_METRICS__ENABLED": "true", "COMPAREFACE_RUNTIME__DEVICE": "cuda"}
 _OF_THE_SCRAPE = {"job", "instance"}

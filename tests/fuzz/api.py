@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.server import running_server
+from tests.support.server import running_server
 
 _CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 _OPEN = {"COMPAREFACE_AUTH__MODE": "off", "COMPAREFACE_AUTH__KEYS": "", "COMPAREFACE_LOG__LEVEL": "info"}

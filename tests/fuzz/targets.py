@@ -10,11 +10,12 @@ import binascii
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from app.api import parameters, tc3
+from app.api import parameters
 from app.api.actions.base import bind
 from app.api.actions.compare_face import COMPARE_FACE
-from app.api.auth import Authenticator
-from app.api.keys import KeyRing
+from app.api.auth import tc3
+from app.api.auth.authenticator import Authenticator
+from app.api.auth.keys import KeyRing
 from app.api.request import CloudRequest
 from app.errors import ApiError
 from app.imaging import source

@@ -10,6 +10,9 @@ import pytest
 import skimage.data
 from PIL import Image as Pillow
 
+from app.domain import ImageData
+from app.imaging.source import decode_base64
+
 
 def write(picture: Pillow.Image, name: str, **options: Any) -> bytes:
     """The picture as the bytes of a file."""
@@ -31,3 +34,8 @@ def quarters() -> Pillow.Image:
     pixels[:32, :48], pixels[:32, 48:] = (255, 0, 0), (0, 255, 0)
     pixels[32:, :48], pixels[32:, 48:] = (0, 0, 255), (255, 255, 0)
     return Pillow.fromarray(pixels)
+
+
+def read_image(data: ImageData) -> bytes:
+    """Return the bytes of a loaded image, as the pipeline does."""
+    return decode_base64(data) if isinstance(data, str) else data

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import cv2
 
 from app.errors import ApiError
-from app.imaging.decode import Picture
+from app.imaging.decode import EncodedImage
 
 ROOT = Path(__file__).resolve().parents[3] / "shared" / "data" / "formats"
 ANSWERS: dict[str, str] = tomllib.loads(Path(__file__).with_name("formats.toml").read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def files() -> list[Path]:
 
 def answer(data: bytes) -> str:
     try:
-        height, width = Picture(data).pixels().shape[:2]
+        height, width = EncodedImage(data).pixels().shape[:2]
     except ApiError as error:
         return error.code.value.rpartition(".")[2]
     return f"{width} x {height}"

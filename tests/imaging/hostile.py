@@ -13,6 +13,7 @@ import pytest
 from app.errors import ApiError
 from app.imaging.fetch import Fetcher, Resolver
 from app.ops.deadline import Deadline
+from app.service.errors import api_errors
 from app.settings import FetchSettings
 
 Behaviour: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -84,8 +85,8 @@ def mocked(answer: Answer, resolver: Resolver | None = None, settings: FetchSett
 
 
 async def failure(fetcher: Fetcher, url: str, deadline_s: float = 5.0, max_bytes: int = 1000) -> ApiError:
-    """The error that fetching ``url`` ends with."""
+    """Return the error of fetching ``url``, as the service maps it."""
     async with fetcher:
-        with pytest.raises(ApiError) as caught:
+        with pytest.raises(ApiError) as caught, api_errors():
             await fetcher.fetch(url, Deadline.after(deadline_s), max_bytes)
     return caught.value

@@ -19,11 +19,11 @@ from app.imaging.address import PORTS
 from app.imaging.fetch import Fetcher
 from app.ops.deadline import Deadline
 from app.settings import FetchSettings
-from benchmarks.server import Server, running_server
-from tests.api.fakes import code_of
 from tests.contract.catalogue import Case, send
 from tests.imaging.attacks import ATTACKS, FAILED, FETCHED, Attack, rows
 from tests.imaging.name_server import OUTSIDE, NameServer
+from tests.support.fakes import code_of
+from tests.support.server import Server, running_server
 
 EVERY = [attack for attacks in ATTACKS.values() for attack in attacks]
 PICTURE = b"picture"

@@ -17,7 +17,7 @@ from PIL import ImageDraw, ImageOps
 
 from app.domain import Image
 from app.errors import ApiError, ErrorCode
-from app.imaging.decode import Picture, decode
+from app.imaging.decode import EncodedImage, decode
 from tests.imaging.conftest import write
 
 _DAMAGE = {ErrorCode.IMAGE_DECODE_FAILED, ErrorCode.IMAGE_RESOLUTION_EXCEED, ErrorCode.IMAGE_RESOLUTION_TOO_SMALL}
@@ -414,7 +414,7 @@ def test_the_same_photograph_in_all_orientations_is_the_same(shared: Path, name:
     [((639, 400), 640, 1), ((1279, 400), 640, 1), ((1280, 400), 640, 2), ((400, 2560), 640, 4), ((4000, 3000), 500, 8)],
 )
 def test_a_large_jpeg_may_be_decoded_smaller(size: tuple[int, int], side: int, reduction: int) -> None:
-    picture = Picture(write(_flat(size), "JPEG"))
+    picture = EncodedImage(write(_flat(size), "JPEG"))
     assert picture.reduction(side) == reduction
     height, width = picture.pixels(reduction).shape[:2]
     assert (width, height) == (-(-size[0] // reduction), -(-size[1] // reduction))
@@ -423,7 +423,7 @@ def test_a_large_jpeg_may_be_decoded_smaller(size: tuple[int, int], side: int, r
 
 @pytest.mark.parametrize("name", ["PNG", "BMP"])
 def test_other_formats_are_decoded_as_they_are(name: str) -> None:
-    assert Picture(write(_flat((1400, 1300)), name)).reduction(640) == 1
+    assert EncodedImage(write(_flat((1400, 1300)), name)).reduction(640) == 1
 
 
 @pytest.mark.parametrize("reduction", [1, 2, 4, 8])
@@ -433,7 +433,7 @@ def test_a_reduced_picture_shows_the_same(astronaut: Pillow.Image, mode: str, re
     whole = decode(data)
     width, height = 240 // reduction, 160 // reduction
     small = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    reduced = Picture(data).pixels(reduction)
+    reduced = EncodedImage(data).pixels(reduction)
     assert _is_an_image(reduced)
     assert _difference(reduced, small) < 3
 
@@ -445,10 +445,10 @@ def test_a_reduced_picture_stands_upright(astronaut: Pillow.Image, orientation: 
     data = write(astronaut.crop((0, 0, 400, 512)), "JPEG", quality=95, exif=exif)
     whole = decode(data)
     small = cv2.resize(whole, (whole.shape[1] // 4, whole.shape[0] // 4), interpolation=cv2.INTER_AREA)
-    assert _difference(Picture(data).pixels(4), np.asarray(small, np.uint8)) < 3
+    assert _difference(EncodedImage(data).pixels(4), np.asarray(small, np.uint8)) < 3
 
 
 def test_what_is_refused_is_refused_before_a_pixel_is_decoded() -> None:
     with pytest.raises(ApiError) as caught:
-        Picture(write(_flat((4001, 70)), "JPEG"))
+        EncodedImage(write(_flat((4001, 70)), "JPEG"))
     assert caught.value.code is ErrorCode.IMAGE_RESOLUTION_EXCEED

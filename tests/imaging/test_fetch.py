@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from app.domain import ImageRef
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher, resolve
-from app.imaging.source import at_hand
+from app.imaging.source import load_image
 from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
 from app.settings import FetchSettings
+from tests.imaging.conftest import read_image
 from tests.imaging.hostile import PUBLIC, answered, failure, mocked, resolving
 
 URL = "http://a.example/a.jpg"
@@ -185,7 +187,7 @@ async def test_a_name_server_that_hangs_holds_up_nothing_but_urls(monkeypatch: p
         lookups = asyncio.gather(*hanging, return_exceptions=True)
         await asyncio.sleep(0.05)
         async with asyncio.timeout(5):
-            assert (await at_hand(inline, fetcher, Deadline.after(10)))() == b"ABC"
+            assert read_image(await load_image(inline, fetcher, StageTimer.after(10))) == b"ABC"
         assert {error.code for error in await lookups if isinstance(error, ApiError)} == {
             ErrorCode.IMAGE_DOWNLOAD_ERROR
         }

@@ -13,10 +13,10 @@ import httpx
 import pytest
 import trustme
 
-from app.errors import ApiError, ErrorCode
+from app.errors import ErrorCode
 from app.imaging.fetch import Fetcher
 from app.imaging.transport import Transport
-from app.ops.deadline import Deadline
+from app.ops.deadline import Deadline, DeadlineExceededError
 from app.settings import FetchSettings
 from tests.imaging.hostile import failure, resolving
 
@@ -150,7 +150,7 @@ async def silent() -> AsyncIterator[tuple[int, asyncio.Future[bytes]]]:
 async def test_a_server_that_never_finishes_its_handshake_is_given_up_in_time_and_hung_up_on() -> None:
     async with silent() as (port, heard), Fetcher(HOME, resolving("127.0.0.1")) as fetcher:
         started = time.monotonic()
-        with pytest.raises(ApiError):
+        with pytest.raises(DeadlineExceededError):
             await fetcher.fetch(f"https://a.example:{port}/", Deadline.after(0.3), 100)
         assert time.monotonic() - started < 2
         assert (await asyncio.wait_for(heard, 1)).startswith(b"\x16\x03")

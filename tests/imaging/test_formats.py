@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 
 from app.domain import Image
-from app.imaging.decode import Picture
+from app.imaging.decode import EncodedImage
 from tests.imaging.conftest import write
 from tests.imaging.formats import ANSWERS, ROOT, answer, cost, files
 
@@ -62,7 +62,7 @@ def test_decoded_files_look_as_pillow_shows_them() -> None:
     differences = {}
     for name in DECODED:
         data = (ROOT / name).read_bytes()
-        ours, theirs = Picture(data).pixels(), _pillows(data, sees_alpha=not name.endswith(".bmp"))
+        ours, theirs = EncodedImage(data).pixels(), _pillows(data, sees_alpha=not name.endswith(".bmp"))
         assert ours.shape == theirs.shape, name
         if np.abs(ours.astype(np.int16) - theirs).mean() > tolerance.get((ROOT / name).suffix, 0.01):
             differences[name] = float(np.abs(ours.astype(np.int16) - theirs).mean())
@@ -74,7 +74,7 @@ def test_reduced_files_show_the_same() -> None:
     tried = 0
     tolerance = {2: 5, 4: 6, 8: 13}  # a printed halftone is the most; the median is below 1
     for name in DECODED:
-        picture = Picture((ROOT / name).read_bytes())
+        picture = EncodedImage((ROOT / name).read_bytes())
         whole = picture.pixels()
         longest = max(whole.shape[:2])
         for reduction in {picture.reduction(longest // factor) for factor in (2, 4, 8)} - {1}:

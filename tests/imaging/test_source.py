@@ -14,9 +14,10 @@ from app.domain import ImageRef
 from app.errors import ApiError, ErrorCode
 from app.imaging import source
 from app.imaging.fetch import Fetcher
-from app.imaging.source import MAX_BYTES, MAX_CHARACTERS, at_hand
-from app.ops.deadline import Deadline
+from app.imaging.source import MAX_BYTES, MAX_CHARACTERS, load_image
+from app.ops.stage_timer import StageTimer
 from app.settings import FetchSettings
+from tests.imaging.conftest import read_image
 from tests.imaging.hostile import answered, mocked
 
 PICTURE = bytes(range(256)) + b"\xfb\xff\xbe"
@@ -25,13 +26,11 @@ TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 async def from_text(text: str) -> bytes:
-    return (await at_hand(ImageRef(base64=text), Fetcher(FetchSettings()), Deadline.after(5)))()
+    return read_image(await load_image(ImageRef(base64=text), Fetcher(FetchSettings()), StageTimer.after(5)))
 
 
-async def test_base64_is_looked_at_by_who_asks_for_the_picture() -> None:
-    source = await at_hand(ImageRef(base64="****"), Fetcher(FetchSettings()), Deadline.after(5))
-    with pytest.raises(ApiError):
-        source()
+async def test_base64_is_not_decoded_while_loading() -> None:
+    assert await load_image(ImageRef(base64="****"), Fetcher(FetchSettings()), StageTimer.after(5)) == "****"
 
 
 async def error_of(text: str) -> ErrorCode:
@@ -146,7 +145,7 @@ def answering(data: bytes) -> Fetcher:
 async def test_a_url_wins_over_inline_data_which_is_not_looked_at() -> None:
     async with answering(PICTURE) as fetcher:
         ref = ImageRef(base64="1" * (MAX_CHARACTERS + 1), url="http://a.example/a.jpg")
-        assert (await at_hand(ref, fetcher, Deadline.after(5)))() == PICTURE
+        assert read_image(await load_image(ref, fetcher, StageTimer.after(5))) == PICTURE
 
 
 @pytest.mark.parametrize(
@@ -156,10 +155,10 @@ async def test_a_url_is_held_to_the_size_of_inline_data(size: int, code: ErrorCo
     async with answering(bytes(size)) as fetcher:
         ref = ImageRef(url="http://a.example/a.jpg")
         if code is None:
-            assert len((await at_hand(ref, fetcher, Deadline.after(5)))()) == size
+            assert len(read_image(await load_image(ref, fetcher, StageTimer.after(5)))) == size
         else:
             with pytest.raises(ApiError) as caught:
-                (await at_hand(ref, fetcher, Deadline.after(5)))()
+                read_image(await load_image(ref, fetcher, StageTimer.after(5)))
             assert caught.value.code is code
 
 

@@ -16,11 +16,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from app.config import SettingsError
-from app.ops.deadline import Deadline
+from app.environment import SettingsError
+from app.ops.stage_timer import StageTimer
 from app.ops.traces import Traces
 from app.settings import TracesSettings
-from tests.api.fakes import COMMON, OPEN, client_of
+from tests.support.fakes import COMMON, OPEN, client_of
 
 _TRACE, _PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 _TOLD = {"request_id": "id", "action": "CompareFace", "code": "OK"}
@@ -29,11 +29,11 @@ _TOLD = {"request_id": "id", "action": "CompareFace", "code": "OK"}
 def _spans(headers: dict[str, str], code: str = "OK") -> list[ReadableSpan]:
     exporter = InMemorySpanExporter()
     traces = Traces(exporter)
-    began, deadline = time.monotonic(), Deadline.after(60)
-    for name in ("decode", "find"):
-        with deadline.stage(name):
+    began, timer = time.monotonic(), StageTimer.after(60)
+    for name in ("decode", "detect"):
+        with timer.stage(name):
             pass
-    traces.request(headers, _TOLD | {"code": code}, began, deadline.spent)
+    traces.request(headers, _TOLD | {"code": code}, began, timer.stages, is_error=code == "FailedOperation.ServerError")
     traces.close()
     return sorted(exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
 
@@ -41,7 +41,7 @@ def _spans(headers: dict[str, str], code: str = "OK") -> list[ReadableSpan]:
 def test_a_request_is_a_span_with_its_stages_beneath() -> None:
     request, *stages = _spans({})
     assert (request.name, request.kind, request.parent) == ("CompareFace", SpanKind.SERVER, None)
-    assert [stage.name for stage in stages] == ["decode", "find"]
+    assert [stage.name for stage in stages] == ["decode", "detect"]
     for stage in stages:
         assert stage.parent
         assert request.context
@@ -118,7 +118,7 @@ async def test_spans_reach_a_collector_and_have_nothing_of_the_request() -> None
             await client.post("/", headers=COMMON | {"Authorization": "SKIP"}, json=body)
     (sent,) = [ExportTraceServiceRequest.FromString(each) for each in bodies]
     spans = sent.resource_spans[0].scope_spans[0].spans
-    assert {"CompareFace", "line", "receive", "verify"} == {span.name for span in spans}
+    assert {"CompareFace", "queue", "receive", "verify"} == {span.name for span in spans}
     assert {"compareface.request_id", "compareface.action", "compareface.code"} == {
         attribute.key for span in spans for attribute in span.attributes
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.packs import dlib_onnx, onnx_clean
+from app.packs.convert import dlib, onnx_graph
 from app.packs.manifest import Pack, PackageSource
 
 
@@ -24,7 +24,7 @@ def centerface_source(pack: Pack) -> bytes:
 
 @pytest.fixture(scope="session")
 def centerface(centerface_source: bytes) -> bytes:
-    return onnx_clean.clean(centerface_source)
+    return onnx_graph.clean(centerface_source)
 
 
 @pytest.fixture(scope="session")
@@ -34,4 +34,4 @@ def dlib_source(pack: Pack) -> bytes:
 
 @pytest.fixture(scope="session")
 def dlib_resnet(dlib_source: bytes) -> bytes:
-    return dlib_onnx.convert(dlib_source)
+    return dlib.convert(dlib_source)

@@ -107,11 +107,11 @@ needs_acceptance = {str(needs_acceptance).lower()}
 family = "scrfd"
 file = "detector.onnx"
 confidence = 0.5
-clear = 0.7
-sure = 0.8
+selection_confidence = 0.7
+upright_confidence = 0.8
 max_side = 640
-level_pitch = 0.0
-close_up = {{ side = 96, face = 60.0 }}
+pitch_offset = 0.0
+landmark_crop = {{ side = 96, face = 60.0 }}
 [embedder]
 file = "embedder.onnx"
 input_size = 112

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.packs.converters import CONVERTERS
+from app.packs.convert.converters import CONVERTERS
 from app.packs.manifest import Pack
 from app.packs.store import FALLBACK, PREFERRED, Store
 from app.vision.detect import DETECTORS

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Settings
-from app.domain import ImageRef, Options
+from app.domain import CompareOptions, ImageRef
 from app.engine import Engine
-from app.ops.deadline import Deadline
-from app.packs import acceptance
+from app.environment import Settings
+from app.ops.stage_timer import StageTimer
+from app.packs import licence
 from app.packs import store as store_module
 from app.packs.manifest import PackError
 from app.packs.pull import Origin, pull
 from app.packs.store import Store
 from app.settings import ModelsSettings
 from benchmarks.packs import Row, rows
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg
-from benchmarks.standin import catalogue, weights
 from tests.packs.mirror import serve
+from tests.support.images import another_shot, astronaut, cast, jpeg
+from tests.support.standin import catalogue, weights
 
 pytestmark = pytest.mark.shared
 
@@ -78,22 +78,22 @@ async def test_a_pack_runs_through_the_engine_once_its_licence_is_accepted(stand
         async with Engine.open(standin):
             pass
     store, pack = Store.configured(standin.models)
-    acceptance.record(pack.licence, store.folder(pack))
+    licence.record(pack.licence, store.folder(pack))
     one, same, other = (
         ImageRef(base64=base64.b64encode(jpeg(picture)).decode())
         for picture in (astronaut(), another_shot(astronaut()), cast())
     )
     async with Engine.open(standin) as engine:
         assert engine.facts()["pack"] == "standin"
-        alike = await engine.service.compare(one, same, Options(), Deadline.after(60))
-        apart = await engine.service.compare(one, other, Options(), Deadline.after(60))
+        alike = await engine.services.compare(one, same, CompareOptions(), StageTimer.after(60))
+        apart = await engine.services.compare(one, other, CompareOptions(), StageTimer.after(60))
     assert alike.cosine > 0.6
     assert apart.cosine < 0.3
 
 
 async def test_a_pack_whose_files_were_changed_does_not_open(standin: Settings) -> None:
     store, pack = Store.configured(standin.models)
-    acceptance.record(pack.licence, store.folder(pack))
+    licence.record(pack.licence, store.folder(pack))
     path = store.path(pack, pack.files[0])
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(PackError, match=r"det_2\.5g\.onnx is changed; run `\S*compareface models pull standin`"):

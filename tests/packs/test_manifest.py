@@ -24,11 +24,11 @@ needs_acceptance = false
 family = "centerface"
 file = "both.onnx"
 confidence = 0.5
-clear = 0.8
-sure = 0.87
+selection_confidence = 0.8
+upright_confidence = 0.87
 max_side = 640
-level_pitch = 0.0
-close_up = {{ side = 96, face = 60.0 }}
+pitch_offset = 0.0
+landmark_crop = {{ side = 96, face = 60.0 }}
 
 [embedder]
 file = "both.onnx"

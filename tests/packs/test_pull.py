@@ -16,8 +16,8 @@ import pytest
 
 from app.packs import download
 from app.packs.download import Downloader
+from app.packs.local_files import member
 from app.packs.manifest import Download, DownloadSource, Pack, PackError
-from app.packs.offers import member
 from app.packs.pull import Origin, pull
 from app.packs.store import FileState, Store
 from tests.packs.mirror import ARCHIVE, DETECTOR, EMBEDDER, Mirror, archive, serve, sha256, write_pack
@@ -49,7 +49,7 @@ def _from(*mirrors: Mirror | str, tries: int = 3) -> Origin:
 
 
 def _left(store: Store) -> list[str]:
-    """What is in the folder of weights, the lock aside."""
+    """What is in the folder of weights, the lock offload."""
     folder = store.downloads.parent
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
 
@@ -260,7 +260,7 @@ def test_redirects_to_https_are_followed_but_not_without_end(tmp_path: Path) -> 
 _PULL = """
 import sys
 from pathlib import Path
-from app.packs.offers import member
+from app.packs.local_files import member
 from app.packs.pull import Origin, pull
 from app.packs.store import Store
 store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
@@ -446,7 +446,7 @@ def test_a_changed_file_is_refused_and_pulled_again(store: Store, pack: Pack, mi
     store.path(pack, pack.files[1]).write_bytes(_flipped(EMBEDDER))
     with pytest.raises(PackError, match=r"embedder\.onnx is changed; run `\S*compareface models pull tiny`"):
         store.resolve(pack)
-    store.prepare_missing(pack)
+    store.build_missing(pack)
     with pytest.raises(PackError, match=r"embedder\.onnx is changed"):
         store.resolve(pack)
     assert pull(store, pack, _from(mirror)) == pack.files[1:]

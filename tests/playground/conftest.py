@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.pictures import another_shot, astronaut, cast, jpeg
-from benchmarks.server import Server, running_server
+from tests.support.images import another_shot, astronaut, cast, jpeg
+from tests.support.server import Server, running_server
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "app/api/playground"

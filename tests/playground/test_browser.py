@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from app.domain import Image
-from benchmarks.pictures import astronaut, blurred, cast, jpeg, shrunk
-from benchmarks.server import HOST, Server, running_server
 from tests.playground.conftest import ROOT
+from tests.support.images import astronaut, blurred, cast, jpeg, shrunk
+from tests.support.server import HOST, Server, running_server
 
 pytestmark = pytest.mark.browser
 _AXE = ROOT / ".browser/node_modules/axe-core/axe.min.js"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.api import tc3
+from app.api.auth import tc3
 from app.domain import FaceModelVersion
 from app.scoring.scale import _AT_FAR
 
@@ -74,7 +74,7 @@ def test_requests_are_signed_as_the_service_wants_them(in_node: _Node) -> None:
 
 
 def test_the_vector_of_the_vendors_sdks_is_met(in_node: _Node) -> None:
-    """``tests/api/test_tc3.py`` has it, too, and the document's other vectors, which are not of the service ``iai``."""
+    """The other vectors of the document are in ``tests/api/auth/test_tc3.py``."""
     call = {
         "secretId": "AKIDEXAMPLE",
         "secretKey": "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE",

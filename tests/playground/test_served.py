@@ -12,11 +12,11 @@ import pytest
 
 from app.api.playground.routes import FILES
 from app.cli.serve import announcement
-from app.config import Settings
+from app.environment import Settings
 from app.errors import ErrorCode
 from app.settings import PlaygroundSettings
-from tests.api.fakes import OPEN, client_of, code_of
 from tests.playground.conftest import FOLDER, ROOT
+from tests.support.fakes import OPEN, client_of, code_of
 
 _ON = OPEN.model_copy(update={"playground": PlaygroundSettings(enabled=True)})
 _STRINGS: dict[str, list[str]] = json.loads((FOLDER / "strings.json").read_text(encoding="utf-8"))

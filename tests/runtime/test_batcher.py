@@ -15,9 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from app.ops.metrics import Metrics
 from app.packs.manifest import Pack
 from app.packs.store import Store
-from app.runtime.batcher import MOST_TOGETHER, BatchingSession, RunError, batched, keeps_items_apart
+from app.runtime.batcher import MAX_BATCH_SIZE, BatchingSession, RunError, batching_session, keeps_items_apart
 from app.runtime.session import OrtSession, Session, Tensor
-from app.runtime.threads import ThreadBudget, Workers
+from app.runtime.worker_pool import ThreadBudget, WorkerPool
 
 
 class Gated:
@@ -52,9 +52,9 @@ class Gated:
 class Held:
     """A batching session whose device is busy with a first item, and those who wait for it, in order."""
 
-    def __init__(self, session: Session, pool: ThreadPoolExecutor, most_together: int = MOST_TOGETHER) -> None:
+    def __init__(self, session: Session, pool: ThreadPoolExecutor, max_batch_size: int = MAX_BATCH_SIZE) -> None:
         self.device = Gated(session)
-        self.session = BatchingSession(self.device, most_together, "model", Metrics())
+        self.session = BatchingSession(self.device, max_batch_size, "model", Metrics())
         self._pool = pool
         self.calls: list[Future[list[Tensor]]] = []
 
@@ -114,7 +114,7 @@ def test_many_threads_get_what_they_would_get_alone(embedder: OrtSession) -> Non
     rng = np.random.default_rng(1)
     items = [rng.normal(size=(1 + n % 2, *embedder.item_shape)).astype(np.float32) for n in range(24)]
     with ThreadPoolExecutor(24) as pool:
-        together = list(pool.map(BatchingSession(embedder, MOST_TOGETHER, "model", Metrics()).run, items))
+        together = list(pool.map(BatchingSession(embedder, MAX_BATCH_SIZE, "model", Metrics()).run, items))
     for ours, item in zip(together, items, strict=True):
         np.testing.assert_allclose(ours[0], embedder.run(item)[0], rtol=1e-4, atol=1e-5)
 
@@ -132,7 +132,7 @@ def test_what_waits_while_the_device_is_busy_runs_together(square: OrtSession) -
 def test_a_free_device_is_used_at_once(square: OrtSession) -> None:
     device = Gated(square)
     device.let_through()
-    session = BatchingSession(device, MOST_TOGETHER, "model", Metrics())
+    session = BatchingSession(device, MAX_BATCH_SIZE, "model", Metrics())
     for value in range(3):
         assert session.run(_items(value))[0][0, 0] == value**2
     assert device.sizes == [1, 1, 1]
@@ -140,7 +140,7 @@ def test_a_free_device_is_used_at_once(square: OrtSession) -> None:
 
 def test_calls_of_several_items_stay_whole(square: OrtSession) -> None:
     with ThreadPoolExecutor(8) as pool:
-        held = Held(square, pool, most_together=4)
+        held = Held(square, pool, max_batch_size=4)
         for batch in (_items(0), _items(1, 2, 3), _items(4, 5), _items(6), _items(*range(7, 14))):
             held.call(batch)
         held.finish()
@@ -214,7 +214,7 @@ def test_an_interrupted_run_leaves_nobody_waiting(square: OrtSession) -> None:
 
 async def test_when_the_workers_have_ended_nobody_waits(square: OrtSession) -> None:
     with ThreadPoolExecutor(1) as closing:
-        with Workers(ThreadBudget(4, 1)) as workers:
+        with WorkerPool(ThreadBudget(4, 1)) as workers:
             held = Held(square, workers._pool)
             for value in range(4):
                 held.call(_items(value))
@@ -226,7 +226,7 @@ async def test_when_the_workers_have_ended_nobody_waits(square: OrtSession) -> N
 def test_a_file_is_batched_if_its_items_come_out_as_they_do_alone(embedder: OrtSession, square: OrtSession) -> None:
     assert keeps_items_apart(embedder, embedder.item_shape)
     assert keeps_items_apart(square, square.item_shape)
-    assert batched(embedder, "model", Metrics()).most_together == MOST_TOGETHER
+    assert batching_session(embedder, "model", Metrics()).max_batch_size == MAX_BATCH_SIZE
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_file_is_batched_if_its_items_come_out_as_they_do_alone(embedder: OrtS
 def test_a_file_that_mixes_items_up_is_not_batched(tmp_path: Path, inside: tuple[int, ...], between: str) -> None:
     session = _square(tmp_path / "m.onnx", inside=inside, between=between)
     assert not keeps_items_apart(session, session.item_shape)
-    assert batched(session, "model", Metrics()).most_together == 1
+    assert batching_session(session, "model", Metrics()).max_batch_size == 1
 
 
 @pytest.mark.shared
@@ -249,4 +249,6 @@ def test_a_file_that_mixes_items_up_is_not_batched(tmp_path: Path, inside: tuple
     [("insightface/det_2.5g.onnx", 1), ("standin/mobilefacenet.onnx", 1), ("yunet/yunet_s_dynamic.onnx", 16)],
 )
 def test_published_files_run_as_many_items_as_they_were_written_for(shared: Path, file: str, most: int) -> None:
-    assert batched(OrtSession.open(shared / "models" / file, "cpu", 1), "model", Metrics()).most_together == most
+    assert (
+        batching_session(OrtSession.open(shared / "models" / file, "cpu", 1), "model", Metrics()).max_batch_size == most
+    )

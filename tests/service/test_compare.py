@@ -11,18 +11,18 @@ import cv2
 import numpy as np
 import pytest
 
-from app.config import Settings
-from app.domain import Embedding, FaceModelVersion, Image, ImageRef, MatchingStrategy, Options, QualityPolicy
+from app.domain import CompareOptions, Embedding, FaceModelVersion, Image, ImageRef, MatchingStrategy, QualityPolicy
 from app.engine import Engine
+from app.environment import Settings
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
-from app.ops.deadline import Deadline
-from app.runtime.threads import ThreadBudget, Workers
-from app.service.compare import CompareService, Model
+from app.ops.stage_timer import StageTimer
+from app.runtime.worker_pool import ThreadBudget, WorkerPool
+from app.service.compare import CompareService, ScoredPipeline
 from app.settings import FetchSettings, QualitySettings
-from benchmarks.pictures import another_shot, astronaut, blurred, cast, jpeg
+from tests.support.images import another_shot, astronaut, blurred, cast, jpeg
 
-_V2 = Options(face_model_version=FaceModelVersion.V2)
+_V2 = CompareOptions(face_model_version=FaceModelVersion.V2)
 
 
 def _ref(data: bytes) -> ImageRef:
@@ -36,8 +36,8 @@ _BROKEN = _ref(b"this is not a picture")
 _EMPTY = ImageRef()
 
 
-def _soon() -> Deadline:
-    return Deadline.after(30)
+def _soon() -> StageTimer:
+    return StageTimer.after(30)
 
 
 @pytest.fixture
@@ -46,29 +46,29 @@ async def engine(settings: Settings) -> AsyncIterator[Engine]:
         yield opened
 
 
-@pytest.mark.parametrize("options", [Options(), _V2])
-async def test_a_picture_compared_with_itself_scores_100(engine: Engine, options: Options) -> None:
-    comparison = await engine.service.compare(_ASTRONAUT, _ASTRONAUT, options, _soon())
+@pytest.mark.parametrize("options", [CompareOptions(), _V2])
+async def test_a_picture_compared_with_itself_scores_100(engine: Engine, options: CompareOptions) -> None:
+    comparison = await engine.services.compare(_ASTRONAUT, _ASTRONAUT, options, _soon())
     assert (comparison.score, comparison.cosine) == (100.0, 1.0)
 
 
 async def test_the_same_person_scores_high_and_different_people_low(engine: Engine) -> None:
-    same = await engine.service.compare(_ASTRONAUT, _SAME, Options(), _soon())
-    different = await engine.service.compare(_ASTRONAUT, _CAST, Options(), _soon())
+    same = await engine.services.compare(_ASTRONAUT, _SAME, CompareOptions(), _soon())
+    different = await engine.services.compare(_ASTRONAUT, _CAST, CompareOptions(), _soon())
     assert same.score > 60
     assert different.score < 40
     assert same.cosine > different.cosine
 
 
 async def test_the_order_of_the_pictures_does_not_matter(engine: Engine) -> None:
-    there = await engine.service.compare(_ASTRONAUT, _CAST, Options(), _soon())
-    back = await engine.service.compare(_CAST, _ASTRONAUT, Options(), _soon())
+    there = await engine.services.compare(_ASTRONAUT, _CAST, CompareOptions(), _soon())
+    back = await engine.services.compare(_CAST, _ASTRONAUT, CompareOptions(), _soon())
     assert there == back
 
 
 async def test_the_older_model_version_has_its_own_scale(engine: Engine) -> None:
-    new = await engine.service.compare(_ASTRONAUT, _CAST, Options(), _soon())
-    old = await engine.service.compare(_ASTRONAUT, _CAST, _V2, _soon())
+    new = await engine.services.compare(_ASTRONAUT, _CAST, CompareOptions(), _soon())
+    old = await engine.services.compare(_ASTRONAUT, _CAST, _V2, _soon())
     assert old.face_model_version is FaceModelVersion.V2
     assert old.cosine == new.cosine
     assert old.score > new.score
@@ -89,7 +89,7 @@ async def test_an_error_names_its_picture_and_a_comes_before_b(
     engine: Engine, a: ImageRef, b: ImageRef, code: ErrorCode, image: str
 ) -> None:
     with pytest.raises(ApiError) as caught:
-        await engine.service.compare(a, b, Options(), _soon())
+        await engine.services.compare(a, b, CompareOptions(), _soon())
     assert (caught.value.code, caught.value.image) == (code, image)
 
 
@@ -101,7 +101,8 @@ async def test_quality_control_leaves_the_score_alone(engine: Engine, level: int
         for picture in (astronaut(), another_shot(astronaut()))
     )
     alone, judged = [
-        await engine.service.compare(large, other, Options(quality_control=asked), _soon()) for asked in (0, level)
+        await engine.services.compare(large, other, CompareOptions(quality_control=asked), _soon())
+        for asked in (0, level)
     ]
     assert alone == judged
 
@@ -111,15 +112,15 @@ async def test_quality_control_refuses_a_blurred_face_and_says_which_and_why(eng
     policy = Settings(quality=QualitySettings(policy=QualityPolicy.REJECT_DESCRIBED))
     async with Engine.open(policy) as strict:
         with pytest.raises(ApiError) as caught:
-            await strict.service.compare(_ASTRONAUT, _BLURRED, Options(quality_control=level), _soon())
+            await strict.services.compare(_ASTRONAUT, _BLURRED, CompareOptions(quality_control=level), _soon())
     assert caught.value.code is ErrorCode.FACE_QUALITY_NOT_QUALIFIED
     assert re.search(r"requirement: .*blurriness.*\. \(image B\)$", caught.value.message(chinese=False))
-    assert (await engine.service.compare(_ASTRONAUT, _BLURRED, Options(quality_control=0), _soon())).score > 0
+    assert (await engine.services.compare(_ASTRONAUT, _BLURRED, CompareOptions(quality_control=0), _soon())).score > 0
 
 
 async def test_a_request_out_of_time_is_told_so(engine: Engine) -> None:
     with pytest.raises(ApiError) as caught:
-        await engine.service.compare(_ASTRONAUT, _ASTRONAUT, Options(), Deadline.after(0))
+        await engine.services.compare(_ASTRONAUT, _ASTRONAUT, CompareOptions(), StageTimer.after(0))
     assert caught.value.code is ErrorCode.REQUEST_TIMEOUT
 
 
@@ -130,7 +131,7 @@ def _sideways(image: Image, turns: int) -> Image:
 @pytest.mark.parametrize("turns", [1, 2, 3])
 async def test_a_turned_photo_is_recognised_with_rotation(engine: Engine, turns: int) -> None:
     turned = _ref(jpeg(_sideways(astronaut(), turns)))
-    comparison = await engine.service.compare(_ASTRONAUT, turned, Options(rotate=True), _soon())
+    comparison = await engine.services.compare(_ASTRONAUT, turned, CompareOptions(rotate=True), _soon())
     assert comparison.score > 90
 
 
@@ -143,32 +144,32 @@ async def test_the_matching_strategy_of_the_request_wins_over_the_setting(engine
     both = _ref(jpeg(canvas))
     scores = {}
     for strategy in MatchingStrategy:
-        options = Options(matching_strategy=strategy)
-        scores[strategy] = (await engine.service.compare(_ASTRONAUT, both, options, _soon())).score
-    default = (await engine.service.compare(_ASTRONAUT, both, Options(), _soon())).score
+        options = CompareOptions(matching_strategy=strategy)
+        scores[strategy] = (await engine.services.compare(_ASTRONAUT, both, options, _soon())).score
+    default = (await engine.services.compare(_ASTRONAUT, both, CompareOptions(), _soon())).score
     assert scores[MatchingStrategy.MOST_CONFIDENT] > 60 > scores[MatchingStrategy.LARGEST]
     assert default == scores[MatchingStrategy.LARGEST]
 
 
 class _Meeting:
-    """A recogniser that answers only when both pictures are under way at the same time."""
+    """A embedding_pipeline that answers only when both pictures are under way at the same time."""
 
     def __init__(self) -> None:
         self._barrier = threading.Barrier(2, timeout=10)
 
-    def recognise(self, _data: bytes, _options: Options, _deadline: Deadline) -> Embedding:
+    def embed(self, _data: str, _options: CompareOptions, _timer: StageTimer) -> Embedding:
         self._barrier.wait()
         return np.array([1.0, 0.0], dtype=np.float32)
 
 
 class _SlowFirst:
-    """A recogniser whose error for picture A comes long after the one for picture B."""
+    """A embedding_pipeline whose error for picture A comes long after the one for picture B."""
 
     def __init__(self) -> None:
         self._second_failed = threading.Event()
 
-    def recognise(self, data: bytes, _options: Options, _deadline: Deadline) -> Embedding:
-        if data == b"A":
+    def embed(self, data: str, _options: CompareOptions, _timer: StageTimer) -> Embedding:
+        if data == _ref(b"A").base64:
             assert self._second_failed.wait(10)
             raise ApiError(ErrorCode.NO_FACE_IN_PHOTO)
         self._second_failed.set()
@@ -180,12 +181,12 @@ class _Identity:
         return cosine
 
 
-async def _compare_with(recogniser: object) -> float:
-    models = dict.fromkeys(FaceModelVersion, Model(recogniser, _Identity()))  # type: ignore[arg-type]
-    with Workers(ThreadBudget(2, 1)) as workers:
+async def _compare_with(embedding_pipeline: object) -> float:
+    models = dict.fromkeys(FaceModelVersion, ScoredPipeline(embedding_pipeline, _Identity()))  # type: ignore[arg-type]
+    with WorkerPool(ThreadBudget(2, 1)) as workers:
         async with Fetcher(FetchSettings()) as fetcher:
             service = CompareService(models, fetcher, workers)
-            return (await service.compare(_ref(b"A"), _ref(b"B"), Options(), _soon())).score
+            return (await service.compare(_ref(b"A"), _ref(b"B"), CompareOptions(), _soon())).score
 
 
 async def test_both_pictures_are_worked_on_at_the_same_time() -> None:

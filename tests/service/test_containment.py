@@ -18,16 +18,16 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from app.config import Settings
-from app.domain import ImageRef, Options
+from app.domain import CompareOptions, ImageRef
 from app.engine import Engine
+from app.environment import Settings
 from app.errors import ApiError, ErrorCode
-from app.ops.deadline import Deadline
-from benchmarks.pictures import astronaut, jpeg
-from benchmarks.server import running_server
-from tests.api.fakes import COMMON
+from app.ops.stage_timer import StageTimer
 from tests.contract.catalogue import Case, send
 from tests.imaging.conftest import write
+from tests.support.fakes import COMMON
+from tests.support.images import astronaut, jpeg
+from tests.support.server import running_server
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def _ref(data: bytes) -> ImageRef:
 
 async def _compare(engine: Engine, a: ImageRef, b: ImageRef) -> str:
     try:
-        await engine.service.compare(a, b, Options(), Deadline.after(30))
+        await engine.services.compare(a, b, CompareOptions(), StageTimer.after(30))
     except ApiError as error:
         return error.code.value
     return "OK"

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from app.domain import Face, Image
-from benchmarks.pictures import astronaut, cast
+from tests.support.images import astronaut, cast
 
 
 class Other(NamedTuple):

@@ -9,9 +9,9 @@ from app.domain import Image
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
-from app.vision.detect.base import fit, suppress
+from app.vision.detect.base import nms, resize_and_pad
 from app.vision.detect.centerface import CenterFace, decode
-from benchmarks.pictures import astronaut, cast
+from tests.support.images import astronaut, cast
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def test_nothing_hot_means_no_faces() -> None:
 
 def test_overlapping_boxes_are_suppressed_and_distant_ones_kept() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [50, 50, 60, 60], [5, 0, 15, 10]], dtype=np.float32)
-    assert suppress(boxes, 0.3) == [0, 2]
-    assert suppress(boxes, 0.4) == [0, 2, 3]
-    assert suppress(np.zeros((0, 4), dtype=np.float32), 0.3) == []
+    assert nms(boxes, 0.3) == [0, 2]
+    assert nms(boxes, 0.4) == [0, 2, 3]
+    assert nms(np.zeros((0, 4), dtype=np.float32), 0.3) == []
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_overlapping_boxes_are_suppressed_and_distant_ones_kept() -> None:
 def test_pictures_are_shrunk_and_padded_never_enlarged(
     shape: tuple[int, int], fitted: tuple[int, int], scale: float
 ) -> None:
-    result = fit(np.full((*shape, 3), 255, dtype=np.uint8), 640, 32)
+    result = resize_and_pad(np.full((*shape, 3), 255, dtype=np.uint8), 640, 32)
     assert result.image.shape[:2] == fitted
     assert result.scale == pytest.approx(scale)
     assert result.image[0, 0].min() == 255
@@ -69,7 +69,7 @@ def test_pictures_are_shrunk_and_padded_never_enlarged(
 def test_shrinking_skips_no_pixel_and_moves_none(side: int, max_side: int) -> None:
     ramp = np.repeat(np.linspace(0, 255, side)[None], side, axis=0).round().astype(np.uint8)
     checked = np.indices((side, side)).sum(axis=0).astype(np.uint8) % 2 * 255
-    result = fit(np.stack([ramp, ramp.T, checked], axis=2), max_side, 32)
+    result = resize_and_pad(np.stack([ramp, ramp.T, checked], axis=2), max_side, 32)
     centres = (np.arange(max_side) + 0.5) / result.scale - 0.5
     expected = 255 * centres / (side - 1)
     across, down, grey = (result.image[:max_side, :max_side, channel].astype(float) for channel in range(3))
@@ -91,7 +91,7 @@ def test_next_to_nothing_of_a_picture_is_left_out(
 
     resized = cv2.resize
     monkeypatch.setattr("app.vision.detect.base.cv2.resize", resize)
-    fit(np.zeros((*shape, 3), np.uint8), max_side, 32)
+    resize_and_pad(np.zeros((*shape, 3), np.uint8), max_side, 32)
     for seen, whole in zip(averaged[0] if averaged else shape, shape, strict=True):
         assert seen >= 31 / 32 * whole
 

@@ -13,7 +13,7 @@ from app.packs.manifest import EmbedderSpec, load
 from app.runtime.session import OrtSession
 from app.vision.align import align
 from app.vision.embed import Embedder
-from benchmarks.standin import insightface_root, weights
+from tests.support.standin import insightface_root, weights
 
 pytestmark = [pytest.mark.shared, pytest.mark.filterwarnings("ignore:`estimate` is deprecated:FutureWarning")]
 
@@ -30,11 +30,11 @@ def spec() -> EmbedderSpec:
 def test_embeddings_agree_with_those_of_face_analysis(tmp_path: Path, shared: Path, spec: EmbedderSpec) -> None:
     from insightface.app import FaceAnalysis  # noqa: PLC0415 - takes a second
 
-    _, recogniser = weights(shared)
+    _, embedding_pipeline = weights(shared)
     root = insightface_root(shared, tmp_path)
     theirs = FaceAnalysis("standin", root=str(root), providers=["CPUExecutionProvider"])
     theirs.prepare(ctx_id=-1, det_size=(320, 320))
-    ours = Embedder(OrtSession.open(recogniser, "cpu", 1), spec)
+    ours = Embedder(OrtSession.open(embedding_pipeline, "cpu", 1), spec)
     template: Landmarks = np.array(spec.template, dtype=np.float32)
     cosines = []
     for picture in sorted((shared / "data/lfw").glob("*/*_0001.jpg"))[::25][:_FACES]:

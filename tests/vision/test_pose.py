@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.domain import Landmarks, Wanted
+from app.domain import DetectOptions, Landmarks
 from app.engine import Pipelines
 from app.imaging.decode import decode
-from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
 from app.vision.pose import HEAD, pose
-from benchmarks.pictures import jpeg, shrunk
+from tests.support.images import jpeg, shrunk
 
 _TOLERANCE = 0.01
 
@@ -71,7 +71,7 @@ def test_people_who_look_into_the_camera_have_small_angles(pipelines: Pipelines,
     angles = []
     for path in sorted((shared / "data/london").glob("*/neutral.jpg")):
         small = jpeg(shrunk(decode(path.read_bytes()), 600))
-        sight = pipelines.examiner.examine(small, Wanted(attributes=True), Deadline.after(30))
+        sight = pipelines.analyzer.analyze(small, DetectOptions(attributes=True), StageTimer.after(30))
         attributes = sight.faces[0].attributes
         assert attributes is not None
         angles.append((attributes.pose.pitch, attributes.pose.yaw, attributes.pose.roll))

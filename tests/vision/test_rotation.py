@@ -15,8 +15,9 @@ from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
-from app.vision.rotation import Turn, find_faces, is_upright, roll
-from benchmarks.pictures import astronaut, cast
+from app.vision.rotation import Rotation, is_upright, roll
+from app.vision.search import ConfidenceThresholds, detect_full
+from tests.support.images import astronaut, cast
 
 _QUARTERS = (90, 180, 270)
 _ANGLES = (15, 30, 45, 60, 75, 100, 120, 135, 160, 200, 225, 250, 300, 315, 340)
@@ -36,7 +37,7 @@ class _Counted:
 
 @pytest.fixture(scope="module")
 def real(store: Store, pack: Pack) -> Detector:
-    store.prepare_missing(pack)
+    store.build_missing(pack)
     session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)
     return DETECTORS[pack.detector.family](session, pack.detector)
 
@@ -48,11 +49,15 @@ def detector(real: Detector) -> _Counted:
 
 @pytest.fixture(scope="module")
 def sure(pack: Pack) -> float:
-    return pack.detector.sure
+    return pack.detector.upright_confidence
+
+
+def _thresholds(upright: float) -> ConfidenceThresholds:
+    return ConfidenceThresholds(selection=0.8, upright=upright)
 
 
 def _spin(image: Image, landmarks: Landmarks, degrees: float) -> tuple[Image, Landmarks]:
-    """Turn a picture clockwise on a black square that holds it in every turn."""
+    """Rotation a picture clockwise on a black square that holds it in every turn."""
     height, width = image.shape[:2]
     side = int(np.ceil(np.hypot(width, height)))
     matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), -degrees, 1)
@@ -77,7 +82,7 @@ def _quarter(image: Image, degrees: int) -> Image:
 @pytest.mark.parametrize("degrees", [-90, 0, 90, 180])
 def test_a_quarter_turn_is_exact(size: tuple[int, int], degrees: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    turned = Turn.of(image, degrees).image(image)
+    turned = Rotation.of(image, degrees).apply(image)
     assert turned.flags.c_contiguous
     np.testing.assert_array_equal(turned, _quarter(image, degrees))
 
@@ -87,12 +92,12 @@ def test_what_is_seen_in_the_turned_picture_is_found_in_the_picture(degrees: flo
     image = np.zeros((40, 60, 3), np.uint8)
     spots = np.array([[20, 8], [50, 30], [5, 33]])
     image[spots[:, 1], spots[:, 0]] = np.eye(3, dtype=np.uint8) * 255
-    turn = Turn.of(image, degrees)
-    turned = turn.image(image).astype(float)
+    turn = Rotation.of(image, degrees)
+    turned = turn.apply(image).astype(float)
     rows, columns = np.mgrid[: turned.shape[0], : turned.shape[1]]
     weights = turned / turned.sum(axis=(0, 1))
     centroids = np.stack([(weights * columns[..., None]).sum((0, 1)), (weights * rows[..., None]).sum((0, 1))], axis=1)
-    np.testing.assert_allclose(turn.points_back(centroids), spots, atol=0.15)
+    np.testing.assert_allclose(turn.unrotate_points(centroids), spots, atol=0.15)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +110,8 @@ def test_what_is_seen_in_the_turned_picture_is_found_in_the_picture(degrees: flo
     ],
 )
 def test_a_box_keeps_its_edges_in_a_quarter_turn(degrees: float, box: Box) -> None:
-    turn = Turn.of(np.zeros((100, 200, 3), np.uint8), degrees)
-    face = turn.face_back(Face(Box(10, 20, 40, 70), np.zeros((5, 2), np.float32), 0.5))
+    turn = Rotation.of(np.zeros((100, 200, 3), np.uint8), degrees)
+    face = turn.unrotate_face(Face(Box(10, 20, 40, 70), np.zeros((5, 2), np.float32), 0.5))
     edges = (face.box.left, face.box.top, face.box.right, face.box.bottom)
     assert edges == pytest.approx((box.left, box.top, box.right, box.bottom), abs=1e-4)
     assert face.confidence == 0.5
@@ -114,9 +119,9 @@ def test_a_box_keeps_its_edges_in_a_quarter_turn(degrees: float, box: Box) -> No
 
 @pytest.mark.parametrize("degrees", [45, 100, -135])
 def test_a_box_keeps_its_centre_and_area_in_any_turn(degrees: float) -> None:
-    turn = Turn.of(np.zeros((100, 200, 3), np.uint8), degrees)
-    box = turn.face_back(Face(Box(10, 20, 40, 70), np.zeros((5, 2), np.float32), 0.5)).box
-    centre = turn.points_back(np.array([[25.0, 45.0]]))[0]
+    turn = Rotation.of(np.zeros((100, 200, 3), np.uint8), degrees)
+    box = turn.unrotate_face(Face(Box(10, 20, 40, 70), np.zeros((5, 2), np.float32), 0.5)).box
+    centre = turn.unrotate_points(np.array([[25.0, 45.0]]))[0]
     assert ((box.left + box.right) / 2, (box.top + box.bottom) / 2) == pytest.approx(tuple(centre), abs=1e-3)
     assert box.area == pytest.approx(30 * 50, rel=1e-4)
 
@@ -132,9 +137,9 @@ def test_roll_is_the_lean_of_a_face(degrees: float) -> None:
 
 
 def test_a_clear_upright_face_costs_one_detection_and_stays(detector: _Counted, sure: float) -> None:
-    without = find_faces(detector, astronaut(), rotate=False, sure=sure)
+    without = detect_full(detector, astronaut(), _thresholds(sure), rotate=False)
     assert detector.calls == 1
-    with_flag = find_faces(detector, astronaut(), rotate=True, sure=sure)
+    with_flag = detect_full(detector, astronaut(), _thresholds(sure), rotate=True)
     assert detector.calls == 2
     np.testing.assert_array_equal(with_flag[0].landmarks, without[0].landmarks)
 
@@ -143,9 +148,9 @@ def test_a_clear_upright_face_costs_one_detection_and_stays(detector: _Counted, 
 def test_a_quarter_turn_changes_nothing_about_the_face(detector: _Counted, sure: float, degrees: int) -> None:
     image = astronaut()
     (upright, *_), (face, *_) = (
-        find_faces(detector, each, rotate=True, sure=sure) for each in (image, _quarter(image, degrees))
+        detect_full(detector, each, _thresholds(sure), rotate=True) for each in (image, _quarter(image, degrees))
     )
-    turn = Turn.of(image, degrees)
+    turn = Rotation.of(image, degrees)
     expected = upright.landmarks @ turn.matrix[:, :2].T + turn.matrix[:, 2]
     np.testing.assert_allclose(face.landmarks, expected, atol=1e-3)
     assert face.box.area == pytest.approx(upright.box.area)
@@ -155,9 +160,9 @@ def test_a_quarter_turn_changes_nothing_about_the_face(detector: _Counted, sure:
 @pytest.mark.parametrize("degrees", _ANGLES)
 def test_a_face_is_found_at_any_angle(detector: _Counted, sure: float, degrees: int) -> None:
     image = astronaut()
-    upright = find_faces(detector, image, rotate=True, sure=sure)[0]
+    upright = detect_full(detector, image, _thresholds(sure), rotate=True)[0]
     spun, expected = _spin(image, upright.landmarks, degrees)
-    found = find_faces(detector, spun, rotate=True, sure=sure)
+    found = detect_full(detector, spun, _thresholds(sure), rotate=True)
     assert min(_off(face, expected) for face in found) < 0.1
     assert detector.calls <= 10
 
@@ -165,10 +170,10 @@ def test_a_face_is_found_at_any_angle(detector: _Counted, sure: float, degrees: 
 @pytest.mark.parametrize("degrees", [0, *_QUARTERS])
 def test_all_faces_of_a_turned_picture_are_found(detector: _Counted, sure: float, degrees: int) -> None:
     image = cast()
-    upright = find_faces(detector, image, rotate=False, sure=sure)
-    found = find_faces(detector, _quarter(image, degrees), rotate=True, sure=sure)
+    upright = detect_full(detector, image, _thresholds(sure), rotate=False)
+    found = detect_full(detector, _quarter(image, degrees), _thresholds(sure), rotate=True)
     assert len(upright) == len(found) == 6
-    turn = Turn.of(image, degrees)
+    turn = Rotation.of(image, degrees)
     for one, other in zip(upright, found, strict=True):
         expected = one.landmarks @ turn.matrix[:, :2].T + turn.matrix[:, 2]
         np.testing.assert_allclose(other.landmarks, expected, atol=1e-3)
@@ -179,7 +184,7 @@ def test_where_nobody_is_nobody_is_found(detector: _Counted, sure: float, rotate
     cat = np.ascontiguousarray(skimage.data.chelsea()[:, :, ::-1])  # type: ignore[no-untyped-call]
     for image in (np.full((80, 120, 3), 127, np.uint8), cat):
         detector.calls = 0
-        assert find_faces(detector, image, rotate=rotate, sure=sure) == []
+        assert detect_full(detector, image, _thresholds(sure), rotate=rotate) == []
         assert detector.calls == (4 if rotate else 1)
 
 
@@ -190,13 +195,13 @@ def test_where_nobody_is_nobody_is_found(detector: _Counted, sure: float, rotate
 def test_a_face_that_is_not_upright_is_not_found(detector: _Counted, sure: float, degrees: int) -> None:
     image = _quarter(astronaut(), degrees)
     assert detector.detect(image), "the detector itself does find it, with landmarks of no use"
-    assert find_faces(detector, image, rotate=False, sure=sure) == []
+    assert detect_full(detector, image, _thresholds(sure), rotate=False) == []
 
 
 @pytest.mark.parametrize("degrees", [-30, -15, 15, 30])
 def test_a_face_that_leans_is_found(detector: _Counted, sure: float, degrees: int) -> None:
     spun, _ = _spin(astronaut(), np.zeros((5, 2), np.float32), degrees)
-    assert find_faces(detector, spun, rotate=False, sure=sure)
+    assert detect_full(detector, spun, _thresholds(sure), rotate=False)
 
 
 # --- in doubt ---
@@ -230,7 +235,7 @@ class _Marked:
 def test_a_picture_is_turned_on_good_evidence_only(confidences: Sequence[float], turn: float) -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     image[0, 0] = 255
-    (face,) = find_faces(_Marked(confidences), image, rotate=True, sure=0.87)
+    (face,) = detect_full(_Marked(confidences), image, _thresholds(0.87), rotate=True)
     assert (turn + roll(face) + 180) % 360 == pytest.approx(180, abs=0.1)
 
 
@@ -255,6 +260,8 @@ def test_hardly_a_sideways_portrait_is_found_without_the_flag_and_all_with_it(
         picture = cv2.resize(np.asarray(cv2.imread(str(path)), np.uint8), None, fx=0.3, fy=0.3).astype(np.uint8)
         for degrees in _QUARTERS:
             for rotate in found:
-                found[rotate] += bool(find_faces(detector, _quarter(picture, degrees), rotate=rotate, sure=sure))
+                found[rotate] += bool(
+                    detect_full(detector, _quarter(picture, degrees), _thresholds(sure), rotate=rotate)
+                )
     assert found[False] <= 2
     assert found[True] == 14 * 3

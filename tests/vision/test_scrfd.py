@@ -9,12 +9,12 @@ import onnxruntime
 import pytest
 
 from app.domain import Image
-from app.packs import onnx_clean
-from app.packs.manifest import CloseUp, DetectorSpec
+from app.packs.convert import onnx_graph
+from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.runtime.session import OrtSession, Tensor
-from app.vision.detect.base import Found, fit, settle
+from app.vision.detect.base import Candidates, resize_and_pad, to_faces
 from app.vision.detect.scrfd import Scrfd, decode, merge
-from benchmarks.pictures import astronaut, cast
+from tests.support.images import astronaut, cast
 from tests.vision.real_faces import Other, edges, pair_up, people
 
 _FILES = ("det_2.5g.onnx", "det_500m.onnx")
@@ -22,11 +22,11 @@ _SPEC = DetectorSpec(
     family="scrfd",
     file="scrfd.onnx",
     confidence=0.5,
-    clear=0.7,
-    sure=0.9,
+    selection_confidence=0.7,
+    upright_confidence=0.9,
     max_side=640,
-    level_pitch=0,
-    close_up=CloseUp(side=96, face=60.0),
+    pitch_offset=0,
+    landmark_crop=LandmarkCrop(side=96, face=60.0),
 )
 
 
@@ -117,10 +117,10 @@ def test_faces_come_best_first_without_repeats_in_pixels_of_the_picture() -> Non
     assert edges(faces[2]) == (-16, -32, 48, 64)  # beyond the picture, as faces at its edge do
 
 
-def _found(*faces: tuple[float, float, float]) -> Found:
+def _found(*faces: tuple[float, float, float]) -> Candidates:
     """Faces of a score, a left edge and a side, all of them squares at the top."""
     boxes = [(left, 0, left + side, side) for _, left, side in faces]
-    return Found(
+    return Candidates(
         np.array([score for score, _, _ in faces], np.float32),
         np.array(boxes, np.float32).reshape(-1, 4),
         np.zeros((len(faces), 5, 2), np.float32),
@@ -165,7 +165,7 @@ def published(request: pytest.FixtureRequest, shared: Path) -> Path:
 @pytest.fixture(scope="module")
 def detector(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Scrfd:
     path = tmp_path_factory.mktemp("scrfd") / _SPEC.file
-    path.write_bytes(onnx_clean.clean(published.read_bytes()))
+    path.write_bytes(onnx_graph.clean(published.read_bytes()))
     return Scrfd(OrtSession.open(path, "cpu", 1), _SPEC)
 
 
@@ -190,8 +190,8 @@ def _as_insightface(insightface: Any, image: Image) -> list[Other]:
 def test_the_faces_of_one_look_are_those_of_insightface(detector: Scrfd, insightface: Any, shared: Path) -> None:
     count = 0
     for picture in people(shared):
-        image = fit(picture, _SPEC.max_side, 32).image  # a size at which insightface neither scales nor pads
-        paired = pair_up(settle(detector._look(image), 0.4), _as_insightface(insightface, image))
+        image = resize_and_pad(picture, _SPEC.max_side, 32).image  # a size at which insightface neither scales nor pads
+        paired = pair_up(to_faces(detector._look(image), 0.4), _as_insightface(insightface, image))
         assert paired.alone == 0
         for face, other in paired.faces:
             np.testing.assert_allclose(edges(face), other.box, atol=1e-3)
@@ -217,7 +217,7 @@ def test_six_people_have_six_faces(detector: Scrfd) -> None:
 def test_a_face_that_fills_a_large_picture_is_found(detector: Scrfd) -> None:
     portrait = cv2.resize(astronaut()[45:175, 165:285], None, fx=5, fy=5, interpolation=cv2.INTER_LINEAR)
     image = np.asarray(portrait, np.uint8)
-    assert settle(detector._look(image[:640, :576]), 0.4) == []
+    assert to_faces(detector._look(image[:640, :576]), 0.4) == []
     (face,) = detector.detect(image)
     read_off_the_picture = [(203.5, 101.5), (246.5, 103.6), (223, 127), (204.5, 141.6), (242.6, 142.6)]
     assert np.linalg.norm(face.landmarks / 5 + (165, 45) - read_off_the_picture, axis=1).max() < 7

@@ -9,22 +9,29 @@ import numpy as np
 import pytest
 
 from app.domain import Box, Face, Image, MatchingStrategy
-from app.errors import ApiError, ErrorCode
-from app.packs.manifest import CloseUp, Pack
+from app.packs.manifest import LandmarkCrop, Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
-from app.vision.rotation import find_faces, roll
-from app.vision.search import COARSE, UPRIGHT, Trust, find_face, glance, refine
-from app.vision.selection import select
-from benchmarks.pictures import astronaut, cast
+from app.vision.rotation import roll
+from app.vision.search import (
+    COARSE_SIDES,
+    ROTATION_SIDES,
+    ConfidenceThresholds,
+    detect_coarse,
+    detect_full,
+    refine_landmarks,
+)
+from app.vision.selection import NoFaceError, select
 from benchmarks.rotation_reach import detectors
-from benchmarks.turning import NEAR, error, turned
+from tests.support.images import astronaut, cast
+from tests.support.pipelines import detect_target
+from tests.support.rotation import NEAR, error, turned
 
 _ALL_TURNS = 8
-_TRUST = Trust(clear=0.8, sure=0.9)
-_CLOSE_UP = CloseUp(side=128, face=64.0)
+_TRUST = ConfidenceThresholds(selection=0.8, upright=0.9)
+_CLOSE_UP = LandmarkCrop(side=128, face=64.0)
 _UPRIGHT = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32) / 100
 
 
@@ -47,7 +54,7 @@ class _Told:
 def _looks(told: dict[int | None, list[Face]], **asked: object) -> tuple[Face, list[int | None]]:
     detector = _Told(told)
     options = {"rotate": False, "strategy": MatchingStrategy.LARGEST, **asked}
-    face = find_face(detector, np.zeros((640, 640, 3), np.uint8), trust=_TRUST, **options)  # type: ignore[arg-type]
+    face = detect_target(detector, np.zeros((640, 640, 3), np.uint8), _TRUST, **options)  # type: ignore[arg-type]
     return face, detector.looks
 
 
@@ -90,7 +97,7 @@ def test_the_most_confident_face_of_all_needs_the_whole_search() -> None:
 
 
 def test_with_rotation_quarter_turns_are_glanced_at_before_all_pixels_are_looked_at() -> None:
-    assert _looks({None: [_face(100, 100, 300)]}, rotate=True)[1] == [*UPRIGHT * 8, None]
+    assert _looks({None: [_face(100, 100, 300)]}, rotate=True)[1] == [*ROTATION_SIDES * 8, None]
 
 
 class _Turned(_Told):
@@ -102,11 +109,11 @@ class _Turned(_Told):
 
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
         super().detect(image, side)
-        if side == UPRIGHT[0]:
+        if side == ROTATION_SIDES[0]:
             self._confidence = self._confidences[self.looks.count(side) - 1]
-        elif self.looks.count(UPRIGHT[0]) == _ALL_TURNS:
+        elif self.looks.count(ROTATION_SIDES[0]) == _ALL_TURNS:
             self._confidence = self._confidences[0]
-        confidence = {COARSE[0]: 0.97, UPRIGHT[0]: 1.0}.get(side or 0, 0.0) * self._confidence
+        confidence = {COARSE_SIDES[0]: 0.97, ROTATION_SIDES[0]: 1.0}.get(side or 0, 0.0) * self._confidence
         return [_face(100, 100, 320, confidence)] if confidence else []
 
 
@@ -127,14 +134,14 @@ def test_some_faces_are_taken_for_upright_ones_upside_down(
     confidences: tuple[float, ...], turn: float | None, looks: int
 ) -> None:
     detector = _Turned(*confidences)
-    face = glance(detector, np.zeros((640, 640, 3), np.uint8), MatchingStrategy.LARGEST, _TRUST, rotate=True)
+    face = detect_coarse(detector, np.zeros((640, 640, 3), np.uint8), _TRUST, rotate=True)
     if turn is None:
         assert face is None
     else:
         assert face is not None
         assert face.confidence == pytest.approx(0.97 * confidences[looks - 1 if looks < _ALL_TURNS else 0])
         assert (turn + roll(face) + 180) % 360 == pytest.approx(180, abs=0.1)
-    assert detector.looks.count(UPRIGHT[0]) == looks
+    assert detector.looks.count(ROTATION_SIDES[0]) == looks
 
 
 def test_a_turn_that_is_sure_but_shows_no_face_in_fewer_pixels_is_left_to_the_whole_search() -> None:
@@ -145,20 +152,19 @@ def test_a_turn_that_is_sure_but_shows_no_face_in_fewer_pixels_is_left_to_the_wh
 @pytest.mark.parametrize("side", [70, 128])
 def test_a_picture_that_no_turn_can_be_told_of_is_left_to_the_whole_search(side: int) -> None:
     detector = _Told({None: [_face(10, 10, 50)]})
-    find_face(detector, np.zeros((side, side, 3), np.uint8), MatchingStrategy.LARGEST, _TRUST, rotate=True)
+    detect_target(detector, np.zeros((side, side, 3), np.uint8), _TRUST, rotate=True)
     assert detector.looks == [None]
 
 
 def test_a_picture_smaller_than_the_coarse_looks_is_looked_at_once() -> None:
     detector, face = _Told({None: [_face(10, 10, 70)]}), _face(10, 10, 70)
-    found = find_face(detector, np.zeros((90, 96, 3), np.uint8), MatchingStrategy.LARGEST, _TRUST, rotate=False)
+    found = detect_target(detector, np.zeros((90, 96, 3), np.uint8), _TRUST, rotate=False)
     assert (found.box, detector.looks) == (face.box, [None])
 
 
 def test_nobody_is_told_after_the_whole_search() -> None:
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(NoFaceError):
         _looks({})
-    assert caught.value.code is ErrorCode.NO_FACE_IN_PHOTO
 
 
 # --- the real detector ---
@@ -166,18 +172,18 @@ def test_nobody_is_told_after_the_whole_search() -> None:
 
 @pytest.fixture(scope="module")
 def detector(store: Store, pack: Pack) -> Detector:
-    store.prepare_missing(pack)
+    store.build_missing(pack)
     session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)
     return DETECTORS[pack.detector.family](session, pack.detector)
 
 
-def _largest(detector: Detector, image: Image, trust: Trust) -> Face:
-    return find_face(detector, image, MatchingStrategy.LARGEST, trust, rotate=False)
+def _largest(detector: Detector, image: Image, trust: ConfidenceThresholds) -> Face:
+    return detect_target(detector, image, trust, rotate=False)
 
 
-def _whole(detector: Detector, image: Image, trust: Trust) -> Face:
-    faces = find_faces(detector, image, rotate=False, sure=trust.sure)
-    return select(faces, image, MatchingStrategy.LARGEST, trust.clear)
+def _whole(detector: Detector, image: Image, trust: ConfidenceThresholds) -> Face:
+    faces = detect_full(detector, image, trust, rotate=False)
+    return select(faces, image, MatchingStrategy.LARGEST, trust.selection)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1, 2, 4])
@@ -186,8 +192,8 @@ def test_the_search_finds_the_face_that_the_whole_search_finds(
     detector: Detector, pack: Pack, picture: object, scale: float
 ) -> None:
     image = np.asarray(cv2.resize(picture(), None, fx=scale, fy=scale), np.uint8)  # type: ignore[operator]
-    trust = Trust.of(pack.detector)
-    assert _largest(detector, image, trust).box.overlap(_whole(detector, image, trust).box) > 0.5
+    trust = ConfidenceThresholds.of(pack.detector)
+    assert _largest(detector, image, trust).box.iou(_whole(detector, image, trust).box) > 0.5
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 2, 3])
@@ -198,7 +204,7 @@ def test_the_largest_of_several_wins_wherever_it_stands(detector: Detector, pack
         side = 380 if place == ahead else 300
         top, left = 400 * (place // 2), 400 * (place % 2)
         canvas[top : top + side, left : left + side] = cv2.resize(head, (side, side))
-    box = _largest(detector, canvas, Trust.of(pack.detector)).box
+    box = _largest(detector, canvas, ConfidenceThresholds.of(pack.detector)).box
     assert (box.left + box.right) / 2 // 400 + 2 * ((box.top + box.bottom) / 2 // 400) == ahead
 
 
@@ -206,9 +212,9 @@ def test_the_largest_of_several_wins_wherever_it_stands(detector: Detector, pack
 def test_the_search_agrees_with_the_whole_one_on_lfw(detector: Detector, pack: Pack, shared: Path) -> None:
     pictures = [cv2.imread(str(path)) for path in sorted((shared / "data/lfw").glob("*/*.jpg"))[::40]]
     assert len(pictures) > 100
-    trust = Trust.of(pack.detector)
+    trust = ConfidenceThresholds.of(pack.detector)
     for image in (np.asarray(picture, np.uint8) for picture in pictures):
-        assert _largest(detector, image, trust).box.overlap(_whole(detector, image, trust).box) > 0.4
+        assert _largest(detector, image, trust).box.iou(_whole(detector, image, trust).box) > 0.4
 
 
 @pytest.mark.shared
@@ -218,12 +224,12 @@ def test_every_face_is_found_the_right_way_up(
     store: Store, pack: Pack, shared: Path, name: str, degrees: int, most_wrong: int
 ) -> None:
     detector, spec = detectors(store, pack)[name]
-    trust, wrong = Trust.of(spec), 0
+    trust, wrong = ConfidenceThresholds.of(spec), 0
     for path in sorted((shared / "data/lfw").glob("*/*.jpg"))[5::100]:
         picture = np.asarray(cv2.imread(str(path)), np.uint8)
-        upright = find_face(detector, picture, MatchingStrategy.LARGEST, trust, rotate=False)
+        upright = detect_target(detector, picture, trust, rotate=False)
         image, expected = turned(picture, upright.landmarks, degrees)
-        face = find_face(detector, image, MatchingStrategy.LARGEST, trust, rotate=True)
+        face = detect_target(detector, image, trust, rotate=True)
         wrong += error(face.landmarks, expected) > NEAR
     assert wrong <= most_wrong
 
@@ -243,19 +249,19 @@ def test_refined_landmarks_do_not_depend_on_the_size_of_the_picture(
 ) -> None:
     image = astronaut()
     other = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    trust = Trust.of(pack.detector)
-    here = refine(detector, image, _largest(detector, image, trust), _CLOSE_UP)
-    there = refine(detector, other, _largest(detector, other, trust), _CLOSE_UP)
-    assert _off(there.times(1 / scale), here) < 0.04
+    trust = ConfidenceThresholds.of(pack.detector)
+    here = refine_landmarks(detector, image, _largest(detector, image, trust), _CLOSE_UP)
+    there = refine_landmarks(detector, other, _largest(detector, other, trust), _CLOSE_UP)
+    assert _off(there.scaled(1 / scale), here) < 0.04
 
 
 @pytest.mark.parametrize("degrees", [-25, -12, 12, 25])
 def test_refined_landmarks_lean_with_the_face(detector: Detector, pack: Pack, degrees: float) -> None:
-    image, trust = astronaut(), Trust.of(pack.detector)
-    here = refine(detector, image, _largest(detector, image, trust), _CLOSE_UP)
+    image, trust = astronaut(), ConfidenceThresholds.of(pack.detector)
+    here = refine_landmarks(detector, image, _largest(detector, image, trust), _CLOSE_UP)
     matrix = cv2.getRotationMatrix2D((224, 110), degrees, 1)
     leaning = np.asarray(cv2.warpAffine(image, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    there = refine(detector, leaning, _largest(detector, leaning, trust), _CLOSE_UP)
+    there = refine_landmarks(detector, leaning, _largest(detector, leaning, trust), _CLOSE_UP)
     turned = here.landmarks @ matrix[:, :2].T + matrix[:, 2]
     assert _off(there, Face(here.box, turned.astype(np.float32), 1.0)) < 0.05
 
@@ -263,12 +269,12 @@ def test_refined_landmarks_lean_with_the_face(detector: Detector, pack: Pack, de
 def test_a_face_that_the_second_look_does_not_show_stays_as_it_is(detector: Detector) -> None:
     nobody = np.full((300, 300, 3), 120, np.uint8)
     face = _face(50, 50, 150)
-    assert refine(detector, nobody, face, _CLOSE_UP) is face
-    assert refine(detector, nobody, _face(50, 50, 0), _CLOSE_UP).box == Box(50, 50, 50, 50)
+    assert refine_landmarks(detector, nobody, face, _CLOSE_UP) is face
+    assert refine_landmarks(detector, nobody, _face(50, 50, 0), _CLOSE_UP).box == Box(50, 50, 50, 50)
 
 
 def test_the_second_look_is_at_the_face_and_at_no_neighbour(detector: Detector) -> None:
     image = cast()
     for face in detector.detect(image):
-        assert face.box.overlap(refine(detector, image, face, _CLOSE_UP).box) == 1.0
-        assert _off(refine(detector, image, face, _CLOSE_UP), face) < 0.15
+        assert face.box.iou(refine_landmarks(detector, image, face, _CLOSE_UP).box) == 1.0
+        assert _off(refine_landmarks(detector, image, face, _CLOSE_UP), face) < 0.15

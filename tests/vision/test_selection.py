@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from app.domain import Box, Face, MatchingStrategy
-from app.errors import ApiError, ErrorCode
-from app.vision.selection import found_again, select
+from app.vision.selection import NoFaceError, match_by_iou, select
 
 _PICTURE = np.zeros((200, 300, 3), dtype=np.uint8)
 _LARGEST, _MOST_CONFIDENT = MatchingStrategy.LARGEST, MatchingStrategy.MOST_CONFIDENT
@@ -55,14 +54,13 @@ def test_without_a_clear_face_the_largest_is_taken() -> None:
 
 
 def test_no_face_is_an_error_of_the_picture() -> None:
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(NoFaceError):
         select([], _PICTURE, _LARGEST, 0.8)
-    assert caught.value.code is ErrorCode.NO_FACE_IN_PHOTO
 
 
-@pytest.mark.parametrize(("left", "is_there"), [(0, True), (50, True), (60, False), (500, False)])
-def test_a_face_is_found_again_where_its_box_was(left: float, is_there: bool) -> None:
+@pytest.mark.parametrize(("left", "is_installed"), [(0, True), (50, True), (60, False), (500, False)])
+def test_a_face_is_found_again_where_its_box_was(left: float, is_installed: bool) -> None:
     neighbour, face = _face(100, 0.9, left=left + 300), _face(100, 0.5, left=left)
-    found = found_again([neighbour, face], Box(0, 0, 100, 100))
-    assert found is (face if is_there else None)
-    assert found_again([], Box(0, 0, 100, 100)) is None
+    found = match_by_iou([neighbour, face], Box(0, 0, 100, 100))
+    assert found is (face if is_installed else None)
+    assert match_by_iou([], Box(0, 0, 100, 100)) is None

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from app.domain import Image
-from app.packs import onnx_clean
-from app.packs.manifest import CloseUp, DetectorSpec
+from app.packs.convert import onnx_graph
+from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.runtime.session import OrtSession, Tensor
-from app.vision.detect.base import fit
+from app.vision.detect.base import resize_and_pad
 from app.vision.detect.yunet import YuNet, decode
-from benchmarks.pictures import astronaut, cast
+from tests.support.images import astronaut, cast
 from tests.vision.real_faces import Other, edges, pair_up, people
 
 _FILE = "models/yunet/face_detection_yunet_2023mar.onnx"
@@ -20,11 +20,11 @@ _SPEC = DetectorSpec(
     family="yunet",
     file="yunet.onnx",
     confidence=0.6,
-    clear=0.8,
-    sure=0.9,
+    selection_confidence=0.8,
+    upright_confidence=0.9,
     max_side=640,
-    level_pitch=0,
-    close_up=CloseUp(side=96, face=60.0),
+    pitch_offset=0,
+    landmark_crop=LandmarkCrop(side=96, face=60.0),
 )
 
 
@@ -116,7 +116,7 @@ def test_faces_come_best_first_without_repeats_in_pixels_of_the_picture() -> Non
 @pytest.fixture(scope="module")
 def detector(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> YuNet:
     path = tmp_path_factory.mktemp("yunet") / _SPEC.file
-    path.write_bytes(onnx_clean.clean((shared / _FILE).read_bytes()))
+    path.write_bytes(onnx_graph.clean((shared / _FILE).read_bytes()))
     return YuNet(OrtSession.open(path, "cpu", 1), _SPEC)
 
 
@@ -132,7 +132,7 @@ def _as_opencv(path: Path, image: Image) -> list[Other]:
 def test_faces_are_those_of_opencv(detector: YuNet, shared: Path) -> None:
     count = alone = 0
     for picture in people(shared):
-        image = fit(picture, _SPEC.max_side, 1).image
+        image = resize_and_pad(picture, _SPEC.max_side, 1).image
         paired = pair_up(detector.detect(image), _as_opencv(shared / _FILE, image))
         for face, other in paired.faces:
             np.testing.assert_allclose(edges(face), other.box, atol=0.01)

@@ -16,11 +16,11 @@ from typing import NamedTuple, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
-from app.api.engine import Service
-from app.api.keys import Caller
+from app.api.auth.keys import Caller
 from app.api.request import shown
 from app.errors import ApiError, ErrorCode, Text
-from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
+from app.service.services import Services
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
@@ -50,8 +50,8 @@ class RequestModel(WireModel, ABC):
     model_config = ConfigDict(hide_input_in_errors=True)
 
     @abstractmethod
-    async def perform(self, service: Service, caller: Caller, deadline: Deadline) -> ResponseModel:
-        """Judge the values, call the service, put its answer into the wire's words."""
+    async def perform(self, services: Services, caller: Caller, timer: StageTimer) -> ResponseModel:
+        """QualityGate the values, call the service, put its answer into the wire's words."""
 
 
 @dataclass(frozen=True, slots=True)

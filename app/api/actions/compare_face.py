@@ -11,11 +11,11 @@ from pydantic.config import JsonDict
 
 from app.api.actions.base import Action, RequestModel, ResponseModel
 from app.api.actions.values import MODEL_VERSIONS, SWITCH, Base64, Rotate, Url, zero_or_one
-from app.api.engine import Service
-from app.api.keys import Caller
-from app.domain import ImageRef, MatchingStrategy, Options
+from app.api.auth.keys import Caller
+from app.domain import CompareOptions, ImageRef, MatchingStrategy
 from app.errors import ApiError, ErrorCode
-from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
+from app.service.services import Services
 
 _QUALITY_LEVELS = range(5)
 # Of the OpenAPI document; the values are judged below, with the vendor's code.
@@ -53,21 +53,21 @@ class CompareFace20180301(RequestModel):
     )
     need_rotate_detection: Rotate = 0
 
-    async def perform(self, service: Service, caller: Caller, deadline: Deadline) -> CompareFaceResponse:
+    async def perform(self, services: Services, caller: Caller, timer: StageTimer) -> CompareFaceResponse:
         options = self.options(caller)
-        comparison = await service.compare(
-            ImageRef(self.image_a, self.url_a), ImageRef(self.image_b, self.url_b), options, deadline
+        comparison = await services.compare(
+            ImageRef(self.image_a, self.url_a), ImageRef(self.image_b, self.url_b), options, timer
         )
         return CompareFaceResponse(score=comparison.score, face_model_version=comparison.face_model_version.value)
 
-    def options(self, caller: Caller) -> Options:
+    def options(self, caller: Caller) -> CompareOptions:
         """Return what is asked for; raise ``ApiError`` for a value unknown or not allowed."""
         version = caller.face_model_version(self.face_model_version)
         if self.quality_control not in _QUALITY_LEVELS:
             raise ApiError(ErrorCode.QUALITY_CONTROL_ILLEGAL)
         rotate = bool(zero_or_one("NeedRotateDetection", self.need_rotate_detection))
         strategy = self.matching_strategy()
-        return Options(version, strategy, rotate, self.quality_control)
+        return CompareOptions(version, strategy, rotate, self.quality_control)
 
     def matching_strategy(self) -> MatchingStrategy | None:
         """Return the face to take from a picture; None leaves it to the server."""

@@ -9,13 +9,13 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from app.api.actions.base import Action, RequestModel, ResponseModel
-from app.api.actions.face_info import FaceInfo, MarkedFaceInfo, face_info
+from app.api.actions.face_info import FaceInfo, FaceInfoWithLandmarks, face_info
 from app.api.actions.values import MODEL_VERSIONS, Base64, Rotate, Url, illegal, zero_or_one
-from app.api.engine import Service
-from app.api.keys import Caller
-from app.domain import ImageRef, Wanted
+from app.api.auth.keys import Caller
+from app.domain import DetectOptions, ImageRef
 from app.errors import ApiError, ErrorCode, Text
-from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
+from app.service.services import Services
 
 _MOST_FACES = 120
 _FACE_SIZES = (20, 34)
@@ -28,7 +28,7 @@ class DetectFaceResponse(ResponseModel):
 
     image_width: int = Field(description="Pixels of the picture, upright.")
     image_height: int = Field(description="Pixels of the picture, upright.")
-    face_infos: list[FaceInfo | MarkedFaceInfo] = Field(description="At least one.")
+    face_infos: list[FaceInfo | FaceInfoWithLandmarks] = Field(description="At least one.")
     face_model_version: str = Field(description="The models that were used.", json_schema_extra=MODEL_VERSIONS)
 
 
@@ -69,17 +69,17 @@ class DetectFace20180301(RequestModel):
         json_schema_extra=_ANY_SWITCH,
     )
 
-    async def perform(self, service: Service, caller: Caller, deadline: Deadline) -> DetectFaceResponse:
-        wanted = self.wanted(caller)
-        sight = await service.detect(ImageRef(self.image, self.url), wanted, deadline)
+    async def perform(self, services: Services, caller: Caller, timer: StageTimer) -> DetectFaceResponse:
+        options = self.options(caller)
+        result = await services.detect(ImageRef(self.image, self.url), options, timer)
         return DetectFaceResponse(
-            image_width=sight.width,
-            image_height=sight.height,
-            face_infos=[face_info(face, landmarks=self.need_landmarks == 1) for face in sight.faces],
-            face_model_version=wanted.face_model_version.value,
+            image_width=result.width,
+            image_height=result.height,
+            face_infos=[face_info(face, landmarks=self.need_landmarks == 1) for face in result.faces],
+            face_model_version=options.face_model_version.value,
         )
 
-    def wanted(self, caller: Caller) -> Wanted:
+    def options(self, caller: Caller) -> DetectOptions:
         """Return what is asked for; raise ``ApiError`` for a value unknown or not allowed."""
         version = caller.face_model_version(self.face_model_version)
         if self.max_face_num > _MOST_FACES:
@@ -87,10 +87,10 @@ class DetectFace20180301(RequestModel):
         if self.max_face_num < 1:
             illegal("MaxFaceNum", Text(f"1 to {_MOST_FACES}", f"1 到 {_MOST_FACES}"))
         self.check_face_size()
-        return Wanted(
+        return DetectOptions(
             version,
-            most=self.max_face_num,
-            smallest=self.min_face_size,
+            max_faces=self.max_face_num,
+            min_size=self.min_face_size,
             attributes=self.need_face_attributes == 1,
             quality=self.need_quality_detection == 1,
             rotate=bool(zero_or_one("NeedRotateDetection", self.need_rotate_detection)),

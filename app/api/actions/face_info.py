@@ -1,6 +1,6 @@
 """What `DetectFace` tells of one face: the vendor's words for it, and how they are filled from what was seen.
 
-In: a :class:`SeenFace`. Out: a :class:`FaceInfo`. What is not measured, or not asked for, is null, 0 or false in it,
+In: a :class:`DetectedFace`. Out: a :class:`FaceInfo`. What is not measured, or not asked for, is null, 0 or false in it,
 as with the vendor; it is never invented. Landmarks are an extension of ours, there only for who asks for them.
 """
 
@@ -12,7 +12,7 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from app.api.actions.base import ResponseModel
-from app.domain import Attributes, Landmarks, Quality, SeenFace
+from app.domain import Attributes, DetectedFace, Landmarks, Quality
 
 # Of the OpenAPI document.
 _PERCENT: JsonDict = {"minimum": 0, "maximum": 100}
@@ -102,14 +102,14 @@ class FaceLandmarks(ResponseModel):
     right_mouth_corner: Point
 
 
-class MarkedFaceInfo(FaceInfo):
+class FaceInfoWithLandmarks(FaceInfo):
     """One face, with landmarks: where `NeedLandmarks` is 1. No SDK knows the field; the vendor has none."""
 
     landmarks: FaceLandmarks
 
 
-def face_info(face: SeenFace, *, landmarks: bool) -> FaceInfo:
-    """Return what is told of ``face``; with ``landmarks``, a :class:`MarkedFaceInfo`."""
+def face_info(face: DetectedFace, *, landmarks: bool) -> FaceInfo:
+    """Return what is told of ``face``; with ``landmarks``, a :class:`FaceInfoWithLandmarks`."""
     left, top, width, height = face.box.pixels
     info = FaceInfo(
         x=left,
@@ -119,7 +119,7 @@ def face_info(face: SeenFace, *, landmarks: bool) -> FaceInfo:
         face_attributes_info=_attributes_info(face.attributes),
         face_quality_info=_quality_info(face.quality),
     )
-    return MarkedFaceInfo(**dict(info), landmarks=_landmarks(face.landmarks)) if landmarks else info
+    return FaceInfoWithLandmarks(**dict(info), landmarks=_landmarks(face.landmarks)) if landmarks else info
 
 
 def _landmarks(landmarks: Landmarks) -> FaceLandmarks:

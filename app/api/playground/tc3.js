@@ -1,4 +1,4 @@
-// TC3-HMAC-SHA256, the vendor's "Signature Method v3", named as in app/api/tc3.py: a request in, its headers out.
+// TC3-HMAC-SHA256, the vendor's "Signature Method v3", named as in app/api/auth/tc3.py: a request in, its headers out.
 
 import { hex, hmac, sha256, utf8 } from "./sha256.js";
 

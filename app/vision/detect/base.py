@@ -1,4 +1,4 @@
-"""What a detector is, and the arithmetic families share: fitting a picture in, cells of a grid, suppressing repeats."""
+"""What a detector is, and the arithmetic families share: fitting a picture in, grid_cells of a grid, suppressing repeats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STRIDES = (8, 16, 32)
 _AREAS = 32
 """Of which a side is averaged at the least."""
 _MOST_CANDIDATES = 2000
-"""Cells decoded at the most, best first: bounds the work on a picture made of faces."""
+"""Cells decoded at the most, top_candidates first: bounds the work on a picture made of faces."""
 
 
 class Detector(Protocol):
@@ -30,30 +30,30 @@ class Detector(Protocol):
         """
 
 
-class Found(NamedTuple):
-    """Candidates, best first: ``scores`` N, ``boxes`` N x 4 (left, top, right, bottom), ``landmarks`` N x 5 x 2."""
+class Candidates(NamedTuple):
+    """Candidates, top_candidates first: ``scores`` N, ``boxes`` N x 4 (left, top, right, bottom), ``landmarks`` N x 5 x 2."""
 
     scores: NDArray[np.float32]
     boxes: NDArray[np.float32]
     landmarks: NDArray[np.float32]
 
-    def before(self, scale: float) -> Found:
+    def before(self, scale: float) -> Candidates:
         """The same in pixels of the picture before it was scaled by ``scale``."""
-        return Found(self.scores, self.boxes / np.float32(scale), self.landmarks / np.float32(scale))
+        return Candidates(self.scores, self.boxes / np.float32(scale), self.landmarks / np.float32(scale))
 
-    def at(self, rows: NDArray[np.intp]) -> Found:
+    def at(self, rows: NDArray[np.intp]) -> Candidates:
         """Some of them."""
-        return Found(self.scores[rows], self.boxes[rows], self.landmarks[rows])
+        return Candidates(self.scores[rows], self.boxes[rows], self.landmarks[rows])
 
 
-class Fitted(NamedTuple):
+class ResizedImage(NamedTuple):
     """A picture made ready for a network: ``image`` H x W x 3 uint8; detector pixels / ``scale`` = its own."""
 
     image: Image
     scale: float
 
 
-def fit(image: Image, max_side: int, multiple: int) -> Fitted:
+def resize_and_pad(image: Image, max_side: int, multiple: int) -> ResizedImage:
     """Shrink to ``max_side`` where larger, then pad right and below with black to multiples of ``multiple``.
 
     Areas of whole pixels are averaged first, then bilinear sampling skips none (but of thin pictures): a sixth to two
@@ -73,12 +73,12 @@ def fit(image: Image, max_side: int, multiple: int) -> Fitted:
         image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     below, right = -image.shape[0] % multiple, -image.shape[1] % multiple
     padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT)
-    return Fitted(padded.astype(np.uint8, copy=False), scale / factor)
+    return ResizedImage(padded.astype(np.uint8, copy=False), scale / factor)
 
 
 @lru_cache(maxsize=32)
-def cells(height: int, width: int, anchors: int) -> NDArray[np.float32]:
-    """All cells of a picture of ``height`` x ``width`` detector pixels: stride by stride, row by row.
+def grid_cells(height: int, width: int, anchors: int) -> NDArray[np.float32]:
+    """All grid_cells of a picture of ``height`` x ``width`` detector pixels: stride by stride, row by row.
 
     Return N x 3 float32, read-only: x and y of the cell's corner at the top left, in pixels, and its stride. Each
     cell is listed ``anchors`` times in a row. Both sides must be multiples of the largest stride.
@@ -92,24 +92,24 @@ def cells(height: int, width: int, anchors: int) -> NDArray[np.float32]:
     return listed
 
 
-def best(scores: NDArray[np.float32], confidence: float) -> NDArray[np.intp]:
-    """Where ``scores`` (N) has at least ``confidence``: best first, equals in order, and not more than a bound."""
+def top_candidates(scores: NDArray[np.float32], confidence: float) -> NDArray[np.intp]:
+    """Where ``scores`` (N) has at least ``confidence``: top_candidates first, equals in order, and not more than a bound."""
     likely = np.flatnonzero(scores >= confidence)
     return likely[np.argsort(-scores[likely], kind="stable")[:_MOST_CANDIDATES]]
 
 
-def settle(found: Found, overlap: float) -> list[Face]:
+def to_faces(found: Candidates, overlap: float) -> list[Face]:
     """Candidates -> faces: repeats are suppressed."""
     return [
         Face(Box(*found.boxes[row].tolist()), found.landmarks[row].copy(), float(found.scores[row]))
-        for row in suppress(found.boxes, overlap)
+        for row in nms(found.boxes, overlap)
     ]
 
 
-def suppress(boxes: NDArray[np.float32], overlap: float) -> list[int]:
+def nms(boxes: NDArray[np.float32], overlap: float) -> list[int]:
     """Greedy non-maximum suppression.
 
-    ``boxes``: N x 4 (left, top, right, bottom), best first. Return the rows to keep: each overlaps every better
+    ``boxes``: N x 4 (left, top, right, bottom), top_candidates first. Return the rows to keep: each overlaps every better
     kept one by at most ``overlap`` (intersection over union).
     """
     left, top, right, bottom = boxes.T
@@ -117,10 +117,10 @@ def suppress(boxes: NDArray[np.float32], overlap: float) -> list[int]:
     kept: list[int] = []
     rest = np.arange(len(boxes))
     while rest.size:
-        best, rest = rest[0], rest[1:]
-        kept.append(int(best))
-        width = np.minimum(right[best], right[rest]) - np.maximum(left[best], left[rest])
-        height = np.minimum(bottom[best], bottom[rest]) - np.maximum(top[best], top[rest])
+        top_candidates, rest = rest[0], rest[1:]
+        kept.append(int(top_candidates))
+        width = np.minimum(right[top_candidates], right[rest]) - np.maximum(left[top_candidates], left[rest])
+        height = np.minimum(bottom[top_candidates], bottom[rest]) - np.maximum(top[top_candidates], top[rest])
         shared = np.maximum(width, 0) * np.maximum(height, 0)
-        rest = rest[shared <= overlap * (area[best] + area[rest] - shared)]
+        rest = rest[shared <= overlap * (area[top_candidates] + area[rest] - shared)]
     return kept

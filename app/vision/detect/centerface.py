@@ -11,7 +11,7 @@ import numpy as np
 from app.domain import Face, Image
 from app.packs.manifest import DetectorSpec
 from app.runtime.session import Session, Tensor
-from app.vision.detect.base import Found, best, fit, settle
+from app.vision.detect.base import Candidates, resize_and_pad, to_faces, top_candidates
 
 _STRIDE = 4
 _MULTIPLE = 32
@@ -27,19 +27,19 @@ class CenterFace:
         self._max_side = spec.max_side
 
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        fitted = fit(image, side or self._max_side, _MULTIPLE)
+        fitted = resize_and_pad(image, side or self._max_side, _MULTIPLE)
         blob = np.ascontiguousarray(fitted.image[:, :, ::-1].transpose(2, 0, 1)[None], dtype=np.float32)
         heat, size, offset, landmarks = (output[0] for output in self._session.run(blob))
         return decode((heat[0], size, offset, landmarks), self._confidence, fitted.scale)
 
 
 def decode(maps: tuple[Tensor, Tensor, Tensor, Tensor], confidence: float, scale: float) -> list[Face]:
-    """Turn the network's maps into faces, most confident first, in pixels of the original picture.
+    """Rotation the network's maps into faces, most confident first, in pixels of the original picture.
 
     ``maps``: heat h x w, size 2 x h x w, offset 2 x h x w, landmarks 10 x h x w, all float32.
     """
     heat, size, offset, points = maps
-    chosen = best(heat.ravel(), confidence)
+    chosen = top_candidates(heat.ravel(), confidence)
     rows, columns = np.divmod(chosen, heat.shape[1])
     spans = np.exp(size[:, rows, columns]) * _STRIDE  # height, width
     centres = (np.stack([rows, columns]) + offset[:, rows, columns] + 0.5) * _STRIDE
@@ -47,5 +47,5 @@ def decode(maps: tuple[Tensor, Tensor, Tensor, Tensor], confidence: float, scale
     boxes = np.stack([corners[1], corners[0], corners[1] + spans[1], corners[0] + spans[0]], axis=1)
     spots = points[:, rows, columns].reshape(5, 2, -1) * spans + corners  # 5 x (y, x) x N
     landmarks = spots[:, ::-1].transpose(2, 0, 1)
-    found = Found(heat.ravel()[chosen], boxes.astype(np.float32), landmarks.astype(np.float32))
-    return settle(found.before(scale), _OVERLAP)
+    found = Candidates(heat.ravel()[chosen], boxes.astype(np.float32), landmarks.astype(np.float32))
+    return to_faces(found.before(scale), _OVERLAP)

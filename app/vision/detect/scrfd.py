@@ -17,7 +17,7 @@ import numpy as np
 from app.domain import Face, Image
 from app.packs.manifest import DetectorSpec
 from app.runtime.session import Session, Tensor
-from app.vision.detect.base import STRIDES, Found, best, cells, fit, settle
+from app.vision.detect.base import STRIDES, Candidates, grid_cells, resize_and_pad, to_faces, top_candidates
 
 _MULTIPLE = STRIDES[-1]
 _ANCHORS = 2
@@ -44,14 +44,14 @@ class Scrfd:
         self._max_side = spec.max_side
 
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        fine = fit(image, side or self._max_side, _MULTIPLE)
+        fine = resize_and_pad(image, side or self._max_side, _MULTIPLE)
         found = self._look(fine.image)
         if max(fine.image.shape) > _WHOLE:
-            coarse = fit(fine.image, _COARSE, _MULTIPLE)
+            coarse = resize_and_pad(fine.image, _COARSE, _MULTIPLE)
             found = merge(found, self._look(coarse.image).before(coarse.scale))
-        return settle(found.before(fine.scale), _OVERLAP)
+        return to_faces(found.before(fine.scale), _OVERLAP)
 
-    def _look(self, image: Image) -> Found:
+    def _look(self, image: Image) -> Candidates:
         blob = np.ascontiguousarray(image[:, :, ::-1].transpose(2, 0, 1)[None], dtype=np.float32)
         blob -= _MEAN
         blob /= _STD
@@ -59,25 +59,25 @@ class Scrfd:
         return decode(self._session.run(blob), height, width, self._confidence)
 
 
-def merge(fine: Found, coarse: Found) -> Found:
-    """Add the large faces of a second look to those of the first, best first."""
+def merge(fine: Candidates, coarse: Candidates) -> Candidates:
+    """Add the large faces of a second look to those of the first, top_candidates first."""
     sides = np.maximum(*(coarse.boxes[:, 2:] - coarse.boxes[:, :2]).T)
     both = (np.concatenate(pair) for pair in zip(fine, coarse.at(np.flatnonzero(sides >= _LARGE)), strict=True))
-    found = Found(*both)
+    found = Candidates(*both)
     return found.at(np.argsort(-found.scores, kind="stable"))
 
 
-def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float) -> Found:
-    """Turn the network's answers to a picture of ``height`` x ``width`` into candidates, best first.
+def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float) -> Candidates:
+    """Rotation the network's answers to a picture of ``height`` x ``width`` into candidates, top_candidates first.
 
     ``outputs``: scores, boxes, landmarks, each of them for strides 8, 16, 32: N x 1, 4 or 10, anchors side by side.
     """
     scores, reach, points = (
         np.concatenate(outputs[start : start + len(STRIDES)]) for start in range(0, 3 * len(STRIDES), len(STRIDES))
     )
-    chosen = best(scores[:, 0], confidence)
-    place = cells(height, width, _ANCHORS)[chosen]
+    chosen = top_candidates(scores[:, 0], confidence)
+    place = grid_cells(height, width, _ANCHORS)[chosen]
     corner, stride = place[:, :2], place[:, 2:]
     left_top, right_bottom = np.split(reach[chosen] * stride, 2, axis=1)
     landmarks = corner[:, None] + points[chosen].reshape(-1, 5, 2) * stride[:, None]
-    return Found(scores[chosen, 0], np.concatenate([corner - left_top, corner + right_bottom], axis=1), landmarks)
+    return Candidates(scores[chosen, 0], np.concatenate([corner - left_top, corner + right_bottom], axis=1), landmarks)

@@ -15,7 +15,7 @@ import numpy as np
 from app.domain import Face, Image
 from app.packs.manifest import DetectorSpec
 from app.runtime.session import Session, Tensor
-from app.vision.detect.base import STRIDES, Found, best, cells, fit, settle
+from app.vision.detect.base import STRIDES, Candidates, grid_cells, resize_and_pad, to_faces, top_candidates
 
 _MULTIPLE = STRIDES[-1]
 _OVERLAP = 0.3
@@ -30,15 +30,15 @@ class YuNet:
         self._max_side = spec.max_side
 
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        fitted = fit(image, side or self._max_side, _MULTIPLE)
+        fitted = resize_and_pad(image, side or self._max_side, _MULTIPLE)
         blob = np.ascontiguousarray(fitted.image.transpose(2, 0, 1)[None], dtype=np.float32)
         outputs = [output[0] for output in self._session.run(blob)]
         height, width = fitted.image.shape[:2]
-        return settle(decode(outputs, height, width, self._confidence).before(fitted.scale), _OVERLAP)
+        return to_faces(decode(outputs, height, width, self._confidence).before(fitted.scale), _OVERLAP)
 
 
-def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float) -> Found:
-    """Turn the network's answers to a picture of ``height`` x ``width`` into candidates, best first.
+def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float) -> Candidates:
+    """Rotation the network's answers to a picture of ``height`` x ``width`` into candidates, top_candidates first.
 
     ``outputs``: class scores, objectness, boxes, landmarks, each of them for strides 8, 16, 32: N x 1, 1, 4 or 10.
     """
@@ -46,10 +46,10 @@ def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float
         np.concatenate(outputs[start : start + len(STRIDES)]) for start in range(0, 4 * len(STRIDES), len(STRIDES))
     )
     scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))
-    chosen = best(scores, confidence)
-    place = cells(height, width, 1)[chosen]
+    chosen = top_candidates(scores, confidence)
+    place = grid_cells(height, width, 1)[chosen]
     corner, stride = place[:, :2], place[:, 2:]
     centre = corner + boxes[chosen, :2] * stride
     half = np.exp(boxes[chosen, 2:]) * stride / 2
     landmarks = corner[:, None] + points[chosen].reshape(-1, 5, 2) * stride[:, None]
-    return Found(scores[chosen], np.concatenate([centre - half, centre + half], axis=1), landmarks)
+    return Candidates(scores[chosen], np.concatenate([centre - half, centre + half], axis=1), landmarks)

@@ -17,7 +17,7 @@ from app.vision.quality.visibility import Visibility
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Assessment:
+class QualityAssessment:
     """The quality and what it was measured on; ``visible`` as ``Visibility.map`` gives it."""
 
     quality: Quality
@@ -25,18 +25,18 @@ class Assessment:
     visible: NDArray[np.float32]
 
 
-class Assessor:
+class QualityAssessor:
     """All measures of one face."""
 
     def __init__(self, visibility: Visibility) -> None:
         self._visibility = visibility
 
-    def assess(self, image: Image, landmarks: Landmarks) -> Assessment:
-        """Judge the face of ``image`` whose landmarks these are."""
+    def assess(self, image: Image, landmarks: Landmarks) -> QualityAssessment:
+        """QualityGate the face of ``image`` whose landmarks these are."""
         return self.assess_crop(quality_crop(image, landmarks))
 
-    def assess_crop(self, crop: QualityCrop) -> Assessment:
-        """Judge the face in ``crop``."""
+    def assess_crop(self, crop: QualityCrop) -> QualityAssessment:
+        """QualityGate the face in ``crop``."""
         visible = self._visibility.map(crop)
         sharp, bright, shown = sharpness(crop), brightness(crop, visible), completeness(visible, crop.yaw)
-        return Assessment(Quality(score(sharp, bright, shown), sharp, bright, shown), crop, visible)
+        return QualityAssessment(Quality(score(sharp, bright, shown), sharp, bright, shown), crop, visible)

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
-from app.errors import Text
-
 
 class Severity(IntEnum):
     """How bad it is that a value lies in a band."""
@@ -29,32 +27,32 @@ class Band(NamedTuple):
     last: int
     word: str
     severity: Severity = Severity.NONE
-    problem: Text = Text("", "")
+    problem: str = ""
     edge: int = 0
 
 
-def _region(last: int, severity: Severity, problem: Text) -> tuple[Band, ...]:
+def _region(last: int, severity: Severity, problem: str) -> tuple[Band, ...]:
     return Band(last, "covered", severity, problem, edge=last), Band(100, "visible")
 
 
 SHARPNESS = (
-    Band(39, "very blurry", Severity.SEVERE, Text("extreme blurriness", "非常模糊"), edge=80),
-    Band(59, "blurry", Severity.MILD, Text("blurriness", "模糊"), edge=80),
-    Band(79, "average", Severity.MILD, Text("average blurriness", "一般模糊"), edge=80),
+    Band(39, "very blurry", Severity.SEVERE, "extreme blurriness", edge=80),
+    Band(59, "blurry", Severity.MILD, "blurriness", edge=80),
+    Band(79, "average", Severity.MILD, "average blurriness", edge=80),
     Band(100, "sharp"),
 )
 BRIGHTNESS = (
-    Band(29, "dark", Severity.MILD, Text("excessive dimness", "偏暗"), edge=30),
+    Band(29, "dark", Severity.MILD, "excessive dimness", edge=30),
     Band(70, "normal"),
-    Band(100, "bright", Severity.MILD, Text("excessive brightness", "偏亮"), edge=70),
+    Band(100, "bright", Severity.MILD, "excessive brightness", edge=70),
 )
 COMPLETENESS: Mapping[str, tuple[Band, ...]] = {
-    "eyebrow": _region(80, Severity.MILD, Text("covered eyebrows", "眉毛遮挡")),
-    "eye": _region(80, Severity.SEVERE, Text("covered eyes", "眼睛遮挡")),
-    "nose": _region(60, Severity.SEVERE, Text("covered nose", "鼻子遮挡")),
-    "cheek": _region(70, Severity.MILD, Text("covered cheeks", "脸颊遮挡")),
-    "mouth": _region(50, Severity.SEVERE, Text("covered mouth", "嘴巴遮挡")),
-    "chin": _region(70, Severity.MILD, Text("covered chin", "下巴遮挡")),
+    "eyebrow": _region(80, Severity.MILD, "covered eyebrows"),
+    "eye": _region(80, Severity.SEVERE, "covered eyes"),
+    "nose": _region(60, Severity.SEVERE, "covered nose"),
+    "cheek": _region(70, Severity.MILD, "covered cheeks"),
+    "mouth": _region(50, Severity.SEVERE, "covered mouth"),
+    "chin": _region(70, Severity.MILD, "covered chin"),
 }
 SCORE = (
     Band(39, "poor", Severity.SEVERE),

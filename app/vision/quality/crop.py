@@ -47,7 +47,7 @@ class QualityCrop(NamedTuple):
 def quality_crop(image: Image, landmarks: Landmarks) -> QualityCrop:
     """Bring the face with ``landmarks`` into the standard position; what lies outside the picture is black."""
     crop = align(image, landmarks, TEMPLATE, SIDE)
-    return QualityCrop(crop, _inside(image, landmarks), pose(landmarks, level_pitch=0).yaw)
+    return QualityCrop(crop, _inside(image, landmarks), pose(landmarks, pitch_offset=0).yaw)
 
 
 def _inside(image: Image, landmarks: Landmarks) -> NDArray[np.bool_]:

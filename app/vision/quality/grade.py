@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.domain import Quality, QualityPolicy
-from app.errors import Text
 from app.vision.quality.bands import BRIGHTNESS, COMPLETENESS, SHARPNESS, Severity, band
 
 _SLIGHT = 10
@@ -22,7 +21,7 @@ _MOST_MILD = 2
 class Problem(NamedTuple):
     """What is wrong with a picture. A severe problem is never slight."""
 
-    text: Text
+    text: str
     is_severe: bool
     is_slight: bool
 

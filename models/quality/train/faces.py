@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.config import load
 from app.domain import Image, Landmarks, MatchingStrategy
+from app.environment import load_settings
 from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
@@ -37,16 +37,16 @@ def is_held_out(name: str) -> bool:
 
 def found(folder: str, step: int = 1) -> Iterator[Found]:
     """Yield every ``step``-th picture of ``DATA``/``folder`` that shows a face."""
-    store = Store.of(load().models)
+    store = Store.of(load_settings().models)
     pack = store.pack("open")
-    store.prepare_missing(pack)
+    store.build_missing(pack)
     session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)
     detector = DETECTORS[pack.detector.family](session, pack.detector)
     for path in sorted((DATA / folder).glob("*/*.jpg"))[::step]:
         image = np.asarray(cv2.imread(str(path)), np.uint8)
         faces = detector.detect(image)
         if faces:
-            face = select(faces, image, MatchingStrategy.LARGEST, pack.detector.clear)
+            face = select(faces, image, MatchingStrategy.LARGEST, pack.detector.selection_confidence)
             yield Found(str(path.relative_to(DATA / folder)), image, face.landmarks)
 
 

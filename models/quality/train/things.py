@@ -16,9 +16,9 @@ def hand(scene: Scene) -> Layer:
     tip = rng.uniform((50, 70), (174, 200))
     away = np.arctan2(*(tip - (112, 120))[::-1]) + rng.normal(0, 0.7)
     thick = rng.uniform(13, 24)
-    aside = np.array([-np.sin(away), np.cos(away)])
+    offload = np.array([-np.sin(away), np.cos(away)])
     for finger in range(int(rng.integers(1, 6))):
-        start = tip + aside * thick * 1.05 * (finger - 1.5) + rng.normal(0, 3, 2)
+        start = tip + offload * thick * 1.05 * (finger - 1.5) + rng.normal(0, 3, 2)
         angle = away + rng.normal(0, 0.12)
         end = start + np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(50, 90)
         ends = (start.round().astype(int).tolist(), end.round().astype(int).tolist())

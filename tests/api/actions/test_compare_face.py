@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.domain import FaceModelVersion, ImageRef, MatchingStrategy, Options
-from tests.api.fakes import COMMON, OPEN, FakeEngine, client_of, code_of, response_of
+from app.domain import CompareOptions, FaceModelVersion, ImageRef, MatchingStrategy
+from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of, response_of
 
 _OLD = {**COMMON, "X-TC-Version": "2018-03-01"}
 _SIDES = '"UrlA":"u","ImageB":"i"'
@@ -124,19 +124,19 @@ async def test_illegal_parameter_is_named(language: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "members", "options"),
     [
-        (COMMON, "", Options()),
-        (COMMON, ',"FaceModelVersion":"2.0"', Options(FaceModelVersion.V2)),
-        (COMMON, ',"NeedRotateDetection":1', Options(rotate=True)),
-        (COMMON, ',"QualityControl":4', Options(quality_control=4)),
-        (COMMON, ',"FaceMatchingStrategy":0', Options(matching_strategy=MatchingStrategy.MOST_CONFIDENT)),
-        (COMMON, ',"FaceMatchingStrategy":1', Options(matching_strategy=MatchingStrategy.LARGEST)),
-        (COMMON, ',"FaceMatchingStrategy":null,"QualityControl":null', Options()),
-        (_OLD, "", Options()),
-        (_OLD, ',"QualityControl":1', Options(quality_control=1)),
-        (_OLD, ',"FaceModelVersion":"2.0","NeedRotateDetection":1', Options(FaceModelVersion.V2, rotate=True)),
+        (COMMON, "", CompareOptions()),
+        (COMMON, ',"FaceModelVersion":"2.0"', CompareOptions(FaceModelVersion.V2)),
+        (COMMON, ',"NeedRotateDetection":1', CompareOptions(rotate=True)),
+        (COMMON, ',"QualityControl":4', CompareOptions(quality_control=4)),
+        (COMMON, ',"FaceMatchingStrategy":0', CompareOptions(matching_strategy=MatchingStrategy.MOST_CONFIDENT)),
+        (COMMON, ',"FaceMatchingStrategy":1', CompareOptions(matching_strategy=MatchingStrategy.LARGEST)),
+        (COMMON, ',"FaceMatchingStrategy":null,"QualityControl":null', CompareOptions()),
+        (_OLD, "", CompareOptions()),
+        (_OLD, ',"QualityControl":1', CompareOptions(quality_control=1)),
+        (_OLD, ',"FaceModelVersion":"2.0","NeedRotateDetection":1', CompareOptions(FaceModelVersion.V2, rotate=True)),
     ],
 )
-async def test_service_is_told_what_was_asked(headers: dict[str, str], members: str, options: Options) -> None:
+async def test_service_is_told_what_was_asked(headers: dict[str, str], members: str, options: CompareOptions) -> None:
     engine = FakeEngine()
     async with client_of(OPEN, engine) as client:
         response = response_of(await client.post("/", content=f"{{{_SIDES}{members}}}", headers=headers))

@@ -6,8 +6,27 @@ from dataclasses import replace
 
 import pytest
 
-from app.domain import Attributes, Box, Completeness, FaceModelVersion, ImageRef, Pose, Quality, SeenFace, Wanted
-from tests.api.fakes import LANDMARKS, OPEN, SIGHT, FakeEngine, FakeService, client_of, code_of, response_of
+from app.domain import (
+    Attributes,
+    Box,
+    Completeness,
+    DetectedFace,
+    DetectOptions,
+    FaceModelVersion,
+    ImageRef,
+    Pose,
+    Quality,
+)
+from tests.support.fakes import (
+    DETECTION_RESULT,
+    LANDMARKS,
+    OPEN,
+    FakeEngine,
+    FakeService,
+    client_of,
+    code_of,
+    response_of,
+)
 
 _NEW = {"X-TC-Action": "DetectFace", "X-TC-Version": "2020-03-03"}
 _OLD = {**_NEW, "X-TC-Version": "2018-03-01"}
@@ -34,22 +53,22 @@ _NO_QUALITY = {
 
 
 @pytest.mark.parametrize(
-    ("headers", "members", "wanted"),
+    ("headers", "members", "options"),
     [
-        (_NEW, "", Wanted()),
-        (_NEW, ',"MaxFaceNum":120,"MinFaceSize":20', Wanted(most=120, smallest=20)),
-        (_NEW, ',"NeedFaceAttributes":1,"NeedQualityDetection":1', Wanted(attributes=True, quality=True)),
-        (_NEW, ',"NeedFaceAttributes":2,"NeedQualityDetection":-1', Wanted()),
-        (_NEW, ',"FaceModelVersion":"2.0","NeedRotateDetection":1', Wanted(FaceModelVersion.V2, rotate=True)),
-        (_OLD, ',"MinFaceSize":100', Wanted(smallest=100)),
+        (_NEW, "", DetectOptions()),
+        (_NEW, ',"MaxFaceNum":120,"MinFaceSize":20', DetectOptions(max_faces=120, min_size=20)),
+        (_NEW, ',"NeedFaceAttributes":1,"NeedQualityDetection":1', DetectOptions(attributes=True, quality=True)),
+        (_NEW, ',"NeedFaceAttributes":2,"NeedQualityDetection":-1', DetectOptions()),
+        (_NEW, ',"FaceModelVersion":"2.0","NeedRotateDetection":1', DetectOptions(FaceModelVersion.V2, rotate=True)),
+        (_OLD, ',"MinFaceSize":100', DetectOptions(min_size=100)),
     ],
 )
-async def test_service_is_told_what_was_asked(headers: dict[str, str], members: str, wanted: Wanted) -> None:
+async def test_service_is_told_what_was_asked(headers: dict[str, str], members: str, options: DetectOptions) -> None:
     engine = FakeEngine()
     async with client_of(OPEN, engine) as client:
         reply = await client.post("/", content=f'{{"Url":"u"{members}}}', headers=headers)
-    assert response_of(reply)["FaceModelVersion"] == wanted.face_model_version.value
-    assert engine.service.looks == [(ImageRef(url="u"), wanted)]
+    assert response_of(reply)["FaceModelVersion"] == options.face_model_version.value
+    assert engine.service.looks == [(ImageRef(url="u"), options)]
 
 
 @pytest.mark.parametrize(
@@ -108,8 +127,8 @@ async def test_landmarks_are_told_to_who_asks_for_them(headers: dict[str, str], 
 
 async def test_what_was_measured_is_told() -> None:
     quality = Quality(63, 73, 47, Completeness(99, 98, 97, 52, 95, 47))
-    seen = SeenFace(Box(1, 2, 41, 52), LANDMARKS, Attributes(Pose(-3.6, 12.5, 179.7), mask=True), quality)
-    service = FakeService(sight=replace(SIGHT, faces=(seen,)))
+    seen = DetectedFace(Box(1, 2, 41, 52), LANDMARKS, Attributes(Pose(-3.6, 12.5, 179.7), mask=True), quality)
+    service = FakeService(sight=replace(DETECTION_RESULT, faces=(seen,)))
     async with client_of(engine=FakeEngine(service)) as client:
         response = response_of(await client.post("/", content='{"Image":"i"}', headers=_NEW))
     (face,) = response["FaceInfos"]

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.server import running_server
 from tests.contract.conformance.clients import CACHE, CLIENTS, Client
 from tests.contract.conformance.jobs import Outcome, from_json, to_json
 from tests.contract.conformance.matrix import Row, Verdict, table
 from tests.contract.conformance.scenarios import KEYS_FILE, SCENARIOS, pictures_for
 from tests.contract.conformance.toolchains import BrokenDriverError
+from tests.support.server import running_server
 
 PATIENCE_S = 300
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from app.errors import ErrorCode
-from benchmarks.pictures import astronaut, jpeg
 from tests.contract.conformance.jobs import Job, Outcome
+from tests.support.images import astronaut, jpeg
 
 
 class Picture(Enum):

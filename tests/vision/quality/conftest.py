@@ -6,15 +6,15 @@ import pytest
 
 from app.domain import Face
 from app.engine import Pipelines
-from app.ops.deadline import Deadline
 from app.vision.quality.crop import QualityCrop, quality_crop
-from benchmarks.pictures import astronaut, jpeg
+from tests.support.images import astronaut, jpeg
+from tests.support.pipelines import detect_all
 
 
 @pytest.fixture(scope="session")
 def found(pipelines: Pipelines) -> Face:
     """The face of the astronaut, in her picture."""
-    (face,) = pipelines.looker.look(jpeg(astronaut()), Deadline.after(30), rotate=False).faces
+    (face,) = detect_all(pipelines.detection, jpeg(astronaut())).faces
     return face
 
 

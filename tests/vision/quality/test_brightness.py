@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from app.engine import Pipelines
-from app.ops.deadline import Deadline
-from app.vision.quality.assess import Assessor
+from app.vision.quality.assess import QualityAssessor
 from app.vision.quality.brightness import brightness
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.quality.regions import MAP_SIDE
-from benchmarks.ladders import OF_BRIGHTNESS, Ladder, exposure, spearman
+from tests.support.degradations import OF_BRIGHTNESS, Ladder, exposure, spearman
+from tests.support.pipelines import detect_all
 from tests.vision.quality.faces import masked, whole
 
 _ALL = np.ones((MAP_SIDE, MAP_SIDE), np.float32)
@@ -41,7 +41,7 @@ def test_it_never_falls_where_a_grey_gets_lighter() -> None:
     assert len(set(points)) > 50
 
 
-def test_what_covers_the_face_does_not_count(assessor: Assessor, crop: QualityCrop) -> None:
+def test_what_covers_the_face_does_not_count(assessor: QualityAssessor, crop: QualityCrop) -> None:
     """A white mask in the dark makes the face no brighter."""
     dark = exposure(crop.image, -3)
     white = masked(np.zeros_like(dark)) > 0
@@ -62,11 +62,13 @@ def test_a_face_outside_the_picture_has_none(crop: QualityCrop) -> None:
 
 
 @pytest.mark.shared
-def test_studio_light_is_normal_whatever_the_skin(assessor: Assessor, pipelines: Pipelines, shared: Path) -> None:
+def test_studio_light_is_normal_whatever_the_skin(
+    assessor: QualityAssessor, pipelines: Pipelines, shared: Path
+) -> None:
     """14 people, one in the same light as the other."""
     points, lumas = [], []
     for path in sorted((shared / "data/london").glob("*/neutral.jpg")):
-        image, (face, *_) = pipelines.looker.look(path.read_bytes(), Deadline.after(30), rotate=False)
+        image, (face, *_) = detect_all(pipelines.detection, path.read_bytes())
         found = assessor.assess(image, face.landmarks)
         points.append(found.quality.brightness)
         lumas.append(float(np.median(cv2.cvtColor(found.crop.image, cv2.COLOR_BGR2GRAY)[108:140, 62:84])))

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain import Face
 from app.vision.quality.crop import EYE_DISTANCE, SIDE, TEMPLATE, QualityCrop, quality_crop
-from benchmarks.pictures import astronaut
+from tests.support.images import astronaut
 
 
 def test_the_eyes_of_the_template_are_60_pixels_apart_and_the_face_is_in_the_middle() -> None:

@@ -52,7 +52,7 @@ def test_a_value_beyond_the_edge_of_its_band_is_a_problem(
     values: dict[str, int], words: str, severe: bool, slight: bool
 ) -> None:
     (problem,) = problems(changed(**values))
-    assert (problem.text.en, problem.is_severe, problem.is_slight) == (words, severe, slight)
+    assert (problem.text, problem.is_severe, problem.is_slight) == (words, severe, slight)
 
 
 @pytest.mark.parametrize(

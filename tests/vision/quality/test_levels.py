@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from app.domain import Crop, QualityPolicy
-from app.vision.quality.assess import Assessor
+from app.vision.quality.assess import QualityAssessor
 from app.vision.quality.crop import QualityCrop
 from app.vision.quality.grade import accepts, grade
-from benchmarks.ladders import exposure, focus
+from tests.support.degradations import exposure, focus
 from tests.vision.quality.faces import Change, drawn, in_sunglasses, masked, whole
 
 
@@ -43,7 +43,9 @@ def _dim_and_blurry_with_a_covered_chin(image: Crop) -> Crop:
         "in the dark",
     ],
 )
-def test_a_picture_passes_up_to_its_grade(assessor: Assessor, crop: QualityCrop, change: Change, expected: int) -> None:
+def test_a_picture_passes_up_to_its_grade(
+    assessor: QualityAssessor, crop: QualityCrop, change: Change, expected: int
+) -> None:
     quality = assessor.assess_crop(whole(np.asarray(change(crop.image), np.uint8))).quality
     assert grade(quality) == expected, quality
     passed = [accepts(quality, level, QualityPolicy.ACCEPT_DESCRIBED) for level in range(1, 5)]

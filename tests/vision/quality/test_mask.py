@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.vision.quality.assess import Assessor
+from app.vision.quality.assess import QualityAssessor
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.quality.mask import is_masked
 from app.vision.quality.regions import MAP_SIDE, POLYGONS, weights
@@ -38,6 +38,6 @@ def test_what_the_picture_does_not_show_decides_nothing(bottom: int, mask: bool)
     assert is_masked(np.zeros((MAP_SIDE, MAP_SIDE), np.float32), inside) is mask
 
 
-def test_a_mask_is_seen_on_a_real_face_and_sunglasses_are_none(assessor: Assessor, crop: QualityCrop) -> None:
+def test_a_mask_is_seen_on_a_real_face_and_sunglasses_are_none(assessor: QualityAssessor, crop: QualityCrop) -> None:
     for image, mask in ((crop.image, False), (masked(crop.image), True), (in_sunglasses(crop.image), False)):
         assert is_masked(assessor.assess_crop(whole(image)).visible, _INSIDE) is mask

@@ -7,7 +7,7 @@ import pytest
 
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.quality.sharpness import blur, features, sharpness
-from benchmarks.ladders import HARMLESS, OF_SHARPNESS, Ladder, focus, jpeg, spearman
+from tests.support.degradations import HARMLESS, OF_SHARPNESS, Ladder, focus, jpeg, spearman
 from tests.vision.quality.faces import masked, whole
 
 _BLURS = {name: ladder for name, ladder in OF_SHARPNESS.items() if "JPEG" not in name}

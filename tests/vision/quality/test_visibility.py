@@ -16,17 +16,17 @@ import pytest
 from app.domain import Completeness, Image, MatchingStrategy
 from app.engine import Pipelines
 from app.errors import ApiError
-from app.ops.deadline import Deadline
 from app.packs.store import visibility_path
-from app.vision.quality.assess import Assessor
+from app.vision.quality.assess import QualityAssessor
 from app.vision.quality.crop import SIDE, QualityCrop, quality_crop
 from app.vision.quality.regions import MAP_SIDE
-from app.vision.selection import select
-from benchmarks.pictures import cast, jpeg
+from app.vision.selection import NoFaceError, select
+from tests.support.images import cast, jpeg
+from tests.support.pipelines import detect_all
 from tests.vision.quality.faces import Change, drawn, in_spectacles, in_sunglasses, masked, whole, with_gamma
 
 
-def _visible(assessor: Assessor, image: Image) -> Completeness:
+def _visible(assessor: QualityAssessor, image: Image) -> Completeness:
     return assessor.assess_crop(whole(image)).quality.completeness
 
 
@@ -51,7 +51,7 @@ def _bar(top: int, bottom: int) -> Change:
     ids=["as she is", "mask", "sunglasses", "spectacles", "scarf", "bar", "darker", "lighter", "blurred", "grey"],
 )
 def test_what_covers_the_face_is_seen(
-    assessor: Assessor, crop: QualityCrop, change: Change, covered: tuple[str, ...], shown: tuple[str, ...]
+    assessor: QualityAssessor, crop: QualityCrop, change: Change, covered: tuple[str, ...], shown: tuple[str, ...]
 ) -> None:
     found = _visible(assessor, np.asarray(change(crop.image), np.uint8))
     edges = {"eyebrow": 80, "eye": 80, "nose": 60, "cheek": 70, "mouth": 50, "chin": 70}
@@ -59,13 +59,13 @@ def test_what_covers_the_face_is_seen(
     assert [name for name in shown if getattr(found, name) <= edges[name]] == [], found
 
 
-def test_a_mirrored_face_has_the_mirrored_map(assessor: Assessor, crop: QualityCrop) -> None:
+def test_a_mirrored_face_has_the_mirrored_map(assessor: QualityAssessor, crop: QualityCrop) -> None:
     there = assessor.assess_crop(whole(masked(crop.image))).visible
     back = assessor.assess_crop(whole(np.ascontiguousarray(masked(crop.image)[:, ::-1]))).visible
     assert np.abs(there - back[:, ::-1]).mean() < 0.05
 
 
-def test_what_lies_outside_the_picture_is_not_visible(assessor: Assessor, crop: QualityCrop) -> None:
+def test_what_lies_outside_the_picture_is_not_visible(assessor: QualityAssessor, crop: QualityCrop) -> None:
     inside = np.ones((SIDE, SIDE), np.bool_)
     inside[160:] = False
     image = crop.image * inside[..., None].astype(np.uint8)
@@ -76,8 +76,8 @@ def test_what_lies_outside_the_picture_is_not_visible(assessor: Assessor, crop: 
     assert found.quality.completeness.eye > 80
 
 
-def test_six_people_have_nothing_before_their_faces(assessor: Assessor, pipelines: Pipelines) -> None:
-    image, faces = pipelines.looker.look(jpeg(cast()), Deadline.after(30), rotate=False)
+def test_six_people_have_nothing_before_their_faces(assessor: QualityAssessor, pipelines: Pipelines) -> None:
+    image, faces = detect_all(pipelines.detection, jpeg(cast()))
     assert len(faces) == 6
     for face in faces:
         found = assessor.assess(image, face.landmarks).quality.completeness
@@ -104,15 +104,15 @@ def _shape(value: Any) -> list[object]:
 @pytest.mark.shared
 @pytest.mark.parametrize(("folder", "least", "most"), [("with_mask", 0.93, 1.0), ("without_mask", 0.0, 0.04)])
 def test_masks_that_people_wear_are_seen(
-    assessor: Assessor, pipelines: Pipelines, shared: Path, folder: str, least: float, most: float
+    assessor: QualityAssessor, pipelines: Pipelines, shared: Path, folder: str, least: float, most: float
 ) -> None:
     """Every third of 200; the network has seen none of these pictures."""
     paths = sorted((shared / "data/masks" / folder).iterdir())[::3]
     assert len(paths) == 67
     covered = []
     for path in paths:
-        with suppress(ApiError):  # some are smaller than the service accepts
-            image, faces = pipelines.looker.look(path.read_bytes(), Deadline.after(30), rotate=False)
+        with suppress(ApiError, NoFaceError):  # some are smaller than the service accepts
+            image, faces = detect_all(pipelines.detection, path.read_bytes())
             face = select(faces, image, MatchingStrategy.LARGEST, 0.8)
             found = assessor.assess_crop(quality_crop(image, face.landmarks)).quality.completeness
             covered.append(found.mouth <= 50 or found.nose <= 60)

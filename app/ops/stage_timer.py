@@ -1,0 +1,53 @@
+"""How long each stage of a request took; log, metrics and traces are made of it once the request has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from app.ops.deadline import Deadline
+
+
+class Stage(NamedTuple):
+    """One stage of a request; times in seconds of ``time.monotonic``."""
+
+    name: str
+    began: float
+    ended: float
+
+
+@dataclass(slots=True)
+class StageTimer:
+    """The stages of one request, in the order in which they ended; the two images of a comparison overlap."""
+
+    deadline: Deadline
+    stages: list[Stage] = field(default_factory=list)
+
+    @classmethod
+    def after(cls, seconds: float) -> StageTimer:
+        """Return a timer whose deadline ends in ``seconds``."""
+        return cls(Deadline.after(seconds))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage; raise ``DeadlineExceededError`` instead of beginning one without time left."""
+        self.deadline.check()
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.record(name, began)
+
+    def record(self, name: str, began: float) -> None:
+        """Add a stage that ends now."""
+        self.stages.append(Stage(name, began, time.monotonic()))
+
+    def totals(self) -> dict[str, float]:
+        """Return the seconds spent in each stage, summed over both images of a comparison."""
+        totals: dict[str, float] = {}
+        for stage in tuple(self.stages):
+            totals[stage.name] = totals.get(stage.name, 0.0) + stage.ended - stage.began
+        return totals

@@ -1,0 +1,25 @@
+"""Domain errors of vision and deadlines -> errors of the vendor's wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.errors import ApiError, ErrorCode
+from app.ops.deadline import DeadlineExceededError
+from app.vision.selection import NoFaceError
+
+
+@contextmanager
+def api_errors(image: str = "") -> Iterator[None]:
+    """Raise domain errors as :class:`ApiError`; with ``image`` ("A" or "B"), every error names that image."""
+    try:
+        yield
+    except ApiError as error:
+        if not image:
+            raise
+        raise error.with_image(image) from error
+    except NoFaceError as error:
+        raise ApiError(ErrorCode.NO_FACE_IN_PHOTO, image=image) from error
+    except DeadlineExceededError as error:
+        raise ApiError(ErrorCode.REQUEST_TIMEOUT, image=image) from error

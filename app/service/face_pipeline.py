@@ -1,0 +1,188 @@
+"""Encoded image -> decode -> detect target face -> quality gate -> refine landmarks -> align -> embed.
+
+Blocking; runs on a worker thread. Every stage checks the deadline and records its duration.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from app.domain import CompareOptions, Embedding, Face, Image, ImageData, MatchingStrategy
+from app.imaging.decode import EncodedImage
+from app.imaging.decoder_pool import DecoderPool
+from app.imaging.source import decode_base64
+from app.ops.deadline import Deadline
+from app.ops.stage_timer import StageTimer
+from app.packs.manifest import DetectorSpec, Pack
+from app.service.errors import api_errors
+from app.service.quality_gate import QualityGate
+from app.vision import search
+from app.vision.align import align
+from app.vision.detect.base import Detector
+from app.vision.embed import Embedder
+from app.vision.search import COARSE_MIN_SIDE, ConfidenceThresholds
+from app.vision.selection import match_by_iou, select
+
+_FACE_PER_EYE_DISTANCE = 2.5
+"""Square root of a face's box per distance of the eyes, of frontal faces (London)."""
+_MAX_ENLARGEMENT = 1.25
+"""How much the crop may enlarge the face; LFW's faces are enlarged by 1.3 for the largest crops."""
+
+
+class DetectedImage(NamedTuple):
+    """An upright image and its faces, in its pixels."""
+
+    image: Image
+    faces: list[Face]
+
+
+class TargetFace(NamedTuple):
+    """An upright image, its sides divided by ``reduction``, and the target face in its pixels."""
+
+    image: Image
+    face: Face
+    reduction: int
+
+
+class FaceDetectionPipeline:
+    """Decodes images and detects their faces."""
+
+    def __init__(self, detector: Detector, spec: DetectorSpec, decoders: DecoderPool | None = None) -> None:
+        """Without ``decoders`` images are decoded in this process."""
+        self._decoders = decoders
+        self._detector = detector
+        self._thresholds = ConfidenceThresholds.of(spec)
+        self._max_side = spec.max_side
+        self._landmark_crop = spec.landmark_crop
+
+    def parse(self, data: ImageData, timer: StageTimer) -> EncodedImage:
+        """Return the encoded image after a check of its format and size; raise ``ApiError`` for a bad one."""
+        with timer.stage("decode"):
+            content = decode_base64(data) if isinstance(data, str) else data
+            decode = partial(self._decoders.decode, timer.deadline) if self._decoders else None
+            return EncodedImage(content, decode)
+
+    def detect_all(self, encoded: EncodedImage, timer: StageTimer, *, rotate: bool) -> DetectedImage:
+        """Decode all pixels and detect all faces, perhaps none."""
+        image = _decode(encoded, 1, timer)
+        return DetectedImage(image, self._detect_full(image, timer, rotate=rotate))
+
+    def detect_target(
+        self, encoded: EncodedImage, strategy: MatchingStrategy, face_size: float, timer: StageTimer, *, rotate: bool
+    ) -> TargetFace:
+        """Return the target face; raise ``NoFaceError`` if there is none.
+
+        Decode only the resolution needed to select the face and to crop it with ``face_size`` pixels (square root of
+        its box).
+        """
+        uses_coarse = strategy is MatchingStrategy.LARGEST
+        reduction = encoded.reduction(COARSE_MIN_SIDE if uses_coarse else self._max_side)
+        image = _decode(encoded, reduction, timer)
+        face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
+        if face is None:
+            if reduction != (full_reduction := encoded.reduction(self._max_side)):
+                reduction, image = full_reduction, _decode(encoded, full_reduction, timer)
+            faces = self._detect_full(image, timer, rotate=rotate)
+            face = select(faces, image, strategy, self._thresholds.selection)
+        finer = _reduction_for(reduction, face.box.area**0.5 / face_size)
+        if finer == reduction:
+            return TargetFace(image, face, reduction)
+        return TargetFace(_decode(encoded, finer, timer), face.scaled(reduction // finer), finer)
+
+    def detect_full_resolution(
+        self, encoded: EncodedImage, target: TargetFace, timer: StageTimer, *, rotate: bool
+    ) -> TargetFace:
+        """Return the target face as full detection finds it on all pixels."""
+        image = target.image if target.reduction == 1 else _decode(encoded, 1, timer)
+        faces = self._detect_full(image, timer, rotate=rotate)
+        face = target.face.scaled(image.shape[0] / target.image.shape[0])
+        return TargetFace(image, match_by_iou(faces, face.box) or face, 1)
+
+    def refine_landmarks(self, target: TargetFace, timer: StageTimer) -> Face:
+        """Return the target face with the landmarks by which it is compared."""
+        with timer.stage("landmarks"):
+            return search.refine_landmarks(self._detector, target.image, target.face, self._landmark_crop)
+
+    def _detect_coarse(self, image: Image, timer: StageTimer, *, rotate: bool) -> Face | None:
+        with timer.stage("detect"):
+            detector = _DeadlineDetector(self._detector, timer.deadline)
+            return search.detect_coarse(detector, image, self._thresholds, rotate=rotate)
+
+    def _detect_full(self, image: Image, timer: StageTimer, *, rotate: bool) -> list[Face]:
+        with timer.stage("detect"):
+            detector = _DeadlineDetector(self._detector, timer.deadline)
+            return search.detect_full(detector, image, self._thresholds, rotate=rotate)
+
+
+class EmbeddingPipeline:
+    """Everything between an encoded image and the embedding of its target face."""
+
+    def __init__(
+        self,
+        detection: FaceDetectionPipeline,
+        quality_gate: QualityGate,
+        embedder: Embedder,
+        pack: Pack,
+        matching_strategy: MatchingStrategy,
+    ) -> None:
+        """``matching_strategy`` is the default of a request that names none."""
+        self._detection = detection
+        self._quality_gate = quality_gate
+        self._embedder = embedder
+        self._template = np.array(pack.embedder.template, dtype=np.float32)
+        self._side = pack.embedder.input_size
+        eye_distance = float(np.linalg.norm(self._template[1] - self._template[0]))
+        self._face_size = _FACE_PER_EYE_DISTANCE * eye_distance / _MAX_ENLARGEMENT
+        self._matching_strategy = matching_strategy
+
+    def embed(self, data: ImageData, options: CompareOptions, timer: StageTimer) -> Embedding:
+        """Return the embedding of the target face; raise ``ApiError`` for an image that cannot be compared."""
+        with api_errors():
+            encoded = self._detection.parse(data, timer)
+            strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
+            target = self._detection.detect_target(encoded, strategy, self._face_size, timer, rotate=options.rotate)
+            if options.quality_control:
+                self._check_quality(encoded, target, options, timer)
+            landmarks = self._detection.refine_landmarks(target, timer).landmarks
+            with timer.stage("align"):
+                crop = align(target.image, landmarks, self._template, self._side)
+            with timer.stage("embed"):
+                return self._embedder.embed(crop)
+
+    def _check_quality(
+        self, encoded: EncodedImage, target: TargetFace, options: CompareOptions, timer: StageTimer
+    ) -> None:
+        """Judge quality on the face of full detection, as ``DetectFace`` does; the score stays that of ``target``."""
+        full = self._detection.detect_full_resolution(encoded, target, timer, rotate=options.rotate)
+        with timer.stage("quality"):
+            self._quality_gate.check(full.image, full.face, options.quality_control)
+
+
+class _DeadlineDetector:
+    """A detector that checks the deadline before each detection."""
+
+    def __init__(self, detector: Detector, deadline: Deadline) -> None:
+        self._detector = detector
+        self._deadline = deadline
+
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        self._deadline.check()
+        return self._detector.detect(image, side)
+
+
+def _decode(encoded: EncodedImage, reduction: int, timer: StageTimer) -> Image:
+    with timer.stage("decode"):
+        return encoded.pixels(reduction)
+
+
+def _reduction_for(reduction: int, size_ratio: float) -> int:
+    """Return the largest power of two up to ``reduction`` at which the face reaches the size it needs.
+
+    ``size_ratio``: its size at ``reduction``, relative to what it needs.
+    """
+    while reduction > 1 and size_ratio < 1:
+        reduction, size_ratio = reduction // 2, size_ratio * 2
+    return reduction

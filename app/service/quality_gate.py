@@ -1,0 +1,53 @@
+"""``QualityControl``: refuse a face whose image quality is too low, and name its problems in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from app.domain import Face, Image, Quality, QualityPolicy
+from app.errors import ApiError, ErrorCode, Text
+from app.vision.quality.assess import QualityAssessor
+from app.vision.quality.grade import accepts, problems
+
+CHINESE: Mapping[str, str] = MappingProxyType(
+    {
+        "extreme blurriness": "非常模糊",
+        "blurriness": "模糊",
+        "average blurriness": "一般模糊",
+        "excessive dimness": "偏暗",
+        "excessive brightness": "偏亮",
+        "covered eyebrows": "眉毛遮挡",
+        "covered eyes": "眼睛遮挡",
+        "covered nose": "鼻子遮挡",
+        "covered cheeks": "脸颊遮挡",
+        "covered mouth": "嘴巴遮挡",
+        "covered chin": "下巴遮挡",
+    }
+)
+"""The vendor's words for each problem (CompareFace page)."""
+
+
+class QualityGate:
+    """Refuses faces below the requested level of quality."""
+
+    def __init__(self, assessor: QualityAssessor, policy: QualityPolicy) -> None:
+        self._assessor = assessor
+        self._policy = policy
+
+    def check(self, image: Image, face: Face, level: int) -> None:
+        """Raise ``FaceQualityNotQualified`` unless ``face`` passes ``level`` (0-4); level 0 measures nothing."""
+        if level == 0:
+            return
+        quality = self._assessor.assess(image, face.landmarks).quality
+        if not accepts(quality, level, self._policy):
+            raise ApiError(ErrorCode.FACE_QUALITY_NOT_QUALIFIED, _text(quality))
+
+
+def _text(quality: Quality) -> Text:
+    code = ErrorCode.FACE_QUALITY_NOT_QUALIFIED.text
+    english = [problem.text for problem in problems(quality)]
+    return Text(
+        f"{code.en.removesuffix('.')}: {', '.join(english)}.",
+        f"{code.zh.removesuffix('。')}：{'、'.join(CHINESE[problem] for problem in english)}。",
+    )

@@ -1,0 +1,1 @@
+"""Offline use cases of the command line; nothing on the request path imports them."""

@@ -1,0 +1,1 @@
+"""``compareface batch``: score a table of image pairs; every distinct image is embedded once."""

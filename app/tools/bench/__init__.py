@@ -1,0 +1,1 @@
+"""``compareface bench``: stage durations on this machine, and load on a running service."""

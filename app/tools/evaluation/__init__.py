@@ -1,0 +1,1 @@
+"""``compareface evaluate`` and ``calibrate``: FAR and TAR on labelled faces, and the report."""

@@ -1,0 +1,1 @@
+"""``compareface inspect``: draw the faces of an image and their quality."""

@@ -1,0 +1,1 @@
+"""``compareface shadow``: replay recorded requests on another service and compare the answers."""

@@ -1,0 +1,187 @@
+"""The file of keys: what it may say, and how a change of it takes effect."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from app.api.auth.keys import ANONYMOUS, Caller, KeyRing
+from app.domain import FaceModelVersion
+from app.environment import SettingsError
+from app.errors import ApiError, ErrorCode
+from app.settings import AuthSettings
+
+_FULL = """
+[callers.AKIDa]
+keys = [
+    { label = "new", secret_key = "one" },
+    { label = "sts", secret_key = "two", token = "t", expires = 2030-01-01T00:00:00Z },
+]
+requests_per_second = 50
+actions = ["CompareFace"]
+default_face_model_version = "2.0"
+face_model_versions = ["2.0"]
+
+[callers.b]
+keys = [{ label = "only", secret_key = "three" }]
+"""
+_SHORT = '[callers.c]\nkeys = [{ label = "only", secret_key = "four" }]\n'
+
+
+def ring(file: Path, keys: str = "", now: list[float] | None = None) -> KeyRing:
+    clock = now or [0.0]
+    return KeyRing(AuthSettings.model_validate({"keys": keys, "keys_file": file}), lambda: clock[0])
+
+
+def write(file: Path, text: str, mtime: int = 1) -> Path:
+    file.write_text(text, encoding="utf-8")
+    os.utime(file, (mtime, mtime))
+    return file
+
+
+def test_a_file_says_all_there_is_to_say(tmp_path: Path) -> None:
+    callers = ring(write(tmp_path / "keys.toml", _FULL), "env:five").callers()
+    assert list(callers) == ["env", "AKIDa", "b"]
+    caller = callers["AKIDa"]
+    assert [(key.label, key.secret_key, key.token) for key in caller.keys] == [("new", "one", ""), ("sts", "two", "t")]
+    assert not caller.keys[0].is_expired(1e11)
+    assert not caller.keys[1].is_expired(1893455999)
+    assert caller.keys[1].is_expired(1893456000)
+    assert (caller.requests_per_second, caller.actions) == (50, frozenset({"CompareFace"}))
+    assert callers["env"] == Caller(keys=callers["env"].keys)
+    assert callers["env"].keys[0].label == "1"
+
+
+def test_secrets_are_not_printed(tmp_path: Path) -> None:
+    shown = repr(ring(write(tmp_path / "keys.toml", _FULL.replace('"one"', '"topsecret"'))).callers())
+    assert "topsecret" not in shown
+    assert "label='sts'" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[callers", "keys.toml, end of document: not TOML$"),
+        ('[callers.a]\nkeys = [{ label = "x", secret_key = "topsecret"', ", end of document: not TOML$"),
+        ('[callers.a]\nkeys = [{ label = "x", secret_key = topsecret }]', ", line 2, column 37: not TOML$"),
+        (_SHORT + _SHORT.replace("four", "topsecret"), ", line 3, column 11: not TOML$"),
+        ("[callers.a]\nkeys = []", "a caller has no keys"),
+        ('[callers.a]\nkeys = [{ label = "x", secret_key = "1" }, { label = "x", secret_key = "2" }]', "same label"),
+        ('[callers.a]\nkeys = [{ secret_key = "topsecret" }]', r"callers.a.keys.0.label: Field required"),
+        ('[callers.a]\nkeys = [{ label = "", secret_key = "topsecret" }]', r"callers.a.keys.0.label"),
+        ('[callers.a]\nkeys = [{ label = "x", secret_key = "" }]', r"callers.a.keys.0.secret_key"),
+        (_SHORT + "rate = 5", r"callers.c.rate: Extra inputs"),
+        (_SHORT + "requests_per_second = 0", r"callers.c.requests_per_second"),
+        (_SHORT + 'face_model_versions = ["4.0"]', r"callers.c.face_model_versions"),
+        (_SHORT + 'face_model_versions = ["2.0"]', r"default_face_model_version is not among"),
+        ('[keys.a]\nsecret_key = "topsecret"', r"keys: Extra inputs"),
+    ],
+)
+def test_a_bad_file_stops_the_start_and_says_why_without_a_secret(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^COMPAREFACE_AUTH__KEYS_FILE: .*{complaint}") as caught:
+        ring(write(tmp_path / "keys.toml", text))
+    assert "topsecret" not in str(caught.value)
+
+
+def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_bytes(_SHORT.encode() + "# Schl\u00fcssel".encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"keys.toml, line 3: not UTF-8$"):
+        ring(tmp_path / "keys.toml")
+
+
+def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        ring(tmp_path / "keys.toml")
+
+
+def test_one_id_in_both_places_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="AKIDa is in COMPAREFACE_AUTH__KEYS, too"):
+        ring(write(tmp_path / "keys.toml", _FULL), "AKIDa:x")
+
+
+def test_a_change_takes_effect_within_a_second(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "app")
+    file, now = write(tmp_path / "keys.toml", _FULL), [0.0]
+    subject = ring(file, "env:five", now)
+    write(file, _SHORT, mtime=2)
+    now[0] = 0.9
+    assert list(subject.callers()) == ["env", "AKIDa", "b"]
+    now[0] = 1.0
+    assert list(subject.callers()) == ["env", "c"]
+    assert [record.getMessage() for record in caplog.records] == ["keys renewed"]
+
+
+def test_a_change_for_the_worse_is_logged_and_the_old_keys_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, now = write(tmp_path / "keys.toml", _SHORT), [0.0]
+    subject = ring(file, now=now)
+    for moment, text in enumerate(("[callers", ""), start=2):
+        write(file, text, mtime=moment)
+        now[0] += 2.0
+        assert list(subject.callers()) == (["c"] if text else [])
+    file.unlink()
+    now[0] += 2.0
+    subject.callers()
+    now[0] += 2.0
+    subject.callers()
+    assert [record.getMessage() for record in caplog.records] == ["keys not renewed"] * 2
+    reasons = [str(vars(record)["fields"]) for record in caplog.records]
+    assert "end of document: not TOML" in reasons[0]
+    assert "No such file" in reasons[1]
+
+
+def test_a_file_that_can_be_read_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, now = write(tmp_path / "keys.toml", _FULL), [0.0]
+    subject = ring(file, now=now)
+    write(file, _SHORT, mtime=2)
+    read = Path.read_text
+
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", denied)
+    now[0] = 1.0
+    assert list(subject.callers()) == ["AKIDa", "b"]
+    monkeypatch.setattr(Path, "read_text", read)
+    now[0] = 2.0
+    assert list(subject.callers()) == ["c"]
+
+
+def test_a_link_that_is_pointed_elsewhere_is_a_change(tmp_path: Path) -> None:
+    first, second = (
+        write(tmp_path / "1.toml", _SHORT),
+        write(tmp_path / "2.toml", _SHORT.replace("callers.c", "callers.d")),
+    )
+    link, now = tmp_path / "keys.toml", [0.0]
+    link.symlink_to(first)
+    subject = ring(link, now=now)
+    (tmp_path / "next").symlink_to(second)
+    (tmp_path / "next").rename(link)
+    now[0] = 1.0
+    assert list(subject.callers()) == ["d"]
+
+
+@pytest.mark.parametrize(
+    ("caller", "asked", "used"),
+    [
+        (ANONYMOUS, None, "3.0"),
+        (ANONYMOUS, "2.0", "2.0"),
+        (ANONYMOUS, "4.0", None),
+        (ANONYMOUS, "", None),
+        (Caller(default_face_model_version=FaceModelVersion.V2), None, "2.0"),
+        (Caller(default_face_model_version=FaceModelVersion.V2), "3.0", "3.0"),
+        (Caller(face_model_versions=frozenset({FaceModelVersion.V3})), "3.0", "3.0"),
+        (Caller(face_model_versions=frozenset({FaceModelVersion.V3})), "2.0", None),
+    ],
+)
+def test_a_caller_has_a_default_and_allowed_model_versions(caller: Caller, asked: str | None, used: str | None) -> None:
+    if used is not None:
+        assert caller.face_model_version(asked) == used
+        return
+    with pytest.raises(ApiError) as caught:
+        caller.face_model_version(asked)
+    assert caught.value.code is ErrorCode.FACE_MODEL_VERSION_ILLEGAL

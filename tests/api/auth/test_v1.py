@@ -1,0 +1,41 @@
+"""HmacSHA1 and HmacSHA256 against the vendor's documented vector, and what is signed."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.api.auth import v1
+
+# The sample of the vendor's document "Signature Method v1".
+_DOCUMENTED = {
+    "Action": "DescribeInstances",
+    "InstanceIds.0": "ins-09dx96dg",
+    "Limit": "20",
+    "Nonce": "11886",
+    "Offset": "0",
+    "Region": "ap-guangzhou",
+    "SecretId": "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE",
+    "Timestamp": "1465185768",
+    "Version": "2017-03-12",
+}
+_KEY = "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE"
+
+
+def _documented(**changes: str) -> str:
+    return v1.source_text("GET", "cvm.tencentcloudapi.com", "/", {**_DOCUMENTED, **changes})
+
+
+@pytest.mark.parametrize("signature_method", ["HmacSHA1", "", "hmacsha256", "anything"])
+def test_documented_vector(signature_method: str) -> None:
+    assert v1.signature(_KEY, _documented(), signature_method) == "EliP9YW3pW28FpsEdkXt/+WcGeI="
+
+
+def test_sha256_is_another_signature() -> None:
+    signature = v1.signature(_KEY, _documented(), "HmacSHA256")
+    assert len(signature) == 44
+    assert signature != v1.signature(_KEY, _documented(Offset="1"), "HmacSHA256")
+
+
+def test_names_are_in_ascii_order_and_values_as_they_are() -> None:
+    text = v1.source_text("POST", "a:1", "/x", {"b": "", "A.2": "=&", "A.12": "中", "Signature": "left out", "a": "1"})
+    assert text == "POSTa:1/x?A.12=中&A.2==&&a=1&b="

@@ -1,0 +1,182 @@
+"""A fake engine, a signer, and the application in-process with its lifespan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+from starlette.types import Receive, Scope, Send
+
+from app.api.auth import tc3, v1
+from app.asgi import create_app
+from app.domain import Box, CompareOptions, Comparison, DetectedFace, DetectionResult, DetectOptions, ImageRef
+from app.environment import Settings
+from app.errors import ApiError, ErrorCode
+from app.ops.metrics import Metrics
+from app.ops.stage_timer import StageTimer
+from app.service.services import Services
+from app.settings import AuthSettings, LimitsSettings
+
+SECRET_ID, SECRET_KEY = "AKIDEXAMPLE", "SECRETEXAMPLE"
+NOW = 1_700_000_000
+COMMON = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
+OPEN = Settings(auth=AuthSettings(mode="off"))
+KEYS_FILE = f"""
+[callers.{SECRET_ID}]
+keys = [{{ label = "new", secret_key = "{SECRET_KEY}" }}, {{ label = "old", secret_key = "{SECRET_KEY}-OLD" }}]
+
+[callers.temporary]
+keys = [
+    {{ label = "sts", secret_key = "{SECRET_KEY}", token = "TOKEN" }},
+    {{ label = "past", secret_key = "PAST", token = "TOKEN", expires = 2020-01-01T00:00:00Z }},
+]
+
+[callers.limited]
+keys = [{{ label = "only", secret_key = "{SECRET_KEY}" }}]
+requests_per_second = 2
+face_model_versions = ["2.0"]
+default_face_model_version = "2.0"
+
+[callers.elsewhere]
+keys = [{{ label = "only", secret_key = "{SECRET_KEY}" }}]
+actions = ["DetectFace"]
+"""
+CLOSED = Settings(auth=AuthSettings.model_validate({"keys": f"{SECRET_ID}:{SECRET_KEY}"}))
+
+Behaviour = Callable[[ImageRef, ImageRef, CompareOptions, StageTimer], Awaitable[Comparison]]
+
+
+async def judge(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+    """Stand in for the real service: presence is judged, everything else is alike."""
+    for name, ref in (("A", a), ("B", b)):
+        if ref.is_empty:
+            raise ApiError(ErrorCode.IMAGE_EMPTY, image=name)
+    return Comparison(87.5, 0.6, options.face_model_version)
+
+
+LANDMARKS = np.array([[11.4, 60.6], [61.2, 61.4], [40, 88], [-0.6, 110], [60, 111]], np.float32)
+DETECTION_RESULT = DetectionResult(640, 480, (DetectedFace(Box(-10.6, 20.2, 89.4, 140.0), LANDMARKS, None, None),))
+
+
+@dataclass
+class FakeService:
+    behaviour: Behaviour = judge
+    calls: list[tuple[ImageRef, ImageRef, CompareOptions]] = field(default_factory=list)
+    sight: DetectionResult = DETECTION_RESULT
+    looks: list[tuple[ImageRef, DetectOptions]] = field(default_factory=list)
+
+    async def compare(self, a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+        self.calls.append((a, b, options))
+        return await self.behaviour(a, b, options, timer)
+
+    async def detect(self, image: ImageRef, options: DetectOptions, timer: StageTimer) -> DetectionResult:
+        self.looks.append((image, options))
+        if image.is_empty:
+            raise ApiError(ErrorCode.IMAGE_EMPTY)
+        return self.sight
+
+
+@dataclass
+class FakeEngine:
+    service: FakeService = field(default_factory=FakeService)
+
+    @property
+    def services(self) -> Services:
+        return Services(compare=self.service.compare, detect=self.service.detect)
+
+    busy: bool = False
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def facts(self) -> Mapping[str, object]:
+        return {"pack": "fake", "device": "cpu"}
+
+    def is_busy(self, _: int) -> bool:
+        return self.busy
+
+
+def limited(**limits: float) -> Settings:
+    return OPEN.model_copy(update={"limits": LimitsSettings.model_validate(limits)})
+
+
+@asynccontextmanager
+async def client_of(
+    settings: Settings = OPEN, engine: FakeEngine | None = None, host: str = "127.0.0.1:8000"
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Start the application, and give a client that talks to it without a socket."""
+    application = create_app(settings, lambda _: nullcontext(engine or FakeEngine()))
+    async with application.router.lifespan_context(application) as state:
+
+        async def started(scope: Scope, receive: Receive, send: Send) -> None:
+            await application({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = httpx.ASGITransport(started, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+            yield client
+
+
+def response_of(reply: httpx.Response) -> dict[str, Any]:
+    """Return what is inside the envelope, after looking at the envelope."""
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "application/json"
+    payload = reply.json()
+    assert list(payload) == ["Response"]
+    response: dict[str, Any] = payload["Response"]
+    return response
+
+
+def code_of(reply: httpx.Response) -> str:
+    error = response_of(reply).get("Error")
+    return str(error["Code"]) if error else "OK"
+
+
+def authorization(
+    body: bytes = b"",
+    *,
+    method: str = "POST",
+    query: str = "",
+    host: str = "127.0.0.1:8000",
+    content_type: str = "application/json",
+    timestamp: int = NOW,
+    service: str = "iai",
+    secret_id: str = SECRET_ID,
+    secret_key: str = SECRET_KEY,
+    extra: Mapping[str, str] | None = None,
+    content_sha256: str = "",
+) -> str:
+    """Return the Authorization header of a client that signs like this."""
+    headers = {"content-type": content_type, "host": host, **(extra or {})}
+    names = tuple(sorted(headers))
+    date = tc3.utc_date(timestamp)
+    hashed = tc3.hashed_payload(tc3.sha256(body), content_sha256)
+    canonical = tc3.canonical_request(method, query, headers, names, hashed)
+    text = tc3.string_to_sign(str(timestamp), tc3.credential_scope(date, service), canonical)
+    signature = tc3.signature(tc3.signing_key(secret_key, date, service), text)
+    return tc3.format_authorization(tc3.Authorization(secret_id, date, service, names, signature))
+
+
+def v1_parameters(
+    method: str = "POST",
+    *,
+    host: str = "127.0.0.1:8000",
+    path: str = "/",
+    secret_key: str = SECRET_KEY,
+    without: str = "",
+    **changes: str,
+) -> dict[str, str]:
+    """Return the parameters of a request in the older dialect, its signature among them."""
+    parameters = {
+        "Action": "CompareFace",
+        "Version": "2020-03-03",
+        "Timestamp": str(NOW),
+        "Nonce": "11886",
+        "SecretId": SECRET_ID,
+        "SignatureMethod": "HmacSHA256",
+        **changes,
+    }
+    parameters.pop(without, None)
+    text = v1.source_text(method, host, path, parameters)
+    return parameters | {"Signature": v1.signature(secret_key, text, parameters.get("SignatureMethod", ""))}

@@ -1,0 +1,35 @@
+"""Shortcuts through the face pipeline for tests and benchmarks."""
+
+from __future__ import annotations
+
+from app.domain import Face, Image, ImageData, MatchingStrategy
+from app.ops.stage_timer import StageTimer
+from app.service.face_pipeline import DetectedImage, FaceDetectionPipeline
+from app.vision.detect.base import Detector
+from app.vision.search import ConfidenceThresholds, detect_coarse, detect_full
+from app.vision.selection import select
+
+_DEADLINE_S = 60.0
+
+
+def detect_all(detection: FaceDetectionPipeline, data: ImageData) -> DetectedImage:
+    """Return the image and all its faces, without rotation."""
+    timer = StageTimer.after(_DEADLINE_S)
+    return detection.detect_all(detection.parse(data, timer), timer, rotate=False)
+
+
+def detect_target(
+    detector: Detector,
+    image: Image,
+    thresholds: ConfidenceThresholds,
+    *,
+    strategy: MatchingStrategy = MatchingStrategy.LARGEST,
+    rotate: bool = False,
+) -> Face:
+    """Return the target face of decoded pixels, coarse to fine as the pipeline does."""
+    if strategy is MatchingStrategy.LARGEST:
+        face = detect_coarse(detector, image, thresholds, rotate=rotate)
+        if face is not None:
+            return face
+    faces = detect_full(detector, image, thresholds, rotate=rotate)
+    return select(faces, image, strategy, thresholds.selection)

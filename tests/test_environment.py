@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+
+from app.environment import Settings, SettingsError, environment_names, load_settings
+
+
+def _load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"COMPAREFACE_{name}", value)
+    return load_settings()
+
+
+def test_every_setting_has_a_description() -> None:
+    groups = [info.annotation for info in Settings.model_fields.values()]
+    fields = [field for group in groups for field in group.model_fields.values()]  # type: ignore[union-attr]
+    assert len(fields) == len(environment_names()) > 15
+    assert all(field.description and field.description.endswith(".") for field in fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SERVR__PORT", "1"), ("SERVER__PROT", "1"), ("SERVER", "{}"), ("server__x", "1")],
+)
+def test_a_misspelt_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match="unknown setting: COMPAREFACE_"):
+        _load(monkeypatch, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SERVER__PORT", "65536"),
+        ("SERVER__HOST", ""),
+        ("AUTH__MODE", "maybe"),
+        ("AUTH__MAX_SKEW_S", "0"),
+        ("MODELS__PACK", "../../etc"),
+        ("MODELS__MIRRORS", "ftp://mirror.example"),
+        ("MODELS__MIRRORS", "https://mirror.example, /a/folder"),
+        ("RUNTIME__DEVICE", "abacus"),
+        ("COMPARE__MATCHING_STRATEGY", "2"),
+        ("LIMITS__DEADLINE_S", "0"),
+    ],
+)
+def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^COMPAREFACE_{name}: [^;]*$"):
+        _load(monkeypatch, **{name: value})
+
+
+def test_a_switch_that_is_neither_on_nor_off_is_told_what_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAREFACE_RUNTIME__INT8", "maybe")
+    with pytest.raises(SettingsError, match=r"INT8: Input should be 'true' or 'false'$"):
+        load_settings()
+
+
+def test_what_kubernetes_adds_for_a_service_of_our_name_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    added = {
+        "SERVICE_HOST": "10.0.0.7",
+        "SERVICE_PORT_HTTP": "80",
+        "PORT": "tcp://10.0.0.7:80",
+        "PORT_80_TCP_ADDR": "10.0.0.7",
+    }
+    assert _load(monkeypatch, **added) == Settings()
+
+
+def test_mirrors_are_addresses_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, MODELS__MIRRORS="https://a.example/models, http://10.0.0.7:8080")
+    assert settings.models.mirrors == ("https://a.example/models", "http://10.0.0.7:8080")
+
+
+def test_keys_may_be_several_and_an_id_may_have_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, AUTH__KEYS="id1:old, id2:k:with:colons ,id1:new,")
+    assert settings.auth.secret_keys == {"id1": ("old", "new"), "id2": ("k:with:colons",)}
+    assert not settings.is_open
+
+
+@pytest.mark.parametrize("keys", ["nokey", "id:", ":key", "id1:key,broken"])
+def test_a_malformed_key_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    with pytest.raises(SettingsError, match=r"^COMPAREFACE_AUTH__KEYS: entry [12] is not of the form") as caught:
+        _load(monkeypatch, AUTH__KEYS=keys)
+    assert keys not in str(caught.value)
+
+
+def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, AUTH__KEYS="id1:topsecret")
+    assert "topsecret" not in repr(settings) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_without_keys_loopback_is_served_openly(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    settings = _load(monkeypatch, SERVER__HOST=host)
+    settings.check_may_serve(on_loopback=settings.server.is_loopback)
+    assert settings.is_open
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "compareface.example"])
+def test_without_keys_no_other_address_is_served(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    settings = _load(monkeypatch, SERVER__HOST=host)
+    with pytest.raises(SettingsError, match=r"^no keys are configured.*COMPAREFACE_AUTH__MODE=off"):
+        settings.check_may_serve(on_loopback=settings.server.is_loopback)
+
+
+@pytest.mark.parametrize("environment", [{"AUTH__MODE": "off"}, {"AUTH__KEYS": "id:key"}])
+def test_other_addresses_are_served_with_keys_or_an_open_door(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+) -> None:
+    settings = _load(monkeypatch, SERVER__HOST="0.0.0.0", **environment)
+    settings.check_may_serve(on_loopback=False)
+    assert settings.is_open == ("AUTH__MODE" in environment)
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, FETCH__ALLOW="10.0.0.0/8, minio.local", AUTH__HOSTS="")
+    assert settings.fetch.allow == ("10.0.0.0/8", "minio.local")
+    assert settings.auth.hosts == ()
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().server.port = 1  # type: ignore[misc]
+
+
+def test_a_misspelt_setting_is_told_with_the_one_that_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"COMPAREFACE_AUTH__KEY \(is COMPAREFACE_AUTH__KEYS meant\?\)$"):
+        _load(monkeypatch, AUTH__KEY="a:b")

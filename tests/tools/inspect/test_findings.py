@@ -1,0 +1,44 @@
+"""The bands of the quality table are the vendor's."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain import Completeness, Quality
+from app.tools.inspect.findings import measures
+
+
+def _words(value: int) -> list[str]:
+    completeness = Completeness(value, value, value, value, value, value)
+    return [measure.band.word for measure in measures(Quality(value, value, value, completeness))]
+
+
+@pytest.mark.parametrize(
+    ("value", "score", "sharpness", "brightness"),
+    [
+        (0, "poor", "very blurry", "dark"),
+        (29, "poor", "very blurry", "dark"),
+        (30, "poor", "very blurry", "normal"),
+        (39, "poor", "very blurry", "normal"),
+        (40, "fair", "blurry", "normal"),
+        (59, "fair", "blurry", "normal"),
+        (60, "good", "average", "normal"),
+        (70, "good", "average", "normal"),
+        (71, "good", "average", "bright"),
+        (79, "good", "average", "bright"),
+        (80, "excellent", "sharp", "bright"),
+        (100, "excellent", "sharp", "bright"),
+    ],
+)
+def test_a_number_is_named_by_its_band(value: int, score: str, sharpness: str, brightness: str) -> None:
+    assert _words(value)[:3] == [score, sharpness, brightness]
+
+
+@pytest.mark.parametrize(
+    ("region", "covered"), [("eyebrow", 80), ("eye", 80), ("nose", 60), ("cheek", 70), ("mouth", 50), ("chin", 70)]
+)
+def test_a_region_is_covered_up_to_its_own_percentage(region: str, covered: int) -> None:
+    names = [measure.name for measure in measures(Quality(0, 0, 0, Completeness(0, 0, 0, 0, 0, 0)))]
+    row = names.index(region.capitalize())
+    assert _words(covered)[row] == "covered"
+    assert _words(covered + 1)[row] == "visible"
