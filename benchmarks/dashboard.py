@@ -1,8 +1,8 @@
-"""Every panel and alert of `deploy` on a real Prometheus, which watches a real service under load.
+"""Every panel and alert of ``deploy`` on a real Prometheus that scrapes a service under load.
 
-The service takes more requests than it can answer, pictures by URL among them; its decoders are killed and stopped
-meanwhile. It runs the CPU by the name of a GPU (``as_gpu.py``), so that batches form. An expression without a value is
-an error. Needs the program `prometheus` (Debian's package); nothing is sent anywhere.
+The service gets more requests than it can process, images by URL among them; decoder processes are killed and stopped.
+It runs the CPU as a GPU (``cpu_as_gpu``), so that batches form. An expression without a value is an error. Needs the
+program ``prometheus`` (a Debian package).
 """
 
 from __future__ import annotations
@@ -24,22 +24,21 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from math import isnan
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from app.tools.bench.load import Target, arrive, http_request
 from tests.support.images import astronaut, jpeg
-from tests.support.monitoring import ALERTS, Watched, alerts, panels
-from tests.support.server import HOST, Server, free_port, open_here, running_server
+from tests.support.monitoring import ALERTS, PrometheusClient, Query, alerts, panels
+from tests.support.server import HOST, Server, free_port, open_without_proxy, running_server
 
-_LOAD_S, _ASKED_AFTER_S = 60.0, 45.0
+_LOAD_S, _QUERY_AFTER_S = 60.0, 45.0
 _PER_SECOND = 30
 _KILLED = 5
 _SETTINGS = {
     "COMPAREFACE_METRICS__ENABLED": "true",
     "COMPAREFACE_RUNTIME__DEVICE": "cuda",
     "COMPAREFACE_FETCH__ALLOW": HOST,
-    "COMPAREFACE_LIMITS__DEADLINE_S": "8",  # so that a stopped decoder soon is a RequestTimeout
+    "COMPAREFACE_LIMITS__DEADLINE_S": "8",  # a stopped decoder soon causes RequestTimeout
     "COMPAREFACE_LIMITS__MAX_WAIT_S": "2",
 }
 
@@ -48,14 +47,17 @@ def main() -> int:
     if not shutil.which("prometheus"):
         print("dashboard: skipped, the program `prometheus` is not installed")
         return 0
-    with tempfile.TemporaryDirectory() as name, running_server(_SETTINGS, program="-m benchmarks.as_gpu") as server:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running_server(_SETTINGS, program="-m tests.support.cpu_as_gpu") as server,
+    ):
         folder = Path(name)
-        with _pictures(folder / "pictures") as address, _prometheus(folder, server) as ask:
-            load = threading.Thread(target=_load, args=(_target(server, address),))
+        with _image_url(folder / "images") as url, _prometheus(folder, server) as prometheus:
+            load = threading.Thread(target=_load, args=(_target(server, url),))
             load.start()
-            _trouble(server)
-            missing = [_tell(ask, watched) for watched in (*panels(), *alerts())].count(False)
-            for group in ask("/api/v1/rules")["groups"]:
+            _disturb_decoders(server)
+            missing = [_print_value(prometheus, query) for query in (*panels(), *alerts())].count(False)
+            for group in prometheus("/api/v1/rules")["groups"]:
                 for rule in group["rules"]:
                     print(f"rule {rule['name']}: {rule['state']}, evaluation {rule['health']}")
                     missing += rule["health"] != "ok"
@@ -68,14 +70,14 @@ def _load(target: Target) -> None:
     print("answers:", asyncio.run(arrive(target, _PER_SECOND, _LOAD_S)).codes)
 
 
-def _trouble(server: Server) -> None:
-    """Kill decoders, more than an alert bears, and stop one for longer than a request may take."""
-    until = time.monotonic() + _ASKED_AFTER_S
+def _disturb_decoders(server: Server) -> None:
+    """Kill more decoder processes than an alert accepts, and stop one for longer than a deadline."""
+    until = time.monotonic() + _QUERY_AFTER_S
     time.sleep(3)
     for _ in range(_KILLED):
         victim = _decoders(server)[0]
         os.kill(victim, signal.SIGKILL)
-        while victim in _decoders(server) and time.monotonic() < until:  # it is missed when the next picture comes
+        while victim in _decoders(server) and time.monotonic() < until:  # replaced with the next image
             time.sleep(0.1)
         time.sleep(1)
     stopped = _decoders(server)[0]
@@ -90,32 +92,21 @@ def _decoders(server: Server) -> list[int]:
     return [int(child) for task in children for child in task.read_text().split()]
 
 
-def _tell(ask: Ask, watched: Watched) -> bool:
-    """Print what the expression shows; return whether that is something."""
-    series = ask(f"/api/v1/query?query={quote(watched.expression)}")["result"]
-    values = {", ".join(one["metric"].values()): float(one["value"][1]) for one in series}
+def _print_value(prometheus: PrometheusClient, query: Query) -> bool:
+    """Print the value of a query; return whether it has one."""
+    series = prometheus(f"/api/v1/query?query={quote(query.expression)}")["result"]
+    values = {", ".join(sample["metric"].values()): float(sample["value"][1]) for sample in series}
     shown = [f"{name or 'value'} {value:.4g}" for name, value in values.items() if not isnan(value)]
-    print(f"{watched.name}: {'; '.join(shown) or 'NOTHING'}", flush=True)
+    print(f"{query.name}: {'; '.join(shown) or 'NO VALUE'}", flush=True)
     return bool(shown)
 
 
-class Ask:
-    """The HTTP API of a Prometheus."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-
-    def __call__(self, path: str) -> Any:
-        with open_here(f"http://{HOST}:{self._port}{path}", timeout=10) as reply:
-            return json.load(reply)["data"]
-
-
 @contextmanager
-def _prometheus(folder: Path, server: Server) -> Iterator[Ask]:
+def _prometheus(folder: Path, server: Server) -> Iterator[PrometheusClient]:
     port = free_port()
     job = {"job_name": "compareface", "scrape_interval": "1s", "static_configs": [{"targets": [server.endpoint]}]}
-    written = {"global": {"evaluation_interval": "2s"}, "rule_files": [str(ALERTS)], "scrape_configs": [job]}
-    (folder / "prometheus.yml").write_text(json.dumps(written))  # YAML, too
+    config = {"global": {"evaluation_interval": "2s"}, "rule_files": [str(ALERTS)], "scrape_configs": [job]}
+    (folder / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
     command = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
     process = subprocess.Popen(
         [*command, f"--web.listen-address={HOST}:{port}", "--log.level=warn"], stderr=subprocess.DEVNULL
@@ -123,23 +114,23 @@ def _prometheus(folder: Path, server: Server) -> Iterator[Ask]:
     try:
         for _ in range(100):
             try:
-                open_here(f"http://{HOST}:{port}/-/ready", timeout=1).close()
+                open_without_proxy(f"http://{HOST}:{port}/-/ready", timeout=1).close()
                 break
             except OSError:
                 time.sleep(0.1)
-        yield Ask(port)
+        yield PrometheusClient(port)
     finally:
         process.terminate()
         process.wait(timeout=20)
 
 
 @contextmanager
-def _pictures(folder: Path) -> Iterator[str]:
-    """Serve a picture; yield its address."""
+def _image_url(folder: Path) -> Iterator[str]:
+    """Serve an image; yield its URL."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
-            """The output is for the panels."""
+            """Keep the output to the panels."""
 
     folder.mkdir()
     (folder / "a.jpg").write_bytes(jpeg(astronaut()))
@@ -149,13 +140,13 @@ def _pictures(folder: Path) -> Iterator[str]:
         web.shutdown()
 
 
-def _target(server: Server, address: str) -> Target:
-    """Return requests of every kind: by value and by URL, with quality, of both actions, and a wrong one."""
+def _target(server: Server, url: str) -> Target:
+    """Return requests of every kind: inline and by URL, with quality, both actions, and an invalid one."""
     inline = base64.b64encode(jpeg(astronaut())).decode()
     bodies: list[tuple[str, dict[str, object]]] = [
         ("CompareFace", {"ImageA": inline, "ImageB": inline}),
         ("CompareFace", {"ImageA": inline, "ImageB": inline, "QualityControl": 1}),
-        ("CompareFace", {"UrlA": address, "UrlB": address}),
+        ("CompareFace", {"UrlA": url, "UrlB": url}),
         ("DetectFace", {"Image": inline, "NeedQualityDetection": 1}),
         ("CompareFace", {"ImageA": "AAAA", "ImageB": inline}),
     ]

@@ -1,8 +1,7 @@
-"""Pairs of names in LFW's development half that are not two strangers, found by looking at the most alike pairs.
+"""Pairs of names in LFW's development half that are not two unrelated people, found among the most similar pairs.
 
-``SAME``: both pictures show one person, because a person has two names, a picture has the wrong one, or one of several
-faces is taken in both. ``SIBLINGS``: two people who look alike by nature. Calibrations count them all as strangers,
-which is on the safe side; ``accuracy.py`` says what that does to the FAR.
+``SAME``: both images show one person, because the person has two names or a label is wrong. ``SIBLINGS``: two people
+of one family. Calibrations count both as impostor pairs, which overstates the FAR; ``accuracy.py`` reports by how much.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""A service at four times its capacity: what callers see who are served, and who are not.
+"""A service at four times its capacity: latency of accepted requests, and rejections.
 
-Capacity is what eight callers get who ask without a pause; unloaded is one request at a time. The load comes by the
-clock. The first seconds, in which a burst would still be served in turn, are told apart from what follows.
-``--json FILE`` keeps the numbers.
+Capacity is the rate of eight callers without pause; unloaded is one request at a time. The load arrives at a fixed
+rate. The first seconds, in which the queue still accepts the load as a burst, are left out.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from pathlib import Path
 
 from app.settings import LimitsSettings
 from app.tools.bench.load import Load, arrive, sustain
-from benchmarks.subjects import SHARED, Subject, pictures, running_subjects
-from benchmarks.tables import table, three
+from benchmarks.subjects import SHARED, Subject, image_sets, running_subjects
+from benchmarks.tables import min_median_max, table
 
 _TIMES = 4
 _CALLERS = 8
 _MEASURED_S = 8.0
 _SETTLING_S = 3.0
-"""Seconds after the longest wait until the line has been sent away."""
-_REFUSED = "RequestLimitExceeded"
+"""Seconds after the longest wait until the queue has been rejected."""
+_REJECTED = "RequestLimitExceeded"
 
 
 def main() -> None:
@@ -34,12 +33,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if not (SHARED / "data/lfw").is_dir():
-        print("overload: skipped, the folder ../shared is not here")
+        print("overload: skipped, ../shared does not exist")
         return
-    files = pictures()["LFW, 250 px"]
+    files = image_sets()["LFW, 250 px"]
     with running_subjects([args.pack]) as running:
         rounds = [_round(running[args.pack], files, args.seconds) for _ in range(args.rounds)]
-    rows = {name: three([one[name] for one in rounds], 3) for name in rounds[0]}
+    rows = {name: min_median_max([row[name] for row in rounds], 3) for name in rounds[0]}
     table("", {name: dict(zip(("min", "median", "max"), row, strict=True)) for name, row in rows.items()})
     if args.json:
         args.json.write_text(json.dumps({"pack": args.pack, "rounds": args.rounds, **rows}, indent=1) + "\n", "utf-8")
@@ -47,25 +46,25 @@ def main() -> None:
 
 def _round(subject: Subject, files: Sequence[bytes], seconds: float) -> Mapping[str, float]:
     burst = LimitsSettings().max_wait_s + _SETTLING_S
-    alone = asyncio.run(sustain(subject.target(files), 1, _MEASURED_S))
+    single = asyncio.run(sustain(subject.target(files), 1, _MEASURED_S))
     capacity = asyncio.run(sustain(subject.target(files), _CALLERS, _MEASURED_S)).per_second()
     flood = asyncio.run(arrive(subject.target(files), _TIMES * capacity, burst + seconds))
-    if set(flood.codes) - {"OK", _REFUSED}:
-        raise RuntimeError(f"answers that nobody should get: {flood.codes}")
-    return {"capacity_per_second": capacity, **_told(flood.after(burst), alone, capacity)}
+    if set(flood.codes) - {"OK", _REJECTED}:
+        raise RuntimeError(f"unexpected answers: {flood.codes}")
+    return {"capacity_per_second": capacity, **_summary(flood.after(burst), single, capacity)}
 
 
-def _told(flood: Load, alone: Load, capacity: float) -> Mapping[str, float]:
-    (unloaded,), (served,) = alone.milliseconds(0.99), flood.milliseconds(0.99)
-    refused = flood.milliseconds(0.5, 0.99, code=_REFUSED)
+def _summary(flood: Load, single: Load, capacity: float) -> Mapping[str, float]:
+    (unloaded,), (accepted,) = single.milliseconds(0.99), flood.milliseconds(0.99)
+    rejected = flood.milliseconds(0.5, 0.99, code=_REJECTED)
     return {
         "unloaded_p99_ms": unloaded,
-        "served_p99_ms": served,
-        "served_p99_of_unloaded": served / unloaded,
-        "served_of_capacity": flood.per_second() / capacity,
-        "refused_per_second": flood.per_second(_REFUSED),
-        "refused_median_ms": refused[0],
-        "refused_p99_ms": refused[1],
+        "accepted_p99_ms": accepted,
+        "accepted_p99_of_unloaded": accepted / unloaded,
+        "accepted_of_capacity": flood.per_second() / capacity,
+        "rejected_per_second": flood.per_second(_REJECTED),
+        "rejected_median_ms": rejected[0],
+        "rejected_p99_ms": rejected[1],
     }
 
 

@@ -1,9 +1,8 @@
-"""Provisional calibrations for packs whose models cannot be measured here: ``python -m benchmarks.provisional TABLE``.
+"""Write provisional calibrations for packs that cannot be measured here: ``python -m benchmarks.provisional TABLE``.
 
-TABLE, ``results/calibration-mobilefacenet.toml``, was measured with another embedder of the same kind (ArcFace). Its
-cosines at each FAR are stretched so that they meet the one threshold that the embedder's makers, or users, have
-published. What comes out says ``status = "provisional"`` and is told at every start, until ``compareface calibrate
---install`` replaces it.
+TABLE, ``results/calibration-mobilefacenet.toml``, was measured with another ArcFace embedder. Its cosines at each FAR
+are stretched to meet the one threshold that is published for the embedder. The result has ``status = "provisional"``,
+which the service reports at every start until ``compareface calibrate --install`` replaces it.
 """
 
 from __future__ import annotations
@@ -50,12 +49,12 @@ def main() -> None:
     shape = calibration.load(table, digest)
     for name, anchor in ANCHORS.items():
         pack = manifest.load(_MODELS / name / "pack.toml")
-        made = provisional(shape, anchor, pack.name, pack.embedder_sha256)
-        (_MODELS / name / "calibration.toml").write_text(calibration.render(made), encoding="utf-8")
+        stretched = provisional(shape, anchor, pack.name, pack.embedder_sha256)
+        (_MODELS / name / "calibration.toml").write_text(calibration.render(stretched), encoding="utf-8")
 
 
 def provisional(shape: Calibration, anchor: Anchor, pack: str, embedder_sha256: str) -> Calibration:
-    """Return ``shape`` stretched to meet ``anchor``; the genuine pairs stay where they are."""
+    """Return ``shape`` with impostor cosines stretched to meet ``anchor``; genuine cosines are unchanged."""
     stretch = anchor.cosine / shape.cosine_at_far(anchor.far)
     impostor = tuple(OperatingPoint(far, round(cosine * stretch, 6), True) for far, cosine, *_ in shape.impostor)
     return dataclasses.replace(

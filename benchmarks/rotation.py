@@ -1,9 +1,8 @@
-"""Turned pictures without EXIF (``NeedRotateDetection``): found or not, the score, the cost; for one pack.
+"""Rotated images without EXIF (``NeedRotateDetection``): detection, score and cost, for one pack.
 
-``python -m benchmarks.rotation [PACK] [--json FILE]`` on ``../shared/data``. Each of 200 people of LFW's development
-half lends a picture that is turned and one that stays, each person of ``london`` both. A quarter turn is exact; other
-turns are interpolated, on black. Then every picture of that half as it is, with the flag: does it stay upright? The
-other detectors of ``../shared/models`` that are there are asked only what angles they stand. One thread.
+``python -m benchmarks.rotation [PACK] [--json FILE]`` on ``../shared/data``. One image of each of 200 people of LFW,
+and every photo of London, is rotated and compared with another image of the same person. Quarter turns are exact;
+other rotations are interpolated on black. Then every image of LFW runs upright with the option. One thread.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,19 +19,32 @@ import cv2
 import numpy as np
 import skimage.data
 
-from app.domain import Image
+from app.domain import Face, Image
 from app.environment import load_settings
+from app.packs.manifest import DetectorSpec
 from app.packs.store import Store
+from app.vision.detect.base import Detector
 from app.vision.rotation import roll
-from benchmarks.rotation_reach import detectors, reach
+from app.vision.search import ConfidenceThresholds, detect_full
 from benchmarks.tables import table
-from tests.support.rotation import NEAR, SHARED, Couple, Pipeline, error, lfw_couples, london_couples, read, turned
+from tests.support.detectors import detectors
+from tests.support.rotation import (
+    MAX_LANDMARK_ERROR,
+    SHARED,
+    ImagePair,
+    Pipeline,
+    landmark_error,
+    lfw_pairs,
+    london_pairs,
+    read,
+    rotate,
+)
 
-_PEOPLE, _ODD, _RANGE, _SEED = 200, 60, 40, 0
-_POINTS = 3.0
-"""Score points by which a turned picture may differ from the upright one."""
-_ASTRAY = 30.0
-"""Degrees of roll by which a face must differ from the same face upright to count as turned wrongly."""
+_PEOPLE, _ODD_ANGLE_PEOPLE, _DETECTOR_IMAGES, _SEED = 200, 60, 40, 0
+_MAX_SCORE_CHANGE = 3.0
+"""Points by which the score of a rotated image may differ from that of the upright one."""
+_MAX_ROLL_CHANGE = 30.0
+"""Degrees of roll beyond which an upright face counts as rotated wrongly."""
 
 
 def main() -> None:
@@ -41,10 +53,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if not (SHARED / "data" / "lfw").is_dir():
-        print("rotation: skipped, the folder ../shared/data/lfw is not here")
+        print("rotation: skipped, ../shared/data/lfw does not exist")
         return
     cv2.setNumThreads(1)
-    result = run(Store.of(load_settings().models), args.pack)
+    result = run(Store.from_settings(load_settings().models), args.pack)
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
@@ -53,75 +65,74 @@ def run(store: Store, name: str) -> dict[str, Any]:
     """Measure one pack, print tables, return the numbers."""
     pack = store.pack(name)
     pipeline = Pipeline(store, pack)
-    people = {"lfw": lfw_couples(_PEOPLE, _SEED), "london": london_couples()}
-    some = [read(couple.turned) for couple in people["lfw"][:_RANGE]]
-    turns = {
-        f"{data} {degrees}": shares(pipeline, people[data], degrees) for data in people for degrees in (90, 180, 270)
-    }
-    odd = {str(degrees): shares(pipeline, people["lfw"][:_ODD], degrees) for degrees in range(0, 360, 15)}
-    result = {
+    pairs = {"lfw": lfw_pairs(_PEOPLE, _SEED), "london": london_pairs()}
+    images = [read(pair.rotated) for pair in pairs["lfw"][:_DETECTOR_IMAGES]]
+    result: dict[str, Any] = {
         "pack": pack.name,
-        "data": f"LFW development half: {_PEOPLE} people, seed {_SEED}; London: {len(people['london'])} pictures",
-        "turned": turns,
-        "every_15_degrees": odd,
-        "upright": upright(pipeline, sorted((SHARED / "data/lfw").glob("*/*.jpg"))),
-        "milliseconds": cost(pipeline, people),
-        "detectors": {title: reach(*opened, some) for title, opened in detectors(store, pack).items()},
+        "data": f"LFW development half: {_PEOPLE} people, seed {_SEED}; London: {len(pairs['london'])} photos",
+        "rotated": {
+            f"{data} {degrees}": rates(pipeline, pairs[data], degrees) for data in pairs for degrees in (90, 180, 270)
+        },
+        "every_15_degrees": {
+            str(degrees): rates(pipeline, pairs["lfw"][:_ODD_ANGLE_PEOPLE], degrees) for degrees in range(0, 360, 15)
+        },
+        "upright": upright_rates(pipeline, sorted((SHARED / "data/lfw").glob("*/*.jpg"))),
+        "milliseconds": durations(pipeline, pairs),
+        "detectors": {title: detector_rates(*opened, images) for title, opened in detectors(store, pack).items()},
     }
-    for title in ("turned", "every_15_degrees", "milliseconds"):
-        table(title.replace("_", " "), result[title])  # type: ignore[arg-type]
-    table("upright, with the flag", {"LFW": result["upright"]})  # type: ignore[dict-item]
-    for title, rows in result["detectors"].items():  # type: ignore[attr-defined]
+    for title in ("rotated", "every_15_degrees", "milliseconds"):
+        table(title.replace("_", " "), result[title])
+    table("upright, with the option", {"LFW": result["upright"]})
+    for title, rows in result["detectors"].items():
         table(f"detector {title}", rows)
     return result
 
 
-def shares(pipeline: Pipeline, couples: Sequence[Couple], degrees: float) -> dict[str, Any]:
-    """Rotation one picture of each couple clockwise; ``right``: found with the landmarks where they belong."""
-    plain = found = right = within = 0
-    differences, errors, detections, bad = [], [], 0, []
-    for couple in couples:
-        upright, other = read(couple.turned), read(couple.other)
-        as_it_is, opposite = pipeline.face(upright, rotate=False), pipeline.face(other, rotate=False)
-        if as_it_is is None or opposite is None:
-            raise ValueError(f"no face upright: {couple}")
-        image, expected = turned(upright, as_it_is.landmarks, degrees)
-        plain += pipeline.face(image, rotate=False) is not None
+def rates(pipeline: Pipeline, pairs: Sequence[ImagePair], degrees: float) -> dict[str, Any]:
+    """Rotate one image of each pair clockwise; ``right``: detected with correct landmarks."""
+    without_option = detected = right = unchanged = detections = 0
+    changes, errors, failures = [], [], []
+    for pair in pairs:
+        upright, other = read(pair.rotated), read(pair.other)
+        upright_face, other_face = pipeline.face(upright, rotate=False), pipeline.face(other, rotate=False)
+        if upright_face is None or other_face is None:
+            raise ValueError(f"no face in an upright image: {pair}")
+        image, expected = rotate(upright, upright_face.landmarks, degrees)
+        without_option += pipeline.face(image, rotate=False) is not None
         before = pipeline.detector.count
         face = pipeline.face(image, rotate=True)
         detections += pipeline.detector.count - before
         if face is None:
-            bad.append(f"{couple.turned.name}: not found")
+            failures.append(f"{pair.rotated.name}: not detected")
             continue
-        found += 1
-        off = error(face.landmarks, expected)
-        right += off <= NEAR
-        beside = (other, opposite)
-        difference = pipeline.score((image, face), beside) - pipeline.score((upright, as_it_is), beside)
-        within += abs(difference) <= _POINTS
-        differences.append(abs(difference))
-        errors.append(off)
-        if abs(difference) > _POINTS and degrees % 90 == 0:
-            bad.append(f"{couple.turned.name}: {difference:+.1f} points, landmarks {off:.2f}")
-    number = len(couples)
+        detected += 1
+        error = landmark_error(face.landmarks, expected)
+        right += error <= MAX_LANDMARK_ERROR
+        reference = (other, other_face)
+        change = pipeline.score((image, face), reference) - pipeline.score((upright, upright_face), reference)
+        unchanged += abs(change) <= _MAX_SCORE_CHANGE
+        changes.append(abs(change))
+        errors.append(error)
+        if abs(change) > _MAX_SCORE_CHANGE and degrees % 90 == 0:
+            failures.append(f"{pair.rotated.name}: {change:+.1f} points, landmark error {error:.2f}")
+    count = len(pairs)
     return {
-        "pictures": number,
-        "found_without_flag": round(plain / number, 4),
-        "found": round(found / number, 4),
-        "right": round(right / number, 4),
-        "within_3_points": round(within / number, 4),
-        "points_median": round(median(differences), 2),
-        "points_95": round(float(np.quantile(differences, 0.95)), 2),
-        "landmarks_median": round(median(errors), 3),
-        "detections": round(detections / number, 2),
-        "bad": bad,
+        "images": count,
+        "detected_without_option": round(without_option / count, 4),
+        "detected": round(detected / count, 4),
+        "right": round(right / count, 4),
+        "within_3_points": round(unchanged / count, 4),
+        "points_median": round(median(changes), 2),
+        "points_95": round(float(np.quantile(changes, 0.95)), 2),
+        "landmark_error_median": round(median(errors), 3),
+        "detections": round(detections / count, 2),
+        "failures": failures,
     }
 
 
-def upright(pipeline: Pipeline, paths: Sequence[Path]) -> dict[str, Any]:
-    """Look at pictures as they are with the flag: ``wrong``: another face, or one that leans otherwise."""
-    same, wrong = 0, []
-    detections = 0
+def upright_rates(pipeline: Pipeline, paths: Sequence[Path]) -> dict[str, Any]:
+    """Run upright images with the option; a face is wrong if it differs or has another roll."""
+    identical, wrong, detections = 0, [], 0
     for path in paths:
         image = read(path)
         expected = pipeline.face(image, rotate=False)
@@ -131,52 +142,92 @@ def upright(pipeline: Pipeline, paths: Sequence[Path]) -> dict[str, Any]:
         if expected is None or face is None:
             wrong += [path.name] if expected is not None or face is not None else []
             continue
-        same += bool(np.array_equal(face.landmarks, expected.landmarks))
-        leans = abs((roll(face) - roll(expected) + 180) % 360 - 180)
-        if leans > _ASTRAY or error(face.landmarks, expected.landmarks) > NEAR:
+        identical += bool(np.array_equal(face.landmarks, expected.landmarks))
+        roll_change = abs((roll(face) - roll(expected) + 180) % 360 - 180)
+        if roll_change > _MAX_ROLL_CHANGE or landmark_error(face.landmarks, expected.landmarks) > MAX_LANDMARK_ERROR:
             wrong.append(path.name)
     return {
-        "pictures": len(paths),
-        "same_to_the_pixel": round(same / len(paths), 5),
-        "turned_wrongly": round(len(wrong) / len(paths), 5),
+        "images": len(paths),
+        "identical_landmarks": round(identical / len(paths), 5),
+        "rotated_wrongly": round(len(wrong) / len(paths), 5),
         "detections": round(detections / len(paths), 3),
-        "bad": wrong,
+        "failures": wrong,
     }
 
 
-def cost(pipeline: Pipeline, people: Mapping[str, Sequence[Couple]]) -> dict[str, dict[str, Any]]:
-    """Median milliseconds from a picture to the face to compare, over 5 pictures, 5 times each."""
-    lfw = [read(couple.turned) for couple in people["lfw"][:5]]
-    london = [read(couple.turned) for couple in people["london"][:5]]
+def durations(pipeline: Pipeline, pairs: Mapping[str, Sequence[ImagePair]]) -> dict[str, dict[str, Any]]:
+    """Return median milliseconds from decoded image to target face: 5 images, 5 runs each."""
+    lfw = [read(pair.rotated) for pair in pairs["lfw"][:5]]
+    london = [read(pair.rotated) for pair in pairs["london"][:5]]
     cat = np.ascontiguousarray(skimage.data.chelsea()[:250, :250, ::-1])  # type: ignore[no-untyped-call]
-    bare = {"no face, 250 x 250 (a cat)": cat, "no face, 640 x 640 (bricks)": bricks()}
+    without_face = {"no face, 250 x 250 (a cat)": cat, "no face, 640 x 640 (bricks)": bricks()}
     rows: dict[str, dict[str, Any]] = {}
-    for title, pictures in {"LFW, 250 x 250": lfw, "London, 1350 x 1350": london}.items():
+    for title, images in {"LFW, 250 x 250": lfw, "London, 1350 x 1350": london}.items():
         for degrees in (0, 90, 270, 180, 45):
-            rows[f"{title}, by {degrees}"] = _both(pipeline, [turned(image, None, degrees)[0] for image in pictures])
-    return rows | {title: _both(pipeline, [image] * 5) for title, image in bare.items()}
+            rotated = [rotate(image, None, degrees)[0] for image in images]
+            rows[f"{title}, by {degrees}"] = _with_and_without_option(pipeline, rotated)
+    return rows | {title: _with_and_without_option(pipeline, [image] * 5) for title, image in without_face.items()}
 
 
-def _both(pipeline: Pipeline, pictures: Sequence[Image]) -> dict[str, Any]:
-    without, _ = _timed(pipeline, pictures, rotate=False)
-    with_flag, detections = _timed(pipeline, pictures, rotate=True)
-    return {"without_flag": without, "with_flag": with_flag, "detections": detections}
+def _with_and_without_option(pipeline: Pipeline, images: Sequence[Image]) -> dict[str, Any]:
+    without_option, _ = _median_duration(pipeline, images, rotate=False)
+    with_option, detections = _median_duration(pipeline, images, rotate=True)
+    return {"without_option": without_option, "with_option": with_option, "detections": detections}
 
 
-def _timed(pipeline: Pipeline, pictures: Sequence[Image], *, rotate: bool) -> tuple[float, float]:
-    spent = []
+def _median_duration(pipeline: Pipeline, images: Sequence[Image], *, rotate: bool) -> tuple[float, float]:
+    milliseconds = []
     pipeline.detector.count = 0
-    for image in [*pictures] * 5:
+    for image in [*images] * 5:
         started = time.perf_counter()
         pipeline.face(image, rotate=rotate)
-        spent.append(1000 * (time.perf_counter() - started))
-    return round(median(spent), 1), round(pipeline.detector.count / len(spent), 1)
+        milliseconds.append(1000 * (time.perf_counter() - started))
+    return round(median(milliseconds), 1), round(pipeline.detector.count / len(milliseconds), 1)
 
 
 def bricks() -> Image:
-    """640 x 640, BGR: nobody."""
+    """Return 640 x 640 pixels, BGR, without a face."""
     grey = cv2.resize(skimage.data.brick(), (640, 640))  # type: ignore[no-untyped-call]
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def detector_rates(detector: Detector, spec: DetectorSpec, images: Sequence[Image]) -> dict[str, dict[str, Any]]:
+    """Return what the detector finds at each roll: alone, and in full detection without and with the option."""
+    thresholds = ConfidenceThresholds.of(spec)
+    methods: dict[str, Callable[[Image], list[Face]]] = {
+        "alone": detector.detect,
+        "without_option": lambda image: detect_full(detector, image, thresholds, rotate=False),
+        "with_option": lambda image: detect_full(detector, image, thresholds, rotate=True),
+    }
+    rows: dict[str, dict[str, Any]] = {}
+    for degrees in range(0, 181, 15):
+        row: dict[str, float | None] = {}
+        rows[str(degrees)] = row
+        for name, detect in methods.items():
+            matches = _matches(detector, detect, images, degrees)
+            best = [max(candidates, key=lambda match: match[1]) for candidates in matches if candidates]
+            confident = sum(confidence >= spec.selection_confidence for _, confidence in best)
+            row[f"detected_{name}"] = round(len(best) / len(images), 3)
+            row[f"confident_{name}"] = round(confident / len(images), 3)
+            row[f"right_{name}"] = round(sum(error <= MAX_LANDMARK_ERROR for error, _ in best) / len(images), 3)
+            row[f"landmark_error_{name}"] = round(median(error for error, _ in best), 3) if best else None
+    return rows
+
+
+def _matches(
+    detector: Detector, detect: Callable[[Image], list[Face]], images: Sequence[Image], degrees: float
+) -> Iterator[list[tuple[float, float]]]:
+    """Yield (landmark error, confidence) of each face near the rotated central face of each image."""
+    for upright in images:
+        centre = np.array([upright.shape[1], upright.shape[0]]) / 2
+        central = min(detector.detect(upright), key=lambda face: float(np.hypot(*(face.landmarks[2] - centre))))
+        image, expected = rotate(upright, central.landmarks, degrees)
+        max_distance = float(np.hypot(*(expected[1] - expected[0])))
+        yield [
+            (landmark_error(face.landmarks, expected), face.confidence)
+            for face in detect(image)
+            if np.hypot(*(face.landmarks.mean(axis=0) - expected.mean(axis=0))) < max_distance
+        ]
 
 
 if __name__ == "__main__":

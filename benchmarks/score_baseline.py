@@ -1,7 +1,8 @@
 """Record the scores of a fixed set of image pairs, or compare today's scores with a recording.
 
-A refactoring must not move a score. The set has 300 pairs of LFW, 40 pairs whose first image is rotated, and 20 pairs of
-large photos (London, 1350 x 1350). The scores come from the engine that serves requests, decoder processes included.
+A refactoring must not move a score. The set has 300 pairs of LFW, 40 pairs whose first image is rotated, and 20 pairs
+of large photos (London, 1350 x 1350). The scores come from the engine that serves requests, decoder processes
+included.
 
     python -m benchmarks.score_baseline omz open open-float32 --write
     python -m benchmarks.score_baseline omz open open-float32
@@ -66,7 +67,8 @@ def cases() -> Iterator[Case]:
 def _lfw(count: int) -> Iterator[Case]:
     lines = [line.split("\t") for line in (SHARED / "data/lfw_pairs.txt").read_text().splitlines()]
     for fields in lines[:: len(lines) // count][:count]:
-        (a, first), (b, second) = (fields[:2], (fields[0], fields[2])) if len(fields) == 3 else (fields[:2], fields[2:])
+        a, first, *other, second = fields
+        b = other[0] if other else a
         paths = [SHARED / f"data/lfw/{name}/{name}_{int(number):04d}.jpg" for name, number in ((a, first), (b, second))]
         yield Case(
             f"lfw {paths[0].stem} {paths[1].stem}", paths[0].read_bytes(), paths[1].read_bytes(), CompareOptions()

@@ -1,8 +1,7 @@
-"""The search from coarse to fine against the whole search: the same face, and what it costs; for each detector.
+"""Coarse-to-fine detection against full detection: same target face, and milliseconds, for each detector.
 
-Pictures: the development half of LFW, London, masks (``../shared/data``), and collages of LFW's faces whose largest is
-known. Times are medians of one thread, from the bytes of a file to the landmarks of the face to compare.
-``--json FILE`` keeps the numbers.
+``python -m benchmarks.search [--every N] [--json FILE]`` on LFW, London, photos with and without masks, and collages of
+``../shared``. One thread; decoding is included.
 """
 
 from __future__ import annotations
@@ -36,20 +35,20 @@ from tests.support.images import jpeg
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 _SCRFD = Path(__file__).resolve().parents[2] / "shared" / "models/insightface/det_2.5g.onnx"
-_SAME = 0.4
-"""Overlap (intersection over union) from which two boxes are of one face."""
+_MIN_IOU = 0.4
+"""IoU from which two boxes belong to one face."""
 _COLLAGES = 300
 _HEAD = slice(50, 200)
-"""Rows and columns of a picture of LFW that show the head."""
-_AHEAD = 1.25
-"""Ratio of the sides of the largest head and the next."""
-_SIZE = 110.0
-"""Pixels that a face needs, square root of its box: as many as the largest crop asks for."""
-_PATIENCE_S = 60.0
+"""Rows and columns of an LFW image that show the head."""
+_SIZE_RATIO = 1.25
+"""Side of the largest head relative to the next."""
+_FACE_SIZE = 110.0
+"""Pixels of the face (square root of its box) that the largest crop needs."""
+_DEADLINE_S = 60.0
 
 
 class Sample(NamedTuple):
-    """A file, and where its largest face must be found, if that is known."""
+    """An encoded image, and the box of its largest face if that is known."""
 
     data: bytes
     largest: Box | None = None
@@ -57,16 +56,16 @@ class Sample(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=1, help="look at every n-th picture only")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th image only")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if not (_DATA / "lfw").is_dir():
-        print("search: skipped, the folder ../shared/data/lfw is not here")
+        print("search: skipped, ../shared/data/lfw does not exist")
         return
     cv2.setNumThreads(1)
     result = {}
     for name, (detector, spec) in detectors().items():
-        rows = {title: compare(samples, detector, spec) for title, samples in pictures(args.every).items()}
+        rows = {title: compare(samples, detector, spec) for title, samples in sample_sets(args.every).items()}
         table(name, rows)
         result[name] = rows
     if args.json:
@@ -74,17 +73,17 @@ def main() -> None:
 
 
 def detectors() -> dict[str, tuple[Detector, DetectorSpec]]:
-    """Return the detectors that are here, each on one thread."""
-    store = Store.of(load_settings().models)
-    found = {}
+    """Return the installed detectors, each on one thread."""
+    store = Store.from_settings(load_settings().models)
+    opened = {}
     for name, file in (("open", None), ("omz", None), ("buffalo_m", _SCRFD)):
         spec = store.pack(name).detector
         path = file or store.resolve(store.pack(name))[spec.file]
-        found[f"{spec.family} (`{name}`)"] = DETECTORS[spec.family](OrtSession.open(path, "cpu", 1), spec), spec
-    return found
+        opened[f"{spec.family} (`{name}`)"] = DETECTORS[spec.family](OrtSession.open(path, "cpu", 1), spec), spec
+    return opened
 
 
-def pictures(every: int) -> dict[str, Iterator[Sample]]:
+def sample_sets(every: int) -> dict[str, Iterator[Sample]]:
     lfw = sorted((_DATA / "lfw").glob("*/*.jpg"))
     london = sorted((_DATA / "london").glob("*/*.jpg"))
     masks = sorted((_DATA / "masks").glob("*/*"))
@@ -94,89 +93,89 @@ def pictures(every: int) -> dict[str, Iterator[Sample]]:
 
 
 def collages(lfw: list[Path], count: int) -> Iterator[Sample]:
-    """Yield pictures of 2 to 12 people on noise, one of whom stands out by ``_AHEAD`` in the side of the head."""
+    """Yield collages of 2 to 12 heads on noise; the largest head exceeds the others by ``_AHEAD`` ."""
     rng = np.random.default_rng(0)
     for _ in range(count):
         columns, rows = int(rng.integers(2, 5)), int(rng.integers(1, 4))
         cell = int(rng.integers(120, 400))
-        sides = np.sort(rng.uniform(0.25, 1 / _AHEAD, columns * rows))
+        sides = np.sort(rng.uniform(0.25, 1 / _SIZE_RATIO, columns * rows))
         sides[-1] = 1.0
         sides = rng.permutation((sides * cell).astype(int))
         canvas = rng.integers(60, 180, (rows * cell, columns * cell, 3), dtype=np.uint8)
-        for place, side in enumerate(sides.tolist()):
+        for index, side in enumerate(sides.tolist()):
             head = decode(lfw[rng.integers(len(lfw))].read_bytes())[_HEAD, _HEAD]
-            top, left = (place // columns) * cell, (place % columns) * cell
+            top, left = (index // columns) * cell, (index % columns) * cell
             canvas[top : top + side, left : left + side] = cv2.resize(head, (side, side), interpolation=cv2.INTER_AREA)
             if side == cell:
                 largest = Box(left, top, left + side, top + side)
         yield Sample(jpeg(canvas), largest)
 
 
-class _Outcome(NamedTuple):
-    """What a search made of a picture: a face in its pixels, or none; milliseconds."""
+class _Result(NamedTuple):
+    """The target face in pixels of the image, or None; milliseconds."""
 
     face: Face | None
     milliseconds: float
 
 
 def compare(samples: Iterator[Sample], detector: Detector, spec: DetectorSpec) -> dict[str, object]:
-    """Return in how many pictures both searches choose the same face, and what they cost."""
+    """Return in how many images both choose the same face, and their durations."""
     detection = FaceDetectionPipeline(detector, spec)
-    whole, coarse, known, right, same = [], [], 0, [0, 0], 0
+    full_ms, coarse_ms, labelled, right, same = [], [], 0, [0, 0], 0
     for sample in samples:
         try:
             scale = decode(sample.data).shape[0]
         except ApiError:
-            continue  # of less than 64 pixels
-        one, other = _whole(sample.data, detector, spec), _coarse(sample.data, detection, scale)
-        same += _are_same(one.face, other.face)
-        whole.append(one.milliseconds)
-        coarse.append(other.milliseconds)
+            continue  # smaller than 64 pixels
+        full, coarse = _full(sample.data, detector, spec), _coarse_to_fine(sample.data, detection, scale)
+        same += _is_same(full.face, coarse.face)
+        full_ms.append(full.milliseconds)
+        coarse_ms.append(coarse.milliseconds)
         if sample.largest is not None:
-            known += 1
-            right[0] += _is_in(one.face, sample.largest)
-            right[1] += _is_in(other.face, sample.largest)
+            labelled += 1
+            right[0] += _is_centre_in(full.face, sample.largest)
+            right[1] += _is_centre_in(coarse.face, sample.largest)
     return {
-        "pictures": len(whole),
+        "images": len(full_ms),
         "same_face": same,
-        "largest_found": f"{right[1]} of {known} (whole search {right[0]})" if known else "",
-        "ms_whole_search": round(median(whole), 1),
-        "ms_coarse_to_fine": round(median(coarse), 1),
-        "mean_ratio": round(sum(coarse) / sum(whole), 2),
+        "largest_detected": f"{right[1]} of {labelled} (full detection {right[0]})" if labelled else "",
+        "ms_full": round(median(full_ms), 1),
+        "ms_coarse_to_fine": round(median(coarse_ms), 1),
+        "mean_ratio": round(sum(coarse_ms) / sum(full_ms), 2),
     }
 
 
-def _whole(data: bytes, detector: Detector, spec: DetectorSpec) -> _Outcome:
+def _full(data: bytes, detector: Detector, spec: DetectorSpec) -> _Result:
     started = time.perf_counter()
     image: Image = decode(data)
     faces = detect_full(detector, image, ConfidenceThresholds.of(spec), rotate=False)
     face = select(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence) if faces else None
-    return _Outcome(face, 1000 * (time.perf_counter() - started))
+    return _Result(face, 1000 * (time.perf_counter() - started))
 
 
-def _coarse(data: bytes, detection: FaceDetectionPipeline, height: int) -> _Outcome:
+def _coarse_to_fine(data: bytes, detection: FaceDetectionPipeline, height: int) -> _Result:
     started = time.perf_counter()
-    timer = StageTimer.after(_PATIENCE_S)
+    timer = StageTimer.after(_DEADLINE_S)
     try:
         encoded = detection.parse(data, timer)
-        target = detection.detect_target(encoded, MatchingStrategy.LARGEST, _SIZE, timer, rotate=False)
+        target = detection.detect_target(encoded, MatchingStrategy.LARGEST, _FACE_SIZE, timer, rotate=False)
         detection.refine_landmarks(target, timer)
     except NoFaceError:
-        return _Outcome(None, 1000 * (time.perf_counter() - started))
-    return _Outcome(target.face.scaled(height / target.image.shape[0]), 1000 * (time.perf_counter() - started))
+        return _Result(None, 1000 * (time.perf_counter() - started))
+    return _Result(target.face.scaled(height / target.image.shape[0]), 1000 * (time.perf_counter() - started))
 
 
-def _are_same(one: Face | None, other: Face | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.box.iou(other.box) >= _SAME
+def _is_same(first: Face | None, second: Face | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return first.box.iou(second.box) >= _MIN_IOU
 
 
-def _is_in(face: Face | None, place: Box) -> bool:
+def _is_centre_in(face: Face | None, box: Box) -> bool:
     if face is None:
         return False
     x, y = (face.box.left + face.box.right) / 2, (face.box.top + face.box.bottom) / 2
-    return place.left <= x <= place.right and place.top <= y <= place.bottom
+    return box.left <= x <= box.right and box.top <= y <= box.bottom
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What one core serves, and what it costs: comparisons per second, memory and cold start of each pack that is here.
+"""What one core serves: comparisons per second, memory and cold start of each installed pack.
 
-``python -m benchmarks.sizing [--json FILE]``. The service has one core to itself and its callers another. Every round
-starts it anew: from the start of the process to the first ``/readyz`` that says yes, its files being in the page cache;
-memory once ready, and the most while eight callers ask without a pause. Memory is that of all its processes.
+``python -m benchmarks.sizing [--json FILE]``. The service has one core, its callers another. Every round starts the
+service again. The cold start ends at the first ready ``/readyz``, with files in the page cache. Memory is that of all
+processes, once ready and at most while eight callers send requests without pause.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.tools.bench.load import sustain
-from benchmarks.subjects import SHARED, Subject, pictures, subjects
-from benchmarks.tables import table, three
+from benchmarks.subjects import SHARED, Subject, image_sets, subjects
+from benchmarks.tables import min_median_max, table
 from tests.support.server import running_server
 
 _CALLERS = 8
@@ -32,16 +32,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if not (SHARED / "data/lfw").is_dir() or not _CALLERS_CORES:
-        print("sizing: skipped, the folder ../shared or a second core is not here")
+        print("sizing: skipped, ../shared or a second core is missing")
         return
     os.sched_setaffinity(0, _CALLERS_CORES)
     rounds: dict[str, list[Mapping[str, float]]] = defaultdict(list)
     packs = subjects()[2:]
     for _ in range(args.rounds):
         for pack in packs:
-            rounds[pack].append(_round(pack, pictures()))
-    rows = {pack: {name: three([each[name] for each in taken]) for name in taken[0]} for pack, taken in rounds.items()}
-    table("one core; least, median, most", rows)
+            rounds[pack].append(_round(pack, image_sets()))
+    rows = {
+        pack: {name: min_median_max([row[name] for row in measured]) for name in measured[0]}
+        for pack, measured in rounds.items()
+    }
+    table("one core; minimum, median, maximum", rows)
     if args.json:
         args.json.write_text(json.dumps({"rounds": args.rounds, "packs": rows}, indent=1) + "\n", "utf-8")
 
@@ -50,16 +53,16 @@ def _round(pack: str, sets: Mapping[str, Sequence[bytes]]) -> Mapping[str, float
     started = time.perf_counter()
     pinned = f"taskset -p -c {_SERVICE_CORE} $$ >/dev/null"
     with running_server({"COMPAREFACE_MODELS__PACK": pack}, first=pinned) as server:
-        taken = {"cold_start_s": time.perf_counter() - started}
+        measured = {"cold_start_s": time.perf_counter() - started}
         subject = Subject(server.port, server.process.pid, server)
-        taken["ready_mib"] = subject.resident_mib
+        measured["ready_mib"] = subject.resident_mib
         for name, files in sets.items():
             asyncio.run(sustain(subject.target(files), _CALLERS, _WARM_UP_S))
             load = asyncio.run(sustain(subject.target(files), _CALLERS, _MEASURED_S))
             if set(load.codes) != {"OK"}:
-                raise RuntimeError(f"not every request was answered: {load.codes}")
-            taken[f"per_second, {name}"] = load.per_second()
-        return {**taken, "peak_mib": subject.peak_mib}
+                raise RuntimeError(f"not every request was successful: {load.codes}")
+            measured[f"per_second, {name}"] = load.per_second()
+        return {**measured, "peak_mib": subject.peak_mib}
 
 
 if __name__ == "__main__":

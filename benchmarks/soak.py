@@ -1,12 +1,9 @@
-"""A real server at saturation with a hostile mix: ``python -m benchmarks.soak MINUTES``.
+"""A real server at saturation under a hostile load: ``python -m benchmarks.soak MINUTES``.
 
-Clients, each in a thread: good pairs, broken pictures, bad signatures, senders who are slow, callers who leave, and one
-who measures how long a good pair takes. Each second RSS, open files, threads (of the service and of its decoders,
-added up) and that latency are written down; in the end ``soak.json`` has them all and ``soak.svg`` shows them. It
-passes, exit code 0, when RSS at the end (median of the last ten seconds) is at most 5 % above that after the first
-minute (half the time, if that is shorter), threads are about as many as then, files at the quietest moment of the last
-third about as many as at that of the first, every reply is one that was meant, most good pairs were compared, and the
-log has no traceback.
+Clients run in threads: good pairs, broken images, bad signatures, slow senders, callers who disconnect, and one who
+measures the latency of a good pair. Memory, open files, threads and latency are sampled every second and written to
+``soak.json`` and ``soak.svg``. The exit code is 0 if memory grows by at most 5 % after the first minute, threads and
+files do not grow, every reply is an expected one, most good pairs are compared, and the log has no traceback.
 """
 
 from __future__ import annotations
@@ -28,29 +25,29 @@ from typing import NamedTuple
 
 from app.api.auth.keys import Key
 from app.cli.sign import signed_headers
-from benchmarks.subjects import family
+from benchmarks.subjects import process_tree
 from tests.support.images import another_shot, astronaut, jpeg
 from tests.support.server import Server, running_server
 
 _WARM_S = 60.0
 _GROWTH = 1.05
 _SPARE = 8
-"""Open files and threads that may be there at one moment and not at another."""
-_SHARE = 0.5
-"""Of good pairs that are to be compared, of these and those refused, who ask again at once and so count more."""
+"""Open files and threads that may come and go."""
+_MIN_SHARE = 0.5
+"""Share of good pairs that must be compared; rejected callers retry at once, so they count more often."""
 _COMMON = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
 _ALLOWED = {"OK", "RequestLimitExceeded", "FailedOperation.ImageDecodeFailed", "AuthFailure.SignatureFailure"}
 
 
 class Sample(NamedTuple):
-    """The server and its decoders at one moment; memory that they share counts for each."""
+    """The server and its decoder processes at one moment; shared memory counts for each."""
 
     at_s: float
     rss_mb: float
     files: int
     threads: int
     latency_ms: float | None
-    """Of the good pair that was answered last; None before the first."""
+    """Latency of the latest compared pair; None before the first."""
 
 
 def main() -> int:
@@ -60,7 +57,7 @@ def main() -> int:
         with running_server(log=log) as server:
             load = _Load(server)
             samples = load.run(60 * minutes)
-            peak_mb = sum(_status(pid)["VmHWM"] for pid in family(server.process.pid)) / 1024
+            peak_mb = sum(_status(pid)["VmHWM"] for pid in process_tree(server.process.pid)) / 1024
         defects = [line for line in log.read_text(encoding="utf-8").splitlines() if '"exception"' in line]
     failures = [*_failures(samples, load.replies), *(f"traceback: {line}" for line in defects[:3])]
     report = {
@@ -71,10 +68,10 @@ def main() -> int:
         "samples": [sample._asdict() for sample in samples],
     }
     Path("soak.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    Path("soak.svg").write_text(_drawn(samples), encoding="utf-8")
+    Path("soak.svg").write_text(_svg(samples), encoding="utf-8")
     print(f"{minutes:g} minutes: {sum(load.replies.values()):,} requests {dict(load.replies.most_common())}")
     for name in ("rss_mb", "files", "threads", "latency_ms"):
-        warm, last = _ends([getattr(sample, name) for sample in samples], samples)
+        warm, last = _warm_and_last([getattr(sample, name) for sample in samples], samples)
         print(f"{name:<12} after the first minute {warm:9.1f}   at the end {last:9.1f}")
     print(
         f"peak RSS {peak_mb:.0f} MB; soak.json, soak.svg; {'FAILED: ' + '; '.join(failures) if failures else 'passed'}"
@@ -83,15 +80,15 @@ def main() -> int:
 
 
 class _Load:
-    """The clients, and what they were told."""
+    """The clients, and the replies they received."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        faces = [base64.b64encode(jpeg(picture)).decode() for picture in (astronaut(), another_shot(astronaut()))]
+        faces = [base64.b64encode(jpeg(image)).decode() for image in (astronaut(), another_shot(astronaut()))]
         self._pair = json.dumps({"ImageA": faces[0], "ImageB": faces[1]}).encode()
         self._broken = json.dumps({"ImageA": faces[0][:-4000], "ImageB": faces[1]}).encode()
         self._lock = threading.Lock()
-        self._over = threading.Event()
+        self._is_over = threading.Event()
         self._latency_ms: float | None = None
         self.replies: Counter[str] = Counter()
 
@@ -100,11 +97,11 @@ class _Load:
             self._good,
             self._good,
             self._measured,
-            self._bad_picture,
+            self._bad_image,
             self._unsigned,
         )
-        kinds = (*kinds, self._slow, self._slow, self._leaves, self._leaves, self._nonsense)
-        clients = [threading.Thread(target=self._again, args=(kind,)) for kind in kinds]
+        kinds = (*kinds, self._slow, self._slow, self._disconnect, self._disconnect, self._nonsense)
+        clients = [threading.Thread(target=self._repeat, args=(kind,)) for kind in kinds]
         for client in clients:
             client.start()
         started = time.monotonic()
@@ -114,19 +111,19 @@ class _Load:
                 time.sleep(1)
                 samples.append(self._sample(time.monotonic() - started))
         finally:
-            self._over.set()
+            self._is_over.set()
             for client in clients:
                 client.join()
         return samples
 
     def _sample(self, at_s: float) -> Sample:
-        pids = list(family(self._server.process.pid))
+        pids = list(process_tree(self._server.process.pid))
         files = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
         rss, threads = (sum(_status(pid).get(field, 0) for pid in pids) for field in ("VmRSS", "Threads"))
         return Sample(round(at_s, 1), rss / 1024, files, threads, self._latency_ms)
 
-    def _again(self, kind: Callable[[], None]) -> None:
-        while not self._over.is_set():
+    def _repeat(self, kind: Callable[[], None]) -> None:
+        while not self._is_over.is_set():
             try:
                 kind()
             except (OSError, HTTPException) as error:
@@ -137,23 +134,23 @@ class _Load:
             self.replies[reply] += 1
 
     def _good(self) -> None:
-        self._count(self._ask(self._pair))
+        self._count(self._send(self._pair))
 
     def _measured(self) -> None:
         started = time.monotonic()
-        code = self._ask(self._pair)
+        code = self._send(self._pair)
         self._count(code)
         if code == "OK":
             self._latency_ms = 1000 * (time.monotonic() - started)
         time.sleep(0.2)
 
-    def _bad_picture(self) -> None:
-        self._count(self._ask(self._broken))
+    def _bad_image(self) -> None:
+        self._count(self._send(self._broken))
 
     def _unsigned(self) -> None:
-        self._count(self._ask(self._pair, secret_key="wrong"))
+        self._count(self._send(self._pair, secret_key="wrong"))
 
-    def _ask(self, body: bytes, secret_key: str = "") -> str:
+    def _send(self, body: bytes, secret_key: str = "") -> str:
         connection = HTTPConnection(self._server.host, self._server.port, timeout=60)
         try:
             connection.request("POST", "/", body, self._headers(body, secret_key))
@@ -163,7 +160,7 @@ class _Load:
         return str(response["Error"]["Code"]) if "Error" in response else "OK"
 
     def _slow(self) -> None:
-        """A head, or a body, that comes in drops and then no more."""
+        """Send a head and a body slowly, and never finish."""
         with self._connected() as connection:
             data = self._request()
             for at in range(6):
@@ -171,12 +168,12 @@ class _Load:
                 time.sleep(0.3)
         self._count("sent slowly")
 
-    def _leaves(self) -> None:
-        """A whole request, whose reply nobody awaits."""
+    def _disconnect(self) -> None:
+        """Send a whole request and disconnect before the reply."""
         with self._connected() as connection:
             connection.sendall(self._request())
             time.sleep(0.02)
-        self._count("left")
+        self._count("disconnected")
 
     def _nonsense(self) -> None:
         with self._connected() as connection:
@@ -206,7 +203,7 @@ def _status(pid: int) -> dict[str, int]:
     return {name: int(value) for name, value in lines}
 
 
-def _ends(values: Sequence[float | None], samples: Sequence[Sample]) -> tuple[float, float]:
+def _warm_and_last(values: Sequence[float | None], samples: Sequence[Sample]) -> tuple[float, float]:
     """Return medians of ten seconds: after the first minute, and at the end."""
     from_s = min(_WARM_S, samples[-1].at_s / 2)
     first = next(index for index, sample in enumerate(samples) if sample.at_s >= from_s)
@@ -217,17 +214,17 @@ def _ends(values: Sequence[float | None], samples: Sequence[Sample]) -> tuple[fl
 def _failures(samples: Sequence[Sample], replies: Counter[str]) -> list[str]:
     failures = []
     for name, factor, spare in (("rss_mb", _GROWTH, 0), ("threads", 1.0, _SPARE)):
-        warm, last = _ends([getattr(sample, name) for sample in samples], samples)
+        warm, last = _warm_and_last([getattr(sample, name) for sample in samples], samples)
         if last > warm * factor + spare:
             failures.append(f"{name} grew from {warm:.1f} to {last:.1f}")
     files = [sample.files for sample in samples]
     third = len(files) // 3
-    # Connections of callers come and go, by the hundred at times; what leaks stays, at the quietest moment, too.
+    # Connections come and go by the hundred; a leak remains at the quietest moment.
     if min(files[-third:], default=0) > min(files[:third], default=0) + _SPARE:
         failures.append(f"files at the quietest moment grew from {min(files[:third])} to {min(files[-third:])}")
-    unmeant = {reply for reply in replies if reply[0].isupper()} - _ALLOWED
-    failures += [f"{replies[reply]} times {reply}" for reply in sorted(unmeant)]
-    if replies["OK"] < _SHARE * (replies["OK"] + replies["RequestLimitExceeded"]):
+    unexpected = {reply for reply in replies if reply[0].isupper()} - _ALLOWED
+    failures += [f"{replies[reply]} times {reply}" for reply in sorted(unexpected)]
+    if replies["OK"] < _MIN_SHARE * (replies["OK"] + replies["RequestLimitExceeded"]):
         failures.append("too few good pairs were compared")
     return failures
 
@@ -235,7 +232,7 @@ def _failures(samples: Sequence[Sample], replies: Counter[str]) -> list[str]:
 _WIDTH, _HEIGHT, _LEFT = 900, 130, 110
 
 
-def _drawn(samples: Sequence[Sample]) -> str:
+def _svg(samples: Sequence[Sample]) -> str:
     """Return four charts over time as one SVG."""
     charts = []
     for number, name in enumerate(("rss_mb", "files", "threads", "latency_ms")):

@@ -1,4 +1,4 @@
-"""Speed on this machine with bundled pictures: the stages of one picture, and whole comparisons over HTTP.
+"""Speed on this machine with images from packages: stages of one image, and whole comparisons over HTTP.
 
 Milliseconds of different machines do not compare; ratios within one run do.
 """
@@ -34,13 +34,13 @@ _CALLERS = 8
 
 def main() -> None:
     portrait = np.ascontiguousarray(astronaut()[0:250, 100:350])
-    pictures = {"portrait 250 px": portrait, "portrait 1350 px": enlarged(portrait, 1350), "group 1280 px": cast()}
-    files = {name: jpeg(picture) for name, picture in pictures.items()}
+    images = {"portrait 250 px": portrait, "portrait 1350 px": enlarged(portrait, 1350), "group 1280 px": cast()}
+    files = {name: jpeg(image) for name, image in images.items()}
     settings = load_settings()
-    store = Store.of(settings.models)
-    bench = StageBenchmark(settings, store, store.pack(PACK))
+    store = Store.from_settings(settings.models)
+    benchmark = StageBenchmark(settings, store, store.pack(PACK))
     print(f"pack {PACK}, one thread, milliseconds and share of the whole")
-    print("\n".join(stage_table({name: bench.measure(data) for name, data in files.items()})))
+    print("\n".join(stage_table({name: benchmark.measure(data) for name, data in files.items()})))
     command_line(files)
     over_http(files)
 
@@ -50,20 +50,20 @@ def enlarged(image: Image, side: int) -> Image:
 
 
 def command_line(files: dict[str, bytes]) -> None:
-    """Print the seconds of one ``compareface compare``, start-up of the process included."""
+    """Print the seconds of one ``compareface compare``, process start included."""
     environment = {**os.environ, "COMPAREFACE_MODELS__PACK": PACK}
     with TemporaryDirectory() as folder:
         for name, data in files.items():
-            file = Path(folder) / "picture.jpg"
+            file = Path(folder) / "image.jpg"
             file.write_bytes(data)
             command = [sys.executable, "-m", "app", "compare", str(file), str(file)]
             call = partial(subprocess.run, command, check=True, capture_output=True, env=environment)
-            taken = []
+            durations = []
             for _ in range(5):
                 started = time.perf_counter()
                 call()
-                taken.append(time.perf_counter() - started)
-            print(f"{name:<18} {median(taken):7.2f} s for one `compareface compare`, process start included")
+                durations.append(time.perf_counter() - started)
+            print(f"{name:<18} {median(durations):7.2f} s for one `compareface compare`, process start included")
 
 
 def over_http(files: dict[str, bytes]) -> None:
@@ -71,11 +71,11 @@ def over_http(files: dict[str, bytes]) -> None:
     with running_subjects([PACK]) as running:
         for name, data in files.items():
             target = running[PACK].target([data, data])
-            alone = asyncio.run(sustain(target, 1, _SECONDS))
-            crowd = asyncio.run(sustain(target, _CALLERS, _SECONDS))
+            single = asyncio.run(sustain(target, 1, _SECONDS))
+            concurrent = asyncio.run(sustain(target, _CALLERS, _SECONDS))
             print(
-                f"{name:<18} {alone.milliseconds(0.5)[0]:7.1f} ms one at a time, "
-                f"{crowd.per_second():6.1f}/s at concurrency {_CALLERS}"
+                f"{name:<18} {single.milliseconds(0.5)[0]:7.1f} ms sequentially, "
+                f"{concurrent.per_second():6.1f}/s at concurrency {_CALLERS}"
             )
 
 

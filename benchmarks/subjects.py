@@ -1,4 +1,4 @@
-"""The services that are measured side by side, and the pictures they are sent."""
+"""The services that are measured side by side, and their images."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ BASELINE, STANDIN = "baseline", "standin"
 
 
 class Subject(NamedTuple):
-    """A running service; ``server`` is None for the baseline, which knows no signatures."""
+    """A running service; ``server`` is None for the baseline, which needs no signature."""
 
     port: int
     pid: int
     server: Server | None
 
-    def target(self, pictures: Sequence[bytes]) -> Target:
-        """Return the requests that compare each picture with the next; signatures are good for five minutes."""
+    def target(self, images: Sequence[bytes]) -> Target:
+        """Return requests that compare each image with the next; signatures are valid for five minutes."""
         host = f"{HOST}:{self.port}"
-        texts = [base64.b64encode(picture).decode() for picture in pictures]
+        texts = [base64.b64encode(image).decode() for image in images]
         bodies = [
             json.dumps({"ImageA": a, "ImageB": b}).encode() for a, b in zip(texts, [*texts[1:], texts[0]], strict=True)
         ]
@@ -48,20 +48,20 @@ class Subject(NamedTuple):
 
     @property
     def peak_mib(self) -> float:
-        """The most memory that each of its processes has had, summed, MiB; what they share counts for each."""
-        return sum(_status(pid, "VmHWM") for pid in family(self.pid))
+        """Peak memory in MiB, summed over its processes; shared memory counts for each."""
+        return sum(_status(pid, "VmHWM") for pid in process_tree(self.pid))
 
     @property
     def resident_mib(self) -> float:
-        return sum(_status(pid, "VmRSS") for pid in family(self.pid))
+        return sum(_status(pid, "VmRSS") for pid in process_tree(self.pid))
 
 
-def family(pid: int) -> Iterator[int]:
-    """Yield a process and all that it has started and that still run."""
+def process_tree(pid: int) -> Iterator[int]:
+    """Yield a process and its running descendants."""
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in children.read_text().split():
-            yield from family(int(child))
+            yield from process_tree(int(child))
 
 
 def _status(pid: int, field: str) -> float:
@@ -71,7 +71,7 @@ def _status(pid: int, field: str) -> float:
 
 @contextmanager
 def running_subjects(names: Sequence[str]) -> Iterator[dict[str, Subject]]:
-    """Start the services ``names``: the baseline, the same weights in ours, packs."""
+    """Start the named services: the baseline, the stand-in pack with the same weights, packs."""
     with TemporaryDirectory() as folder, ExitStack() as stack:
         yield {name: stack.enter_context(_running(name, Path(folder))) for name in names}
 
@@ -92,14 +92,14 @@ def _running(name: str, folder: Path) -> Iterator[Subject]:
 
 
 def subjects() -> list[str]:
-    """Return the names of the services that can be run here, the baseline first."""
-    store = Store.of(load_settings().models)
-    there = [name for name in ("open", "omz") if store.is_installed(store.pack(name))]
-    return [BASELINE, STANDIN, *there]
+    """Return the names of the services that can run here, the baseline first."""
+    store = Store.from_settings(load_settings().models)
+    installed = [name for name in ("open", "omz") if store.is_installed(store.pack(name))]
+    return [BASELINE, STANDIN, *installed]
 
 
-def pictures() -> Mapping[str, Sequence[bytes]]:
-    """LFW: 60 pictures of as many people. London: 28, of 1350 pixels a side."""
+def image_sets() -> Mapping[str, Sequence[bytes]]:
+    """Return 60 images of as many people of LFW, and the 28 photos of London (1350 x 1350)."""
     lfw = sorted((SHARED / "data/lfw").glob("*/*_0001.jpg"))[::40][:60]
     london = sorted((SHARED / "data/london").glob("*/*.jpg"))
     return {"LFW, 250 px": [p.read_bytes() for p in lfw], "London, 1350 px": [p.read_bytes() for p in london]}

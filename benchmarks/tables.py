@@ -1,4 +1,4 @@
-"""Results as tables in Markdown; as a program: those of the README, of ``results/``."""
+"""Tables of results in Markdown; as a program, those of the documentation, from ``results/``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from app.packs import manifest
 
 _RESULTS = Path(__file__).with_name("results")
 _MODELS = Path(__file__).resolve().parents[1] / "models"
-_ALL = "calibration as shipped, all people"
+_ALL = "shipped calibration, all people"
 _WORDS = {40: ("lenient", 70, "0.1 %"), 50: ("usual", 80, "0.01 %"), 60: ("strict", 90, "0.001 %")}
 _PACKS = ("omz", "open")
 _SUBJECTS = {
-    "baseline": "by hand around insightface",
-    "standin": "this program, the same weights",
+    "baseline": "insightface behind FastAPI",
+    "standin": "compareface, same weights",
     "open": "`open`",
     "omz": "`omz`",
 }
-_NOT_SHOWN = ("LFW, learned from", "dark (Yale B)")
+_NOT_SHOWN = ("LFW, used for training", "dark (Yale B)")
 
 
 def main() -> None:
@@ -29,25 +29,25 @@ def main() -> None:
 
 
 def table(title: str, rows: Mapping[str, Mapping[str, object]]) -> None:
-    """Print rows that have the same columns."""
+    """Print rows with the same columns."""
     heads = list(next(iter(rows.values())))
     print(f"\n| {title} | {' | '.join(heads).replace('_', ' ')} |\n|---|{'---|' * len(heads)}")
     for name, row in rows.items():
         print(f"| {name} | {' | '.join(str(value) for value in row.values())} |")
 
 
-def three(values: Sequence[float], digits: int = 1) -> list[float]:
-    """Least, median, most."""
+def min_median_max(values: Sequence[float], digits: int = 1) -> list[float]:
+    """Return minimum, median and maximum."""
     return [round(value, digits) for value in (min(values), median(values), max(values))]
 
 
 def scores() -> Iterator[str]:
-    """Yield what a threshold means, one row per score."""
+    """Yield FAR and TAR of every usual threshold."""
     results = {name: _result(name) for name in _PACKS}
     yield f"| accept at a score of | 3.0 | 2.0 | {' | '.join(f'`{name}`: FAR | TAR' for name in _PACKS)} |"
     yield f"|---|---|---|{'---|' * 2 * len(_PACKS)}"
     for score in (40, 50, 60, 70, 80, 85, 90):
-        words, other, _ = _WORDS.get(score, ("(as some applications do)", "", ""))
+        words, other, _ = _WORDS.get(score, ("(some applications)", "", ""))
         cells = []
         for result in results.values():
             row = _row(result["tables"][_ALL], score)
@@ -56,9 +56,9 @@ def scores() -> Iterator[str]:
 
 
 def packs() -> Iterator[str]:
-    """Yield the packs that have been measured, the most accurate first."""
+    """Yield the measured packs, the most accurate first."""
     heads = ("pack", "licence of the models", "download", "TAR at 40", "at 50", "at 60", "at 80", "ten-fold accuracy")
-    yield f"| {' | '.join(heads)} | ms per picture |"
+    yield f"| {' | '.join(heads)} | ms per image |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for name in _PACKS:
         result, pack = _result(name), manifest.load(_MODELS / name / "pack.toml")
@@ -73,7 +73,7 @@ def packs() -> Iterator[str]:
 
 
 def quality() -> Iterator[str]:
-    """Yield what the judgement of quality says of each set of pictures; of LFW, of people not learned from."""
+    """Yield the quality of each data set; of LFW, people who were not used for training."""
     result: dict[str, Any] = json.loads((_RESULTS / "quality.json").read_text(encoding="utf-8"))
     for name, row in result["covered"].items():
         if name not in _NOT_SHOWN:
@@ -85,16 +85,16 @@ def quality() -> Iterator[str]:
 
 
 def speed() -> Iterator[str]:
-    """Yield what the services measured side by side took, set by set; medians of the rounds."""
+    """Yield latency and throughput of the services measured side by side; medians of the rounds."""
     result: dict[str, Any] = json.loads((_RESULTS / "speed.json").read_text(encoding="utf-8"))
     for title, rows in result["sets"].items():
         for name, row in rows.items():
             _, milliseconds, _ = row["ms"]
             _, rate, _ = row["per_second"]
-            least, _, most = row["times_baseline"]
+            low, _, high = row["times_baseline"]
             faster = 1 / row["of_baseline"][1]
             against = (
-                "" if name == "baseline" else f"{faster:.1f} | {row['times_baseline'][1]:.1f} [{least:.1f}, {most:.1f}]"
+                "" if name == "baseline" else f"{faster:.1f} | {row['times_baseline'][1]:.1f} [{low:.1f}, {high:.1f}]"
             )
             yield (
                 f"| {title} | {_SUBJECTS[name]} | {milliseconds:.0f} | {rate:.0f} | {against or '1 | 1'} | "
@@ -103,7 +103,7 @@ def speed() -> Iterator[str]:
 
 
 def sizing() -> Iterator[str]:
-    """Yield what one core serves of each pack; medians of the rounds, with the least and the most of what varies."""
+    """Yield what one core serves with each pack: medians of the rounds, with minimum and maximum of the rates."""
     result: dict[str, Any] = json.loads((_RESULTS / "sizing.json").read_text(encoding="utf-8"))
     for name, row in result["packs"].items():
         rates = [

@@ -1,8 +1,8 @@
-"""CPU time of the wire: what a request costs besides the work on its pictures.
+"""CPU time of a request apart from image processing.
 
-A server in a process of its own, started as ``compareface serve`` starts it, answers signed requests on one connection.
-Its engine reads both pictures (base64 included) and looks no further. The process's CPU time, all threads, user and
-system, comes from the engine's facts at ``/version``. Then the steps one by one, with the library that does each.
+A server in its own process, started like ``compareface serve``, answers signed requests on one connection. Its engine
+decodes the base64 of both images and stops there. ``/version`` reports the CPU time of the process (all threads). Then
+each step is timed alone, with the library that performs it.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ from app.service.services import Services
 from app.settings import AuthSettings
 
 BUDGET_MS = 8.0
-"""What a request of 1 MB may cost."""
+"""Budget of a request of 1 MB."""
 
 _BATCHES = 10
-_REQUESTS = {100: 40, 10**6: 40, 10**7: 6}  # bytes of a body: how many of it make a batch
-_STEPS_OF, _PIECE = 10**6, 2**16  # bytes: the body whose steps are shown, and what the server reads at once
+_REQUESTS = {100: 40, 10**6: 40, 10**7: 6}  # bytes of the body: requests per batch
+_STEPS_BODY, _READ_SIZE = 10**6, 2**16  # bytes of the body whose steps are timed, and of one read
 _RUNS = 200
 _KEY = Key(label="bench", secret_key=secrets.token_urlsafe(24))
 _SECRET_ID = "AKIDbench"
@@ -65,25 +65,25 @@ def main() -> None:
     if sys.argv[1:] == ["--serve"]:
         _serve()
         return
-    print("wire: CPU milliseconds of the server per request, image work left out")
+    print("wire: CPU milliseconds of the server per request, without image processing")
     with _server() as connection:
         for size, count in _REQUESTS.items():
             cost = per_request(connection, body_of(size), count)
-            budget = f"   (budget {BUDGET_MS:.0f})" if size == _STEPS_OF else ""
+            budget = f"   (budget {BUDGET_MS:.0f})" if size == _STEPS_BODY else ""
             print(f"{size:>10,} bytes {cost:9.2f}{budget}")
-    print(f"\nits steps for {_STEPS_OF:,} bytes, one thread; in brackets what is not used")
-    for step in steps(body_of(_STEPS_OF)):
+    print(f"\nits steps for {_STEPS_BODY:,} bytes, one thread; alternatives in brackets")
+    for step in steps(body_of(_STEPS_BODY)):
         print(f"{step.name:<12}{step.library:<48}{milliseconds(step.run):8.3f}")
 
 
 def body_of(size: int) -> bytes:
-    """Return a JSON body of ``size`` bytes with two pictures of random bytes."""
-    pictures = [base64.b64encode(os.urandom((size - 30) // 8 * 3)).decode() for _ in "AB"]
-    return json.dumps(dict(zip(("ImageA", "ImageB"), pictures, strict=True))).encode().ljust(size)
+    """Return a JSON body of ``size`` bytes with two images of random bytes."""
+    images = [base64.b64encode(os.urandom((size - 30) // 8 * 3)).decode() for _ in "AB"]
+    return json.dumps(dict(zip(("ImageA", "ImageB"), images, strict=True))).encode().ljust(size)
 
 
 class ReadingService:
-    """Takes the pictures' bytes off the wire, without the workers of the real one, and judges nothing."""
+    """Loads and decodes the base64 of both images, without workers, and returns a fixed score."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
@@ -123,7 +123,7 @@ async def _open(settings: Settings) -> AsyncIterator[ReadingEngine]:
 def _serve() -> None:
     settings = load_settings()
     with Path(os.devnull).open("w") as nowhere:
-        logs.configure(settings.log.level, nowhere)  # lines are written as ever, but not between the figures
+        logs.configure(settings.log.level, nowhere)  # log lines are formatted as usual, but not printed
         asyncio.run(serve(settings, _open))
 
 
@@ -146,7 +146,7 @@ def _server() -> Iterator[HTTPConnection]:
 
 
 def per_request(connection: HTTPConnection, body: bytes, count: int) -> float:
-    """Return the server's CPU milliseconds per request: the median of batches of ``count``, after one for warming."""
+    """Return the server's CPU milliseconds per request: the median of batches of ``count`` after a warm-up."""
     host = f"{connection.host}:{connection.port}"
     headers = {"Host": host, **_COMMON, **signed_headers(_SECRET_ID, _KEY, host, body, int(time.time()))}
     costs = []
@@ -170,7 +170,7 @@ def _exchange(connection: HTTPConnection, method: str, path: str, body: bytes, h
 
 
 class Step(NamedTuple):
-    """One thing that is done with a request, and the library that does it."""
+    """One step of a request, and the library that performs it."""
 
     name: str
     library: str
@@ -178,8 +178,8 @@ class Step(NamedTuple):
 
 
 def steps(body: bytes) -> Iterator[Step]:
-    """Yield the steps in the order of the gateway, each followed by the libraries it was compared with."""
-    pieces = [body[at : at + _PIECE] for at in range(0, len(body), _PIECE)]
+    """Yield the steps in the order of the gateway, each followed by alternatives."""
+    pieces = [body[at : at + _READ_SIZE] for at in range(0, len(body), _READ_SIZE)]
     host = "127.0.0.1:8000"
     headers = {**_COMMON, "Host": host, **signed_headers(_SECRET_ID, _KEY, host, b"", int(time.time()))}
     request = CloudRequest("POST", "/", "", {name.lower(): value for name, value in headers.items()})
@@ -196,8 +196,10 @@ def steps(body: bytes) -> Iterator[Step]:
     yield Step("JSON", json_library, partial(parameters.from_json, body))
     yield Step("", "(json)", partial(json.loads, body))
     yield Step("parameters", pydantic_library, partial(bind, model, values, is_text=False, is_lenient=False))
-    yield Step("base64", f"pybase64 {pybase64.get_version()}", _each(texts, partial(pybase64.b64decode, validate=True)))
-    yield Step("", "(binascii)", _each(texts, partial(binascii.a2b_base64, strict_mode=True)))
+    yield Step(
+        "base64", f"pybase64 {pybase64.get_version()}", _decode_all(texts, partial(pybase64.b64decode, validate=True))
+    )
+    yield Step("", "(binascii)", _decode_all(texts, partial(binascii.a2b_base64, strict_mode=True)))
     yield Step("reply", "json", partial(envelope.success, {"Score": 43.15762039906064}, request, "0"))
 
 
@@ -205,12 +207,12 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _each(texts: list[str], decode: Callable[[str], bytes]) -> Callable[[], object]:
+def _decode_all(texts: list[str], decode: Callable[[str], bytes]) -> Callable[[], object]:
     return lambda: [decode(text) for text in texts]
 
 
 def milliseconds(function: Callable[[], object]) -> float:
-    """Median CPU time of one call on this thread."""
+    """Return the median CPU milliseconds of one call on this thread."""
     function()
     times = []
     for _ in range(_RUNS):

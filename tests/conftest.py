@@ -50,7 +50,7 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def store(settings: Settings) -> Store:
-    return Store.of(settings.models)
+    return Store.from_settings(settings.models)
 
 
 @pytest.fixture(scope="session")

@@ -57,11 +57,11 @@ def test_auto_is_the_better_pack_where_its_files_are(tmp_path: Path, store: Stor
         (tmp_path / better.name).mkdir(exist_ok=True)
         (tmp_path / better.name / file.name).write_bytes(b"changed")
     settings = ModelsSettings(pack="auto", weights_dir=tmp_path)
-    assert Store.configured(settings)[1] == better
+    assert Store.with_selected_pack(settings)[1] == better
     with pytest.raises(PackError, match="is changed"):
-        open_local_pipelines(Settings(models=settings), *Store.configured(settings), ThreadBudget(1, 1))
+        open_local_pipelines(Settings(models=settings), *Store.with_selected_pack(settings), ThreadBudget(1, 1))
     (tmp_path / better.name / better.files[0].name).unlink()
-    assert Store.configured(settings)[1].name == "open"
+    assert Store.with_selected_pack(settings)[1].name == "open"
 
 
 async def test_weights_are_made_at_first_use(tmp_path: Path, pack: Pack) -> None:
@@ -169,7 +169,7 @@ async def test_weights_of_an_older_version_still_serve_where_nothing_can_be_adde
     def missing(*_: object) -> bytes:
         raise PackError("the package is not installed")
 
-    monkeypatch.setattr(build, "from_package", missing)
+    monkeypatch.setattr(build, "build_from_package", missing)
     settings = Settings(models=ModelsSettings(weights_dir=tmp_path), runtime=RuntimeSettings(int8=int8))
     async with Engine.open(settings) as engine:
         networks: Any = engine.facts()["networks"]
@@ -206,7 +206,7 @@ async def test_an_unknown_pack_stops_the_start() -> None:
 
 
 async def _open_catalogue(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setattr(Store, "of", lambda _: Store(folder, folder))
+    monkeypatch.setattr(Store, "from_settings", lambda _: Store(folder, folder))
     async with Engine.open(Settings()):
         pass
 

@@ -56,14 +56,14 @@ class EmbeddingBackend(NamedTuple):
 def run(args: argparse.Namespace) -> int:
     from app.tools.batch import score_table  # noqa: PLC0415
     from app.tools.batch.checkpoint import Checkpoint  # noqa: PLC0415
-    from app.tools.evaluation.measure import chosen_pack  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.tools.evaluation.measure import open_store  # noqa: PLC0415 - heavy; the parser must stay quick
 
     settings = load_settings()
     out: Path = args.out
     write = score_table.writer(out)
     _check(args.pairs, out)
     names = score_table.columns(args.pairs)
-    store, pack = chosen_pack(settings, args)
+    store, pack = open_store(settings, args.pack)
     folder = out.with_name(f".{out.name}.work")
     with Checkpoint(folder, _identity(settings, pack, args.pairs)) as ledger:
         if not ledger.is_listed:
@@ -115,7 +115,7 @@ def _identity(settings: Settings, pack: Pack, pairs: Path) -> str:
     from app.tools.batch import score_table  # noqa: PLC0415
 
     runtime = settings.runtime
-    how = (app.__version__, runtime.device, pack.embedder.file_on(runtime), settings.compare.matching_strategy.value)
+    how = (app.__version__, runtime.device, pack.embedder.file_for(runtime), settings.compare.matching_strategy.value)
     return repr((how, pack.name, pack.detector, pack.embedder, str(pairs.resolve()), score_table.digest(pairs)))
 
 
@@ -123,7 +123,7 @@ def require_expected_embedder(pipelines: Pipelines, pack: Pack, settings: Settin
     """Return the embedding_pipeline; raise :class:`BatchError` where another network runs than in the rest of the batch."""
     from app.tools.batch.checkpoint import BatchError  # noqa: PLC0415
 
-    file = pack.embedder.file_on(settings.runtime)
+    file = pack.embedder.file_for(settings.runtime)
     if file not in pipelines.networks:
         raise BatchError(f"{file} does not run here, as the log says; COMPAREFACE_RUNTIME__INT8=false runs another")
     return pipelines.embedding

@@ -45,7 +45,7 @@ def _run_stages(args: argparse.Namespace) -> int:
     from app.tools.bench.stages import StageBenchmark  # noqa: PLC0415 - heavy; the parser must stay quick
 
     settings = load_settings()
-    store, configured = Store.configured(settings.models)
+    store, configured = Store.with_selected_pack(settings.models)
     pack = store.pack(args.pack) if args.pack else configured
     benchmark = StageBenchmark(settings, store, pack)
     found = {str(photo): benchmark.measure(photo.read_bytes()) for photo in args.photos}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.packs.manifest import Pack
     from app.packs.store import Store
     from app.scoring.calibration import Calibration
-    from app.tools.evaluation.measure import Measured
+    from app.tools.evaluation.measure import Measurement
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,15 +36,15 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.scoring.calibration import FEWEST_ERRORS  # noqa: PLC0415
+    from app.scoring.calibration import MIN_EXPECTED_IMPOSTORS  # noqa: PLC0415
     from app.tools.evaluation import report  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.tools.evaluation.measure import chosen_pack, measure  # noqa: PLC0415
+    from app.tools.evaluation.measure import measure, open_store  # noqa: PLC0415
 
     for file in (args.out, args.report):
         if file is not None and not file.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "No such folder", str(file.parent))
     settings = load_settings()
-    store, pack = chosen_pack(settings, args)
+    store, pack = open_store(settings, args.pack)
     measured = measure(settings, store, pack, args.folder, args.pairs)
     made = _calibration(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
     if not any(point.interval for point in made.impostor):
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     beyond = [point.far for point in made.impostor if point.is_extrapolated]
     if beyond:
         print(
-            f"warning: FAR {beyond[0]:g} and less are extrapolated: fewer than {FEWEST_ERRORS} pairs expected above",
+            f"warning: FAR {beyond[0]:g} and less are extrapolated: fewer than {MIN_EXPECTED_IMPOSTORS} pairs expected above",
             file=sys.stderr,
         )
     if args.report is not None:
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _calibration(measured: Measured, pack: Pack, data: str) -> Calibration:
+def _calibration(measured: Measurement, pack: Pack, data: str) -> Calibration:
     from app.domain import FaceModelVersion  # noqa: PLC0415
     from app.scoring import calibration  # noqa: PLC0415
     from app.scoring.evaluation import with_intervals  # noqa: PLC0415
@@ -76,8 +76,8 @@ def _calibration(measured: Measured, pack: Pack, data: str) -> Calibration:
         data=data,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         people=len(set(gallery.people)) if listed is None or listed.has_people else 0,
-        pictures=len(gallery.pictures),
-        not_found=len(gallery.refused),
+        pictures=len(gallery.images),
+        not_found=len(gallery.failures),
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,
         impostor=points if listed else with_intervals(points, measured.faces),
@@ -92,7 +92,7 @@ def _write(store: Store, args: argparse.Namespace, made: Calibration) -> None:
     from app.packs.files import write  # noqa: PLC0415
     from app.scoring.calibration import render  # noqa: PLC0415
 
-    path = store.own_calibration_path(made.pack) if args.install else args.out
+    path = store.custom_calibration_path(made.pack) if args.install else args.out
     if path is None:
         print(render(made), end="")
         return

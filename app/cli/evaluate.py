@@ -30,10 +30,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     from app.scoring import calibration  # noqa: PLC0415
     from app.tools.evaluation.gallery import GalleryError  # noqa: PLC0415
-    from app.tools.evaluation.measure import chosen_pack, measure  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.tools.evaluation.measure import measure, open_store  # noqa: PLC0415 - heavy; the parser must stay quick
 
     settings = load_settings()
-    store, pack = chosen_pack(settings, args)
+    store, pack = open_store(settings, args.pack)
     in_force = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
     measured = measure(settings, store, pack, args.folder, args.pairs)
     counts, gallery = measured.counts, measured.gallery
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
         "pack": pack.name,
         "calibration": in_force.status,
         "people": len(set(gallery.people)),
-        "pictures": len(gallery.pictures) + len(gallery.refused),
-        "not_found": len(gallery.refused),
+        "pictures": len(gallery.images) + len(gallery.failures),
+        "not_found": len(gallery.failures),
         "genuine": counts.genuine_pairs,
         "impostor": counts.impostor_pairs,
         "accuracy": counts.best_accuracy(),

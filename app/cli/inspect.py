@@ -66,11 +66,11 @@ def _look(settings: Settings, data: bytes, *, rotate: bool) -> tuple[Image, list
     from app.packs.store import Store  # noqa: PLC0415
     from app.runtime.worker_pool import available_cores, thread_budget  # noqa: PLC0415
     from app.service.errors import api_errors  # noqa: PLC0415
-    from app.tools.inspect.findings import find  # noqa: PLC0415
+    from app.tools.inspect.findings import inspect_face  # noqa: PLC0415
     from app.vision.selection import largest_first, select  # noqa: PLC0415
 
     budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
-    store, pack = Store.configured(settings.models)
+    store, pack = Store.with_selected_pack(settings.models)
     shared = open_shared_models(settings, budget)
     detection = open_pipelines(settings, store, pack, shared).detection
     assessor, timer = shared.assessor, StageTimer.after(settings.limits.deadline_s)
@@ -79,5 +79,5 @@ def _look(settings: Settings, data: bytes, *, rotate: bool) -> tuple[Image, list
         compared = select(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
     shown = [compared, *(face for face in largest_first(faces, image) if face is not compared)][:_ROWS]
     level = pack.detector.pitch_offset
-    findings = [find(assessor, image, face, is_compared=face is compared, pitch_offset=level) for face in shown]
+    findings = [inspect_face(assessor, image, face, is_compared=face is compared, pitch_offset=level) for face in shown]
     return image, faces, findings

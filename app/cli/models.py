@@ -50,10 +50,10 @@ def run(args: argparse.Namespace) -> int:
     """Carry out the action."""
     everything = environment.load_settings()
     settings = everything.models
-    packs = Store.of(settings)
+    packs = Store.from_settings(settings)
     if args.action == "list":
         return _list(packs)
-    pack = packs.pack(args.name) if args.name else packs.chosen(settings)
+    pack = packs.pack(args.name) if args.name else packs.select_pack(settings)
     if args.action == "pull":
         return _pull(packs, pack, args, settings)
     if args.action == "verify":
@@ -67,9 +67,9 @@ def prepare_best(settings: ModelsSettings, seconds: float) -> None:
     """Have the configured pack ready; with the setting `auto`, first try for ``seconds`` to pull the better one."""
     from app.tools.models import pulling  # noqa: PLC0415 - heavy; the parser must stay quick
 
-    packs, pack = Store.configured(settings)
+    packs, pack = Store.with_selected_pack(settings)
     if settings.is_automatic and pack.name != store.PREFERRED:
-        pack = pulling.try_better(packs, packs.pack(store.PREFERRED), pack, settings, seconds)
+        pack = pulling.pull_preferred(packs, packs.pack(store.PREFERRED), pack, settings, seconds)
     try:
         _prepare(packs, pack)
     except PackError:
@@ -100,8 +100,8 @@ def _list(packs: Store) -> int:
 def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSettings) -> int:
     from app.tools.models import pulling  # noqa: PLC0415 - heavy; the parser must stay quick
 
-    pulling.settle_licence(packs, pack, accepts=args.accept_license)
-    made = pulling.pull_from(args.origins, settings, packs, pack)
+    pulling.require_licence(packs, pack, is_accepted=args.accept_license)
+    made = pulling.pull_pack(args.origins, settings, packs, pack)
     packs.resolve(pack)
     print(f"pack {pack.name} is ready{_made(made)}; licence: {pack.licence.name}: {pack.licence.terms}")
     return 0
@@ -124,10 +124,10 @@ def _verify(packs: Store, pack: Pack) -> int:
 
 
 def _optimise(packs: Store, pack: Pack, runtime: RuntimeSettings) -> int:
-    from app.tools.models.int8_report import verdict  # noqa: PLC0415 - heavy; the parser must stay quick
+    from app.tools.models.int8_report import compare_int8  # noqa: PLC0415 - heavy; the parser must stay quick
 
     packs.build_missing(pack)
-    print(verdict(packs, pack, runtime))
+    print(compare_int8(packs, pack, runtime))
     return 0
 
 

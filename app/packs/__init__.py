@@ -1,7 +1,6 @@
-"""What models are: a pack's record (``manifest``), where its files lie (``store``), how they are made.
+"""Model packs: their records, their weight files, and how these files are obtained.
 
-A pack is a folder of the catalogue with a ``pack.toml``: which detector and embedder, how to feed them, and the
-digest of every file. ``prepare`` makes the files out of installed packages; whoever starts the service resolves them
-by digest. This package never runs a model, and nothing on the way to a prepared pack imports ``onnx``: the
-``converters`` are imported only when a file has to be made.
+A pack is a folder of the catalogue with a ``pack.toml``. It names the detector and the embedder, their input formats,
+and the SHA-256 of every weight file. :mod:`store` locates and verifies weight files, :mod:`build` converts files of
+installed packages, :mod:`pull` downloads files or takes them from local folders. This package never runs a model.
 """

@@ -1,7 +1,6 @@
-"""What a weight file is made of -> its content, checked against its record.
+"""Build weight files: read their sources from installed packages, convert them, and check the recorded digest.
 
-In: a :class:`PackFile` and the bytes of its sources; those of an installed package are found here, without importing
-the package. Out: bytes with the recorded digest, or :class:`PackError`. Nothing is written.
+Nothing is written to disk, and the source packages are not imported.
 """
 
 from __future__ import annotations
@@ -13,41 +12,47 @@ from pathlib import Path
 from app.packs.manifest import PackageSource, PackError, PackFile
 
 
-def make(file: PackFile, contents: list[bytes], origin: str) -> bytes:
-    """Convert the sources' ``contents``, or take the only one as it is; ``origin`` is where they are from."""
+def build(file: PackFile, contents: list[bytes], source_names: str) -> bytes:
+    """Return the content of a weight file, made of the ``contents`` of its sources.
+
+    Without a converter the only source is returned unchanged. ``source_names`` appear in error messages.
+    Raise :class:`PackError` if the result does not have the recorded digest.
+    """
     if file.source.converter is None:
         (content,) = contents
     else:
-        from app.packs.convert.converters import CONVERTERS  # noqa: PLC0415 - imports onnx, which takes half a second
+        from app.packs.convert import CONVERTERS  # noqa: PLC0415 - imports onnx, which takes half a second
 
         content = CONVERTERS[file.source.converter](*contents)
-    if (digest := hashlib.sha256(content).hexdigest()) != file.sha256:
+    if (sha256 := hashlib.sha256(content).hexdigest()) != file.sha256:
         raise PackError(
-            f"{file.name} made from {origin} has sha256 {digest} instead of {file.sha256}; "
-            "another version of onnx or protobuf may write it differently: install the locked ones"
+            f"{file.name}, made from {source_names}, has sha256 {sha256} instead of {file.sha256}; "
+            "other versions of onnx or protobuf can cause this: install the locked versions"
         )
     return content
 
 
-def from_package(file: PackFile, source: PackageSource) -> bytes:
-    """Make a file out of what an installed package brings along."""
-    return make(file, [_read(source)], source.package)
+def build_from_package(file: PackFile, source: PackageSource) -> bytes:
+    """Return the content of a weight file, made of a file of an installed package."""
+    return build(file, [_package_file(source)], source.package)
 
 
-def _read(source: PackageSource) -> bytes:
-    wanted = f"{source.package}=={source.version}"
+def _package_file(source: PackageSource) -> bytes:
+    requirement = f"{source.package}=={source.version}"
     try:
         package = metadata.distribution(source.package)
     except metadata.PackageNotFoundError as error:
-        raise PackError(f"the package {source.package} is not installed: pip install {wanted}") from error
+        raise PackError(f"the package {source.package} is not installed: pip install {requirement}") from error
     path = Path(str(package.locate_file(source.path)))
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise PackError(f"cannot read {path} ({error.strerror}): pip install --force-reinstall {wanted}") from error
+        raise PackError(
+            f"cannot read {path} ({error.strerror}): pip install --force-reinstall {requirement}"
+        ) from error
     if hashlib.sha256(content).hexdigest() != source.sha256:
         raise PackError(
-            f"{path} of {source.package} {package.version} is not the file of {wanted} that the pack was made from: "
-            f"pip install --force-reinstall {wanted}"
+            f"{path} of {source.package} {package.version} differs from the file of {requirement} "
+            f"that the pack was made from: pip install --force-reinstall {requirement}"
         )
     return content

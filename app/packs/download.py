@@ -1,10 +1,7 @@
-"""A published file -> that file on disk, of the recorded size and digest.
+"""Download a published file from several URLs in turn, with resume, and check its size and digest.
 
-In: a :class:`Download` and the addresses where it may be had, tried in order. Out: its path, or :class:`PackError` that
-says what each address answered. What has come of it is kept in ``<sha256>.part`` and gone on with, by this process or
-the next, from the same address or another: the digest, not the address, says whether the parts belong together, and a
-file pieced together wrongly is fetched anew. Redirects are followed to https only. What a download is for, and what is
-in it, is not known here.
+A partial download is kept as ``<sha256>.part``. A later attempt resumes it, possibly in another process or from another
+URL. If the completed file has a wrong digest, the download starts again. Redirects are followed to https only.
 """
 
 from __future__ import annotations
@@ -21,124 +18,132 @@ import httpx
 from app.packs import files
 from app.packs.manifest import Download, PackError
 
-Watch: TypeAlias = Callable[[Download, int], object]
-"""Is told how many bytes of a download are there."""
+ProgressCallback: TypeAlias = Callable[[Download, int], object]
+"""Called with a download and the number of its bytes received so far."""
 
 _TIMEOUT = httpx.Timeout(30, connect=10)  # seconds
-_PAUSE_S = 1.0
-_REDIRECTS = 5
+_RETRY_DELAY_S = 1.0
+_MAX_REDIRECTS = 5
 
 
-class _BrokenOffError(Exception):
-    """It may work when tried again."""
+class _RetryableError(Exception):
+    """The download failed, but another attempt at the same URL may succeed."""
 
 
-class _RefusedError(Exception):
-    """It will not work at this address."""
+class _PermanentError(Exception):
+    """The download failed, and another attempt at the same URL would fail, too."""
 
 
-def client() -> httpx.Client:
-    """Return a client; it heeds the proxy and certificate variables of the environment."""
+def open_client() -> httpx.Client:
+    """Return a client that uses the proxy and certificate variables of the environment."""
     try:
         return httpx.Client(timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"})
     except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
         raise PackError(
-            f"the proxy or certificate variables of the environment cannot be used ({type(error).__name__})"
+            f"the proxy or certificate variables of the environment are not valid ({type(error).__name__})"
         ) from error
 
 
 class Downloader:
-    """Keeps downloads in ``folder``; every address is tried ``tries`` times while that can help."""
+    """Downloads files into ``folder``, with up to ``attempts`` attempts per URL."""
 
-    def __init__(self, web: httpx.Client, folder: Path, watch: Watch, tries: int) -> None:
-        self._web = web
+    def __init__(self, client: httpx.Client, folder: Path, progress: ProgressCallback, attempts: int) -> None:
+        self._client = client
         self._folder = folder
-        self._watch = watch
-        self._tries = tries
+        self._progress = progress
+        self._attempts = attempts
 
     def part(self, download: Download) -> Path:
+        """Return the path of the complete or partial download."""
         return self._folder / f"{download.sha256}.part"
 
     def fetch(self, download: Download, urls: Sequence[str]) -> Path:
+        """Download the file from the first URL that delivers it and return its path.
+
+        Raise :class:`PackError` with the reason for every URL if none delivers it.
+        """
         reasons = []
         for url in urls:
             try:
-                self._try(download, url)
+                self._fetch_with_retries(download, url)
             except httpx.InvalidURL:
-                reasons.append(f"{url} is not an address, or leads to none")
-            except (_BrokenOffError, _RefusedError) as error:
+                reasons.append(f"{url} is not a valid URL or redirects to an invalid one")
+            except (_RetryableError, _PermanentError) as error:
                 reasons.append(f"{httpx.URL(url).host} {error}")
             else:
                 return self.part(download)
         raise PackError(f"cannot download {download.name}: {'; '.join(reasons)}")
 
-    def _try(self, download: Download, url: str) -> None:
-        for _ in range(self._tries - 1):
+    def _fetch_with_retries(self, download: Download, url: str) -> None:
+        for _ in range(self._attempts - 1):
             try:
                 self._complete(download, url)
-            except _BrokenOffError:
-                time.sleep(_PAUSE_S)
+            except _RetryableError:
+                time.sleep(_RETRY_DELAY_S)
             else:
                 return
         self._complete(download, url)
 
     def _complete(self, download: Download, url: str) -> None:
-        """Get what is missing, then look at the whole."""
+        """Receive the missing bytes, then check the size and digest of the file."""
         part = self.part(download)
         try:
-            begun = have = part.stat().st_size if part.exists() else 0
-            if have < download.size:
-                have = self._receive(download, url, part, begun)
-            if have < download.size:
-                raise _BrokenOffError(f"broke off after {have} of {download.size} bytes")
-            if have == download.size and files.digest(part) == download.sha256:
+            offset = size = part.stat().st_size if part.exists() else 0
+            if size < download.size:
+                size = self._receive(download, url, part, offset)
+            if size < download.size:
+                raise _RetryableError(f"ended the transfer after {size} of {download.size} bytes")
+            if size == download.size and files.digest(part) == download.sha256:
                 return
             part.unlink()
         except OSError as error:
-            raise files.refusal(part, error, download.size) from error
-        if begun:  # pieced together, or somebody else's
-            raise _BrokenOffError("sent a part that does not fit what was there")
-        raise _RefusedError("sent another file than the recorded one (size or sha256 differs)")
+            raise files.write_error(part, error, download.size) from error
+        if offset:
+            raise _RetryableError("sent bytes that do not match the partial download")
+        raise _PermanentError("sent a file that is not the recorded one (size or sha256 differs)")
 
-    def _receive(self, download: Download, url: str, part: Path, begun: int) -> int:
-        """Append to ``part`` what it lacks, or begin it anew; return its size, one byte too many at the most."""
+    def _receive(self, download: Download, url: str, part: Path, offset: int) -> int:
+        """Append the missing bytes to ``part``, or write it from the start if the server ignores the range.
+
+        Return the size of ``part``, at most one byte more than the recorded size.
+        """
         try:
-            with _opened(self._web, url, {"Range": f"bytes={begun}-"} if begun else {}) as response:
-                have = _start(response, begun, download.size)
-                with part.open("ab" if have else "wb") as stream:
-                    for chunk in response.iter_raw():  # as it comes: pieces of a fixed size would be lost half full
-                        have += stream.write(chunk[: download.size + 1 - have])
-                        self._watch(download, min(have, download.size))
-                        if have > download.size:
+            with _get(self._client, url, {"Range": f"bytes={offset}-"} if offset else {}) as response:
+                size = _start_offset(response, offset, download.size)
+                with part.open("ab" if size else "wb") as stream:
+                    for chunk in response.iter_raw():  # no fixed chunk size: an incomplete chunk would be lost
+                        size += stream.write(chunk[: download.size + 1 - size])
+                        self._progress(download, min(size, download.size))
+                        if size > download.size:
                             break
-                return have
+                return size
         except httpx.HTTPError as error:
-            raise _BrokenOffError(str(error) or type(error).__name__) from error
+            raise _RetryableError(str(error) or type(error).__name__) from error
 
 
 @contextmanager
-def _opened(web: httpx.Client, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
-    """Yield the answer at the end of the redirects."""
-    for _ in range(_REDIRECTS + 1):
-        with web.stream("GET", url, headers=headers) as response:
+def _get(client: httpx.Client, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+    """Yield the response after all redirects."""
+    for _ in range(_MAX_REDIRECTS + 1):
+        with client.stream("GET", url, headers=headers) as response:
             if not response.has_redirect_location:
                 yield response
                 return
             target = response.url.join(response.headers["Location"])
         if target.scheme != "https":
-            raise _RefusedError("redirects to an address that is not https")
+            raise _PermanentError("redirects to a URL that is not https")
         url = str(target)
-    raise _RefusedError("redirects without end")
+    raise _PermanentError(f"redirects more than {_MAX_REDIRECTS} times")
 
 
-def _start(response: httpx.Response, begun: int, size: int) -> int:
-    """Return where in the file the answer starts."""
+def _start_offset(response: httpx.Response, offset: int, size: int) -> int:
+    """Return the position in the file at which the response body starts."""
     if response.status_code == httpx.codes.OK:
         return 0
-    if response.status_code == httpx.codes.PARTIAL_CONTENT and begun:
-        if not re.fullmatch(rf"bytes {begun}-\d+/({size}|\*)", response.headers.get("Content-Range", "")):
-            raise _RefusedError("sent another part of the file than was asked for")
-        return begun
+    if response.status_code == httpx.codes.PARTIAL_CONTENT and offset:
+        if not re.fullmatch(rf"bytes {offset}-\d+/({size}|\*)", response.headers.get("Content-Range", "")):
+            raise _PermanentError("sent a different range of the file than requested")
+        return offset
     if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        raise _BrokenOffError(f"answered {response.status_code}")
-    raise _RefusedError(f"answered {response.status_code}")
+        raise _RetryableError(f"answered {response.status_code}")
+    raise _PermanentError(f"answered {response.status_code}")

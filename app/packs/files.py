@@ -1,9 +1,4 @@
-"""Files on disk: their digest, and writing one whole or not at all.
-
-In: paths and bytes. Out: digests; files that are either as they were or entirely new, whoever else writes the same at
-the same time. What the disk refuses becomes a :class:`PackError` that says what to do. What is in the files is not
-known here.
-"""
+"""Files on disk: digests and atomic writes."""
 
 from __future__ import annotations
 
@@ -18,13 +13,13 @@ from app.packs.manifest import PackError
 
 
 def digest(path: Path) -> str:
-    """Return the sha256 of a file's content; raise ``OSError`` where it cannot be read."""
+    """Return the SHA-256 of a file's content in hex; raise ``OSError`` if the file cannot be read."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put the whole file in place at once, whoever else does the same at the same time."""
+    """Write a file atomically, safe against concurrent writers; raise :class:`PackError` if that fails."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,16 +29,16 @@ def write(path: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         draft.replace(path)
     except OSError as error:
-        raise refusal(path, error, len(content)) from error
+        raise write_error(path, error, len(content)) from error
     finally:
         with suppress(OSError):
             draft.unlink()
 
 
-def refusal(path: Path, error: OSError, size: int) -> PackError:
-    """Return what to tell the operator when a file of ``size`` bytes cannot be written."""
+def write_error(path: Path, error: OSError, size: int) -> PackError:
+    """Return the error for a file of ``size`` bytes that cannot be written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         advice = f"The file needs {size / 1e6:.0f} MB there."
     else:
-        advice = "Do it as a user who may write there, or choose a folder: COMPAREFACE_MODELS__WEIGHTS_DIR."
+        advice = "Run as a user with write permission, or set COMPAREFACE_MODELS__WEIGHTS_DIR to another folder."
     return PackError(f"cannot write {path}: {error.strerror}. {advice}")

@@ -1,7 +1,6 @@
-"""Who pulls a pack whose licence asks for it accepts that licence; the record of it lies beside the weights.
+"""Acceptance of model licences, recorded beside the weights in ``LICENCE-ACCEPTED.toml``.
 
-In: the pack's :class:`Licence` and the folder of its weights. Out: ``LICENCE-ACCEPTED.toml`` there: which licence, and
-when. A pack whose licence has changed since has to be accepted anew.
+The record names the accepted licence. A pack whose licence has changed since must be accepted again.
 """
 
 from __future__ import annotations
@@ -14,26 +13,26 @@ from pathlib import Path
 from app.packs import files
 from app.packs.manifest import Licence
 
-_NAME = "LICENCE-ACCEPTED.toml"
+_FILE_NAME = "LICENCE-ACCEPTED.toml"
 
 
-def is_settled(licence: Licence, folder: Path) -> bool:
-    """Whether the licence needs no acceptance, or has been accepted as it is."""
+def is_accepted(licence: Licence, folder: Path) -> bool:
+    """Return whether the licence needs no acceptance, or was accepted in this version."""
     if not licence.needs_acceptance:
         return True
     try:
-        record = tomllib.loads((folder / _NAME).read_text("utf-8"))
+        record = tomllib.loads((folder / _FILE_NAME).read_text("utf-8"))
     except (OSError, ValueError):
         return False
     return (record.get("licence"), record.get("url")) == (licence.name, licence.url)
 
 
-def record(licence: Licence, folder: Path) -> None:
-    """Write down that the licence was accepted now."""
+def record_acceptance(licence: Licence, folder: Path) -> None:
+    """Record that the licence was accepted now."""
     lines = [
-        "# Accepted by whoever pulled the pack; without this file it is not loaded.",
+        "# The licence was accepted when the pack was pulled. Without this file the pack is not loaded.",
         f"licence = {json.dumps(licence.name)}",  # a JSON string is a TOML string
         f"url = {json.dumps(licence.url)}",
         f"accepted = {datetime.now(UTC).isoformat(timespec='seconds')}",
     ]
-    files.write(folder / _NAME, ("\n".join(lines) + "\n").encode())
+    files.write(folder / _FILE_NAME, ("\n".join(lines) + "\n").encode())

@@ -1,7 +1,6 @@
-"""``pack.toml`` -> :class:`Pack`: everything that differs between models, as checked data.
+"""Pack records: parse and validate ``models/<name>/pack.toml`` into a frozen :class:`Pack`.
 
-In: the path of a ``models/<name>/pack.toml``. Out: a frozen :class:`Pack`, or :class:`PackError` with a text for the
-operator that names the key. Unknown and missing keys are refused. Nothing here looks at the weight files.
+Unknown and missing keys are errors. The weight files themselves are not read.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ _HttpsUrl: TypeAlias = Annotated[str, Field(pattern=r"^https://[^\s/]+/\S+$")]
 _Point: TypeAlias = tuple[float, float]
 
 ConverterName: TypeAlias = Literal["centerface", "dlib_resnet_v1", "dlib_resnet_v1_int8", "openvino_ir", "yunet"]
-"""How published files become the pack's file; ``converters`` has one function for each."""
+"""How published files are converted to a weight file; ``convert.CONVERTERS`` has a function for every name."""
 
 
 class PackError(OperatorError):
-    """A pack cannot be used; the text is for the operator."""
+    """A pack cannot be used; the message says what to change."""
 
 
 class _Table(BaseModel):
@@ -38,9 +37,9 @@ class _Table(BaseModel):
 
 
 class LandmarkCrop(_Table):
-    """The square that the detector is shown to tell the landmarks of one face, in pixels.
+    """The crop on which the detector refines the landmarks of a face, in pixels.
 
-    The face stands upright in the middle of ``side`` x ``side``; the square root of its box's area is ``face``.
+    The face is upright and centred in ``side`` x ``side``. ``face`` is the square root of its bounding box's area.
     """
 
     side: int = Field(ge=32, multiple_of=32)
@@ -48,12 +47,12 @@ class LandmarkCrop(_Table):
 
 
 class DetectorSpec(_Table):
-    """Which faces are found.
+    """The face detector and its thresholds.
 
-    A face has at least ``confidence``; one of at least ``clear`` is preferred when the largest is looked for; one of at
-    least ``sure`` stands upright, while a face upside down may be taken for an upright one of less confidence.
-    ``max_side`` is the longer side in pixels of the picture the detector is shown. ``pitch_offset`` is the pitch in
-    degrees that its landmarks show of a face that looks straight ahead (the mean of 200 LFW pictures).
+    ``confidence``: minimum for a face. ``selection_confidence``: minimum for a face that is preferred when the largest
+    face is selected. ``upright_confidence``: minimum for a face that is treated as upright; the detector also
+    reports upside-down faces, with a lower confidence. ``max_side``: longer side of the detector's input in pixels.
+    ``pitch_offset``: pitch in degrees that the landmarks of a frontal face yield (mean of 200 LFW images).
     """
 
     family: _Name
@@ -67,12 +66,12 @@ class DetectorSpec(_Table):
 
 
 class EmbedderSpec(_Table):
-    """How a crop becomes a vector.
+    """The embedder and its input format.
 
-    The network is shown ``(crop - mean) / std``, its channels in the order ``color`` (that of ``mean``, too); with
-    ``mirror`` the embedding is the mean of those of the crop and of its mirror image. ``template`` is where the five
-    landmarks (left eye, right eye, nose, left and right mouth corner) come to lie, in pixels (x, y) of the crop.
-    ``int8_file`` is the same network in 8-bit integers, for the CPU.
+    The network's input is ``(crop - mean) / std``. Its channels and those of ``mean`` have the order ``color``. With
+    ``mirror``, the embedding is the mean over the crop and its mirror image. ``template``: positions of the five
+    landmarks (left eye, right eye, nose, left and right mouth corner) in the crop, (x, y) in pixels. ``int8_file``: the
+    int8 model of the same network, for the CPU.
     """
 
     file: _FileName
@@ -85,13 +84,13 @@ class EmbedderSpec(_Table):
     mirror: bool
     template: tuple[_Point, _Point, _Point, _Point, _Point]
 
-    def file_on(self, runtime: RuntimeSettings) -> str:
-        """Return the file that is meant to run there."""
+    def file_for(self, runtime: RuntimeSettings) -> str:
+        """Return the name of the file that runs with these settings."""
         return self.int8_file if self.int8_file and runtime.int8 and runtime.device == "cpu" else self.file
 
 
 class Licence(_Table):
-    """What may be done with the models; ``terms`` is that in a sentence, ``url`` the licence's own words."""
+    """The licence of the models; ``terms`` summarises it in a sentence, ``url`` is its full text."""
 
     name: _Text
     url: _HttpsUrl
@@ -101,7 +100,7 @@ class Licence(_Table):
 
 
 class Download(_Table):
-    """A published file; its ``name`` is also that on mirrors."""
+    """A published file. Mirrors use the same ``name``."""
 
     name: _FileName
     url: _HttpsUrl
@@ -110,7 +109,7 @@ class Download(_Table):
 
 
 class PackageSource(_Table):
-    """A file that an installed package brings along; ``path`` starts with the package's folder."""
+    """A file of an installed package; ``path`` starts with the package's folder."""
 
     package: _Text
     version: _Text
@@ -120,9 +119,9 @@ class PackageSource(_Table):
 
 
 class DownloadSource(_Table):
-    """What is made of downloads, by their names: all of them converted, or the one, or a ``member`` of it, as it is.
+    """A file made of downloads: converted from all of them, or a single download, or a ``member`` of an archive.
 
-    A member is known by the last part of its path in the archive, which is the only part that is used.
+    ``downloads`` holds names. A member is identified by the last part of its path in the archive.
     """
 
     downloads: tuple[_FileName, ...] = Field(min_length=1)
@@ -132,25 +131,25 @@ class DownloadSource(_Table):
     @model_validator(mode="after")
     def _check_shape(self) -> Self:
         if self.converter and self.member:
-            raise ValueError("a member of an archive is taken as it is, without a converter")
+            raise ValueError("a member of an archive cannot have a converter")
         if not self.converter and len(self.downloads) > 1:
             raise ValueError("several downloads need a converter")
         return self
 
 
-def _kind_of_source(table: object) -> str:
+def _source_tag(table: object) -> str:
     names = table if isinstance(table, dict) else vars(table)
     return "downloads" if "downloads" in names else "package"
 
 
 _Source: TypeAlias = Annotated[
     Annotated[PackageSource, Tag("package")] | Annotated[DownloadSource, Tag("downloads")],
-    Discriminator(_kind_of_source),
+    Discriminator(_source_tag),
 ]
 
 
 class PackFile(_Table):
-    """One weight file: what it must be (``sha256``, ``size`` in bytes) and what it is made of."""
+    """One weight file: its digest, its size in bytes, and the source that it is made of."""
 
     name: _FileName
     sha256: _Sha256
@@ -160,7 +159,7 @@ class PackFile(_Table):
 
 
 class Pack(_Table):
-    """A detector, an embedder and the files they consist of."""
+    """A detector, an embedder and their weight files."""
 
     name: _Name
     summary: _Text
@@ -171,7 +170,7 @@ class Pack(_Table):
     downloads: tuple[Download, ...] = ()
 
     def without_int8(self) -> Pack:
-        """Return the pack as it is where the embedder in 8-bit integers does not run."""
+        """Return the pack without the int8 embedder."""
         spec = self.embedder.model_copy(update={"int8_file": None})
         files = tuple(file for file in self.files if file.name != self.embedder.int8_file)
         return self.model_copy(update={"embedder": spec, "files": files})
@@ -181,51 +180,51 @@ class Pack(_Table):
 
     @property
     def embedder_sha256(self) -> str:
-        """Digest of the embedder's file; a calibration is bound to it."""
+        """Digest of the float32 embedder; a calibration belongs to it."""
         return next(file.sha256 for file in self.files if file.name == self.embedder.file)
 
     @model_validator(mode="after")
     def _check_files(self) -> Self:
         names = [file.name for file in self.files]
         if len(names) != len(set(names)):
-            raise ValueError("two files have the same name")
-        used = {"detector": self.detector.file, "embedder": self.embedder.file, "int8": self.embedder.int8_file}
-        for role, name in used.items():
+            raise ValueError("two [[files]] have the same name")
+        roles = {"detector": self.detector.file, "embedder": self.embedder.file, "int8": self.embedder.int8_file}
+        for role, name in roles.items():
             if name and name not in names:
-                raise ValueError(f"the {role}'s file {name} is not among the files")
+                raise ValueError(f"the {role} file {name} is missing from [[files]]")
         return self
 
     @model_validator(mode="after")
     def _check_downloads(self) -> Self:
-        known = {download.name: download for download in self.downloads}
-        if len(known) != len(self.downloads):
-            raise ValueError("two downloads have the same name")
+        by_name = {download.name: download for download in self.downloads}
+        if len(by_name) != len(self.downloads):
+            raise ValueError("two [[downloads]] have the same name")
         for file in self.files:
             for name in file.source.downloads if isinstance(file.source, DownloadSource) else ():
-                if name not in known:
-                    raise ValueError(f"{file.name} is made of {name}, which is not among the downloads")
-                if not (file.source.converter or file.source.member) and known[name].sha256 != file.sha256:
-                    raise ValueError(f"{file.name} is the download {name}, but has another sha256")
+                if name not in by_name:
+                    raise ValueError(f"{file.name} is made of {name}, which is missing from [[downloads]]")
+                if not (file.source.converter or file.source.member) and by_name[name].sha256 != file.sha256:
+                    raise ValueError(f"{file.name} is the download {name}, but their sha256 differ")
         return self
 
 
 def load(path: Path) -> Pack:
-    """Read a ``pack.toml``; the pack must be called as its folder is."""
+    """Read a ``pack.toml``; its folder must have the name of the pack."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
         pack = Pack.model_validate(table)
     except OSError as error:
         raise PackError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        raise PackError(f"{path} is not a valid pack: {_explain(error)}") from error
+        raise PackError(f"{path} is not a valid pack: {_reasons(error)}") from error
     except ValueError as error:  # TOML syntax or encoding
         raise PackError(f"{path} is not valid TOML: {error}") from error
     if pack.name != path.parent.name:
-        raise PackError(f"{path} is not a valid pack: it calls itself {pack.name}")
+        raise PackError(f"{path} is not a valid pack: its name is {pack.name}, but its folder is {path.parent.name}")
     return pack
 
 
-def _explain(error: ValidationError) -> str:
+def _reasons(error: ValidationError) -> str:
     reasons = []
     for detail in error.errors(include_url=False, include_context=False):
         key = ".".join(str(part) for part in detail["loc"])

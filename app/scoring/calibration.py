@@ -1,8 +1,8 @@
-"""What cosines mean: measured on labelled faces, kept in ``calibration.toml`` beside the pack.
+"""Calibration: the cosine at each false-accept and true-accept rate, stored in ``calibration.toml`` beside the pack.
 
-In: all pairs of a labelled data set. Out: a :class:`Calibration`: the cosine at each false-accept rate (FAR, the share
-of impostor pairs accepted) and at each true-accept rate (TAR, the share of genuine pairs accepted). It is bound to the
-embedder's file by sha256 and refused for any other. Rates that too few pairs stand behind are read off a fitted tail.
+FAR is the share of impostor pairs (two people) that are accepted, TAR the share of genuine pairs (one person). A
+calibration is measured on all pairs of a labelled data set. It is bound to the embedder's file by sha256 and rejected
+for any other. FARs with too few pairs above their cosine are extrapolated with a fitted tail.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from app.scoring.pairs import PairCounts
 
 FARS = (0.5, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 TARS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
-FEWEST_ERRORS = 30
-"""Expected impostors above a threshold below which its FAR is extrapolated (relative error over a third)."""
-_FEWEST_IMPOSTORS = 300
-_FEWEST_TARS = 2
-_TAIL_FAR, _TAIL_ERRORS, _TAIL_FAR_MOST = 1e-3, 200, 0.2
-"""The tail is fitted above FAR 1e-3, or so much more that it has 200 pairs, but never above 0.2."""
-_COINCIDE = "the cosines of neighbouring rates coincide: too few people or pictures, or copies of pictures"
+MIN_EXPECTED_IMPOSTORS = 30
+"""A FAR is extrapolated if fewer impostor pairs are expected above its cosine (relative error over a third)."""
+_MIN_IMPOSTOR_PAIRS = 300
+_MIN_GENUINE_POINTS = 2
+_TAIL_FAR, _MIN_TAIL_PAIRS, _MAX_TAIL_FAR = 1e-3, 200, 0.2
+"""The tail is fitted above FAR 1e-3, or above the FAR that leaves it 200 pairs, but at most above FAR 0.2."""
+_COINCIDE = "the cosines of neighbouring rates coincide: too few people or images, or copies of images"
 
 
 class CalibrationError(OperatorError):
-    """A calibration cannot be measured, read or used; the text is for the operator."""
+    """A calibration cannot be measured, read or used."""
 
 
 class OperatingPoint(NamedTuple):
-    """A FAR and its cosine, with the cosine's 95 % interval where it is known.
+    """A FAR, its cosine, and the 95 % interval of the cosine if it is known.
 
-    ``is_extrapolated`` where fewer than :data:`FEWEST_ERRORS` pairs stand behind it.
+    ``is_extrapolated``: fewer than :data:`MIN_EXPECTED_IMPOSTORS` pairs lie above the cosine.
     """
 
     far: float
@@ -52,7 +52,7 @@ GenuinePoint: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Operating points, cosines ascending within each table."""
+    """The content of ``calibration.toml``; cosines ascend within ``impostor`` and within ``genuine``."""
 
     pack: str
     embedder_sha256: str
@@ -66,56 +66,64 @@ class Calibration:
     impostor: tuple[OperatingPoint, ...]
     genuine: tuple[GenuinePoint, ...]
     status: Literal["measured", "provisional"] = "measured"
-    """``provisional``: not measured with this embedder; ``data`` says where it comes from."""
+    """``provisional``: not measured with this embedder; ``data`` names the source."""
 
     def cosine_at_far(self, far: float) -> float:
+        """Return the cosine at ``far``, one of :data:`FARS`."""
         return next(point.cosine for point in self.impostor if point.far == far)
 
     def cosine_at_tar(self, tar: float) -> float:
-        """The cosine that the share ``tar`` of genuine pairs reaches (linear between the measured points)."""
-        shares, cosines = np.array(self.genuine[::-1]).T
-        return float(np.interp(tar, shares, cosines))
+        """Return the cosine that the share ``tar`` of genuine pairs reaches (linear between the measured points)."""
+        tars, cosines = np.array(self.genuine[::-1]).T
+        return float(np.interp(tar, tars, cosines))
 
     def tar_at_cosine(self, cosine: float) -> float:
-        shares, cosines = np.array(self.genuine).T
-        return float(np.interp(cosine, cosines, shares))
+        """Return the share of genuine pairs that reach ``cosine``; the inverse of ``cosine_at_tar``."""
+        tars, cosines = np.array(self.genuine).T
+        return float(np.interp(cosine, cosines, tars))
 
-    def errors(self, point: OperatingPoint) -> float:
-        """The impostor pairs expected above a point."""
+    def expected_impostors(self, point: OperatingPoint) -> float:
+        """Return the number of impostor pairs expected above a point."""
         return point.far * self.impostor_pairs
 
 
-def impostor_points(counts: PairCounts, fewest: int = _FEWEST_IMPOSTORS) -> tuple[OperatingPoint, ...]:
-    """Return the cosine at each of :data:`FARS`, beyond the data by the fitted tail."""
+def impostor_points(counts: PairCounts, min_pairs: int = _MIN_IMPOSTOR_PAIRS) -> tuple[OperatingPoint, ...]:
+    """Return the cosine at each of :data:`FARS`, extrapolated where there are too few pairs.
+
+    Raise :class:`CalibrationError` for fewer than ``min_pairs`` impostor pairs or cosines that do not ascend.
+    """
     pairs = counts.impostor_pairs
-    if pairs < fewest:
-        raise CalibrationError(f"calibration needs {fewest} pairs of different people; there are {pairs}")
-    tail_far = min(max(_TAIL_FAR, _TAIL_ERRORS / pairs), _TAIL_FAR_MOST)
+    if pairs < min_pairs:
+        raise CalibrationError(f"calibration needs {min_pairs} pairs of different people; there are {pairs}")
+    tail_far = min(max(_TAIL_FAR, _MIN_TAIL_PAIRS / pairs), _MAX_TAIL_FAR)
     if not counts.far(counts.cosine_at_far(tail_far)):
         raise CalibrationError(_COINCIDE)
     tail = counts.impostor_tail(tail_far)
     points = []
     for far in FARS:
-        beyond = far * pairs < FEWEST_ERRORS
-        cosine = tail.cosine_at_far(far) if beyond else counts.cosine_at_far(far)
-        points.append(OperatingPoint(far, round(min(cosine, 1.0), 6), beyond))
-    if not _ascends(points):
+        is_extrapolated = far * pairs < MIN_EXPECTED_IMPOSTORS
+        cosine = tail.cosine_at_far(far) if is_extrapolated else counts.cosine_at_far(far)
+        points.append(OperatingPoint(far, round(min(cosine, 1.0), 6), is_extrapolated))
+    if not _is_ascending(points):
         raise CalibrationError(_COINCIDE)
     return tuple(points)
 
 
 def genuine_points(counts: PairCounts) -> tuple[GenuinePoint, ...]:
-    """Return the cosine at each of :data:`TARS` that the number of pairs allows."""
+    """Return the cosine at each of :data:`TARS` that the number of pairs can resolve.
+
+    Raise :class:`CalibrationError` without genuine pairs or if the cosines do not ascend.
+    """
     if not counts.genuine_pairs:
-        raise CalibrationError("calibration needs two pictures of at least one person")
-    margin = 0.5 / counts.genuine_pairs  # beyond the outermost pairs nothing is known
+        raise CalibrationError("calibration needs two images of at least one person")
+    margin = 0.5 / counts.genuine_pairs  # the rates of the outermost pairs
     points = [(tar, round(counts.cosine_at_tar(tar), 6)) for tar in TARS if margin <= tar <= 1 - margin]
-    if len(points) < _FEWEST_TARS or not _ascends(points):
+    if len(points) < _MIN_GENUINE_POINTS or not _is_ascending(points):
         raise CalibrationError(_COINCIDE)
     return tuple(points)
 
 
-def _ascends(points: list[OperatingPoint] | list[GenuinePoint]) -> bool:
+def _is_ascending(points: list[OperatingPoint] | list[GenuinePoint]) -> bool:
     return bool(np.all(np.diff([point[1] for point in points]) > 0))
 
 
@@ -135,16 +143,16 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
         raise CalibrationError(f"{path} cannot be read: {error!r}") from error
     if calibration.embedder_sha256 != embedder_sha256:
         raise CalibrationError(f"{path} was measured with another embedder file: run `{own_command('calibrate')}`")
-    if [point.far for point in impostor] != list(FARS) or not _ascends(impostor):
-        raise CalibrationError(f"{path} does not hold ascending cosines for the FARs {FARS}")
-    if len(genuine) < _FEWEST_TARS or not _ascends(genuine):
-        raise CalibrationError(f"{path} does not hold ascending cosines for its TARs")
+    if [point.far for point in impostor] != list(FARS) or not _is_ascending(impostor):
+        raise CalibrationError(f"{path} does not contain ascending cosines for the FARs {FARS}")
+    if len(genuine) < _MIN_GENUINE_POINTS or not _is_ascending(genuine):
+        raise CalibrationError(f"{path} does not contain ascending cosines for its TARs")
     return calibration
 
 
 def _checked(about: dict[str, Any]) -> dict[str, Any]:
     if about["status"] not in {"measured", "provisional"}:
-        raise ValueError("status is measured or provisional")
+        raise ValueError("status must be measured or provisional")
     return about
 
 
@@ -157,22 +165,21 @@ def _interval(row: dict[str, list[float]]) -> tuple[float, float] | None:
 
 def render(calibration: Calibration) -> str:
     """Return the text of ``calibration.toml``."""
-    c = calibration
     lines = ["# Written by `compareface calibrate`. models/README.md says how to read it.", "[about]"]
-    lines += [f"{name} = {_quoted(getattr(c, name))}" for name in ("pack", "embedder_sha256", "data", "date", "status")]
-    lines += [
-        f"{name} = {getattr(c, name)}"
-        for name in ("people", "pictures", "not_found", "impostor_pairs", "genuine_pairs")
-    ]
-    for point in c.impostor:
-        lines += ["", "[[impostor]]", f"far = {point.far:g}  # {c.errors(point):.4g} impostor pairs above"]
+    texts = ("pack", "embedder_sha256", "data", "date", "status")
+    lines += [f"{name} = {_toml_string(getattr(calibration, name))}" for name in texts]
+    numbers = ("people", "pictures", "not_found", "impostor_pairs", "genuine_pairs")
+    lines += [f"{name} = {getattr(calibration, name)}" for name in numbers]
+    for point in calibration.impostor:
+        pairs = calibration.expected_impostors(point)
+        lines += ["", "[[impostor]]", f"far = {point.far:g}  # {pairs:.4g} impostor pairs above"]
         lines += [f"cosine = {point.cosine:.6f}", *(["extrapolated = true"] if point.is_extrapolated else [])]
         lines += ["interval = [{:.6f}, {:.6f}]".format(*point.interval)] if point.interval else []
-    for tar, cosine in c.genuine:
+    for tar, cosine in calibration.genuine:
         lines += ["", "[[genuine]]", f"tar = {tar:g}", f"cosine = {cosine:.6f}"]
     return "\n".join(lines) + "\n"
 
 
-def _quoted(text: str) -> str:
-    """A TOML string: JSON's, but without its surrogate pairs, and with DEL escaped."""
+def _toml_string(text: str) -> str:
+    """Return ``text`` as a TOML string: a JSON string without surrogate pairs and with DEL escaped."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

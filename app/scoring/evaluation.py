@@ -1,21 +1,17 @@
-"""Evaluation: how a calibration does on labelled faces, as numbers for a report.
-
-In: embeddings with their people, all pairs of them counted, and a calibration. Out: what every threshold on the score
-accepts, with intervals, and the strangers who look most alike.
-"""
+"""Evaluation of a calibration on labelled faces: FAR and TAR at score thresholds, and the hardest impostor pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration, CalibrationError, OperatingPoint, impostor_points
-from app.scoring.intervals import Rate, Rates, binomial, clustered, clustered_listed
+from app.scoring.intervals import Rate, Rates, binomial, rates_over_all_pairs, rates_over_listed_pairs
 from app.scoring.pairs import PairCounts, count_pairs
 from app.scoring.scale import Scale
 
@@ -23,16 +19,19 @@ THRESHOLDS = (
     *((FaceModelVersion.V3, score) for score in (40, 50, 60, 70, 80, 85, 90)),
     *((FaceModelVersion.V2, score) for score in (70, 80, 90)),
 )
-"""The documented ones, and those that applications cut at."""
-_WORST = 20
-_BLOCK = 512
-_FEWEST_LEFT = 150
-_GROUPS, _T9 = 10, 2.262157
-"""Groups of people, and Student's t of their 9 degrees of freedom, two-sided 95 %."""
+"""The documented thresholds, and those that applications commonly use."""
+_HARDEST_PAIRS = 20
+_BLOCK_ROWS = 512
+_MIN_FOLD_PAIRS = 150
+_FOLDS, _T9 = 10, 2.262157
+"""Groups of people in the jackknife, and Student's t of their 9 degrees of freedom, two-sided 95 %."""
+
+_Pair: TypeAlias = tuple[int, int, float]
+"""(row, row, cosine)"""
 
 
 class ScoreRow(NamedTuple):
-    """What a threshold on the score accepts."""
+    """FAR and TAR of a threshold on the score."""
 
     version: FaceModelVersion
     score: float
@@ -41,8 +40,8 @@ class ScoreRow(NamedTuple):
     tar: Rate
 
 
-class Match(NamedTuple):
-    """Two pictures of different people, by name."""
+class ImpostorMatch(NamedTuple):
+    """The names of two images of different people, and their similarity."""
 
     a: str
     b: str
@@ -52,36 +51,27 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Everything a report tells."""
+    """The content of a report; ``scale`` is that of version 3.0, ``hardest`` the impostor pairs with top scores."""
 
     calibration: Calibration
     counts: PairCounts
     scale: Scale
     rows: tuple[ScoreRow, ...]
-    worst: tuple[Match, ...]
+    hardest: tuple[ImpostorMatch, ...]
 
 
-class Faces(NamedTuple):
-    """Row i of ``embeddings`` (N x D, float32, unit length) is picture ``names[i]`` of ``people[i]``."""
+class LabelledFaces(NamedTuple):
+    """Row i of ``embeddings`` (N x D, float32, unit length) is image ``names[i]`` of person ``people[i]``."""
 
     embeddings: NDArray[np.float32]
     people: Sequence[str]
     names: Sequence[str]
 
 
-def evaluate(faces: Faces, counts: PairCounts, calibration: Calibration) -> Evaluation:
-    """Return the evaluation over all pairs; intervals are clustered by person."""
+class ListedPairs(NamedTuple):
+    """Pair i compares the rows ``pairs[i]`` (P x 2) of labelled faces; it is genuine if ``same[i]``.
 
-    def rates(cosines: Sequence[float]) -> list[Rates]:
-        return clustered(faces.embeddings, faces.people, cosines)
-
-    return _evaluation(faces, counts, calibration, rates, _most_alike(faces.embeddings, faces.people))
-
-
-class Listed(NamedTuple):
-    """Pair i are the rows ``pairs[i]`` (P x 2) of some faces, of one person where ``same[i]``.
-
-    ``has_people``: the faces' people are known; else a list has only said who is the same.
+    ``has_people``: the person of each face is known, not only the label of each pair.
     """
 
     pairs: NDArray[np.intp]
@@ -89,76 +79,82 @@ class Listed(NamedTuple):
     has_people: bool = False
 
 
-def evaluate_listed(faces: Faces, listed: Listed, counts: PairCounts, calibration: Calibration) -> Evaluation:
-    """Return the evaluation over listed pairs; where people are unknown, intervals take pairs for independent."""
+def evaluate(
+    faces: LabelledFaces, counts: PairCounts, calibration: Calibration, listed: ListedPairs | None = None
+) -> Evaluation:
+    """Return the evaluation over all pairs of ``faces``, or over ``listed`` pairs; ``counts`` are of these pairs.
 
-    def rates(cosines: Sequence[float]) -> list[Rates]:
-        if listed.has_people:
-            return clustered_listed(faces.embeddings, faces.people, listed.pairs, listed.same, cosines)
-        genuine, impostor = counts.above(np.array(cosines))
-        return [
-            Rates(binomial(far, counts.impostor_pairs), binomial(tar, counts.genuine_pairs))
-            for far, tar in zip(impostor.tolist(), genuine.tolist(), strict=True)
-        ]
+    Intervals are clustered by person. For listed pairs without known people they assume independent pairs.
+    """
+    scales = {version: Scale(calibration, version) for version in FaceModelVersion}
+    cosines = [scales[version].cosine(score) for version, score in THRESHOLDS]
+    rates = _rates(faces, counts, listed, cosines)
+    rows = tuple(
+        ScoreRow(version, score, cosine, far, tar)
+        for (version, score), cosine, (far, tar) in zip(THRESHOLDS, cosines, rates, strict=True)
+    )
+    scale = scales[FaceModelVersion.V3]
+    pairs = _hardest_impostors(faces) if listed is None else _hardest_listed_impostors(faces, listed)
+    hardest = (ImpostorMatch(faces.names[a], faces.names[b], cosine, scale.score(cosine)) for a, b, cosine in pairs)
+    return Evaluation(calibration, counts, scale, rows, tuple(hardest))
 
-    strangers = listed.pairs[~listed.same]
-    cosines = np.einsum("ij,ij->i", faces.embeddings[strangers[:, 0]], faces.embeddings[strangers[:, 1]])
-    worst = [(int(strangers[i, 0]), int(strangers[i, 1]), float(cosines[i])) for i in np.argsort(-cosines)[:_WORST]]
-    return _evaluation(faces, counts, calibration, rates, worst)
 
+def with_intervals(points: tuple[OperatingPoint, ...], faces: LabelledFaces) -> tuple[OperatingPoint, ...]:
+    """Return ``points`` with the 95 % intervals of their cosines; unchanged if the data is too small.
 
-def with_intervals(points: tuple[OperatingPoint, ...], faces: Faces) -> tuple[OperatingPoint, ...]:
-    """Return ``points`` with the 95 % intervals of their cosines.
-
-    Each of ten groups of people in turn is left out and the points are measured anew (delete-a-group jackknife; Kott,
-    "The Delete-a-Group Jackknife", 2001), which covers the fitted tail, too. Unchanged where a part is too small.
+    Delete-a-group jackknife (Kott, "The Delete-a-Group Jackknife", 2001): the points are measured ten times, each
+    time without another tenth of the people. This covers the error of the fitted tail, too.
     """
     labels = np.unique(np.asarray(faces.people), return_inverse=True)[1]
-    group = np.random.default_rng(0).permutation(labels.max() + 1)[labels] % _GROUPS
-    parts = []
+    fold_of_row = np.random.default_rng(0).permutation(labels.max() + 1)[labels] % _FOLDS
+    replicates = []
     try:
-        for left_out in range(_GROUPS):
-            kept = group != left_out
-            part = impostor_points(count_pairs(faces.embeddings[kept], labels[kept].astype(str).tolist()), _FEWEST_LEFT)
-            parts.append([point.cosine for point in part])
+        for fold in range(_FOLDS):
+            kept = fold_of_row != fold
+            counts = count_pairs(faces.embeddings[kept], labels[kept].astype(str).tolist())
+            replicates.append([point.cosine for point in impostor_points(counts, _MIN_FOLD_PAIRS)])
     except CalibrationError:
         return points
-    spread = np.sqrt((_GROUPS - 1) / _GROUPS * ((np.array(parts) - np.mean(parts, axis=0)) ** 2).sum(axis=0))
+    deviations = np.array(replicates) - np.mean(replicates, axis=0)
+    standard_errors = np.sqrt((_FOLDS - 1) / _FOLDS * (deviations**2).sum(axis=0))
     return tuple(
-        point._replace(interval=(round(point.cosine - reach, 6), round(min(1.0, point.cosine + reach), 6)))
-        for point, reach in zip(points, (_T9 * spread).tolist(), strict=True)
+        point._replace(interval=(round(point.cosine - margin, 6), round(min(1.0, point.cosine + margin), 6)))
+        for point, margin in zip(points, (_T9 * standard_errors).tolist(), strict=True)
     )
 
 
-def _evaluation(
-    faces: Faces,
-    counts: PairCounts,
-    calibration: Calibration,
-    rates: Callable[[Sequence[float]], list[Rates]],
-    worst: list[tuple[int, int, float]],
-) -> Evaluation:
-    scales = {version: Scale(calibration, version) for version in FaceModelVersion}
-    cosines = [scales[version].cosine(score) for version, score in THRESHOLDS]
-    rows = [
-        ScoreRow(version, score, cosine, far, tar)
-        for (version, score), cosine, (far, tar) in zip(THRESHOLDS, cosines, rates(cosines), strict=True)
+def _rates(
+    faces: LabelledFaces, counts: PairCounts, listed: ListedPairs | None, cosines: Sequence[float]
+) -> list[Rates]:
+    if listed is None:
+        return rates_over_all_pairs(faces.embeddings, faces.people, cosines)
+    if listed.has_people:
+        return rates_over_listed_pairs(faces.embeddings, faces.people, listed.pairs, listed.same, cosines)
+    genuine, impostor = counts.at_or_above(np.array(cosines))
+    return [
+        Rates(binomial(false_accepts, counts.impostor_pairs), binomial(true_accepts, counts.genuine_pairs))
+        for false_accepts, true_accepts in zip(impostor.tolist(), genuine.tolist(), strict=True)
     ]
-    scale = scales[FaceModelVersion.V3]
-    matches = [Match(faces.names[a], faces.names[b], cosine, scale.score(cosine)) for a, b, cosine in worst]
-    return Evaluation(calibration, counts, scale, tuple(rows), tuple(matches))
 
 
-def _most_alike(embeddings: NDArray[np.float32], people: Sequence[str]) -> list[tuple[int, int, float]]:
-    """Return the pairs of different people with the highest cosines, highest first."""
-    labels = np.unique(np.asarray(people), return_inverse=True)[1]
-    best: list[tuple[float, int, int]] = []
-    for start in range(0, len(embeddings), _BLOCK):
-        rows = np.arange(start, min(start + _BLOCK, len(embeddings)))
-        cosines = embeddings[rows] @ embeddings.T
+def _hardest_listed_impostors(faces: LabelledFaces, listed: ListedPairs) -> list[_Pair]:
+    impostors = listed.pairs[~listed.same]
+    cosines = np.einsum("ij,ij->i", faces.embeddings[impostors[:, 0]], faces.embeddings[impostors[:, 1]])
+    order = np.argsort(-cosines)[:_HARDEST_PAIRS]
+    return [(int(impostors[i, 0]), int(impostors[i, 1]), float(cosines[i])) for i in order]
+
+
+def _hardest_impostors(faces: LabelledFaces) -> list[_Pair]:
+    """Return the impostor pairs with the highest cosines, highest first."""
+    labels = np.unique(np.asarray(faces.people), return_inverse=True)[1]
+    hardest: list[tuple[float, int, int]] = []
+    for start in range(0, len(labels), _BLOCK_ROWS):
+        rows = np.arange(start, min(start + _BLOCK_ROWS, len(labels)))
+        cosines = faces.embeddings[rows] @ faces.embeddings.T
         cosines[(labels[rows, None] == labels[None]) | (rows[:, None] >= np.arange(len(labels))[None])] = -2.0
-        most = min(_WORST, cosines.size)
-        for flat in np.argpartition(cosines, -most, axis=None)[-most:]:
-            row, column = divmod(int(flat), cosines.shape[1])
-            best.append((float(cosines[row, column]), start + row, column))
-    best = sorted(best, reverse=True)[:_WORST]
-    return [(a, b, cosine) for cosine, a, b in best if cosine >= -1.0]
+        count = min(_HARDEST_PAIRS, cosines.size)
+        for index in np.argpartition(cosines, -count, axis=None)[-count:]:
+            row, column = divmod(int(index), cosines.shape[1])
+            hardest.append((float(cosines[row, column]), start + row, column))
+    hardest = sorted(hardest, reverse=True)[:_HARDEST_PAIRS]
+    return [(a, b, cosine) for cosine, a, b in hardest if cosine >= -1.0]

@@ -1,8 +1,8 @@
-"""95 % intervals of rates over pairs of faces.
+"""FAR and TAR over pairs of faces with 95 % intervals.
 
-Pairs share people and are not independent, so a binomial interval is too narrow. Instead each person in turn is left
-out, with all their pairs; how much the rate varies then tells its spread (delete-one jackknife; Arvesen, "Jackknifing
-U-Statistics", 1969). Intervals are symmetric in log-odds, so that they stay within 0 and 1.
+Pairs share people and are not independent, so a binomial interval is too narrow. The intervals come from a
+delete-one-person jackknife (Arvesen, "Jackknifing U-Statistics", 1969): each replicate leaves out one person with all
+their pairs. They are symmetric in log-odds, so they stay within 0 and 1.
 """
 
 from __future__ import annotations
@@ -14,56 +14,61 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_Z = 1.959964  # of the normal distribution, two-sided 95 %
-_BLOCK = 512
+_Z = 1.959964
+"""Quantile of the normal distribution, two-sided 95 %."""
+_BLOCK_ROWS = 512
+_MIN_LOG_ODDS = -700
+"""``exp`` overflows beyond it."""
 
 
 class Rate(NamedTuple):
-    """A measured share and its 95 % interval."""
+    """A share of pairs and its 95 % interval."""
 
     value: float
     low: float
     high: float
 
-    def holds(self, target: float) -> bool:
-        return self.low <= target <= self.high
+    def contains(self, share: float) -> bool:
+        """Return whether ``share`` lies in the interval."""
+        return self.low <= share <= self.high
 
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
 class Rates(NamedTuple):
-    """What one threshold accepts."""
+    """FAR and TAR at one threshold."""
 
     far: Rate
     tar: Rate
 
 
-def binomial(hits: float, pairs: float) -> Rate:
+def binomial(accepted: float, pairs: float) -> Rate:
     """Return the share of independent pairs with Wilson's interval ("Probable Inference", 1927)."""
     if not pairs:
         return Rate(0.0, 0.0, 1.0)
-    share, z = hits / pairs, _Z**2 / pairs
-    centre, reach = share + z / 2, _Z * math.sqrt(share * (1 - share) / pairs + z / (4 * pairs))
-    return Rate(share, max(0.0, (centre - reach) / (1 + z)), min(1.0, (centre + reach) / (1 + z)))
+    share, z = accepted / pairs, _Z**2 / pairs
+    centre, margin = share + z / 2, _Z * math.sqrt(share * (1 - share) / pairs + z / (4 * pairs))
+    return Rate(share, max(0.0, (centre - margin) / (1 + z)), min(1.0, (centre + margin) / (1 + z)))
 
 
-def clustered(embeddings: NDArray[np.float32], people: Sequence[str], cosines: Sequence[float]) -> list[Rates]:
+def rates_over_all_pairs(
+    embeddings: NDArray[np.float32], people: Sequence[str], cosines: Sequence[float]
+) -> list[Rates]:
     """Return FAR and TAR at each of ``cosines`` over all pairs of ``embeddings`` (N x D, unit length)."""
     labels = np.unique(np.asarray(people), return_inverse=True)[1]
-    sizes = np.bincount(labels).astype(np.float64)
-    impostor, genuine = _hits_by_person(embeddings, labels, cosines)
-    strangers, selves = sizes * (len(labels) - sizes), sizes * (sizes - 1) / 2
+    images = np.bincount(labels).astype(np.float64)
+    impostor_pairs, genuine_pairs = images * (len(labels) - images), images * (images - 1) / 2
     return [
         Rates(
-            _jackknife(far, strangers, far.sum() / 2, strangers.sum() / 2),
-            _jackknife(tar / 2, selves, tar.sum() / 2, selves.sum()),
+            _jackknife(impostor, impostor_pairs, impostor.sum() / 2, impostor_pairs.sum() / 2),
+            _jackknife(genuine / 2, genuine_pairs, genuine.sum() / 2, genuine_pairs.sum()),
         )
-        for far, tar in zip(impostor, genuine, strict=True)
+        for impostor, genuine in zip(*_accepted_by_person(embeddings, labels, cosines), strict=True)
     ]
 
 
-def clustered_listed(
+def rates_over_listed_pairs(
     embeddings: NDArray[np.float32],
     people: Sequence[str],
     pairs: NDArray[np.intp],
@@ -72,56 +77,64 @@ def clustered_listed(
 ) -> list[Rates]:
     """Return FAR and TAR at each of ``cosines`` over listed pairs (P x 2 rows), genuine where ``same`` (P)."""
     labels = np.unique(np.asarray(people), return_inverse=True)[1]
-    similar = np.einsum("ij,ij->i", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
+    similarities = np.einsum("ij,ij->i", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
     return [
-        Rates(*(_listed(labels, pairs[kind], similar[kind] >= np.float32(cosine)) for kind in (~same, same)))
+        Rates(*(_listed_rate(labels, pairs[kind], similarities[kind] >= np.float32(cosine)) for kind in (~same, same)))
         for cosine in cosines
     ]
 
 
-def _listed(labels: NDArray[np.intp], pairs: NDArray[np.intp], is_hit: NDArray[np.bool_]) -> Rate:
+def _listed_rate(labels: NDArray[np.intp], pairs: NDArray[np.intp], is_accepted: NDArray[np.bool_]) -> Rate:
     people = len(np.unique(labels))
-    one, other = labels[pairs[:, 0]], labels[pairs[:, 1]]
-    both = np.where(one == other, 0, 1)  # a pair of one person counts for them once
-
-    def by_person(weights: NDArray[np.bool_]) -> NDArray[np.float64]:
-        of_one, of_other = np.bincount(one, weights, people), np.bincount(other, weights * both, people)
-        return (of_one + of_other).astype(np.float64)
-
-    return _jackknife(by_person(is_hit), by_person(np.ones_like(is_hit)), float(is_hit.sum()), len(is_hit))
+    pairs_by_person = _count_by_person(labels, pairs, np.ones_like(is_accepted), people)
+    accepted_by_person = _count_by_person(labels, pairs, is_accepted, people)
+    return _jackknife(accepted_by_person, pairs_by_person, float(is_accepted.sum()), len(is_accepted))
 
 
-def _hits_by_person(
+def _count_by_person(
+    labels: NDArray[np.intp], pairs: NDArray[np.intp], is_counted: NDArray[np.bool_], people: int
+) -> NDArray[np.float64]:
+    """Return the counted pairs of each person; an impostor pair counts for both people, a genuine pair once."""
+    first, second = labels[pairs[:, 0]], labels[pairs[:, 1]]
+    is_impostor = np.where(first == second, 0, 1)
+    counts = np.bincount(first, is_counted, people) + np.bincount(second, is_counted * is_impostor, people)
+    return counts.astype(np.float64)
+
+
+def _accepted_by_person(
     embeddings: NDArray[np.float32], labels: NDArray[np.intp], cosines: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return two T x P tables: pairs at or above each cosine, by person; a pair of two people counts for both."""
+    """Return the impostor and the genuine pairs at or above each cosine by person (T x P); pairs count twice."""
     shape = (len(cosines), int(labels.max()) + 1)
     impostor, genuine = np.zeros(shape), np.zeros(shape)
-    for start in range(0, len(embeddings), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        similar = embeddings[rows] @ embeddings.T
-        similar[np.arange(len(similar)), np.arange(start, start + len(similar))] = -2.0  # no picture with itself
+    for start in range(0, len(embeddings), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        similarities = embeddings[rows] @ embeddings.T
+        indices = np.arange(len(similarities))
+        similarities[indices, start + indices] = -2.0  # exclude pairs of an image with itself
         same = labels[rows, None] == labels[None]
         for t, cosine in enumerate(cosines):
-            above = similar >= np.float32(cosine)
-            own = (above & same).sum(axis=1)
-            np.add.at(genuine[t], labels[rows], own)
-            np.add.at(impostor[t], labels[rows], above.sum(axis=1) - own)
+            is_accepted = similarities >= np.float32(cosine)
+            accepted_genuine = (is_accepted & same).sum(axis=1)
+            np.add.at(genuine[t], labels[rows], accepted_genuine)
+            np.add.at(impostor[t], labels[rows], is_accepted.sum(axis=1) - accepted_genuine)
     return impostor, genuine
 
 
 def _jackknife(
-    hits_by_person: NDArray[np.float64], pairs_by_person: NDArray[np.float64], hits: float, pairs: float
+    accepted_by_person: NDArray[np.float64], pairs_by_person: NDArray[np.float64], accepted: float, pairs: float
 ) -> Rate:
-    rate = binomial(hits, pairs)
-    rest = pairs - pairs_by_person
-    if not 0.0 < rate.value < 1.0 or not np.all(rest > 0):
+    rate = binomial(accepted, pairs)
+    remaining_pairs = pairs - pairs_by_person
+    if not 0.0 < rate.value < 1.0 or not np.all(remaining_pairs > 0):
         return rate
-    without = (hits - hits_by_person) / rest
-    spread = math.sqrt((len(without) - 1) / len(without) * float(((without - without.mean()) ** 2).sum()))
-    odds, reach = math.log(rate.value / (1 - rate.value)), _Z * spread / (rate.value * (1 - rate.value))
-    return Rate(rate.value, _share(odds - reach), _share(odds + reach))
+    replicates = (accepted - accepted_by_person) / remaining_pairs
+    deviations = replicates - replicates.mean()
+    standard_error = math.sqrt((len(replicates) - 1) / len(replicates) * float((deviations**2).sum()))
+    log_odds = math.log(rate.value / (1 - rate.value))
+    margin = _Z * standard_error / (rate.value * (1 - rate.value))
+    return Rate(rate.value, _share(log_odds - margin), _share(log_odds + margin))
 
 
-def _share(odds: float) -> float:
-    return 1.0 / (1.0 + math.exp(-odds)) if odds > -700 else 0.0  # noqa: PLR2004 - where exp overflows
+def _share(log_odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(-log_odds)) if log_odds > _MIN_LOG_ODDS else 0.0

@@ -1,11 +1,9 @@
-"""Cosine -> score, on the vendor's scales.
+"""Conversion of cosines to scores on the vendor's two scales.
 
-The page fixes three points: FAR 0.1 %, 0.01 %, 0.001 % are the scores 40, 50, 60 on model version 3.0 and 70, 80, 90
-on 2.0, that is, ten points for each power of ten. Below them, scores go on falling with the FAR, so that strangers
-score low. Above them a score follows the *genuine* pairs: applications cut at 70 to 85, and a pair accepted at the
-strictest documented point should seldom fail there. ``_KEPT`` says which share of the genuine pairs accepted at FAR
-0.001 % still reaches a score. Between the points the scale is a monotone cubic (PCHIP; Fritsch and Butland, 1984):
-smooth, and without the overshoot of a spline.
+The vendor documents three points: FAR 0.1 %, 0.01 % and 0.001 % are the scores 40, 50, 60 of version 3.0 and 70, 80,
+90 of version 2.0, ten points per power of ten. Lower scores continue to follow the FAR. Higher scores follow the TAR,
+because applications use thresholds of 70 to 85: ``_SCORE_AT_TAR_RATIO`` lists which share of the genuine pairs above
+FAR 0.001 % reaches a score. Between the points the scale is a monotone cubic (PCHIP; Fritsch and Butland, 1984).
 """
 
 from __future__ import annotations
@@ -18,45 +16,47 @@ from numpy.typing import NDArray
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration, CalibrationError
 
-_AT_FAR: Mapping[FaceModelVersion, Mapping[float, float]] = {
+_SCORE_AT_FAR: Mapping[FaceModelVersion, Mapping[float, float]] = {
     FaceModelVersion.V3: {0.5: 3, 1e-1: 15, 1e-2: 28, 1e-3: 40, 1e-4: 50, 1e-5: 60},
     FaceModelVersion.V2: {0.5: 10, 1e-1: 30, 1e-2: 50, 1e-3: 70, 1e-4: 80, 1e-5: 90},
 }
-_KEPT: Mapping[FaceModelVersion, Mapping[float, float]] = {
+_SCORE_AT_TAR_RATIO: Mapping[FaceModelVersion, Mapping[float, float]] = {
     FaceModelVersion.V3: {0.95: 80, 0.75: 90},
     FaceModelVersion.V2: {0.95: 95, 0.75: 97.5},
 }
 _STEPS = 256
-"""Straight pieces between two points: at most 1e-4 of the cubic away."""
+"""Straight pieces between two points: at most 1e-4 from the cubic."""
 
 
 class Scale:
     """A strictly increasing map between cosines in [-1, 1] and scores in [0, 100]."""
 
     def __init__(self, calibration: Calibration, version: FaceModelVersion) -> None:
+        """Raise :class:`CalibrationError` if the calibration gives no increasing scale."""
         points = [(-1.0, 0.0), (1.0, 100.0)]
-        points += [(calibration.cosine_at_far(far), score) for far, score in _AT_FAR[version].items()]
-        accepted = calibration.tar_at_cosine(calibration.cosine_at_far(1e-5))
-        points += [(calibration.cosine_at_tar(kept * accepted), score) for kept, score in _KEPT[version].items()]
+        points += [(calibration.cosine_at_far(far), score) for far, score in _SCORE_AT_FAR[version].items()]
+        tar = calibration.tar_at_cosine(calibration.cosine_at_far(1e-5))
+        ratios = _SCORE_AT_TAR_RATIO[version]
+        points += [(calibration.cosine_at_tar(ratio * tar), score) for ratio, score in ratios.items()]
         cosines, scores = np.array(sorted(points)).T
         if not (np.all(np.diff(cosines) > 0) and np.all(np.diff(scores) > 0)):
             raise CalibrationError(
-                f"the calibration of pack {calibration.pack} on {calibration.data} makes no increasing scale: "
-                "it takes more people and pictures"
+                f"the calibration of pack {calibration.pack} on {calibration.data} gives no increasing scale: "
+                "use more people and images"
             )
         self._cosines, self._scores = _monotone_cubic(cosines, scores)
 
     def score(self, cosine: float) -> float:
-        """The score of ``cosine``, unrounded."""
+        """Return the unrounded score of ``cosine``."""
         return float(np.interp(cosine, self._cosines, self._scores))
 
     def cosine(self, score: float) -> float:
-        """The cosine whose score is ``score``."""
+        """Return the cosine of ``score``."""
         return float(np.interp(score, self._scores, self._cosines))
 
 
 def _monotone_cubic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the cubic through the points (x, y), both increasing, in small straight steps."""
+    """Return the cubic through the increasing points (x, y), sampled in small steps."""
     width, slope = np.diff(x), np.diff(y) / np.diff(x)
     left, right = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
     inner = (left + right) / (left / slope[:-1] + right / slope[1:])  # weighted harmonic mean

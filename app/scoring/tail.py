@@ -1,10 +1,10 @@
-"""The upper tail of impostor cosines, beyond what was counted: a generalised Pareto distribution.
+"""Upper tail of the impostor cosines, extrapolated by a generalised Pareto distribution.
 
-Above a high threshold the excesses of most distributions follow it (Pickands 1975). It is fitted by
+Excesses over a high threshold follow this distribution for most parent distributions (Pickands 1975). It is fitted by
 probability-weighted moments (Hosking and Wallis, "Parameter and Quantile Estimation for the Generalized Pareto
-Distribution", 1987), whose notation this is: shape ``k``, scale ``alpha``. Cosines end at 1, so it is fitted to
-``-log(1 - cosine)``, which does not end. There LFW's tail is exponential with both packs that could be measured (``k``
-of .002 and -.035). Few pairs often look as if their tail ended soon, which promises too much: ``k`` is at most 0.
+Distribution", 1987), with their notation: shape ``k``, scale ``alpha``. Cosines end at 1, so it is fitted to the
+unbounded ``-log(1 - cosine)``. On LFW the tail is exponential there (``k`` of .002 and -.035 for two packs). Small
+samples often suggest a bounded tail (``k`` > 0), which underestimates the FAR, so ``k`` is at most 0.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_NO_SHAPE = 1e-9
-_NEAREST_1 = 1 - 1e-9
+_EXPONENTIAL_K = 1e-9
+"""Below this ``k`` the distribution is treated as exponential."""
+_MAX_COSINE = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Impostor cosines above ``threshold``, which the share ``far`` of them reaches."""
+    """Distribution of the impostor cosines above ``threshold``, which the share ``far`` of them reaches."""
 
     threshold: float
     far: float
@@ -29,21 +30,24 @@ class Tail:
 
     @classmethod
     def fit(cls, threshold: float, far: float, cosines: NDArray[np.float64], weights: NDArray[np.float64]) -> Tail:
-        """Fit to ``cosines``, ascending, not below ``threshold``, each counted ``weights`` times."""
-        excess = _stretched(cosines) - _stretched(threshold)
+        """Fit to ``cosines``, ascending and at least ``threshold``; ``weights`` are their counts."""
+        excess = _unbounded(cosines) - _unbounded(threshold)
         total = weights.sum()
-        above = 1.0 - (np.cumsum(weights) - weights / 2) / total
-        first = float((weights * excess).sum() / total)
-        second = float((weights * excess * above).sum() / total)
-        k = min(first / (first - 2 * second) - 2, 0.0) if first > 2 * second else 0.0
-        return cls(threshold, far, k, first * (1 + k))
+        exceedance = 1.0 - (np.cumsum(weights) - weights / 2) / total
+        first_moment = float((weights * excess).sum() / total)
+        second_moment = float((weights * excess * exceedance).sum() / total)
+        k = 0.0
+        if first_moment > 2 * second_moment:
+            k = min(first_moment / (first_moment - 2 * second_moment) - 2, 0.0)
+        return cls(threshold, far, k, first_moment * (1 + k))
 
     def cosine_at_far(self, far: float) -> float:
-        """The cosine that the share ``far``, smaller than the tail's own, of all impostor pairs reaches."""
+        """Return the cosine that the share ``far`` of all impostor pairs reaches; ``far`` is at most ``self.far``."""
         share = far / self.far
-        excess = -np.log(share) if abs(self.k) < _NO_SHAPE else (1.0 - share**self.k) / self.k
-        return float(-np.expm1(-(_stretched(self.threshold) + self.alpha * excess)))
+        excess = -np.log(share) if abs(self.k) < _EXPONENTIAL_K else (1.0 - share**self.k) / self.k
+        return float(-np.expm1(-(_unbounded(self.threshold) + self.alpha * excess)))
 
 
-def _stretched(cosine: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    return np.asarray(-np.log1p(-np.minimum(cosine, _NEAREST_1)))
+def _unbounded(cosine: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Return ``-log(1 - cosine)``."""
+    return np.asarray(-np.log1p(-np.minimum(cosine, _MAX_COSINE)))

@@ -36,7 +36,7 @@ def select_embedder_file(
     spec: EmbedderSpec, runtime: RuntimeSettings, open_file: Callable[[str], Session]
 ) -> tuple[str, Session]:
     """Return the name of the file that runs, opened by ``open_file``."""
-    file = spec.file_on(runtime)
+    file = spec.file_for(runtime)
     session = open_file(file)
     if file == spec.file:
         return file, session

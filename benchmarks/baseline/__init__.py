@@ -1,1 +1,1 @@
-"""What people build by hand around insightface: the service that ours is measured against."""
+"""The service that compareface is measured against."""

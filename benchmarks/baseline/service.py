@@ -1,6 +1,6 @@
-"""Two pictures in, one cosine out, as tutorials have it: ``FaceAnalysis`` behind FastAPI, all else by default.
+"""The baseline: insightface's ``FaceAnalysis`` behind FastAPI with default settings, as tutorials show it.
 
-``INSIGHTFACE_ROOT`` is a folder ``models/standin`` of ONNX files as insightface wants it.
+``INSIGHTFACE_ROOT`` is a folder with ``models/standin/*.onnx``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ app = FastAPI()
 
 
 class Pair(BaseModel):
-    """Base64 of two pictures."""
+    """Base64 of two images."""
 
     ImageA: str
     ImageB: str
@@ -39,8 +39,8 @@ def compare(pair: Pair) -> dict[str, float]:
 
 def embed(text: str) -> NDArray[np.float32]:
     image = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_COLOR)
-    found = faces.get(image)
-    if not found:
+    detected = faces.get(image)
+    if not detected:
         raise HTTPException(400, "no face")
-    largest = max(found, key=lambda face: (face.bbox[2] - face.bbox[0]) * (face.bbox[3] - face.bbox[1]))
+    largest = max(detected, key=lambda face: (face.bbox[2] - face.bbox[0]) * (face.bbox[3] - face.bbox[1]))
     return np.asarray(largest.normed_embedding, np.float32)

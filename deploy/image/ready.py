@@ -1,7 +1,6 @@
-"""The image's health check: exits with 0 where the service of this container takes requests.
+"""Health check of the image: exit with 0 if the service accepts requests, else print the reason.
 
-In: the port, from the service's own setting. Out: an exit code, and on standard error what was wrong.
-Needs nothing but the standard library, and goes through no proxy.
+Reads the port from the service's setting. Uses the standard library only, and no proxy.
 """
 
 import http.client

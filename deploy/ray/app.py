@@ -1,8 +1,7 @@
 """CompareFace on a Ray cluster: the application of ``app.asgi`` in replicas of Ray Serve.
 
-``serve run deploy.ray.app:build``, or ``serve deploy deploy/ray/serve.yaml``. In: the settings of the environment
-(``COMPAREFACE_…``), the same as everywhere. Each replica has an engine of its own, with as many threads as Ray gives it
-cores.
+``serve run deploy.ray.app:build``, or ``serve deploy deploy/ray/serve.yaml``. Settings come from the environment
+(``COMPAREFACE_…``). Each replica has its own engine, with one thread per core that Ray assigns.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ THREADS = "COMPAREFACE_RUNTIME__THREADS"
 
 
 class WithState:
-    """Hands what the application opened at its start on to each request, as servers do; Ray's replicas do not."""
+    """Passes the lifespan state of the application to each request; servers do that, but Ray's replicas do not."""
 
     def __init__(self, application: FastAPI) -> None:
         self._application: ASGIApp = application
@@ -35,9 +34,9 @@ class WithState:
 
 
 def application() -> WithState:
-    """Return the application of this replica; called where it runs, once Ray has given it its cores and GPU."""
-    granted = ray.get_runtime_context().get_assigned_resources()
-    cores = granted.get("CPU", 1)
+    """Return the application of this replica; Ray calls it in the replica after assigning cores and GPU."""
+    resources = ray.get_runtime_context().get_assigned_resources()
+    cores = resources.get("CPU", 1)
     os.environ.setdefault(THREADS, str(max(1, int(cores))))
     from app.asgi import serve_app  # noqa: PLC0415 - heavy, and only replicas need it
     from app.ops import process  # noqa: PLC0415
@@ -47,12 +46,12 @@ def application() -> WithState:
 
 
 class Replica:
-    """One engine behind Ray's proxies; the wrapper around it adds ``app``, what :func:`application` has returned."""
+    """One engine behind Ray's proxies; Ray adds ``app``, the result of :func:`application`."""
 
     app: WithState
 
     async def check_health(self) -> None:
-        """Raise where the engine is not open; Ray then puts another replica in its place."""
+        """Raise if the engine is not open; Ray then replaces the replica."""
         if "engine" not in self.app.state:
             raise RuntimeError("the engine is not open")
 
@@ -61,5 +60,5 @@ CompareFace = serve.deployment(name="CompareFace")(serve.ingress(application)(Re
 
 
 def build(_: Mapping[str, str]) -> serve.Application:
-    """Return what Ray Serve runs; how many, on what, and how requests reach them, ``serve.yaml`` says."""
+    """Return the application for Ray Serve; ``serve.yaml`` configures replicas, resources and routes."""
     return CompareFace.bind()

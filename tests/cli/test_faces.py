@@ -12,8 +12,8 @@ from app.cli import main
 from app.packs.manifest import Pack
 from app.scoring import calibration
 from app.scoring.pairs import count_pairs
-from app.tools.evaluation.gallery import Gallery, list_pictures
-from app.tools.evaluation.measure import Measured
+from app.tools.evaluation.gallery import Gallery, list_images
+from app.tools.evaluation.measure import Measurement
 from tests.support.images import another_shot, astronaut, cast, jpeg
 
 
@@ -81,7 +81,7 @@ def test_evaluate_reports_all_pairs(tmp_path: Path, shared: Path, capsys: pytest
     folder = _faces(tmp_path, shared, 40)
     assert main(["evaluate", str(folder), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    pictures = len(list_pictures(folder))
+    pictures = len(list_images(folder))
     assert report["pack"] == "open"
     assert (report["people"], report["pictures"], report["not_found"]) == (40, pictures, 0)
     assert report["genuine"] + report["impostor"] == pictures * (pictures - 1) // 2
@@ -119,7 +119,7 @@ def test_calibrate_writes_a_table_that_loads(
 def test_listed_pairs_can_be_calibrated_on_and_evaluated(
     tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    people = [list_pictures(shared / "data/lfw")[i : i + 1][0] for i in range(0, 400, 8)]
+    people = [list_images(shared / "data/lfw")[i : i + 1][0] for i in range(0, 400, 8)]
     several = [sorted(person.iterdir())[:2] for person in sorted((shared / "data/lfw").iterdir())]
     genuine = [pair for pair in several if len(pair) == 2][:20]
     lines = [f"{a} {b} same" for a, b in genuine]
@@ -158,7 +158,7 @@ def test_calibrate_prints_the_table_of_what_was_measured(
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     people = tuple(str(i // 2) for i in range(1600))
     gallery = Gallery(rows.astype(np.float32), (Path("x.jpg"),) * 1600, people, {})
-    measured = Measured(count_pairs(gallery.embeddings, people), gallery)
+    measured = Measurement(count_pairs(gallery.embeddings, people), gallery)
     monkeypatch.setattr("app.tools.evaluation.measure.measure", lambda *_: measured)
     assert main(["calibrate", str(tmp_path), "--data", 'my "own" faces']) == 0
     out = tmp_path / "calibration.toml"
@@ -181,18 +181,18 @@ def test_a_table_that_makes_no_scale_is_not_written(
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     people = tuple(str(i // 2) for i in range(1600))
     gallery = Gallery(rows.astype(np.float32), (Path("x.jpg"),) * 1600, people, {})
-    measured = Measured(count_pairs(gallery.embeddings, people), gallery)
+    measured = Measurement(count_pairs(gallery.embeddings, people), gallery)
     monkeypatch.setattr("app.tools.evaluation.measure.measure", lambda *_: measured)
     out = tmp_path / "calibration.toml"
     assert main(["calibrate", str(tmp_path), "--out", str(out)]) == 1
-    assert "makes no increasing scale: it takes more people" in capsys.readouterr().err
+    assert "gives no increasing scale: use more people" in capsys.readouterr().err
     assert not out.exists()
 
 
 def test_a_folder_without_faces_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("evaluate", "calibrate"):
         assert main([command, str(tmp_path)]) == 1
-        assert "holds no pictures" in capsys.readouterr().err
+        assert "contains no images" in capsys.readouterr().err
 
 
 def test_a_folder_without_pairs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 
 from app.errors import ErrorCode
-from benchmarks.drain import terminated_under_load
 from tests.contract.catalogue import GOOD, Case, send, signed
 from tests.support.fakes import SECRET_KEY, code_of, response_of
 from tests.support.server import Server, running_server
+from tests.support.termination import terminated_under_load
 
 
 def _case(**body: object) -> Case:

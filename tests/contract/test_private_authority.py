@@ -21,8 +21,8 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.v20200303 import iai_client, iai_client_async
 
 from app.cli import main
-from benchmarks.demo import request
 from tests.support.images import astronaut, jpeg, shrunk
+from tests.support.sdk import compare_request
 from tests.support.server import Server
 
 _FACE = jpeg(shrunk(astronaut(), 256))
@@ -80,7 +80,7 @@ def _profile(front: _Front, authority: str | None) -> ClientProfile:
 
 def _score(live: Server, profile: ClientProfile) -> float:
     client = iai_client.IaiClient(credential.Credential(live.secret_id, live.secret_key), "", profile)
-    return float(client.CompareFace(request(_FACE, _FACE)).Score)
+    return float(client.CompareFace(compare_request(_FACE, _FACE)).Score)
 
 
 def test_the_sdk_is_told_in_its_profile(live: Server, front: _Front) -> None:
@@ -102,7 +102,7 @@ async def test_the_async_sdk_is_told_by_the_environment(
     monkeypatch.setenv("SSL_CERT_FILE", front.authority)
     key = credential.Credential(live.secret_id, live.secret_key)
     async with iai_client_async.IaiClient(key, "", _profile(front, None)) as client:
-        assert (await client.CompareFace(request(_FACE, _FACE))).Score == 100
+        assert (await client.CompareFace(compare_request(_FACE, _FACE))).Score == 100
 
 
 @pytest.mark.parametrize("is_told", [True, False])

@@ -20,8 +20,8 @@ from tencentcloud.iai.v20180301 import models as models_2018
 from tencentcloud.iai.v20200303 import iai_client, models
 
 from app.errors import ErrorCode
-from benchmarks.demo import request, sdk_client
 from tests.support.images import another_shot, astronaut, blurred, cast, jpeg
+from tests.support.sdk import compare_request, sdk_client
 from tests.support.server import Server
 
 _A, _SAME, _OTHER = jpeg(astronaut()), jpeg(another_shot(astronaut())), jpeg(cast())
@@ -39,7 +39,7 @@ def _client(server: Server, profile: ClientProfile, key: str = "") -> iai_client
 
 def test_same_person_scores_high_and_different_people_low(live: Server) -> None:
     client = sdk_client(live)
-    same, different = client.CompareFace(request(_A, _SAME)), client.CompareFace(request(_A, _OTHER))
+    same, different = client.CompareFace(compare_request(_A, _SAME)), client.CompareFace(compare_request(_A, _OTHER))
     assert same.Score > 60
     assert different.Score < 40
     assert same.FaceModelVersion == "3.0"
@@ -48,11 +48,11 @@ def test_same_person_scores_high_and_different_people_low(live: Server) -> None:
 
 
 def test_identical_pictures_score_exactly_100(live: Server) -> None:
-    assert sdk_client(live).CompareFace(request(_A, _A)).Score == 100.0
+    assert sdk_client(live).CompareFace(compare_request(_A, _A)).Score == 100.0
 
 
 def test_every_documented_parameter_is_accepted(live: Server) -> None:
-    made = request(_A, _SAME)
+    made = compare_request(_A, _SAME)
     made.FaceModelVersion, made.QualityControl, made.NeedRotateDetection, made.FaceMatchingStrategy = "2.0", 0, 1, 0
     answer = sdk_client(live).CompareFace(made)
     assert answer.FaceModelVersion == "2.0"
@@ -63,7 +63,7 @@ def test_the_version_of_2018_is_served_too(live: Server) -> None:
     client = client_2018.IaiClient(credential.Credential(live.secret_id, live.secret_key), "", _profile(live))
     made = models_2018.CompareFaceRequest()
     made.ImageA, made.ImageB = (base64.b64encode(data).decode() for data in (_A, _SAME))
-    assert client.CompareFace(made).Score == sdk_client(live).CompareFace(request(_A, _SAME)).Score
+    assert client.CompareFace(made).Score == sdk_client(live).CompareFace(compare_request(_A, _SAME)).Score
 
 
 def test_pictures_are_fetched_from_urls_that_the_operator_allows(live: Server, pictures: str) -> None:
@@ -73,7 +73,7 @@ def test_pictures_are_fetched_from_urls_that_the_operator_allows(live: Server, p
 
 
 def test_a_url_wins_over_an_image_which_is_not_even_looked_at(live: Server, pictures: str) -> None:
-    made = request(_A, _A)
+    made = compare_request(_A, _A)
     made.UrlA, made.ImageA = f"{pictures}/astronaut.jpg", "!" * 100
     assert sdk_client(live).CompareFace(made).Score == 100.0
 
@@ -88,13 +88,13 @@ def test_get_requests_are_signed_and_answered_alike(live: Server, pictures: str)
 def test_an_unsigned_payload_is_accepted(live: Server) -> None:
     profile = _profile(live)
     profile.unsignedPayload = True
-    assert _client(live, profile).CompareFace(request(_A, _A)).Score == 100.0
+    assert _client(live, profile).CompareFace(compare_request(_A, _A)).Score == 100.0
 
 
 def test_ten_requests_at_once_are_all_answered(live: Server) -> None:
     async def all_at_once() -> list[float]:
         client = sdk_client(live)
-        calls = [asyncio.to_thread(client.CompareFace, request(_A, _SAME)) for _ in range(10)]
+        calls = [asyncio.to_thread(client.CompareFace, compare_request(_A, _SAME)) for _ in range(10)]
         return [answer.Score for answer in await asyncio.gather(*calls)]
 
     assert len(set(asyncio.run(all_at_once()))) == 1
@@ -109,7 +109,7 @@ def test_ten_requests_at_once_are_all_answered(live: Server) -> None:
 )
 def test_errors_arrive_as_the_sdks_exception(live: Server, a: bytes, b: bytes, code: ErrorCode, text: str) -> None:
     with pytest.raises(TencentCloudSDKException) as caught:
-        sdk_client(live).CompareFace(request(a, b))
+        sdk_client(live).CompareFace(compare_request(a, b))
     assert (caught.value.code, caught.value.message) == (code.value, text)
     assert len(caught.value.requestId) == 36
 
@@ -118,18 +118,18 @@ def test_english_speakers_get_english(live: Server) -> None:
     profile = _profile(live)
     profile.language = "en-US"
     with pytest.raises(TencentCloudSDKException) as caught:
-        _client(live, profile).CompareFace(request(_A, _BLANK))
+        _client(live, profile).CompareFace(compare_request(_A, _BLANK))
     assert caught.value.message == "There are no faces in the image. (image B)"
 
 
 def test_a_wrong_key_is_refused(live: Server) -> None:
     with pytest.raises(TencentCloudSDKException) as caught:
-        _client(live, _profile(live), key="wrong").CompareFace(request(_A, _A))
+        _client(live, _profile(live), key="wrong").CompareFace(compare_request(_A, _A))
     assert caught.value.code == ErrorCode.SIGNATURE_FAILURE.value
 
 
 def test_a_blurred_picture_is_refused_by_quality_control_and_the_message_says_so(live: Server) -> None:
-    made = request(_A, _BLURRED)
+    made = compare_request(_A, _BLURRED)
     made.QualityControl = 2
     with pytest.raises(TencentCloudSDKException) as caught:
         sdk_client(live).CompareFace(made)

@@ -22,11 +22,11 @@ TAG = "compareface:image-test"
 USER = "10001:10001"
 
 _BASE = "docker.io/library/python:3.11-slim-bookworm"
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 
 _READ_ONLY = """
 mount --bind "$ROOT" "$ROOT" && mount -o remount,bind,ro "$ROOT" && mount -t proc proc "$ROOT/proc" || exit 99
-mount --rbind /dev "$ROOT/dev" && mount -t tmpfs tmpfs "$ROOT/tmp" && cp "$PICTURES"/* "$ROOT/tmp" || exit 98
+mount --rbind /dev "$ROOT/dev" && mount -t tmpfs tmpfs "$ROOT/tmp" && cp "$IMAGES"/* "$ROOT/tmp" || exit 98
 ip link set lo up || exit 97
 inside="chroot --userspec=$USER --groups= $ROOT env -i $SETTINGS"
 $inside compareface serve & service=$!
@@ -36,11 +36,11 @@ $inside compareface compare /tmp/a.jpg /tmp/b.jpg || exit 95
 $inside touch /var/lib/compareface/written 2>/dev/null && exit 94
 kill -TERM $service; wait $service
 """
-"""A root that cannot be written to, but for ``/tmp``, no network but loopback; the service is started, asked, ended."""
+"""Start, call and stop the service with a read-only root except ``/tmp``, and no network except loopback."""
 
 
 class Run(NamedTuple):
-    """What a command in a container came to."""
+    """The result of a command in a container."""
 
     code: int
     output: str
@@ -57,78 +57,78 @@ class Container:
 
     @property
     def command(self) -> Sequence[str]:
-        """What an engine would start."""
+        """The command of the image."""
         return [*self.config["Entrypoint"], *self.config["Cmd"]]
 
     def argv(self, command: Sequence[str], settings: Mapping[str, str]) -> list[str]:
-        given = [f"--env={name}={value}" for name, value in settings.items()]
-        return [str(TOOLS / "buildah.sh"), "run", *given, self._name, "--", *command]
+        environment_options = [f"--env={name}={value}" for name, value in settings.items()]
+        return [str(TOOLS / "buildah.sh"), "run", *environment_options, self._name, "--", *command]
 
     def run(self, command: Sequence[str], settings: Mapping[str, str] | None = None) -> Run:
         """Run a command as the image's user until it ends."""
         done = subprocess.run(
-            self.argv(command, settings or {}), capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+            self.argv(command, settings or {}), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
         return Run(done.returncode, done.stdout, done.stderr)
 
-    def run_read_only(self, pictures: Path, key: str) -> Run:
+    def run_read_only(self, images: Path, key: str) -> Run:
         """Start the service with a read-only root, ``/tmp`` and loopback only; compare ``a.jpg`` with ``b.jpg``."""
         settings = " ".join([*self.config["Env"], f"COMPAREFACE_AUTH__KEYS={key}"])
-        environment = {"ROOT": str(self.root), "PICTURES": str(pictures), "USER": USER, "SETTINGS": settings}
+        environment = {"ROOT": str(self.root), "IMAGES": str(images), "USER": USER, "SETTINGS": settings}
         done = subprocess.run(
             ["unshare", "--mount", "--net", "sh", "-c", _READ_ONLY],
             check=False,
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=2 * _PATIENCE_S,
+            timeout=2 * _TIMEOUT_S,
         )
         return Run(done.returncode, done.stdout, done.stderr)
 
     @contextmanager
     def serving(self, settings: Mapping[str, str], log: Path) -> Iterator[Service]:
-        """Start the image's own command and wait until its health check says yes."""
+        """Start the image's own command and wait until its health check passes."""
         with log.open("wb") as errors:
             process = subprocess.Popen(self.argv(self.command, settings), stdout=errors, stderr=errors)
         service = Service(process, f"COMPAREFACE_AUTH__KEYS={settings['COMPAREFACE_AUTH__KEYS']}".encode())
         try:
-            until = time.monotonic() + _PATIENCE_S
+            until = time.monotonic() + _TIMEOUT_S
             while (last := self.run(self.config["Healthcheck"]["Test"][1:], settings)).code:
                 if process.poll() is not None or time.monotonic() > until:
-                    raise AssertionError(f"the service does not come up: {last.errors}\n{log.read_text()}")
+                    raise AssertionError(f"the service does not start: {last.errors}\n{log.read_text()}")
             yield service
         finally:
             service.end()
 
 
 class Service:
-    """The service in a container; its process is the one that was given the key and is Python."""
+    """The service in a container; its process is the Python process with the key in its environment."""
 
     def __init__(self, process: subprocess.Popen[bytes], key: bytes) -> None:
         self._process = process
         self._key = key
 
     def first_process(self) -> Path:
-        """The folder in ``/proc`` of what would be process 1."""
-        (found,) = (path for path in Path("/proc").glob("[0-9]*") if self._is_it(path))
-        return found
+        """Return the folder in ``/proc`` of the process that is number 1 in the container."""
+        (folder,) = (path for path in Path("/proc").glob("[0-9]*") if self._is_it(path))
+        return folder
 
     def end(self) -> int:
-        """SIGTERM to what would be process 1; return what the container exits with."""
+        """Send SIGTERM to process 1; return the exit code of the container."""
         if self._process.poll() is None:
             os.kill(int(self.first_process().name), signal.SIGTERM)
-        return self._process.wait(_PATIENCE_S)
+        return self._process.wait(_TIMEOUT_S)
 
     def _is_it(self, path: Path) -> bool:
         try:
-            words, given = ((path / name).read_bytes().split(b"\0") for name in ("cmdline", "environ"))
+            words, environment_options = ((path / name).read_bytes().split(b"\0") for name in ("cmdline", "environ"))
         except OSError:
             return False
-        return self._key in given and words[-2:-1] == [b"serve"] and b"buildah" not in words[0]
+        return self._key in environment_options and words[-2:-1] == [b"serve"] and b"buildah" not in words[0]
 
 
 def missing() -> str | None:
-    """What this machine lacks, in words."""
+    """Return what this machine lacks, or an empty text."""
     if not (TOOLS / "buildah.sh").exists():
         return "../shared/tools is absent"
     if os.geteuid() != 0:

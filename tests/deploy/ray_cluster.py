@@ -1,4 +1,4 @@
-"""A Ray cluster of a head and two nodes on loopback, served by the real SDK: what ``make ray-test`` runs and counts."""
+"""A Ray cluster of a head and two nodes on loopback, served by the real SDK: run by ``make ray-test``."""
 
 # ruff: noqa: T201 - its numbers are its output
 
@@ -32,32 +32,32 @@ from tencentcloud.iai.v20200303 import iai_client, models
 
 from deploy.ray.app import CompareFace
 from tests.support.images import astronaut, jpeg
-from tests.support.server import free_port, open_here
+from tests.support.server import free_port, open_without_proxy
 
 _CONFIG = Path(__file__).parents[2] / "deploy/ray/serve.yaml"
 _KEYS = ("AKIDray", "a-key-of-the-test")
 _STORE = 2**27
-"""Bytes of each node for what Ray hands from process to process."""
+"""Bytes of the object store of each node."""
 _CALLERS = 6
-_SOME = 60
-"""Answers that are waited for."""
+_BATCH = 60
+"""Answers to wait for."""
 _TRIES = 8
 
 
 def client_of(port: int, method: str = "TC3-HMAC-SHA256", verb: str = "POST") -> Any:
-    """Return the official SDK's client; nothing but the endpoint is set for Ray."""
+    """Return the official SDK's client; only the endpoint is set."""
     http = HttpProfile(protocol="http", endpoint=f"127.0.0.1:{port}", reqMethod=verb, reqTimeout=60)
     profile = ClientProfile(signMethod=method, httpProfile=http)
     return iai_client.IaiClient(credential.Credential(*_KEYS), "", profile)
 
 
 class Callers:
-    """Clients that call without a pause, and try again where there is no answer; every outcome is counted."""
+    """Clients that send requests without pause and retry failed ones; every outcome is counted."""
 
     def __init__(self, port: int) -> None:
         self.answers: Counter[float] = Counter()
         self.errors: Counter[str] = Counter()
-        self.given_up = 0
+        self.failed = 0
         self._port = port
         self._lock = threading.Lock()
         self._is_over = threading.Event()
@@ -65,8 +65,8 @@ class Callers:
         for thread in self._threads:
             thread.start()
 
-    def wait_for(self, answers: int, patience_s: float = 240) -> None:
-        until = time.monotonic() + patience_s
+    def wait_for(self, answers: int, timeout_s: float = 240) -> None:
+        until = time.monotonic() + timeout_s
         while self.answers.total() < answers:
             assert time.monotonic() < until, f"only {self.answers.total()} answers: {self.errors}"
             time.sleep(0.1)
@@ -81,9 +81,9 @@ class Callers:
         request = models.CompareFaceRequest()
         request.ImageA = request.ImageB = base64.b64encode(jpeg(astronaut())).decode()
         while not self._is_over.is_set():
-            self._ask(client, request)
+            self._send(client, request)
 
-    def _ask(self, client: Any, request: Any) -> None:
+    def _send(self, client: Any, request: Any) -> None:
         for attempt in range(_TRIES):
             try:
                 score = client.CompareFace(request).Score
@@ -96,17 +96,17 @@ class Callers:
                 self.answers[score] += 1
             return
         with self._lock:
-            self.given_up += 1
+            self.failed += 1
 
 
 class Replica(NamedTuple):
-    """One that runs: its node and its process."""
+    """A running replica: its node and its process."""
 
     node: str
     pid: int
 
     def cpu_s(self) -> float:
-        """Return the seconds of CPU that it has had: who answers requests uses it."""
+        """Return the CPU seconds used; a replica that answers requests uses CPU."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -120,10 +120,10 @@ def is_on_two_nodes() -> bool:
     return len({replica.node for replica in replicas()}) == len(replicas()) == 2
 
 
-def until(claim: Callable[[], bool], what: str, patience_s: float = 240) -> None:
+def wait_until(condition: Callable[[], bool], message: str, timeout_s: float = 240) -> None:
     started = time.monotonic()
-    while not claim():
-        assert time.monotonic() - started < patience_s, what
+    while not condition():
+        assert time.monotonic() - started < timeout_s, message
         time.sleep(0.5)
 
 
@@ -154,19 +154,19 @@ def main() -> int:
 
 
 def options() -> dict[str, Any]:
-    """Return those of ``deploy/ray/serve.yaml``, for small nodes and people who do not wait for minutes."""
-    said = yaml.safe_load(_CONFIG.read_text(encoding="utf-8"))
-    ServeDeploySchema.model_validate(said)
-    (of,) = said["applications"][0]["deployments"]
-    assert of.pop("name") == "CompareFace"
+    """Return the options of ``deploy/ray/serve.yaml``, with small nodes and short delays."""
+    config = yaml.safe_load(_CONFIG.read_text(encoding="utf-8"))
+    ServeDeploySchema.model_validate(config)
+    (deployment,) = config["applications"][0]["deployments"]
+    assert deployment.pop("name") == "CompareFace"
     scaling = {"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 2}
     delays = {"upscale_delay_s": 2, "downscale_delay_s": 5, "look_back_period_s": 4, "metrics_interval_s": 1}
-    assert of["autoscaling_config"].keys() <= {**scaling, **delays}.keys()
-    return {**of, "ray_actor_options": {"num_cpus": 1}, "autoscaling_config": {**scaling, **delays}}
+    assert deployment["autoscaling_config"].keys() <= {**scaling, **delays}.keys()
+    return {**deployment, "ray_actor_options": {"num_cpus": 1}, "autoscaling_config": {**scaling, **delays}}
 
 
 def check_version(port: int) -> None:
-    with open_here(f"http://127.0.0.1:{port}/version") as reply:
+    with open_without_proxy(f"http://127.0.0.1:{port}/version") as reply:
         engine = json.loads(reply.read())["engine"]
     print(f"num_cpus 1 is {engine['workers']} workers with {engine['intra_op_threads']} thread in a model run")
     assert engine["workers"] == 2
@@ -174,7 +174,7 @@ def check_version(port: int) -> None:
 
 
 def check_signatures(port: int) -> None:
-    """Bytes, path and query come through Ray's proxy as they were signed: only the address itself is refused."""
+    """Ray's proxy passes body, path and query as signed: only the private address is refused."""
     request = models.CompareFaceRequest()
     request.UrlA = request.UrlB = "http://127.0.0.1/a%20b/%E4%BA%BA?x=1&y=%2F+%25"
     for method in ("TC3-HMAC-SHA256", "HmacSHA256", "HmacSHA1"):
@@ -186,46 +186,46 @@ def check_signatures(port: int) -> None:
 
 
 def load(cluster: Cluster, node: Any, port: int) -> None:
-    """Callers without a pause: more replicas, a node killed amid, another in its place; then nobody: fewer."""
+    """Scale up under load, kill and replace a node, scale down when idle."""
     assert len(replicas()) == 1
     callers = Callers(port)
-    until(is_on_two_nodes, "no second replica under load")
+    wait_until(is_on_two_nodes, "no second replica under load")
     print(f"under load: 1 -> 2 replicas on 2 nodes, after {callers.answers.total()} answers")
     before = {replica: replica.cpu_s() for replica in replicas()}
-    callers.wait_for(callers.answers.total() + _SOME)
+    callers.wait_for(callers.answers.total() + _BATCH)
     spread = [round(replica.cpu_s() - used, 1) for replica, used in before.items()]
-    print(f"spread: {_SOME} answers later the replicas have used {spread} s of CPU more")
+    print(f"spread: {_BATCH} answers later the replicas have used {spread} s of CPU more")
     assert min(spread) > max(spread) / 10
     at_kill, errors = callers.answers.total(), callers.errors.total()
     cluster.remove_node(node, allow_graceful=False)
     print(f"killed a node after {at_kill} answers and {errors} failed tries")
-    callers.wait_for(at_kill + _SOME)
+    callers.wait_for(at_kill + _BATCH)
     cluster.add_node(num_cpus=1, object_store_memory=_STORE)
-    until(is_on_two_nodes, "no replica on the new node")
-    callers.wait_for(callers.answers.total() + _SOME)
+    wait_until(is_on_two_nodes, "no replica on the new node")
+    callers.wait_for(callers.answers.total() + _BATCH)
     callers.end()
-    print(f"requests answered, by score: {dict(callers.answers)}; given up: {callers.given_up}")
+    print(f"requests answered, by score: {dict(callers.answers)}; failed: {callers.failed}")
     print(f"failed tries, all tried again: {dict(callers.errors)}")
-    assert callers.given_up == 0
+    assert callers.failed == 0
     assert set(callers.answers) == {100.0}
     assert callers.errors.total() <= 4 * _CALLERS
-    until(lambda: len(replicas()) == 1, "not scaled down when idle")
+    wait_until(lambda: len(replicas()) == 1, "not scaled down when idle")
     print("idle: 2 -> 1 replicas")
 
 
 def batch(address: str) -> None:
-    """The table scored by the cluster is the one scored here, to the byte."""
+    """Score a table on the cluster and locally; both results are identical."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for index in range(20):
             (folder / f"{index}.jpg").write_bytes(jpeg(astronaut()[:300, index : index + 300]))
-        (folder / "bad.jpg").write_bytes(b"no picture")
+        (folder / "bad.jpg").write_bytes(b"no image")
         rows = [f"{index}.jpg,{(index + 1) % 20}.jpg" for index in range(20)] + ["0.jpg,bad.jpg"]
         (folder / "pairs.csv").write_text("a,b\n" + "\n".join(rows) + "\n")
         command = [sys.executable, "-m", "app", "batch", str(folder / "pairs.csv"), "--out"]
-        subprocess.run([*command, str(folder / "there.csv"), "--ray", address], check=True)
-        subprocess.run([*command, str(folder / "here.csv")], check=True)
-        assert (folder / "there.csv").read_bytes() == (folder / "here.csv").read_bytes()
+        subprocess.run([*command, str(folder / "remote.csv"), "--ray", address], check=True)
+        subprocess.run([*command, str(folder / "local.csv")], check=True)
+        assert (folder / "remote.csv").read_bytes() == (folder / "local.csv").read_bytes()
     print("batch --ray: 21 pairs, the same bytes as without")
 
 

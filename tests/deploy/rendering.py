@@ -14,35 +14,35 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "deploy/k8s"
 TOOLS = ROOT / ".manifests"
-"""What ``make manifests`` builds."""
+"""Tools that ``make manifests`` builds."""
 
 OVERLAYS = tuple(sorted(path.name for path in (MANIFESTS / "overlays").iterdir()))
 COMPONENTS = tuple(sorted(path.name for path in (MANIFESTS / "components").iterdir()))
 
-# A document's shape is what the schemas say; mypy need not know it.
+# The Kubernetes schemas describe a document; mypy does not need to.
 Document: TypeAlias = dict[str, Any]
 
 
 def kustomize() -> list[str] | None:
-    """Return the command that renders a folder, if there is one on this machine."""
-    own = shutil.which("kustomize", path=f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    if own:
-        return [own, "build"]
+    """Return the command that renders a folder, or None if it is not installed."""
+    program = shutil.which("kustomize", path=f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    if program:
+        return [program, "build"]
     return ["kubectl", "kustomize"] if shutil.which("kubectl") else None
 
 
 def render(command: Sequence[str], folder: Path, overlay: str, components: Sequence[str]) -> list[Document]:
     """Return the documents of an overlay with exactly ``components``."""
-    here = folder / "k8s"
-    shutil.copytree(MANIFESTS, here, dirs_exist_ok=True)
-    (here / "components/keys/keys.toml").write_text('[callers.AKIDtest]\nkeys = [{ label = "1", secret_key = "k" }]\n')
-    chosen = here / "overlays" / overlay / "kustomization.yaml"
-    told = yaml.safe_load(chosen.read_text(encoding="utf-8"))
-    told["components"] = [f"../../components/{name}" for name in components]
-    chosen.write_text(yaml.safe_dump(told))
-    made = subprocess.run([*command, str(chosen.parent)], capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stderr
-    return list(yaml.safe_load_all(made.stdout))
+    copy = folder / "k8s"
+    shutil.copytree(MANIFESTS, copy, dirs_exist_ok=True)
+    (copy / "components/keys/keys.toml").write_text('[callers.AKIDtest]\nkeys = [{ label = "1", secret_key = "k" }]\n')
+    kustomization = copy / "overlays" / overlay / "kustomization.yaml"
+    overlay_config = yaml.safe_load(kustomization.read_text(encoding="utf-8"))
+    overlay_config["components"] = [f"../../components/{name}" for name in components]
+    kustomization.write_text(yaml.safe_dump(overlay_config))
+    rendered = subprocess.run([*command, str(kustomization.parent)], capture_output=True, text=True, check=False)
+    assert rendered.returncode == 0, rendered.stderr
+    return list(yaml.safe_load_all(rendered.stdout))
 
 
 def sources() -> dict[Path, list[Document]]:
@@ -50,15 +50,15 @@ def sources() -> dict[Path, list[Document]]:
     return {path: list(yaml.safe_load_all(path.read_text(encoding="utf-8"))) for path in MANIFESTS.rglob("*.yaml")}
 
 
-def one(documents: Sequence[Document], kind: str, name: str = "") -> Document:
-    """Return the one document of ``kind`` (and ``name``)."""
-    found = [each for each in documents if each["kind"] == kind and name in ("", each["metadata"]["name"])]
-    assert len(found) == 1, (kind, name, len(found))
-    return found[0]
+def document(documents: Sequence[Document], kind: str, name: str = "") -> Document:
+    """Return the only document of ``kind`` (and ``name``)."""
+    matches = [item for item in documents if item["kind"] == kind and name in ("", item["metadata"]["name"])]
+    assert len(matches) == 1, (kind, name, len(matches))
+    return matches[0]
 
 
 def strings(value: object) -> Iterator[str]:
-    """Every key and text in a document, also those of patches written as text."""
+    """Yield every key and string of a document, patches written as text included."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from strings(key)

@@ -1,4 +1,4 @@
-"""The files of ``deploy/compose``: what Compose's schema says of them, and what they promise."""
+"""The files of ``deploy/compose``: valid by the schema of Compose, and safe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SERVICES = {
 }
 
 
-def test_they_are_what_the_schema_of_compose_allows() -> None:
+def test_compose_files_match_the_schema() -> None:
     program = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     done = subprocess.run(
         [*program, *(_COMPOSE / f"{name}.yml" for name in _FILES)], capture_output=True, text=True, check=False
@@ -35,14 +35,14 @@ def test_they_are_what_the_schema_of_compose_allows() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_service_that_the_schema_forbids_is_noticed(tmp_path: Path) -> None:
+def test_an_invalid_compose_file_fails_the_schema(tmp_path: Path) -> None:
     (tmp_path / "wrong.yml").write_text("services: {compareface: {read_only: 3}}")
     program = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     assert subprocess.run([*program, tmp_path / "wrong.yml"], capture_output=True, check=False).returncode == 1
 
 
 @pytest.mark.parametrize("name", _SERVICES)
-def test_a_container_can_do_no_more_than_it_must(name: str) -> None:
+def test_containers_have_minimal_privileges(name: str) -> None:
     service = _SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -53,7 +53,7 @@ def test_a_container_can_do_no_more_than_it_must(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _SERVICES)
-def test_a_full_tmp_leaves_memory_to_its_program(name: str) -> None:
+def test_a_full_tmp_leaves_memory_for_the_program(name: str) -> None:
     service = _SERVICES[name]
     (kept,) = re.findall(r"^/tmp:size=(\d+)m,", "\n".join(service["tmpfs"]), re.MULTILINE)
     whole = service["mem_limit"].replace("g", "*1024m").removesuffix("m")
@@ -61,7 +61,7 @@ def test_a_full_tmp_leaves_memory_to_its_program(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _FILES)
-def test_files_that_they_mount_are_here_or_told_to_be_written(name: str) -> None:
+def test_mounted_files_exist_or_are_documented(name: str) -> None:
     document = _DOCUMENTS[name]
     mounted = [
         volume.split(":")[0] for service in document["services"].values() for volume in service.get("volumes", [])
@@ -75,25 +75,27 @@ def test_files_that_they_mount_are_here_or_told_to_be_written(name: str) -> None
 
 
 @pytest.mark.parametrize("name", _FILES)
-def test_every_setting_that_they_name_exists(name: str) -> None:
+def test_every_setting_in_compose_exists(name: str) -> None:
     named = set(re.findall(r"^ +(COMPAREFACE_\w+):", (_COMPOSE / f"{name}.yml").read_text(), re.MULTILINE))
     assert named <= set(environment_names())
 
 
-def test_no_key_is_given_by_the_environment_and_the_service_has_time_to_end() -> None:
+def test_keys_come_from_a_secret_and_the_service_has_time_to_stop() -> None:
     service = _DOCUMENTS["cpu"]["services"]["compareface"]
     assert set(service["environment"]) == {"COMPAREFACE_AUTH__KEYS_FILE"}
     settings = ServerSettings()
     assert int(service["stop_grace_period"].removesuffix("s")) > settings.readiness_delay_s + settings.drain_s
 
 
-def test_only_the_proxy_can_be_reached_from_elsewhere() -> None:
+def test_only_the_proxy_listens_beyond_loopback() -> None:
     ports = {name: service["ports"] for name, service in _SERVICES.items()}
-    assert {name for name, given in ports.items() if not str(given[0]).startswith("127.0.0.1:")} == {"tls: proxy"}
+    assert {name for name, port_list in ports.items() if not str(port_list[0]).startswith("127.0.0.1:")} == {
+        "tls: proxy"
+    }
     assert "server_name iai." in (_COMPOSE / "nginx.conf").read_text()
 
 
-def test_prometheus_asks_the_service_and_reads_the_alerts() -> None:
+def test_prometheus_scrapes_the_service_and_loads_the_alerts() -> None:
     document = yaml.safe_load((_DEPLOY / "prometheus/prometheus.yml").read_text())
     assert document["rule_files"] == ["alerts.yml"]
     (job,) = document["scrape_configs"]

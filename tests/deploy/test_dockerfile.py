@@ -1,4 +1,4 @@
-"""The Dockerfile and its lock files, read as text: what ``make image-test`` would find out only in minutes."""
+"""Checks of the Dockerfile and its lock files as text; ``make image-test`` needs minutes for them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _locked(name: str) -> dict[str, str]:
     return {f"{package} {version.partition(';')[2]}": version for package, version, _ in packages}
 
 
-def test_the_last_stage_which_is_built_by_default_is_that_for_the_cpu() -> None:
+def test_the_default_build_target_is_cpu() -> None:
     assert list(_STAGES)[-1] == "cpu"
     assert set(_TARGETS) <= _STAGES.keys()
 
 
-def test_bases_are_named_with_a_version() -> None:
+def test_base_images_have_a_version() -> None:
     bases = re.findall(r"^ARG (\w+)_BASE=(\S+)$", _DOCKERFILE, re.MULTILINE)
     assert dict(bases)["PYTHON"] == "docker.io/library/python:3.11-slim-bookworm"
     assert all(re.search(r":\d+\.\d+\S*$", base) for _, base in bases)
@@ -38,7 +38,7 @@ def test_bases_are_named_with_a_version() -> None:
 
 
 @pytest.mark.parametrize("target", _TARGETS)
-def test_the_service_is_process_1_and_an_ordinary_user(target: str) -> None:
+def test_the_service_is_process_1_without_root(target: str) -> None:
     stage = _STAGES[target]
     assert re.findall(r"^USER (.*)$", stage, re.MULTILINE) == ["10001:10001"]
     assert stage.index("\nUSER ") > max((match.start() for match in re.finditer("\nRUN ", stage)), default=0)
@@ -49,18 +49,18 @@ def test_the_service_is_process_1_and_an_ordinary_user(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", _TARGETS)
-def test_nothing_of_what_builds_gets_into_it(target: str) -> None:
+def test_build_tools_stay_out_of_the_image(target: str) -> None:
     assert not re.search(r"\bpip\b|-dev\b|gcc|build-essential|curl", _STAGES[target])
 
 
-def test_packages_are_installed_by_their_digests_only() -> None:
+def test_packages_are_installed_by_digest() -> None:
     installs = re.findall(r"^RUN .*\bpip\b.* install .*$", _DOCKERFILE, re.MULTILINE)
     assert len(installs) == 4
     flags = ("--no-deps", "--no-cache-dir", "--require-hashes -r /build/requirements-")
     assert [line for line in installs if not all(flag in line for flag in flags)] == []
 
 
-def test_what_is_built_is_built_by_what_is_locked() -> None:
+def test_build_tools_are_locked() -> None:
     installs = re.findall(r"^RUN .*\bpip\b.* install .*$", _DOCKERFILE, re.MULTILINE)
     build, weights = [line for line in installs if "--only-binary :all:" not in line or "-build.lock" in line]
     assert "-build.lock" in build
@@ -68,14 +68,14 @@ def test_what_is_built_is_built_by_what_is_locked() -> None:
     assert {name.split()[0] for name in _locked("requirements-build.lock")} == {"setuptools"}
 
 
-def test_every_setting_that_it_names_exists() -> None:
+def test_every_setting_in_the_dockerfile_exists() -> None:
     named = set(re.findall(r"\bCOMPAREFACE_\w+", _DOCKERFILE))
     assert named >= {"COMPAREFACE_SERVER__HOST", "COMPAREFACE_MODELS__WEIGHTS_DIR"}
     assert named <= set(environment_names())
 
 
 @pytest.mark.parametrize(("image", "whole"), [("-image", ""), ("-image-gpu", "-gpu"), ("-weights", "")])
-def test_the_image_has_the_versions_that_are_tested(image: str, whole: str) -> None:
+def test_the_image_has_the_tested_versions(image: str, whole: str) -> None:
     ours, tested = _locked(f"requirements{image}.lock"), _locked(f"requirements{whole}.lock")
     windowless = ours.pop("opencv-python-headless ", None)
     assert (windowless is None) == (image == "-weights")
@@ -83,12 +83,12 @@ def test_the_image_has_the_versions_that_are_tested(image: str, whole: str) -> N
     assert {name: version for name, version in ours.items() if tested.get(name) != version} == {}
 
 
-def test_the_image_leaves_out_what_develops_and_what_nothing_imports() -> None:
+def test_development_packages_stay_out_of_the_image() -> None:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {re.split(r"[=>]", package)[0].replace("_", "-") for package in project["dependencies"]}
+    required = {re.split(r"[=>]", package)[0].replace("_", "-") for package in project["dependencies"]}
     ours = {name.split()[0] for name in _locked("requirements-image.lock")}
     weights = {name.split()[0] for name in _locked("requirements-weights.lock")}
-    assert wanted - ours == {"opencv-python", "insightface"} | weights
+    assert required - ours == {"opencv-python", "insightface"} | weights
     assert ours.isdisjoint({"pytest", "mypy", "ruff", "scipy", "scikit-image", "matplotlib"})
     imports = "\n".join(path.read_text(encoding="utf-8") for path in (_ROOT / "app").rglob("*.py"))
     assert not re.search(
@@ -96,7 +96,7 @@ def test_the_image_leaves_out_what_develops_and_what_nothing_imports() -> None:
     )
 
 
-def test_pictures_weights_and_keys_of_a_checkout_stay_out_of_the_build() -> None:
+def test_images_weights_and_keys_stay_out_of_the_build_context() -> None:
     lines = [line for line in (_ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert lines[0] == "*"
     named = {line[1:] for line in lines if line.startswith("!")}

@@ -15,9 +15,9 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.v20200303 import iai_client
 
-from benchmarks.demo import request
 from tests.deploy.container import Container, container, missing
 from tests.support.images import another_shot, astronaut, cast, jpeg
+from tests.support.sdk import compare_request
 from tests.support.server import HOST, free_port
 
 _ASKED = "IMAGE_TEST" in os.environ
@@ -34,8 +34,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Container]:
-    with container() as made:
-        yield made
+    with container() as image:
+        yield image
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def key() -> tuple[str, str]:
     return f"AKID{secrets.token_hex(8)}", secrets.token_urlsafe(24)
 
 
-def test_it_answers_the_sdk_as_an_ordinary_user_and_ends_at_sigterm(
+def test_the_container_answers_the_sdk_without_root_and_stops_at_sigterm(
     image: Container, key: tuple[str, str], tmp_path: Path
 ) -> None:
     port = free_port()
@@ -53,19 +53,19 @@ def test_it_answers_the_sdk_as_an_ordinary_user_and_ends_at_sigterm(
         process = service.first_process()
         client = _client(port, key)
         a = jpeg(astronaut())
-        same = client.CompareFace(request(a, jpeg(another_shot(astronaut()), 70))).Score
-        other = client.CompareFace(request(a, jpeg(cast()))).Score
+        same = client.CompareFace(compare_request(a, jpeg(another_shot(astronaut()), 70))).Score
+        other = client.CompareFace(compare_request(a, jpeg(cast()))).Score
         assert same > 60
         assert other < 40
         with pytest.raises(TencentCloudSDKException, match="SignatureFailure"):
-            _client(port, (key[0], "not-the-key")).CompareFace(request(a, a))
+            _client(port, (key[0], "not-the-key")).CompareFace(compare_request(a, a))
         assert _identities(process) == {"10001"}
         assert service.end() == 0
-    print(f"\nscore of one person in two pictures {same:.2f}, of two people {other:.2f}")
+    print(f"\nscore of a genuine pair {same:.2f}, of an impostor pair {other:.2f}")
     assert _files(image.root) == before
 
 
-def test_a_read_only_root_without_network_is_enough(image: Container, key: tuple[str, str], tmp_path: Path) -> None:
+def test_the_container_runs_read_only_without_network(image: Container, key: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(jpeg(astronaut()))
     (tmp_path / "b.jpg").write_bytes(jpeg(another_shot(astronaut()), 70))
     run = image.run_read_only(tmp_path, ":".join(key))
@@ -73,19 +73,19 @@ def test_a_read_only_root_without_network_is_enough(image: Container, key: tuple
     assert re.search(r"^score [6-9]\d\.\d\d of 100", run.output, re.MULTILINE)
 
 
-def test_the_health_check_says_no_where_nobody_serves(image: Container) -> None:
+def test_the_health_check_fails_without_a_service(image: Container) -> None:
     run = image.run(image.config["Healthcheck"]["Test"][1:], {"COMPAREFACE_SERVER__PORT": str(free_port())})
     assert run.code == 1
     assert "no answer" in run.errors
 
 
-def test_without_keys_it_refuses_to_start(image: Container) -> None:
+def test_the_container_does_not_start_without_keys(image: Container) -> None:
     run = image.run(image.command)
     assert run.code == 1
     assert "no keys are configured" in run.errors
 
 
-def test_it_has_what_it_needs_and_no_more(image: Container) -> None:
+def test_the_image_has_only_what_it_needs(image: Container) -> None:
     paths = [path for place in _PLACES for path in (image.root / place).rglob("*")]
     names = {path.relative_to(image.root).as_posix() for path in paths}
     tools = {path.name for folder in ("usr/bin", "usr/local/bin") for path in (image.root / folder).glob("*")}
@@ -102,7 +102,7 @@ def test_it_has_what_it_needs_and_no_more(image: Container) -> None:
     assert {name.split("/")[0] for name in theirs} == {"var"}
 
 
-def test_it_is_smaller_than_its_budget(image: Container) -> None:
+def test_the_image_fits_its_size_budget(image: Container) -> None:
     packages = image.root / "opt/venv/lib/python3.11/site-packages"
     parts = {path.name: _bytes(path) for path in packages.iterdir()}
     parts |= {place: _bytes(image.root / place) for place in _PLACES[1:]}
@@ -128,14 +128,14 @@ def _identities(process: Path) -> set[str]:
 
 def _files(root: Path) -> dict[str, tuple[int, int]]:
     """Path -> size and time of change, of all files outside the places that engines mount, ``/tmp`` among them."""
-    found = {}
+    files = {}
     for folder, folders, names in os.walk(root):
         if Path(folder) == root:
             folders[:] = sorted(set(folders) - {"tmp", "proc", "sys", "dev", "run"})
         for name in names:
             status = (Path(folder) / name).lstat()
-            found[f"/{Path(folder, name).relative_to(root)}"] = status.st_size, status.st_mtime_ns
-    return {path: facts for path, facts in found.items() if path not in _MADE_BY_ENGINES}
+            files[f"/{Path(folder, name).relative_to(root)}"] = status.st_size, status.st_mtime_ns
+    return {path: facts for path, facts in files.items() if path not in _MADE_BY_ENGINES}
 
 
 def _bytes(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""``deploy/k8s``: what it sets exists, what belongs together agrees, and a pod may do no more than it must."""
+"""``deploy/k8s``: settings exist, related objects agree, and a pod has minimal privileges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.environment import environment_names
 from app.imaging.address import is_public
 from app.ops.metrics import Metrics
 from app.settings import MetricsSettings
-from tests.deploy.rendering import COMPONENTS, OVERLAYS, Document, kustomize, one, render, sources, strings
+from tests.deploy.rendering import COMPONENTS, OVERLAYS, Document, document, kustomize, render, sources, strings
 from tests.support.monitoring import ALERTS, alerts, panels
 
 _LABELS = {"app.kubernetes.io/name": "compareface"}
@@ -24,16 +24,16 @@ _USUAL = ("keys", "ingress")
 
 
 @pytest.fixture(scope="module", params=OVERLAYS)
-def everything(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
+def documents(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     """An overlay with every component."""
     command = kustomize()
     if command is None:
-        pytest.skip("neither kustomize nor kubectl is here; `make manifests` builds the former")
+        pytest.skip("kustomize and kubectl are not installed; `make manifests` builds kustomize")
     return render(command, tmp_path_factory.mktemp("k8s"), request.param, COMPONENTS)
 
 
 def _container(documents: list[Document]) -> Document:
-    containers = one(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
+    containers = document(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
     assert len(containers) == 1
     return dict(containers[0])
 
@@ -50,116 +50,118 @@ def test_every_setting_named_in_a_manifest_exists() -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_every_component_is_one_line_of_an_overlay(overlay: str) -> None:
+def test_every_component_is_listed_in_each_overlay(overlay: str) -> None:
     (path,) = [path for path in sources() if path.parent.name == overlay and path.name == "kustomization.yaml"]
     lines = re.findall(r"^  (?:# )?- \.\./\.\./components/(\S+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(lines) == sorted(COMPONENTS)
 
 
-def test_no_key_is_kept_with_the_manifests() -> None:
+def test_manifests_contain_no_key() -> None:
     files = [path.name for path in (next(iter(sources())).parents[2] / "components/keys").iterdir()]
     assert "keys.example.toml" in files
-    assert [each for documents in sources().values() for each in documents if each["kind"] == "Secret"] == []
+    assert [item for documents in sources().values() for item in documents if item["kind"] == "Secret"] == []
 
 
-def test_the_job_is_called_as_alerts_and_dashboard_have_it(everything: list[Document]) -> None:
-    label = one(everything, "ServiceMonitor")["spec"]["jobLabel"]
-    job = one(everything, "Service")["metadata"]["labels"][label]
-    asked = {name for each in (*panels(), *alerts()) for name in re.findall(r'job="(\w+)"', each.expression)}
-    assert asked == {job}
+def test_the_job_name_matches_alerts_and_dashboard(documents: list[Document]) -> None:
+    label = document(documents, "ServiceMonitor")["spec"]["jobLabel"]
+    job = document(documents, "Service")["metadata"]["labels"][label]
+    names = {name for item in (*panels(), *alerts()) for name in re.findall(r'job="(\w+)"', item.expression)}
+    assert names == {job}
 
 
-def test_selectors_find_the_pods_and_nothing_else(everything: list[Document]) -> None:
-    deployment = one(everything, "Deployment")
+def test_selectors_match_the_pods_only(documents: list[Document]) -> None:
+    deployment = document(documents, "Deployment")
     assert deployment["spec"]["template"]["metadata"]["labels"] == _LABELS
     assert deployment["spec"]["selector"]["matchLabels"] == _LABELS
-    assert one(everything, "Service")["spec"]["selector"] == _LABELS
-    assert one(everything, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == _LABELS
-    assert one(everything, "ServiceMonitor")["spec"]["selector"]["matchLabels"].items() <= (
-        one(everything, "Service")["metadata"]["labels"].items()
+    assert document(documents, "Service")["spec"]["selector"] == _LABELS
+    assert document(documents, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == _LABELS
+    assert document(documents, "ServiceMonitor")["spec"]["selector"]["matchLabels"].items() <= (
+        document(documents, "Service")["metadata"]["labels"].items()
     )
-    policies = [each for each in everything if each["kind"] == "NetworkPolicy"]
+    policies = [item for item in documents if item["kind"] == "NetworkPolicy"]
     assert len(policies) == 4
-    assert [each["spec"]["podSelector"] for each in policies] == [{"matchLabels": _LABELS}] * 4
+    assert [item["spec"]["podSelector"] for item in policies] == [{"matchLabels": _LABELS}] * 4
     spread = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
-    assert [each["labelSelector"]["matchLabels"] for each in spread] == [_LABELS] * 2
-    assert one(everything, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"] == {
+    assert [item["labelSelector"]["matchLabels"] for item in spread] == [_LABELS] * 2
+    assert document(documents, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"] == {
         "apiVersion": deployment["apiVersion"], "kind": "Deployment", "name": deployment["metadata"]["name"],
     }  # fmt: skip
 
 
-def test_ports_agree_from_the_host_name_to_the_process(everything: list[Document]) -> None:
-    container = _container(everything)
+def test_ports_agree_from_ingress_to_container(documents: list[Document]) -> None:
+    container = _container(documents)
     (port,) = container["ports"]
     assert str(port["containerPort"]) == _environment(container)["COMPAREFACE_SERVER__PORT"]
-    (served,) = one(everything, "Service")["spec"]["ports"]
+    (served,) = document(documents, "Service")["spec"]["ports"]
     assert served["targetPort"] == port["name"]
-    rule = one(everything, "Ingress")["spec"]["rules"][0]
+    rule = document(documents, "Ingress")["spec"]["rules"][0]
     (path,) = rule["http"]["paths"]
     backend = path["backend"]["service"]
     assert (backend["name"], backend["port"]["name"]) == (
-        one(everything, "Service")["metadata"]["name"],
+        document(documents, "Service")["metadata"]["name"],
         served["name"],
     )
     assert rule["host"].startswith("iai.")
-    assert one(everything, "Ingress")["spec"]["tls"][0]["hosts"] == [rule["host"]]
+    assert document(documents, "Ingress")["spec"]["tls"][0]["hosts"] == [rule["host"]]
     assert (path["path"], path["pathType"]) == ("/", "Exact")
-    (inwards,) = one(everything, "NetworkPolicy", "compareface")["spec"]["ingress"]
-    assert [each["port"] for each in inwards["ports"]] == [port["containerPort"]]
-    assert one(everything, "ServiceMonitor")["spec"]["endpoints"][0]["port"] == served["name"]
+    (inwards,) = document(documents, "NetworkPolicy", "compareface")["spec"]["ingress"]
+    assert [item["port"] for item in inwards["ports"]] == [port["containerPort"]]
+    assert document(documents, "ServiceMonitor")["spec"]["endpoints"][0]["port"] == served["name"]
 
 
-def test_probes_ask_for_what_is_served(everything: list[Document]) -> None:
-    container = _container(everything)
+def test_probes_use_served_paths(documents: list[Document]) -> None:
+    container = _container(documents)
     probes = {name: container[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")}
     assert {name: probe["path"] for name, probe in probes.items()} == {
         "startup": "/readyz", "readiness": "/readyz", "liveness": "/healthz",
     }  # fmt: skip
-    served = {each.path for each in routes(MetricsSettings()) if isinstance(each, Route)}
+    served = {item.path for item in routes(MetricsSettings()) if isinstance(item, Route)}
     assert {probe["path"] for probe in probes.values()} <= served
     assert {probe["port"] for probe in probes.values()} == {container["ports"][0]["name"]}
 
 
-def test_what_is_counted_is_served_and_scaled_by(everything: list[Document]) -> None:
-    assert _environment(_container(everything))["COMPAREFACE_METRICS__ENABLED"] == "true"
-    served = {each.path for each in routes(MetricsSettings(enabled=True)) if isinstance(each, Route)}
-    assert one(everything, "ServiceMonitor")["spec"]["endpoints"][0]["path"] in served
-    asked = [each["pods"]["metric"]["name"] for each in _metrics(everything) if each["type"] == "Pods"]
-    assert [f"# TYPE {name} gauge" in Metrics().render().decode() for name in asked] == [True]
+def test_the_autoscaler_uses_served_metrics(documents: list[Document]) -> None:
+    assert _environment(_container(documents))["COMPAREFACE_METRICS__ENABLED"] == "true"
+    served = {item.path for item in routes(MetricsSettings(enabled=True)) if isinstance(item, Route)}
+    assert document(documents, "ServiceMonitor")["spec"]["endpoints"][0]["path"] in served
+    names = [item["pods"]["metric"]["name"] for item in _metrics(documents) if item["type"] == "Pods"]
+    assert [f"# TYPE {name} gauge" in Metrics().render().decode() for name in names] == [True]
 
 
 def _metrics(documents: list[Document]) -> list[Document]:
-    return list(one(documents, "HorizontalPodAutoscaler")["spec"]["metrics"])
+    return list(document(documents, "HorizontalPodAutoscaler")["spec"]["metrics"])
 
 
-def test_the_alerts_are_those_of_the_rules_file() -> None:
+def test_the_alerts_equal_the_rules_file() -> None:
     (rule,) = [document for path, (document, *_) in sources().items() if path.match("components/alerts/rule.yaml")]
     assert rule["kind"] == "PrometheusRule"
     assert rule["spec"] == yaml.safe_load(ALERTS.read_text("utf-8"))
 
 
-def test_spans_may_go_where_they_are_sent(everything: list[Document]) -> None:
-    collector = urlsplit(_environment(_container(everything))["COMPAREFACE_TRACES__ENDPOINT"])
-    (rule,) = one(everything, "NetworkPolicy", "compareface-traces")["spec"]["egress"]
+def test_the_network_policy_allows_the_trace_collector(documents: list[Document]) -> None:
+    collector = urlsplit(_environment(_container(documents))["COMPAREFACE_TRACES__ENDPOINT"])
+    (rule,) = document(documents, "NetworkPolicy", "compareface-traces")["spec"]["egress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": collector.port}]
     (to,) = rule["to"]
     namespace = to["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
     assert str(collector.hostname).endswith(f".{namespace}.svc.cluster.local")
 
 
-def test_a_pod_has_the_time_that_it_needs_to_leave(everything: list[Document]) -> None:
-    given = _environment(_container(everything))
-    needed = float(given["COMPAREFACE_SERVER__READINESS_DELAY_S"]) + float(given["COMPAREFACE_SERVER__DRAIN_S"])
-    spec = one(everything, "Deployment")["spec"]["template"]["spec"]
+def test_a_pod_has_time_to_shut_down(documents: list[Document]) -> None:
+    environment = _environment(_container(documents))
+    needed = float(environment["COMPAREFACE_SERVER__READINESS_DELAY_S"]) + float(
+        environment["COMPAREFACE_SERVER__DRAIN_S"]
+    )
+    spec = document(documents, "Deployment")["spec"]["template"]["spec"]
     assert spec["terminationGracePeriodSeconds"] >= needed + 5
 
 
-def test_a_pod_keeps_to_the_restricted_standard(everything: list[Document]) -> None:
+def test_a_pod_meets_the_restricted_standard(documents: list[Document]) -> None:
     """``restricted`` of Kubernetes' Pod Security Standards; besides, it writes to no file system but /tmp."""
-    spec = one(everything, "Deployment")["spec"]["template"]["spec"]
+    spec = document(documents, "Deployment")["spec"]["template"]["spec"]
     assert spec["automountServiceAccountToken"] is False
-    told = spec["securityContext"]
-    assert (told["runAsNonRoot"], told["runAsUser"], told["seccompProfile"]) == (
+    security = spec["securityContext"]
+    assert (security["runAsNonRoot"], security["runAsUser"], security["seccompProfile"]) == (
         True,
         10001,
         {"type": "RuntimeDefault"},
@@ -177,9 +179,9 @@ def test_a_pod_keeps_to_the_restricted_standard(everything: list[Document]) -> N
     assert mounted == {volume["name"] for volume in spec["volumes"]}
 
 
-def test_the_pulled_pack_is_the_one_that_is_read(everything: list[Document]) -> None:
-    (pull,) = one(everything, "Deployment")["spec"]["template"]["spec"]["initContainers"]
-    serve = _container(everything)
+def test_the_pulled_pack_is_the_configured_one(documents: list[Document]) -> None:
+    (pull,) = document(documents, "Deployment")["spec"]["template"]["spec"]["initContainers"]
+    serve = _container(documents)
     assert pull["args"] == ["models", "pull", _environment(serve)["COMPAREFACE_MODELS__PACK"]]
     assert pull["image"] == serve["image"] != "compareface"
     folder = _environment(pull)["COMPAREFACE_MODELS__WEIGHTS_DIR"]
@@ -188,22 +190,22 @@ def test_the_pulled_pack_is_the_one_that_is_read(everything: list[Document]) -> 
     assert {"name": "weights", "mountPath": folder, "readOnly": True} in serve["volumeMounts"]
 
 
-def test_the_keys_are_where_the_program_looks(everything: list[Document]) -> None:
-    secret = one(everything, "Secret")
+def test_keys_are_mounted_at_the_configured_path(documents: list[Document]) -> None:
+    secret = document(documents, "Secret")
     assert secret["metadata"]["name"] == "compareface-keys"
-    path = Path(_environment(_container(everything))["COMPAREFACE_AUTH__KEYS_FILE"])
+    path = Path(_environment(_container(documents))["COMPAREFACE_AUTH__KEYS_FILE"])
     assert list(secret["data"]) == [path.name]
-    assert {"name": "keys", "mountPath": str(path.parent), "readOnly": True} in _container(everything)["volumeMounts"]
+    assert {"name": "keys", "mountPath": str(path.parent), "readOnly": True} in _container(documents)["volumeMounts"]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_without_components_nothing_goes_out_but_questions_for_names(overlay: str, tmp_path: Path) -> None:
+def test_without_components_only_dns_may_leave_the_pod(overlay: str, tmp_path: Path) -> None:
     command = kustomize()
     if command is None:
-        pytest.skip("neither kustomize nor kubectl is here; `make manifests` builds the former")
-    policy = one(render(command, tmp_path, overlay, _USUAL), "NetworkPolicy")["spec"]
+        pytest.skip("kustomize and kubectl are not installed; `make manifests` builds kustomize")
+    policy = document(render(command, tmp_path, overlay, _USUAL), "NetworkPolicy")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    assert [(each["protocol"], each["port"]) for rule in policy["egress"] for each in rule["ports"]] == [
+    assert [(item["protocol"], item["port"]) for rule in policy["egress"] for item in rule["ports"]] == [
         ("UDP", 53), ("TCP", 53),
     ]  # fmt: skip
 
@@ -219,18 +221,18 @@ def test_without_components_nothing_goes_out_but_questions_for_names(overlay: st
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["url-input", "omz-pack"])
-def test_the_policy_lets_out_to_whom_the_program_would(name: str, address: str) -> None:
+def test_network_policy_and_service_allow_the_same_addresses(name: str, address: str) -> None:
     ((policy,),) = [documents for path, documents in sources().items() if path.match(f"components/{name}/network.yaml")]
     (rule,) = policy["spec"]["egress"]
     where = ip_address(address)
-    blocks = [each["ipBlock"] for each in rule["to"]]
+    blocks = [item["ipBlock"] for item in rule["to"]]
     lets_out = any(
-        where in ip_network(block["cidr"]) and not any(where in ip_network(each) for each in block["except"])
+        where in ip_network(block["cidr"]) and not any(where in ip_network(item) for item in block["except"])
         for block in blocks
     )
     assert lets_out == is_public(where)
 
 
-def test_no_text_is_left_that_kustomize_should_have_replaced(everything: list[Document]) -> None:
-    assert [text for text in strings(everything) if text.startswith("compareface:")] == []
-    assert _container(everything)["image"].startswith("registry.example.internal/compareface:")
+def test_kustomize_replaces_every_placeholder(documents: list[Document]) -> None:
+    assert [text for text in strings(documents) if text.startswith("compareface:")] == []
+    assert _container(documents)["image"].startswith("registry.example.internal/compareface:")

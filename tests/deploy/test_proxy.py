@@ -1,4 +1,4 @@
-"""``deploy/compose/nginx.conf`` in a real nginx: who is refused by the head alone is told so at once."""
+"""``deploy/compose/nginx.conf`` in a real nginx: a request rejected by its head gets the reply at once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def proxy(tmp_path: Path, authority: trustme.CA) -> Iterator[int]:
-    """The port of an nginx before a service that answers as soon as it has seen a head."""
+    """Yield the port of an nginx in front of a service that answers after the request head."""
     certificate = authority.issue_cert(_NAME)
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
     certificate.private_key_pem.write_to_path(tmp_path / "tls.key")
@@ -62,15 +62,15 @@ def _refuse(service: socket.socket) -> None:
             pass
 
 
-def test_a_refusal_needs_no_body(proxy: int, authority: trustme.CA) -> None:
+def test_a_rejection_needs_no_body(proxy: int, authority: trustme.CA) -> None:
     trusted = ssl.create_default_context()
     authority.configure_trust(trusted)
     with trusted.wrap_socket(_connected(proxy), server_hostname=_NAME) as connection:
         connection.sendall(f"POST / HTTP/1.1\r\nHost: {_NAME}\r\nContent-Length: 9000000\r\n\r\nx".encode())
-        told = b""
-        while not told.endswith(b"refused"):
-            told += (more := connection.recv(65536))
-            assert more, told
+        reply = b""
+        while not reply.endswith(b"refused"):
+            reply += (more := connection.recv(65536))
+            assert more, reply
 
 
 def _connected(port: int) -> socket.socket:

@@ -18,8 +18,8 @@ pytestmark = [
 ]
 
 
-def test_requests_spread_and_a_killed_node_loses_none_that_was_acknowledged() -> None:
-    """In a process of its own: Ray's threads and warnings are none of this one's."""
+def test_requests_spread_and_survive_a_killed_node() -> None:
+    """Run in its own process, because of Ray's threads and warnings."""
     command = [sys.executable, "-m", "tests.deploy.ray_cluster"]
     with subprocess.Popen(command, cwd=Path(__file__).parents[2], process_group=0) as process:
         try:

@@ -1,4 +1,4 @@
-"""``make manifests``: every overlay, with each component and with all, passes kubeconform's strict look."""
+"""``make manifests``: every overlay, with each component and with all, passes kubeconform in strict mode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.manifests,
     pytest.mark.skipif(
         not (_KUSTOMIZE.exists() and _KUBECONFORM.exists() and SCHEMAS.is_dir()),
-        reason="kustomize, kubeconform or the schemas of Kubernetes are not here; `make manifests` gets them",
+        reason="kustomize, kubeconform or the Kubernetes schemas are missing; `make manifests` installs them",
     ),
 ]
 
@@ -34,12 +34,12 @@ def _conform(documents: list[Document]) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("choice", _CHOICES)
-def test_what_is_rendered_is_valid(overlay: str, choice: str, tmp_path: Path) -> None:
+def test_rendered_manifests_are_valid(overlay: str, choice: str, tmp_path: Path) -> None:
     documents = render([str(_KUSTOMIZE), "build"], tmp_path, overlay, _CHOICES[choice])
-    made = _conform(documents)
-    print(made.stdout + made.stderr)  # noqa: T201 - what `make manifests` shows
-    assert made.returncode == 0
-    assert f"Valid: {len(documents)}, Invalid: 0, Errors: 0, Skipped: 0" in made.stdout
+    result = _conform(documents)
+    print(result.stdout + result.stderr)  # noqa: T201 - the output of `make manifests`
+    assert result.returncode == 0
+    assert f"Valid: {len(documents)}, Invalid: 0, Errors: 0, Skipped: 0" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_what_is_rendered_is_valid(overlay: str, choice: str, tmp_path: Path) ->
         ("PrometheusRule", ("spec",), {"group": []}),
     ],
 )
-def test_a_mistake_is_seen(kind: str, where: tuple[str, ...], wrong: Document, tmp_path: Path) -> None:
+def test_an_invalid_manifest_fails(kind: str, where: tuple[str, ...], wrong: Document, tmp_path: Path) -> None:
     documents = render([str(_KUSTOMIZE), "build"], tmp_path, "cpu", COMPONENTS)
-    part = next(each for each in documents if each["kind"] == kind)
+    part = next(item for item in documents if item["kind"] == kind)
     for name in where:
         part = part[name]
     part.update(wrong)
-    made = _conform(documents)
-    assert made.returncode == 1
-    assert "Invalid: 1, Errors: 0" in made.stdout
+    result = _conform(documents)
+    assert result.returncode == 1
+    assert "Invalid: 1, Errors: 0" in result.stdout

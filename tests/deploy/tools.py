@@ -1,9 +1,7 @@
-"""What ``make manifests`` needs, into ``.manifests``: kustomize and kubeconform, built through the Go module proxy, and
-the schemas that kubeconform would download.
+"""Install what ``make manifests`` needs into ``.manifests``: kustomize, kubeconform, and Kubernetes schemas.
 
-Kubernetes' own come with the Python package ``kubernetes-validate``, those of ServiceMonitor and PrometheusRule with
-the sources of the Prometheus operator. ``python -m tests.deploy.tools`` makes it; programs that are there are not
-built again.
+The programs are built through the Go module proxy. The schemas come from the Python package ``kubernetes-validate`` and
+from the sources of the Prometheus operator. Existing programs are not built again.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ import yaml
 from tests.deploy.rendering import TOOLS
 
 KUBERNETES = "1.34.0"
-"""Whose schemas are asked; all resources used are as they were in 1.25."""
+"""Version of the schemas; the resources in use are the same since 1.25."""
 
 SCHEMAS = TOOLS / "schemas"
 
@@ -29,8 +27,8 @@ _PROGRAMS = {
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0",
 }
 _OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
-_OF_OPERATOR = ("servicemonitor", "prometheusrule")
-_PATIENCE_S = 600
+_OPERATOR_KINDS = ("servicemonitor", "prometheusrule")
+_TIMEOUT_S = 600
 
 
 def build() -> None:
@@ -38,11 +36,11 @@ def build() -> None:
     for name, module in _PROGRAMS.items():
         if not (TOOLS / "bin" / name).exists():
             environment = {**os.environ, "GOBIN": str(TOOLS / "bin")}
-            subprocess.run(["go", "install", module], env=environment, check=True, timeout=_PATIENCE_S)
+            subprocess.run(["go", "install", module], env=environment, check=True, timeout=_TIMEOUT_S)
 
 
 def write_kubernetes_schemas() -> None:
-    """Write Kubernetes' schemas that let nothing unknown pass, which refer to each other from where they lie."""
+    """Write the strict Kubernetes schemas, with references between local files."""
     published = Path(str(files("kubernetes_validate"))) / f"kubernetes-json-schema/v{KUBERNETES}-local-strict"
     SCHEMAS.mkdir(exist_ok=True)
     for path in sorted(published.glob("*.json")):
@@ -51,11 +49,11 @@ def write_kubernetes_schemas() -> None:
 
 
 def write_operator_schemas() -> None:
-    """Write the schemas of the Prometheus operator's kinds where kubeconform looks for them."""
+    """Write the schemas of the Prometheus operator to the folder that kubeconform reads."""
     command = ["go", "mod", "download", "-json", _OPERATOR]
-    told = subprocess.run(command, cwd=TOOLS, capture_output=True, check=True, timeout=_PATIENCE_S)
-    folder = Path(json.loads(told.stdout)["Dir"]) / "example/prometheus-operator-crd"
-    for kind in _OF_OPERATOR:
+    download = subprocess.run(command, cwd=TOOLS, capture_output=True, check=True, timeout=_TIMEOUT_S)
+    folder = Path(json.loads(download.stdout)["Dir"]) / "example/prometheus-operator-crd"
+    for kind in _OPERATOR_KINDS:
         text = (folder / f"monitoring.coreos.com_{kind}s.yaml").read_text(encoding="utf-8")
         (version,) = yaml.safe_load(text)["spec"]["versions"]
         schema = _closed(version["schema"]["openAPIV3Schema"])
@@ -65,10 +63,10 @@ def write_operator_schemas() -> None:
 def _closed(schema: Any) -> Any:
     """Forbid what a schema does not name, as the API server does under strict field validation."""
     if isinstance(schema, list):
-        return [_closed(each) for each in schema]
+        return [_closed(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    inner = {name: _closed(each) for name, each in schema.items()}
+    inner = {name: _closed(item) for name, item in schema.items()}
     # A property may itself be called `properties`; metadata is a bare object and stays open.
     is_closed = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
     return {**inner, "additionalProperties": False} if is_closed else inner

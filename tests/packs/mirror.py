@@ -1,4 +1,4 @@
-"""A small web server of files, on loopback, that can be told to misbehave; and packs made to be pulled from it."""
+"""A download mirror on loopback with configurable faults, and a small pack that can be pulled from it."""
 
 from __future__ import annotations
 
@@ -12,27 +12,31 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+from app.packs.pull import Origin
+from app.packs.store import Store
+
 
 @dataclass
 class Mirror:
-    """What it serves, how, and what it was asked for."""
+    """Its files, its faults, and the requests it received."""
 
     files: dict[str, bytes]
     url: str = ""
-    break_off_after: list[int] = field(default_factory=list)
-    """Bytes sent before the connection is cut, one number for each of the next answers."""
+    body_limits: list[int] = field(default_factory=list)
+    """For each of the next responses: number of bytes after which the connection is closed."""
     statuses: list[int] = field(default_factory=list)
-    """Instead of an answer, for each of the next requests."""
+    """Error statuses of the next responses."""
     ignores_ranges: bool = False
     content_range: str = ""
-    """Instead of the right one."""
+    """Content-Range of partial responses, instead of the correct one."""
     redirect: str = ""
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     """Path and Range of each request."""
 
 
 @contextmanager
 def serve(files: Mapping[str, bytes]) -> Iterator[Mirror]:
+    """Run a mirror with these files."""
     mirror = Mirror(dict(files))
     handler = type("Handler", (_Handler,), {"mirror": mirror})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -48,32 +52,32 @@ class _Handler(BaseHTTPRequestHandler):
     mirror: Mirror
 
     def do_GET(self) -> None:
-        mirror, wanted = self.mirror, self.headers.get("Range", "")
-        mirror.asked.append((self.path, wanted))
+        mirror, byte_range = self.mirror, self.headers.get("Range", "")
+        mirror.requests.append((self.path, byte_range))
         content = mirror.files.get(self.path.partition("?")[0].lstrip("/"))
         if mirror.statuses:
-            self._answer(mirror.statuses.pop(0), b"")
+            self._respond(mirror.statuses.pop(0), b"")
         elif mirror.redirect:
-            self._answer(302, b"", {"Location": mirror.redirect})
+            self._respond(302, b"", {"Location": mirror.redirect})
         elif content is None:
-            self._answer(404, b"")
-        elif not wanted or mirror.ignores_ranges:
-            self._answer(200, content)
+            self._respond(404, b"")
+        elif not byte_range or mirror.ignores_ranges:
+            self._respond(200, content)
         else:
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-            right = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            self._answer(206, content[start:], {"Content-Range": mirror.content_range or right})
+            start = int(byte_range.removeprefix("bytes=").rstrip("-"))
+            content_range = mirror.content_range or f"bytes {start}-{len(content) - 1}/{len(content)}"
+            self._respond(206, content[start:], {"Content-Range": content_range})
 
-    def _answer(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
+    def _respond(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
-        end = self.mirror.break_off_after.pop(0) if self.mirror.break_off_after else len(content)
-        self.wfile.write(content[:end])
+        limit = self.mirror.body_limits.pop(0) if self.mirror.body_limits else len(content)
+        self.wfile.write(content[:limit])
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def sha256(content: bytes) -> str:
@@ -81,6 +85,7 @@ def sha256(content: bytes) -> str:
 
 
 def archive(members: Mapping[str, bytes]) -> bytes:
+    """Return a zip archive."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
         for name, content in members.items():
@@ -88,12 +93,18 @@ def archive(members: Mapping[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
+def flipped(content: bytes) -> bytes:
+    """Return the content with a changed bit in the embedder, which may be a member of an archive."""
+    position = content.index(b"embedder") + 30
+    return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
+
+
 DETECTOR, EMBEDDER = b"detector " * 30_000, b"embedder " * 20_000
 ARCHIVE = archive({"tiny/detector.onnx": DETECTOR, "tiny/extra.onnx": b"extra", "embedder.onnx": EMBEDDER})
 
 
 def write_pack(catalogue: Path, *, needs_acceptance: bool = False, archived: bytes = ARCHIVE) -> None:
-    """Make the pack `tiny`: two files in an archive, `tiny.zip`."""
+    """Write the record of the pack `tiny`, whose two files are members of `tiny.zip`."""
     head = f"""
 name = "tiny"
 summary = "for tests"
@@ -142,3 +153,27 @@ member = "{name}"
     ]
     (catalogue / "tiny").mkdir(parents=True)
     (catalogue / "tiny" / "pack.toml").write_text("".join([head, *files]), "utf-8")
+
+
+INSTALLED = ["tiny/detector.onnx", "tiny/embedder.onnx"]
+PART = f".downloads/{sha256(ARCHIVE)}.part"
+
+
+def from_mirrors(*mirrors: Mirror | str, attempts: int = 3) -> Origin:
+    """Return an origin with these mirrors and without the published URL."""
+    urls = tuple(mirror if isinstance(mirror, str) else mirror.url for mirror in mirrors)
+    return Origin(mirrors=urls, uses_published_urls=False, attempts=attempts)
+
+
+def stored_files(store: Store) -> list[str]:
+    """Return the files in the folder of weights except for the lock."""
+    folder = store.downloads_folder.parent
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != ".lock")
+
+
+def write_files(folder: Path, **contents: bytes) -> Path:
+    """Write files into a new folder; in their names, `__` stands for a dot."""
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name.replace("__", ".")).write_bytes(content)
+    return folder

@@ -1,4 +1,4 @@
-"""Packs with the real files of ../shared/models: installed, loaded, run; damaged copies refused."""
+"""Packs with the real weights of ../shared/models: installing, loading and running them, and damaged copies."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from app.packs.manifest import PackError
 from app.packs.pull import Origin, pull
 from app.packs.store import Store
 from app.settings import ModelsSettings
-from benchmarks.packs import Row, rows
 from tests.packs.mirror import serve
 from tests.support.images import another_shot, astronaut, cast, jpeg
+from tests.support.installed_packs import Row, rows
 from tests.support.standin import catalogue, weights
 
 pytestmark = pytest.mark.shared
 
 _MODELS = Path(__file__).resolve().parents[2] / "models"
-_THERE = {
+_INSTALLABLE_FILES = {
     ("auraface", "yunet.onnx"),
     ("buffalo_m", "det_2.5g.onnx"),
     ("buffalo_s", "det_500m.onnx"),
@@ -43,32 +43,32 @@ def table(shared: Path) -> list[Row]:
     return list(rows(shared / "models"))
 
 
-def test_every_file_that_is_there_is_installed_and_no_damaged_copy_of_it(table: list[Row]) -> None:
-    offered = {(row.pack, row.file): tuple(row[2:]) for row in table if row.flipped}
-    assert offered == dict.fromkeys(_THERE, ("installed", "refused", "refused", "refused"))
+def test_every_available_file_is_installed_and_damaged_copies_are_refused(table: list[Row]) -> None:
+    results = {(row.pack, row.file): tuple(row[2:]) for row in table if row.flipped}
+    assert results == dict.fromkeys(_INSTALLABLE_FILES, ("installed", "refused", "refused", "refused"))
 
 
-def test_complete_packs_load_and_tell_people_apart(table: list[Row]) -> None:
+def test_complete_packs_load_and_separate_people(table: list[Row]) -> None:
     loaded = {row.pack: row.intact for row in table if not row.file and row.intact.startswith("loaded")}
     assert set(loaded) == {"omz", "open"}
     for text in loaded.values():
-        same, other = map(float, re.findall(r"cosine (\S+) for one person, (\S+) for two", text)[0])
-        assert same > other + 0.1
+        genuine, impostor = map(float, re.findall(r"cosine (\S+) for one person, (\S+) for two", text)[0])
+        assert genuine > impostor + 0.1
 
 
-def test_incomplete_packs_say_what_they_lack(table: list[Row]) -> None:
+def test_incomplete_packs_report_their_missing_files(table: list[Row]) -> None:
     refused = {row.pack: row.intact for row in table if not row.file and row.intact.startswith("refused")}
     assert len(refused) == 7
-    assert "it has no w600k_r50.onnx or buffalo_m.zip" in refused["buffalo_m"]
+    assert "found no w600k_r50.onnx or buffalo_m.zip" in refused["buffalo_m"]
 
 
 @pytest.fixture
 def standin(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A pack of the 112-pixel kind, pulled; with the table of `open` as if it had been measured for it."""
+    """Settings for an installed pack with a 112-pixel embedder and the calibration of `open`."""
     catalogue(shared, tmp_path / "catalogue", mirror=True, needs_acceptance=True)
     monkeypatch.setattr(store_module, "_CHECKOUT_CATALOGUE", tmp_path / "catalogue")
     settings = Settings(models=ModelsSettings(pack="standin", weights_dir=tmp_path / "weights"))
-    store, pack = Store.configured(settings.models)
+    store, pack = Store.with_selected_pack(settings.models)
     pull(store, pack, Origin(paths=weights(shared)))
     return settings
 
@@ -77,23 +77,23 @@ async def test_a_pack_runs_through_the_engine_once_its_licence_is_accepted(stand
     with pytest.raises(PackError, match=r"licence of pack standin has not been accepted .*models pull standin`"):
         async with Engine.open(standin):
             pass
-    store, pack = Store.configured(standin.models)
-    licence.record(pack.licence, store.folder(pack))
-    one, same, other = (
-        ImageRef(base64=base64.b64encode(jpeg(picture)).decode())
-        for picture in (astronaut(), another_shot(astronaut()), cast())
+    store, pack = Store.with_selected_pack(standin.models)
+    licence.record_acceptance(pack.licence, store.folder(pack))
+    probe, same_person, other_person = (
+        ImageRef(base64=base64.b64encode(jpeg(image)).decode())
+        for image in (astronaut(), another_shot(astronaut()), cast())
     )
     async with Engine.open(standin) as engine:
         assert engine.facts()["pack"] == "standin"
-        alike = await engine.services.compare(one, same, CompareOptions(), StageTimer.after(60))
-        apart = await engine.services.compare(one, other, CompareOptions(), StageTimer.after(60))
-    assert alike.cosine > 0.6
-    assert apart.cosine < 0.3
+        genuine = await engine.services.compare(probe, same_person, CompareOptions(), StageTimer.after(60))
+        impostor = await engine.services.compare(probe, other_person, CompareOptions(), StageTimer.after(60))
+    assert genuine.cosine > 0.6
+    assert impostor.cosine < 0.3
 
 
-async def test_a_pack_whose_files_were_changed_does_not_open(standin: Settings) -> None:
-    store, pack = Store.configured(standin.models)
-    licence.record(pack.licence, store.folder(pack))
+async def test_a_pack_with_a_changed_file_does_not_open(standin: Settings) -> None:
+    store, pack = Store.with_selected_pack(standin.models)
+    licence.record_acceptance(pack.licence, store.folder(pack))
     path = store.path(pack, pack.files[0])
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(PackError, match=r"det_2\.5g\.onnx is changed; run `\S*compareface models pull standin`"):
@@ -101,20 +101,20 @@ async def test_a_pack_whose_files_were_changed_does_not_open(standin: Settings) 
             pass
 
 
-def test_a_pack_of_several_downloads_comes_over_the_network(shared: Path, tmp_path: Path) -> None:
+def test_a_pack_of_several_downloads_is_pulled_from_a_mirror(shared: Path, tmp_path: Path) -> None:
     store = Store(_MODELS, tmp_path)
     pack = store.pack("omz")
     paths = {path.name: path for path in (shared / "models").rglob("*.*")}
-    with serve({wanted.name: paths[wanted.name].read_bytes() for wanted in pack.downloads}) as mirror:
-        assert pull(store, pack, Origin(bases=(mirror.url,))) == pack.files
-        assert len(mirror.asked) == 3
+    with serve({file.name: paths[file.name].read_bytes() for file in pack.downloads}) as mirror:
+        assert pull(store, pack, Origin(mirrors=(mirror.url,))) == pack.files
+        assert len(mirror.requests) == 3
     store.resolve(pack)
 
 
-def test_a_folder_of_weights_may_be_copied_to_another_machine(shared: Path, tmp_path: Path) -> None:
+def test_a_copied_weights_folder_installs_a_pack(shared: Path, tmp_path: Path) -> None:
     first = Store(_MODELS, tmp_path / "first")
     pull(first, first.pack("omz"), Origin(paths=(shared / "models",)))
-    shutil.rmtree(first.downloads)
+    shutil.rmtree(first.downloads_folder)
     second = Store(_MODELS, tmp_path / "second")
     assert len(pull(second, second.pack("omz"), Origin(paths=(tmp_path / "first",)))) == 2
     second.resolve(second.pack("omz"))

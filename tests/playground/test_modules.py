@@ -14,7 +14,7 @@ import pytest
 
 from app.api.auth import tc3
 from app.domain import FaceModelVersion
-from app.scoring.scale import _AT_FAR
+from app.scoring.scale import _SCORE_AT_FAR
 
 _Node = Callable[[str, object], Any]
 _NAMES = ("content-type", "host")
@@ -89,7 +89,7 @@ def test_the_vector_of_the_vendors_sdks_is_met(in_node: _Node) -> None:
 def test_the_points_of_the_scale_are_those_of_the_service(in_node: _Node) -> None:
     points = in_node('const output = (await load("score.js")).AT_FAR', None)
     assert points == {
-        version.value: [[far, score] for far, score in _AT_FAR[version].items()] for version in FaceModelVersion
+        version.value: [[far, score] for far, score in _SCORE_AT_FAR[version].items()] for version in FaceModelVersion
     }
 
 

@@ -31,14 +31,14 @@ def scales(measured: Calibration) -> dict[FaceModelVersion, Scale]:
     ("version", "far", "score"),
     [(_V3, 1e-3, 40), (_V3, 1e-4, 50), (_V3, 1e-5, 60), (_V2, 1e-3, 70), (_V2, 1e-4, 80), (_V2, 1e-5, 90)],
 )
-def test_the_documented_scores_stand_for_the_documented_fars(
+def test_documented_scores_have_the_documented_fars(
     scales: dict[FaceModelVersion, Scale], measured: Calibration, version: FaceModelVersion, far: float, score: float
 ) -> None:
     assert scales[version].score(measured.cosine_at_far(far)) == pytest.approx(score, abs=1e-9)
 
 
 @pytest.mark.parametrize("version", list(FaceModelVersion))
-def test_the_limits_are_0_and_100(scales: dict[FaceModelVersion, Scale], version: FaceModelVersion) -> None:
+def test_scores_range_from_0_to_100(scales: dict[FaceModelVersion, Scale], version: FaceModelVersion) -> None:
     assert scales[version].score(-1.0) == 0.0
     assert scales[version].score(1.0) == 100.0
 
@@ -55,21 +55,21 @@ def test_a_higher_cosine_has_a_higher_score(
 
 @pytest.mark.parametrize("version", list(FaceModelVersion))
 @given(score=st.floats(0, 100))
-def test_a_score_is_found_again_from_its_cosine(
+def test_the_score_of_the_cosine_of_a_score_is_that_score(
     scales: dict[FaceModelVersion, Scale], version: FaceModelVersion, score: float
 ) -> None:
     scale = scales[version]
     assert math.isclose(scale.score(scale.cosine(score)), score, abs_tol=1e-6)
 
 
-def test_most_genuine_pairs_above_60_are_above_80_too(
+def test_95_percent_of_genuine_pairs_above_60_are_above_80(
     scales: dict[FaceModelVersion, Scale], measured: Calibration
 ) -> None:
     at_60, at_80 = (measured.tar_at_cosine(scales[_V3].cosine(score)) for score in (60, 80))
     assert at_80 == pytest.approx(0.95 * at_60, abs=1e-6)
 
 
-def test_a_table_that_makes_no_increasing_scale_is_refused(measured: Calibration) -> None:
+def test_a_calibration_without_an_increasing_scale_is_rejected(measured: Calibration) -> None:
     useless = dataclasses.replace(measured, genuine=((0.99, 0.80), (0.05, 0.85)))
     with pytest.raises(CalibrationError, match="no increasing scale"):
         Scale(useless, _V3)

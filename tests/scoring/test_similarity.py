@@ -18,7 +18,7 @@ def test_an_embedding_has_cosine_exactly_one_with_itself(seed: int) -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(0, 2**32))
-def test_it_is_symmetric_and_the_inner_product(seed: int, other: int) -> None:
+def test_the_cosine_is_symmetric_and_equals_the_inner_product(seed: int, other: int) -> None:
     a, b = _unit(seed), _unit(other)
     assert cosine(a, b) == cosine(b, a)
     assert abs(cosine(a, b) - float(a.astype(float) @ b.astype(float))) < 1e-6

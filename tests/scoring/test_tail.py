@@ -1,4 +1,4 @@
-"""The fitted tail against distributions whose tail is known."""
+"""The fitted tail of distributions with a known tail."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 from app.scoring.tail import Tail
 
 
-def _cosines(stretched: np.ndarray) -> np.ndarray:
-    return np.asarray(-np.expm1(-stretched))
+def _cosines(unbounded: np.ndarray) -> np.ndarray:
+    return np.asarray(-np.expm1(-unbounded))
 
 
 @pytest.mark.parametrize("k", [-0.3, -0.1, 0.0])
-def test_the_parameters_of_a_pareto_tail_are_found(k: float) -> None:
+def test_the_fit_recovers_the_parameters_of_a_pareto_tail(k: float) -> None:
     shares = (np.arange(20_000) + 0.5) / 20_000
     excess = np.sort(-0.05 * np.log(shares) if k == 0 else 0.05 / k * (1 - shares**k))
     threshold = float(_cosines(np.array(0.5)))
@@ -24,14 +24,14 @@ def test_the_parameters_of_a_pareto_tail_are_found(k: float) -> None:
     assert tail.cosine_at_far(1e-5) == pytest.approx(float(_cosines(np.array(0.5 + expected))), rel=0.01)
 
 
-def test_a_tail_that_seems_to_end_soon_is_not_believed() -> None:
-    cosines = np.linspace(0.3, 0.35, 200)  # even up to an end
+def test_a_bounded_tail_is_fitted_as_exponential() -> None:
+    cosines = np.linspace(0.3, 0.35, 200)  # uniform up to a bound
     tail = Tail.fit(0.3, 0.2, cosines, np.ones_like(cosines))
     assert tail.k == 0.0
     assert tail.cosine_at_far(1e-5) > 0.45
 
 
-def test_the_tail_starts_at_its_threshold_rises_and_stays_below_1() -> None:
+def test_the_tail_starts_at_its_threshold_and_rises_to_less_than_1() -> None:
     tail = Tail(0.95, 1e-2, -0.1, 0.5)
     cosines = [tail.cosine_at_far(far) for far in (1e-2, 1e-3, 1e-4, 1e-5, 1e-9)]
     assert cosines[0] == pytest.approx(0.95)
@@ -39,6 +39,6 @@ def test_the_tail_starts_at_its_threshold_rises_and_stays_below_1() -> None:
     assert cosines[-1] < 1.0
 
 
-def test_pairs_that_all_have_one_cosine_make_a_tail_without_length() -> None:
+def test_equal_cosines_have_a_tail_without_length() -> None:
     tail = Tail.fit(0.5, 0.1, np.array([0.5]), np.array([50.0]))
     assert tail.cosine_at_far(1e-5) == pytest.approx(0.5)

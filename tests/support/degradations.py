@@ -1,4 +1,4 @@
-"""Ladders of ever worse pictures of a face whose eyes are 60 pixels apart, and how well a measure follows them."""
+"""Degradations of a quality crop in increasing steps, and the rank correlation of a measure with them."""
 
 from __future__ import annotations
 
@@ -14,81 +14,81 @@ from app.vision.quality.crop import SIDE
 
 
 class Ladder(NamedTuple):
-    """``worse(image, step)``: a quality crop as it is at a step; ``sign``: 1 where the measure should rise."""
+    """``degrade(image, step)`` returns a quality crop at a step; ``sign`` is 1 if the measure should rise."""
 
-    worse: Callable[[Image, float], Image]
+    degrade: Callable[[Image, float], Image]
     steps: Sequence[float]
     sign: int
 
 
 def focus(image: Image, sigma: float) -> Image:
-    """Out of focus: a Gaussian of ``sigma`` pixels."""
+    """Return a Gaussian blur of ``sigma`` pixels."""
     return image if sigma == 0 else np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
-def shake(image: Image, length: float) -> Image:
-    """Moved by ``length`` (odd) pixels at 30 degrees."""
+def motion_blur(image: Image, length: float) -> Image:
+    """Return motion blur of ``length`` (odd) pixels at 30 degrees."""
     half = int(length) // 2
     kernel = np.zeros((2 * half + 3, 2 * half + 3), np.float32)
-    for way in np.linspace(-half, half, 8 * half + 1):
-        x, y = 1 + half + way * np.cos(np.pi / 6), 1 + half + way * np.sin(np.pi / 6)
+    for offset in np.linspace(-half, half, 8 * half + 1):
+        x, y = 1 + half + offset * np.cos(np.pi / 6), 1 + half + offset * np.sin(np.pi / 6)
         kernel[round(y), round(x)] += 1
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
 
 
-def shrink(image: Image, eyes: float) -> Image:
-    """From a photo in which the eyes are ``eyes`` pixels apart."""
-    side = round(SIDE * eyes / 60)
+def shrink(image: Image, eye_distance: float) -> Image:
+    """Return the crop of a photo whose eyes are ``eye_distance`` pixels apart."""
+    side = round(SIDE * eye_distance / 60)
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def jpeg(image: Image, quality: float) -> Image:
-    """Compressed."""
+    """Return ``image`` after JPEG compression."""
     data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1]
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
 def noisy(image: Image, deviation: float) -> Image:
-    """With noise, of ``deviation`` grey levels in each channel."""
+    """Return ``image`` with noise of ``deviation`` grey levels per channel."""
     noise = np.random.default_rng(0).normal(0, deviation, image.shape)
     return np.asarray(np.clip(image + noise, 0, 255).round(), np.uint8)
 
 
 def gamma(image: Image, exponent: float) -> Image:
-    """Darker midtones for an exponent above 1."""
+    """Return a gamma correction; exponents above 1 darken the midtones."""
     return np.asarray(((np.arange(256) / 255) ** exponent * 255).round(), np.uint8)[image]
 
 
 def exposure(image: Image, stops: float) -> Image:
-    """Twice the light for each stop, clipped."""
+    """Return ``image`` with twice the light per stop, clipped."""
     values = np.arange(256) / 255
     light = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4) * 2**stops
     light = np.clip(light, 0, 1)
-    back = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.asarray((back * 255).round(), np.uint8)[image]
+    encoded = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.asarray((encoded * 255).round(), np.uint8)[image]
 
 
-OF_SHARPNESS = {
+SHARPNESS_LADDERS = {
     "blur, sigma 0 to 6 px": Ladder(focus, (0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6), -1),
-    "motion, 1 to 25 px": Ladder(shake, (1, 5, 9, 13, 17, 21, 25), -1),
+    "motion, 1 to 25 px": Ladder(motion_blur, (1, 5, 9, 13, 17, 21, 25), -1),
     "down-sampled, eyes 60 to 8 px apart": Ladder(shrink, (60, 45, 30, 20, 15, 12, 10, 8), 1),
     "JPEG quality 95 to 5": Ladder(jpeg, (95, 80, 60, 40, 20, 10, 5), 1),
 }
-OF_BRIGHTNESS = {
+BRIGHTNESS_LADDERS = {
     "gamma 0.3 to 3": Ladder(gamma, (0.3, 0.5, 0.7, 0.85, 1, 1.2, 1.5, 2, 3), -1),
     "exposure -4 to 2 stops": Ladder(exposure, (-4, -3, -2, -1, 0, 1, 2), 1),
 }
-HARMLESS = {
+HARMLESS_LADDERS = {
     "noise, 0 to 12 grey levels": Ladder(noisy, (0, 3, 6, 9, 12), 0),
     "gamma 0.5 to 2": Ladder(gamma, (0.5, 0.7, 1, 1.4, 2), 0),
     "exposure -2 to 0 stops": Ladder(exposure, (-2, -1, 0), 0),
 }
-"""What sharpness should not react to."""
+"""Changes that should leave sharpness alone."""
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the rank correlation, equal values sharing their ranks; 0 where all values are equal."""
+    """Return the rank correlation; equal values share their rank; 0 if all values are equal."""
     a, b = _ranks(one), _ranks(other)
     spread = float(a.std() * b.std())
     return float(((a - a.mean()) * (b - b.mean())).mean()) / spread if spread else 0.0

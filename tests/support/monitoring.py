@@ -1,13 +1,15 @@
-"""What `deploy` asks of Prometheus: the expressions of the dashboard's panels and of the alerts."""
+"""The Prometheus queries of the dashboard and of the alerts, and a client for Prometheus."""
 
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
+
+from tests.support.server import HOST, open_without_proxy
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 DASHBOARD = _DEPLOY / "grafana/compareface.json"
@@ -17,34 +19,45 @@ _VARIABLES = {"$__rate_interval": "30s", "$instance": ".+"}
 _COMPARISON = re.compile(r"(?P<value>.+) [<>] [0-9.]+", re.DOTALL)
 
 
-class Watched(NamedTuple):
-    """A panel or an alert, and what it shows or judges."""
+class Query(NamedTuple):
+    """The query of a panel, or the value that an alert compares."""
 
     name: str
     expression: str
     legend: str = ""
 
 
-def panels() -> list[Watched]:
-    """Return the queries of all panels, as Grafana sends them with all instances chosen."""
-    found = []
+def panels() -> list[Query]:
+    """Return the queries of all panels, as Grafana sends them for all instances."""
+    queries = []
     for panel in json.loads(DASHBOARD.read_text("utf-8"))["panels"]:
         for target in panel["targets"]:
             expression = target["expr"]
             for name, value in _VARIABLES.items():
                 expression = expression.replace(name, value)
-            found.append(Watched(panel["title"], expression, target["legendFormat"]))
-    return found
+            queries.append(Query(panel["title"], expression, target["legendFormat"]))
+    return queries
 
 
-def alerts() -> list[Watched]:
-    """Return the values that the alerts compare with their thresholds."""
+def alerts() -> list[Query]:
+    """Return the expressions that the alerts compare with their thresholds."""
     rules = [rule for group in yaml.safe_load(ALERTS.read_text("utf-8"))["groups"] for rule in group["rules"]]
-    return [Watched(rule["alert"], _value(rule["expr"])) for rule in rules]
+    return [Query(rule["alert"], _value(rule["expr"])) for rule in rules]
 
 
 def _value(expression: str) -> str:
-    found = _COMPARISON.fullmatch(expression.strip())
-    if not found:
+    match = _COMPARISON.fullmatch(expression.strip())
+    if not match:
         raise ValueError(f"not a value, a comparison and a number: {expression}")
-    return found["value"]
+    return match["value"]
+
+
+class PrometheusClient:
+    """The HTTP API of a Prometheus server."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def __call__(self, path: str) -> Any:
+        with open_without_proxy(f"http://{HOST}:{self._port}{path}", timeout=10) as reply:
+            return json.load(reply)["data"]

@@ -1,4 +1,4 @@
-"""What the benchmark of rotation turns, and with what: pictures of people in couples, and the pipeline of a pack."""
+"""Rotated images with known landmarks, pairs of images of one person, and the pipeline of a pack on one thread."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from app.vision.selection import NoFaceError
 from tests.support.pipelines import detect_target
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
-NEAR = 0.25
-"""Mean error of the landmarks, in distances of the eyes, up to which a face is found as it stands."""
+MAX_LANDMARK_ERROR = 0.25
+"""Mean landmark error, in eye distances, up to which a face counts as found."""
 
 
-class Counted:
-    """A detector that counts its detections."""
+class CountingDetector:
+    """A detector that counts its calls."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -41,67 +41,67 @@ class Counted:
 
 
 class Pipeline:
-    """EncodedImage -> chosen face -> embedding, as the service does it."""
+    """Decoded image -> target face -> embedding, as the service computes it."""
 
     def __init__(self, store: Store, pack: Pack) -> None:
         store.build_missing(pack)
         files = store.resolve(pack)
         session = OrtSession.open(files[pack.detector.file], "cpu", 1)
-        self.detector = Counted(DETECTORS[pack.detector.family](session, pack.detector))
-        self._trust = ConfidenceThresholds.of(pack.detector)
-        self._close_up = pack.detector.landmark_crop
+        self.detector = CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
+        self._thresholds = ConfidenceThresholds.of(pack.detector)
+        self._landmark_crop = pack.detector.landmark_crop
         self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
-        of = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
-        self._scale = Scale(of, FaceModelVersion.V3)
+        table = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
+        self._scale = Scale(table, FaceModelVersion.V3)
 
     def face(self, image: Image, *, rotate: bool) -> Face | None:
         try:
-            face = detect_target(self.detector, image, self._trust, rotate=rotate)
+            face = detect_target(self.detector, image, self._thresholds, rotate=rotate)
         except NoFaceError:
             return None
-        return refine_landmarks(self.detector, image, face, self._close_up)
+        return refine_landmarks(self.detector, image, face, self._landmark_crop)
 
-    def score(self, one: tuple[Image, Face], other: tuple[Image, Face]) -> float:
-        first, second = (
+    def score(self, first: tuple[Image, Face], second: tuple[Image, Face]) -> float:
+        a, b = (
             self._embedder.embed(align(image, face.landmarks, self._template, self._side))
-            for image, face in (one, other)
+            for image, face in (first, second)
         )
-        return self._scale.score(float(first @ second))
+        return self._scale.score(float(a @ b))
 
 
-class Couple(NamedTuple):
-    """Two pictures of a person: one to turn, one that stays."""
+class ImagePair(NamedTuple):
+    """Two images of one person: one to rotate, and another."""
 
-    turned: Path
+    rotated: Path
     other: Path
 
 
-def lfw_couples(people: int, seed: int) -> list[Couple]:
+def lfw_pairs(people: int, seed: int) -> list[ImagePair]:
     folders = [sorted(folder.glob("*.jpg")) for folder in sorted((SHARED / "data/lfw").iterdir()) if folder.is_dir()]
-    several = [paths for paths in folders if len(paths) > 1]
-    chosen = np.random.default_rng(seed).permutation(len(several))[:people]
-    return [Couple(*several[row][:2]) for row in chosen]
+    people_with_two = [paths for paths in folders if len(paths) > 1]
+    chosen = np.random.default_rng(seed).permutation(len(people_with_two))[:people]
+    return [ImagePair(*people_with_two[row][:2]) for row in chosen]
 
 
-def london_couples() -> list[Couple]:
+def london_pairs() -> list[ImagePair]:
     folders = sorted(path for path in (SHARED / "data/london").iterdir() if path.is_dir())
     pairs = [tuple(sorted(folder.glob("*.jpg"))) for folder in folders]
-    return [Couple(*pair) for one, two in pairs for pair in ((one, two), (two, one))]
+    return [ImagePair(*pair) for a, b in pairs for pair in ((a, b), (b, a))]
 
 
-def turned(image: Image, landmarks: Landmarks | None, degrees: float) -> tuple[Image, Landmarks]:
-    """The picture turned clockwise, and its landmarks."""
-    turn = Rotation.of(image, degrees)
+def rotate(image: Image, landmarks: Landmarks | None, degrees: float) -> tuple[Image, Landmarks]:
+    """Return the image rotated clockwise, and its landmarks."""
+    rotation = Rotation.of(image, degrees)
     points = np.zeros((5, 2), np.float32) if landmarks is None else landmarks
-    return turn.apply(image), (points @ turn.matrix[:, :2].T + turn.matrix[:, 2]).astype(np.float32)
+    return rotation.apply(image), (points @ rotation.matrix[:, :2].T + rotation.matrix[:, 2]).astype(np.float32)
 
 
-def error(landmarks: Landmarks, expected: Landmarks) -> float:
-    """Mean distance, in distances of the eyes."""
-    eyes = float(np.hypot(*(expected[1] - expected[0])))
-    return float(np.hypot(*(landmarks - expected).T).mean()) / eyes
+def landmark_error(landmarks: Landmarks, expected: Landmarks) -> float:
+    """Return the mean distance of the landmarks, in eye distances."""
+    eye_distance = float(np.hypot(*(expected[1] - expected[0])))
+    return float(np.hypot(*(landmarks - expected).T).mean()) / eye_distance
 
 
 def read(path: Path) -> Image:

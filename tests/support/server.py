@@ -1,4 +1,4 @@
-"""A real server in a process of its own, for the demonstration, the benchmarks and the tests."""
+"""A real server in its own process, for the demo, the benchmarks and the tests."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from app.api.auth.keys import Key
 from app.cli.sign import signed_headers
 
 PACK = os.environ.get("COMPAREFACE_MODELS__PACK", "open")
-"""What is shown and measured, unless told otherwise; not `auto`, so that a run says what it ran."""
-
+"""The pack of the servers; not `auto`, so that a result names its pack."""
 
 HOST = "127.0.0.1"
 
-open_here = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-"""As ``urlopen``, but past any proxy that the environment names: it would look for loopback on its own machine."""
+open_without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+"""``urlopen`` without the proxy of the environment, which could not reach this machine's loopback."""
 
 
 class Server(NamedTuple):
-    """Where a running server listens, a key it accepts, and its process."""
+    """Address, key and process of a running server."""
 
     host: str
     port: int
@@ -38,11 +37,11 @@ class Server(NamedTuple):
 
     @property
     def endpoint(self) -> str:
-        """``host:port``, as the SDKs want it."""
+        """Return ``host:port``, the endpoint setting of the SDKs."""
         return f"{self.host}:{self.port}"
 
     def headers(self, action: str, body: bytes) -> dict[str, str]:
-        """Return what a POST of the JSON ``body`` carries now that asks for ``action``."""
+        """Return the signed headers of a POST of the JSON ``body`` for ``action``."""
         key = Key(label="only", secret_key=self.secret_key)
         signed = signed_headers(self.secret_id, key, self.endpoint, body, int(time.time()))
         return {**signed, "X-TC-Action": action, "X-TC-Version": "2020-03-03"}
@@ -51,16 +50,16 @@ class Server(NamedTuple):
 @contextmanager
 def running_server(
     environment: Mapping[str, str] | None = None,
-    patience_s: float = 60.0,
+    timeout_s: float = 60.0,
     *,
     program: str = "-m app",
     log: Path | None = None,
     first: str = ":",
 ) -> Iterator[Server]:
-    """Start ``compareface serve`` on a free loopback port with a fresh key, wait until it is ready, stop it.
+    """Start ``compareface serve`` on a free loopback port with a new key, wait until it is ready, stop it at the end.
 
-    ``program``: what Python runs as ``compareface``; ``log`` takes its standard error; ``first`` is a shell command
-    that runs in the same process before.
+    ``program``: Python's arguments that stand for ``compareface``; ``log``: file for its standard error; ``first``: a
+    shell command that runs before it in the same process.
     """
     secret_id, secret_key = f"AKID{secrets.token_hex(8)}", secrets.token_urlsafe(24)
     port = int((environment or {}).get("COMPAREFACE_SERVER__PORT") or free_port())
@@ -74,7 +73,7 @@ def running_server(
         **(environment or {}),
     }
     ready = f"http://{HOST}:{port}/readyz"
-    with running(f"{program} serve", settings, ready, patience_s, log=log, first=first) as process:
+    with running(f"{program} serve", settings, ready, timeout_s, log=log, first=first) as process:
         yield Server(HOST, port, secret_id, secret_key, process)
 
 
@@ -83,12 +82,12 @@ def running(
     program: str,
     environment: Mapping[str, str],
     ready: str,
-    patience_s: float = 60.0,
+    timeout_s: float = 60.0,
     *,
     log: Path | None = None,
     first: str = ":",
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Have Python run ``program``, a server; wait until the address ``ready`` answers; stop it in the end."""
+    """Run a server, ``python PROGRAM``; wait until the URL ``ready`` answers; stop it at the end."""
     with log.open("wb") if log else nullcontext() as errors:
         process = subprocess.Popen(
             ["sh", "-c", f'{first} && exec "$0" {program}', sys.executable],
@@ -96,7 +95,7 @@ def running(
             stderr=errors,
         )
     try:
-        _wait_until_ready(ready, process, patience_s)
+        _wait_until_ready(ready, process, timeout_s)
         yield process
     finally:
         process.terminate()
@@ -109,13 +108,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(ready: str, process: subprocess.Popen[bytes], patience_s: float) -> None:
-    until = time.monotonic() + patience_s
+def _wait_until_ready(ready: str, process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    until = time.monotonic() + timeout_s
     while time.monotonic() < until:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with exit status {process.returncode}")
         try:
-            with open_here(ready, timeout=1):
+            with open_without_proxy(ready, timeout=1):
                 return
         except OSError:
             time.sleep(0.05)

@@ -1,7 +1,6 @@
-"""The weights that insightface and this program can both run: det_2.5g and a MobileFaceNet, of ``../shared/models``.
+"""A pack of weights that insightface can run as well: det_2.5g and a MobileFaceNet of ``../shared/models``.
 
-``catalogue`` makes a pack of them for us, ``insightface_root`` a folder for insightface. As a program, this is
-``compareface`` with such a catalogue: ``python -m tests.support.standin CATALOGUE serve``.
+``python -m tests.support.standin CATALOGUE serve`` is ``compareface serve`` with a catalogue that has this pack.
 """
 
 from __future__ import annotations
@@ -63,12 +62,12 @@ downloads = ["{name}"]
 
 
 def weights(shared: Path) -> tuple[Path, Path]:
-    """Detector and embedder."""
+    """Return the paths of detector and embedder."""
     return shared / "models/insightface/det_2.5g.onnx", shared / "models/standin/mobilefacenet.onnx"
 
 
 def catalogue(shared: Path, folder: Path, *, mirror: bool, needs_acceptance: bool) -> Path:
-    """Write a catalogue with the pack ``standin`` into ``folder``; its calibration is that of `open`, to have one."""
+    """Write a catalogue with the pack ``standin`` into ``folder``; its calibration is a copy of that of `open`."""
     pack = folder / "standin"
     pack.mkdir(parents=True)
     paths = weights(shared)
@@ -83,15 +82,15 @@ def catalogue(shared: Path, folder: Path, *, mirror: bool, needs_acceptance: boo
 
 
 def installed(shared: Path, folder: Path) -> Path:
-    """Return a catalogue in ``folder`` whose pack can be run at once; its weights lie beside its ``pack.toml``."""
-    made = catalogue(shared, folder, mirror=False, needs_acceptance=False)
+    """Return a catalogue in ``folder`` with the weights beside its ``pack.toml``."""
+    root = catalogue(shared, folder, mirror=False, needs_acceptance=False)
     for path in weights(shared):
-        shutil.copy(path, made / "standin")
-    return made
+        shutil.copy(path, root / "standin")
+    return root
 
 
 def insightface_root(shared: Path, folder: Path) -> Path:
-    """Lay the same files out for ``FaceAnalysis``; return its ``root``."""
+    """Copy the same files to the layout of ``FaceAnalysis``; return its ``root``."""
     models = folder / "models/standin"
     models.mkdir(parents=True)
     for path in weights(shared):

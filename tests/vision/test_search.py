@@ -24,10 +24,10 @@ from app.vision.search import (
     refine_landmarks,
 )
 from app.vision.selection import NoFaceError, select
-from benchmarks.rotation_reach import detectors
+from tests.support.detectors import detectors
 from tests.support.images import astronaut, cast
 from tests.support.pipelines import detect_target
-from tests.support.rotation import NEAR, error, turned
+from tests.support.rotation import MAX_LANDMARK_ERROR, landmark_error, rotate
 
 _ALL_TURNS = 8
 _TRUST = ConfidenceThresholds(selection=0.8, upright=0.9)
@@ -228,9 +228,9 @@ def test_every_face_is_found_the_right_way_up(
     for path in sorted((shared / "data/lfw").glob("*/*.jpg"))[5::100]:
         picture = np.asarray(cv2.imread(str(path)), np.uint8)
         upright = detect_target(detector, picture, trust, rotate=False)
-        image, expected = turned(picture, upright.landmarks, degrees)
+        image, expected = rotate(picture, upright.landmarks, degrees)
         face = detect_target(detector, image, trust, rotate=True)
-        wrong += error(face.landmarks, expected) > NEAR
+        wrong += landmark_error(face.landmarks, expected) > MAX_LANDMARK_ERROR
     assert wrong <= most_wrong
 
 

@@ -1,12 +1,12 @@
-"""dlib's serialised network (``.dat``) -> its layers, in the order in which data flows through them.
+"""Read dlib's serialised network (``.dat``) into its layers, in the order of computation.
 
-In: the bytes of a network of dlib's ``dnn`` module, built of the layers of ``dlib_face_recognition_resnet_model_v1``.
-Out: its layers. Only the stream is understood here; what the network computes is ``dlib_onnx``'s business.
+Supported are the layers of ``dlib_face_recognition_resnet_model_v1``. The module only reads the format; :mod:`dlib`
+converts the layers.
 
-The format is that of dlib 19 (``dlib/serialize.h``, ``dlib/dnn/layers.h``): an integer is a byte (low nibble: number of
-bytes that follow, bit 7: sign) and its little-endian bytes; a float is two integers, mantissa and binary exponent; a
-string and a tensor carry their lengths in front, as integers. Everything read is bounds-checked, so a damaged file ends
-in :class:`PackError`.
+The format is that of dlib 19 (``dlib/serialize.h``, ``dlib/dnn/layers.h``). An integer is a byte (low nibble: number of
+the bytes that follow, bit 7: sign) and its little-endian bytes. A float is two integers, mantissa and binary exponent.
+Strings and tensors start with their lengths, as integers. All reads are bounds-checked: a damaged file raises
+:class:`PackError`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from app.packs.manifest import PackError
 
 Weights: TypeAlias = NDArray[np.float32]
 
-_SIGN, _COUNT, _WIDEST = 0x80, 0x0F, 8
-_LONGEST_NAME = 32
-_INPUT_VERSION = 3  # of the input layer; the wrappers stored before it (layers, tags, skips) have 1 and 2
+_SIGN_BIT, _COUNT_MASK, _MAX_INTEGER_BYTES = 0x80, 0x0F, 8
+_MAX_NAME_LENGTH = 32
+_INPUT_VERSION = 3  # of the input layer; the wrappers stored before it (layers, tags, skips) have versions 1 and 2
 _TENSOR_VERSION = 2
-_FLAGS = 3  # booleans after each layer, one ASCII digit each
+_FLAG_COUNT = 3  # booleans after each layer, one ASCII digit each
 _NO_BIAS = 1
 
 
@@ -43,7 +43,7 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Affine:
-    """``gamma * x + beta``, each K, one pair for a channel."""
+    """``gamma * x + beta``; both are K, one value per channel."""
 
     gamma: Weights
     beta: Weights
@@ -51,9 +51,9 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Maximum or mean of a window; the window (0, 0) is the whole plane."""
+    """Maximum or mean over a window; the window (0, 0) is the whole feature map."""
 
-    mean: bool
+    is_mean: bool
     window: tuple[int, int]
     stride: tuple[int, int]
     padding: tuple[int, int]
@@ -61,17 +61,17 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Relu:
-    """Negative values become 0."""
+    """Replace negative values by 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class AddShortcut:
-    """Adds what the residual block was given."""
+    """Add the input of the residual block."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dense:
-    """``x @ matrix``; inputs x outputs."""
+    """``x @ matrix``; ``matrix`` is inputs x outputs."""
 
     matrix: Weights
 
@@ -80,14 +80,14 @@ Layer: TypeAlias = Convolution | Affine | Pool | Relu | AddShortcut | Dense
 
 
 def read(data: bytes) -> tuple[Layer, ...]:
-    """Read a whole network."""
+    """Return the layers of a network."""
     stream = _Stream(data)
     _skip_header(stream)
     layers: list[Layer] = []
     while not layers or not isinstance(layers[-1], Dense):
         name = stream.text()
         if name not in _READERS:
-            raise PackError(f"the dlib file has a layer {name!r}, which is not known here")
+            raise PackError(f"the dlib file has the unsupported layer {name!r}")
         layers.append(_READERS[name](stream))
         _skip_tail(stream, is_first=len(layers) == 1)
     stream.expect_end()
@@ -95,7 +95,7 @@ def read(data: bytes) -> tuple[Layer, ...]:
 
 
 class _Stream:
-    """A cursor over dlib's primitive values."""
+    """Reads dlib's primitive values one after the other."""
 
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
@@ -104,22 +104,22 @@ class _Stream:
     def take(self, count: int) -> memoryview:
         end = self._position + count
         if end > len(self._data):
-            raise PackError("the dlib file ends too early")
+            raise PackError("the dlib file is truncated")
         start, self._position = self._position, end
         return self._data[start:end]
 
     def integer(self) -> int:
         head = self.take(1)[0]
-        count = head & _COUNT
-        if count > _WIDEST or head & ~(_SIGN | _COUNT):
-            raise PackError("the dlib file is damaged: not an integer")
+        count = head & _COUNT_MASK
+        if count > _MAX_INTEGER_BYTES or head & ~(_SIGN_BIT | _COUNT_MASK):
+            raise PackError("the dlib file is damaged: invalid integer")
         value = int.from_bytes(self.take(count), "little")
-        return -value if head & _SIGN else value
+        return -value if head & _SIGN_BIT else value
 
     def natural(self) -> int:
         value = self.integer()
         if not 0 <= value <= len(self._data):
-            raise PackError("the dlib file is damaged: not a size")
+            raise PackError("the dlib file is damaged: invalid size")
         return value
 
     def pair(self) -> tuple[int, int]:
@@ -127,12 +127,12 @@ class _Stream:
 
     def expect(self, value: int) -> None:
         if self.integer() != value:
-            raise PackError("the dlib file is not of the version that is known here")
+            raise PackError("the dlib file has an unsupported version")
 
     def text(self) -> str:
         length = self.natural()
-        if length > _LONGEST_NAME:
-            raise PackError("the dlib file is damaged: not a name")
+        if length > _MAX_NAME_LENGTH:
+            raise PackError("the dlib file is damaged: invalid name")
         return bytes(self.take(length)).decode("ascii", "replace")
 
     def skip_floats(self, count: int) -> None:
@@ -140,40 +140,40 @@ class _Stream:
             self.integer()
 
     def tensor(self) -> Weights:
-        """All values of a tensor, flat."""
+        """Return all values of a tensor as a flat array."""
         self.expect(_TENSOR_VERSION)
         count = prod(self.natural() for _ in range(4))
         values = np.frombuffer(self.take(4 * count), np.dtype("<f4"))
         if not np.isfinite(values).all():
-            raise PackError("the dlib file is damaged: a weight is not a number")
+            raise PackError("the dlib file is damaged: a weight is not finite")
         return values
 
     def expect_end(self) -> None:
         if self._position != len(self._data):
-            raise PackError("the dlib file goes on after its last layer")
+            raise PackError("the dlib file has data after its last layer")
 
 
 def _skip_header(stream: _Stream) -> None:
     stream.expect(1)
     if (loss := stream.text()) != "loss_metric_2":
-        raise PackError(f"the dlib file was trained for {loss!r}, not to tell faces apart")
+        raise PackError(f"the dlib file was trained with the loss {loss!r}, not for face recognition")
     stream.skip_floats(2)  # margin, distance threshold
     while (version := stream.integer()) != _INPUT_VERSION:
         if version not in {1, 2}:
-            raise PackError("the dlib file is not of the version that is known here")
+            raise PackError("the dlib file has an unsupported version")
     if stream.text() != "input_rgb_image_sized":
-        raise PackError("the dlib file does not start with an RGB picture")
-    stream.skip_floats(3)  # mean colour, repeated in pack.toml
-    stream.pair()  # picture size, likewise
+        raise PackError("the dlib file does not have an RGB image as input")
+    stream.skip_floats(3)  # mean colour, also in pack.toml
+    stream.pair()  # image size, also in pack.toml
 
 
 def _skip_tail(stream: _Stream, *, is_first: bool) -> None:
-    if not set(stream.take(_FLAGS)) <= set(b"01"):
-        raise PackError("the dlib file is damaged: not a boolean")
+    if not set(stream.take(_FLAG_COUNT)) <= set(b"01"):
+        raise PackError("the dlib file is damaged: invalid boolean")
     for _ in range(3):  # gradients and cached output
         stream.tensor()
     if is_first:
-        stream.expect(1)  # samples per picture
+        stream.expect(1)  # samples per image
 
 
 def _skip_alias(stream: _Stream) -> None:
@@ -183,10 +183,10 @@ def _skip_alias(stream: _Stream) -> None:
 
 
 def _split(values: Weights, *shapes: tuple[int, ...]) -> list[Weights]:
-    """Cut flat values into arrays of these shapes, which must use up all of them."""
+    """Split flat values into arrays of these shapes, whose sizes must add up to the number of values."""
     sizes = [prod(shape) for shape in shapes]
     if sum(sizes) != values.size:
-        raise PackError("the dlib file is damaged: a layer's weights do not fit its shape")
+        raise PackError("the dlib file is damaged: a layer's weights do not match its shape")
     parts = np.split(values, np.cumsum(sizes)[:-1])
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
@@ -195,12 +195,12 @@ def _read_convolution(stream: _Stream) -> Convolution:
     values = stream.tensor()
     count = stream.natural()
     window, stride, padding = stream.pair(), stream.pair(), stream.pair()
-    for _ in range(2):  # where filters and biases lie within the values
+    for _ in range(2):  # positions of filters and biases in the values
         _skip_alias(stream)
     stream.skip_floats(4)  # training rates
     area = count * prod(window)
     if not area or values.size < count or (values.size - count) % area:
-        raise PackError("the dlib file is damaged: a layer's weights do not fit its shape")
+        raise PackError("the dlib file is damaged: a layer's weights do not match its shape")
     channels = (values.size - count) // area
     filters, bias = _split(values, (count, channels, *window), (count,))
     return Convolution(filters, bias, stride, padding)
@@ -210,13 +210,13 @@ def _read_affine(stream: _Stream) -> Affine:
     values = stream.tensor()
     for _ in range(2):
         _skip_alias(stream)
-    stream.natural()  # per channel or per value: the size decides
+    stream.natural()  # mode: per channel or per value, follows from the size
     count = values.size // 2
     return Affine(*_split(values, (count,), (count,)))
 
 
-def _read_pool(stream: _Stream, *, mean: bool) -> Pool:
-    return Pool(mean, window=stream.pair(), stride=stream.pair(), padding=stream.pair())
+def _read_pool(stream: _Stream, *, is_mean: bool) -> Pool:
+    return Pool(is_mean, window=stream.pair(), stride=stream.pair(), padding=stream.pair())
 
 
 def _read_dense(stream: _Stream) -> Dense:
@@ -234,7 +234,7 @@ _READERS: Mapping[str, Callable[[_Stream], Layer]] = {
     "affine_": _read_affine,
     "relu_": lambda stream: Relu(),
     "add_prev_": lambda stream: AddShortcut(),
-    "max_pool_2": lambda stream: _read_pool(stream, mean=False),
-    "avg_pool_2": lambda stream: _read_pool(stream, mean=True),
+    "max_pool_2": lambda stream: _read_pool(stream, is_mean=False),
+    "avg_pool_2": lambda stream: _read_pool(stream, is_mean=True),
     "fc_2": _read_dense,
 }

@@ -1,8 +1,8 @@
-"""dlib's face recognition network -> ONNX in 8-bit integers: the graph of ``dlib_onnx``, quantised by recorded ranges.
+"""Convert dlib's face recognition network to an int8 ONNX file, with recorded activation ranges.
 
-The ranges are recorded, and not measured where the file is made, so that the file is the same everywhere:
-``benchmarks.int8 --ranges`` measures them on six faces that come with insightface, and leaves a quarter of headroom.
-From the mean over the last plane on, all is float32.
+The ranges are recorded so that every machine builds the same file. ``benchmarks.int8 --ranges`` measures them on six
+faces of insightface's sample image and adds a quarter of headroom. The final pooling and the layers after it stay
+float32.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from app.packs.convert.int8 import Range, quantise
 
 
 def convert(source: bytes) -> bytes:
-    """Translate the bytes of the ``.dat`` and quantise the network."""
+    """Return the int8 ONNX file of the network in the bytes of a ``.dat`` file."""
     content: bytes = quantise(dlib.translate(source), RANGES).SerializeToString(deterministic=True)
     return content
 
 
-RANGES: Mapping[str, Range] = {
+RANGES: Mapping[str, Range] = {  # by tensor names of the float32 graph
     "image": (-0.48, 0.59),
     "relu_1": (0, 8.83),
     "relu_4": (0, 8.58),

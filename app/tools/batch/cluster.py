@@ -38,7 +38,7 @@ class EmbeddingActor:
     def __init__(self, settings: Settings, pack: Pack) -> None:
         from app.cli.batch import require_expected_embedder  # noqa: PLC0415 - it imports this module
 
-        store = Store.of(settings.models)
+        store = Store.from_settings(settings.models)
         if store.pack(pack.name) != pack:
             raise BatchError(f"a node of the cluster has another pack {pack.name}")
         one_core = settings.runtime.model_copy(update={"threads": 1})

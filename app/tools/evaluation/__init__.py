@@ -1,1 +1,1 @@
-"""``compareface evaluate`` and ``calibrate``: FAR and TAR on labelled faces, and the report."""
+"""Evaluation and calibration on labelled faces, and the HTML report, for ``compareface evaluate`` and ``calibrate``."""

@@ -1,8 +1,7 @@
-"""What ``evaluate`` and ``calibrate`` share: labelled faces -> pairs, counted by cosine."""
+"""Embed labelled faces with a pack and count their pairs, for ``evaluate`` and ``calibrate``."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from functools import partial
@@ -17,56 +16,56 @@ from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.worker_pool import available_cores, thread_budget
 from app.scoring.calibration import Calibration
-from app.scoring.evaluation import Evaluation, Faces, Listed, evaluate, evaluate_listed
-from app.scoring.pairs import PairCounts, count_listed, count_pairs
+from app.scoring.evaluation import Evaluation, LabelledFaces, ListedPairs, evaluate
+from app.scoring.pairs import PairCounts, count_listed_pairs, count_pairs
 from app.tools.evaluation import pair_list
-from app.tools.evaluation.gallery import Gallery, GalleryError, embed_pictures, list_pictures
+from app.tools.evaluation.gallery import Gallery, GalleryError, embed_images, list_images
 
 
-class Measured(NamedTuple):
-    """The pairs of labelled faces under one pack: all of them, or those that a list names."""
+class Measurement(NamedTuple):
+    """The pairs of labelled faces under one pack: all pairs, or the listed ones."""
 
     counts: PairCounts
     gallery: Gallery
-    listed: Listed | None = None
+    listed: ListedPairs | None = None
 
     @property
-    def faces(self) -> Faces:
-        names = ["/".join(picture.parts[-2:]) for picture in self.gallery.pictures]
-        return Faces(self.gallery.embeddings, self.gallery.people, names)
+    def faces(self) -> LabelledFaces:
+        names = ["/".join(path.parts[-2:]) for path in self.gallery.images]
+        return LabelledFaces(self.gallery.embeddings, self.gallery.people, names)
 
     def evaluate(self, calibration: Calibration) -> Evaluation:
-        if self.listed is None:
-            return evaluate(self.faces, self.counts, calibration)
-        return evaluate_listed(self.faces, self.listed, self.counts, calibration)
+        return evaluate(self.faces, self.counts, calibration, self.listed)
 
 
-def chosen_pack(settings: Settings, args: argparse.Namespace) -> tuple[Store, Pack]:
-    """Return the store, and the pack that the arguments or else the settings name."""
-    if args.pack is None:
-        return Store.configured(settings.models)
-    store = Store.of(settings.models)
-    return store, store.pack(args.pack)
+def open_store(settings: Settings, pack_name: str | None) -> tuple[Store, Pack]:
+    """Return the store, and the named or else the configured pack."""
+    if pack_name is None:
+        return Store.with_selected_pack(settings.models)
+    store = Store.from_settings(settings.models)
+    return store, store.pack(pack_name)
 
 
-def measure(settings: Settings, store: Store, pack: Pack, folder: Path | None, pairs: Path | None = None) -> Measured:
-    """Embed the pictures of ``folder``, or those that ``pairs`` names, and count pairs; a progress bar on stderr."""
+def measure(
+    settings: Settings, store: Store, pack: Pack, folder: Path | None, pairs: Path | None = None
+) -> Measurement:
+    """Embed the images of ``folder``, or those listed in ``pairs``, and count pairs; show progress on stderr."""
     if pairs is None:
         if folder is None:
             raise GalleryError("name a folder of faces, or a list of pairs")
-        gallery = _embed(settings, store, pack, list_pictures(folder))
-        return Measured(count_pairs(gallery.embeddings, gallery.people), gallery)
-    of = pair_list.read_list(pairs) if folder is None else pair_list.read_lfw(pairs, folder)
-    gallery = _embed(settings, store, pack, of.pictures)
-    listed = Listed(*of.found(gallery), has_people=folder is not None)
-    return Measured(count_listed(gallery.embeddings, listed.pairs, listed.same), gallery, listed)
+        gallery = _embed(settings, store, pack, list_images(folder))
+        return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)
+    list_of_pairs = pair_list.read_list(pairs) if folder is None else pair_list.read_lfw(pairs, folder)
+    gallery = _embed(settings, store, pack, list_of_pairs.images)
+    listed = ListedPairs(*list_of_pairs.embedded_pairs(gallery), has_people=folder is not None)
+    return Measurement(count_listed_pairs(gallery.embeddings, listed.pairs, listed.same), gallery, listed)
 
 
-def _embed(settings: Settings, store: Store, pack: Pack, pictures: list[Path]) -> Gallery:
+def _embed(settings: Settings, store: Store, pack: Pack, images: list[Path]) -> Gallery:
     budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
     embedding_pipeline = open_local_pipelines(settings, store, pack, budget).embedding
-    progress = partial(tqdm, total=len(pictures), desc="Embedding", unit="picture", disable=None)
-    gallery = embed_pictures(embedding_pipeline, pictures, budget.workers, progress)
-    for code, number in Counter(gallery.refused.values()).items():
-        print(f"warning: {number} pictures are left out: {code.value}", file=sys.stderr)
+    progress = partial(tqdm, total=len(images), desc="Embedding", unit="image", disable=None)
+    gallery = embed_images(embedding_pipeline, images, budget.workers, progress)
+    for code, count in Counter(gallery.failures.values()).items():
+        tqdm.write(f"warning: {count} images are left out: {code.value}", file=sys.stderr)
     return gallery

@@ -1,9 +1,10 @@
-"""The pieces of a report's page: its look, and numbers, tables and charts as HTML."""
+"""Parts of the report page: style sheet, content security policy, and numbers, tables and charts as HTML."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -29,7 +30,7 @@ i.genuine { color: var(--genuine); } i.impostor { color: var(--impostor); }
 svg { display: block; width: 100%; max-width: 44rem; font-size: 12.5px; fill: currentColor; }
 svg .grid { stroke: #8884; } svg .frame { stroke: currentColor; fill: none; }
 svg polyline { fill: none; stroke: var(--genuine); stroke-width: 2.5; }
-svg .guess { stroke-dasharray: 3 5; }
+svg .extrapolated { stroke-dasharray: 3 5; }
 svg polygon { stroke-width: 1.5; fill-opacity: .25; }
 svg polygon.genuine { stroke: var(--genuine); fill: var(--genuine); }
 svg polygon.impostor { stroke: var(--impostor); fill: var(--impostor); }
@@ -41,29 +42,40 @@ svg circle { fill: var(--impostor); } svg .mark { font-weight: 600; }
   body { margin: 0; max-width: none; }
   figure, tr, table:not(.name) { break-inside: avoid; } h2 { break-after: avoid; } }
 """
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; "
     f"style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
 )
 
 
+_MAX_FRACTIONAL = 1000
+"""Numbers from here on have no decimals."""
+
+
 def figure(chart: Chart, caption: str) -> str:
+    """Return a chart with its caption, which is HTML."""
     return f"<figure>{chart.svg()}<figcaption>{caption}</figcaption></figure>\n"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
-    """Return a table of cells that are HTML already."""
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], css_class: str = "") -> str:
+    """Return a table; its cells are HTML."""
     titles = "".join(f"<th>{cell}" for cell in head)
-    lines = ("".join(f"<td>{cell}" for cell in row) for row in rows)
-    return f'<table class="{kind}"><tr>{titles}{"".join(f"<tr>{line}" for line in lines)}</table>\n'
+    cells = ("".join(f"<td>{cell}" for cell in row) for row in rows)
+    body = "".join(f"<tr>{row}" for row in cells)
+    return f'<table class="{css_class}"><tr>{titles}{body}</table>\n'
 
 
 def percent(share: float) -> str:
     return f"{digits(100 * share)} %"
 
 
+def power_ticks(low: float) -> list[tuple[float, str]]:
+    """Return the ticks of a logarithmic axis of shares from ``low`` to 1: the powers of ten in percent."""
+    return [(10.0**n, percent(10.0**n)) for n in range(math.ceil(math.log10(low)), 1)]
+
+
 def digits(value: float) -> str:
-    """Return ``value`` to three digits, never as a power of ten."""
-    if value >= 1000:  # noqa: PLR2004
+    """Return ``value`` with three significant digits, without an exponent."""
+    if value >= _MAX_FRACTIONAL:
         return f"{float(f'{value:.3g}'):,.0f}"
     return np.format_float_positional(value, precision=3, fractional=False, trim="-")

@@ -1,1 +1,1 @@
-"""``compareface inspect``: draw the faces of an image and their quality."""
+"""Draw the faces of an image and their quality, for ``compareface inspect``."""

@@ -1,7 +1,4 @@
-"""One face of a picture -> all that is measured of it, and that as a table, as text and as JSON.
-
-The bands name and colour a number.
-"""
+"""Pose, quality and QualityControl level of one face, as a quality table, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -20,8 +17,8 @@ from app.vision.quality.grade import accepts, grade, problems
 _LEVELS = range(5)
 
 
-class Measure(NamedTuple):
-    """A row of the quality table: a number of 0 to 100 among its bands."""
+class QualityRow(NamedTuple):
+    """A row of the quality table: a value of 0 to 100 and the bands of its scale."""
 
     name: str
     value: int
@@ -34,7 +31,7 @@ class Measure(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """What is found of ``face``; ``levels``: the highest QualityControl that lets it through, under each policy."""
+    """An inspected face; ``levels``: the highest QualityControl that accepts it, under each policy."""
 
     face: Face
     is_compared: bool
@@ -46,13 +43,15 @@ class Finding:
 
     @property
     def eye_distance(self) -> float:
-        """Pixels of the photo."""
+        """Pixels of the image."""
         left, right = self.face.landmarks[:2]
         return float(np.hypot(*(right - left)))
 
 
-def find(assessor: QualityAssessor, image: Image, face: Face, *, is_compared: bool, pitch_offset: float) -> Finding:
-    """Measure ``face``, which was found in ``image``; ``pitch_offset`` as in ``pose``."""
+def inspect_face(
+    assessor: QualityAssessor, image: Image, face: Face, *, is_compared: bool, pitch_offset: float
+) -> Finding:
+    """Measure ``face`` of ``image``; ``pitch_offset`` as in ``pose``."""
     assessment = assessor.assess(image, face.landmarks)
     quality = assessment.quality
     return Finding(
@@ -66,42 +65,42 @@ def find(assessor: QualityAssessor, image: Image, face: Face, *, is_compared: bo
     )
 
 
-def measures(quality: Quality) -> list[Measure]:
+def quality_rows(quality: Quality) -> list[QualityRow]:
     """Return the rows of the quality table."""
     return [
-        Measure("Score", quality.score, SCORE),
-        Measure("Sharpness", quality.sharpness, SHARPNESS),
-        Measure("Brightness", quality.brightness, BRIGHTNESS),
+        QualityRow("Score", quality.score, SCORE),
+        QualityRow("Sharpness", quality.sharpness, SHARPNESS),
+        QualityRow("Brightness", quality.brightness, BRIGHTNESS),
         *(
-            Measure(name.capitalize(), getattr(quality.completeness, name), bands)
+            QualityRow(name.capitalize(), getattr(quality.completeness, name), bands)
             for name, bands in COMPLETENESS.items()
         ),
     ]
 
 
 def headline(number: int, finding: Finding) -> str:
-    """Return what face this is, where it looks and how large it is."""
-    seen = finding.pose
+    """Return the confidence, size and pose of the face."""
+    pose = finding.pose
     return (
         f"Face {number}{', compared' if finding.is_compared else ''}: confidence {finding.face.confidence:.2f}, "
-        f"eyes {finding.eye_distance:.0f} px apart, pitch {seen.pitch:+.0f}, yaw {seen.yaw:+.0f}, roll {seen.roll:+.0f}"
+        f"eyes {finding.eye_distance:.0f} px apart, pitch {pose.pitch:+.0f}, yaw {pose.yaw:+.0f}, roll {pose.roll:+.0f}"
     )
 
 
 def conclusion(finding: Finding, policy: QualityPolicy) -> str:
-    """Return the grade and which levels of QualityControl it passes; ``policy`` is the one in force."""
-    other = next(one for one in QualityPolicy if one is not policy)
+    """Return the grade and the levels of QualityControl that accept the face; ``policy`` is the configured one."""
+    (other,) = (candidate for candidate in QualityPolicy if candidate is not policy)
     return (
-        f"Grade {finding.grade}. QualityControl lets it through up to {finding.levels[policy]} "
+        f"Grade {finding.grade}. QualityControl accepts it up to level {finding.levels[policy]} "
         f"(with {other.value}: {finding.levels[other]})"
     )
 
 
 def as_text(findings: Sequence[Finding], policy: QualityPolicy) -> str:
-    """Return all of it as lines."""
+    """Return all findings as text of several lines."""
     lines = []
     for number, finding in enumerate(findings, start=1):
-        rows = measures(finding.assessment.quality)
+        rows = quality_rows(finding.assessment.quality)
         lines += [
             headline(number, finding),
             *(f"  {row.name:<12}{row.value:>4}  {row.band.word}" for row in rows),
@@ -112,8 +111,8 @@ def as_text(findings: Sequence[Finding], policy: QualityPolicy) -> str:
 
 
 def as_json(finding: Finding, policy: QualityPolicy) -> dict[str, object]:
-    """Return the numbers under the names of the wire, as far as it has them."""
-    rows = {row.name: row.value for row in measures(finding.assessment.quality)}
+    """Return the values of a finding under their names in the API, where the API has a name."""
+    values = {row.name: row.value for row in quality_rows(finding.assessment.quality)}
     left, top, width, height = finding.face.box.pixels
     return {
         "Compared": finding.is_compared,
@@ -127,8 +126,8 @@ def as_json(finding: Finding, policy: QualityPolicy) -> dict[str, object]:
         "Yaw": round(finding.pose.yaw),
         "Roll": round(finding.pose.roll),
         "FaceQualityInfo": {
-            **{name: rows[name] for name in ("Score", "Sharpness", "Brightness")},
-            "Completeness": {name.capitalize(): rows[name.capitalize()] for name in COMPLETENESS},
+            **{name: values[name] for name in ("Score", "Sharpness", "Brightness")},
+            "Completeness": {name.capitalize(): values[name.capitalize()] for name in COMPLETENESS},
         },
         "Grade": finding.grade,
         "Problems": list(finding.problems),

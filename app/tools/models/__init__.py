@@ -1,1 +1,1 @@
-"""``compareface models``: download packs and check the int8 model on this machine."""
+"""Download packs, check their files and compare their models, for ``compareface models``."""

@@ -1,7 +1,6 @@
-"""``compareface models optimize``: what a pack's network in 8-bit integers gives on this machine, and in what time.
+"""Accuracy and speed of a pack's int8 embedder on this machine, for ``compareface models optimize``.
 
-In: a pack whose files are there. Out: one line of text. The file itself is made as all others are (``models prepare``);
-whether it runs is decided at every start, by the same comparison.
+The engine makes the same accuracy check at every start, so this report changes nothing.
 """
 
 from __future__ import annotations
@@ -20,34 +19,34 @@ from app.vision.embed import Embedder
 _RUNS = 30
 
 
-def verdict(packs: Store, pack: Pack, runtime: RuntimeSettings) -> str:
-    """Say whether the network in 8-bit integers is used here, and what for."""
-    spec, files = pack.embedder, packs.resolve(pack)
+def compare_int8(store: Store, pack: Pack, runtime: RuntimeSettings) -> str:
+    """Return one line that compares the int8 embedder with the float one; the files of ``pack`` must be present."""
+    spec, files = pack.embedder, store.resolve(pack)
     if spec.int8_file is None:
-        return f"pack {pack.name} has no network in 8-bit integers: none is known to be as accurate and faster"
-    small, whole = (Embedder(OrtSession.open(files[name], "cpu", 1), spec) for name in (spec.int8_file, spec.file))
-    cosine = int8_check.int8_agreement(small, whole, spec.input_size)
-    fast, slow = _milliseconds([small, whole], spec.input_size)
+        return f"pack {pack.name} has no int8 model: none is known to be as accurate and faster"
+    int8, float32 = (Embedder(OrtSession.open(files[name], "cpu", 1), spec) for name in (spec.int8_file, spec.file))
+    cosine = int8_check.int8_agreement(int8, float32, spec.input_size)
+    int8_ms, float32_ms = _median_milliseconds([int8, float32], spec.input_size)
     if cosine < int8_check.MIN_COSINE:
-        use = f"and must have {int8_check.MIN_COSINE}, so it is NOT used here"
-    elif spec.file_on(runtime) == spec.file:
+        usage = f"it is NOT used here, because the cosine must be at least {int8_check.MIN_COSINE}"
+    elif spec.file_for(runtime) == spec.file:
         setting = "DEVICE" if runtime.device != "cpu" else "INT8"
-        use = f"but is not used: COMPAREFACE_RUNTIME__{setting} says so"
+        usage = f"it is not used because of COMPAREFACE_RUNTIME__{setting}"
     else:
-        use = "and is used; COMPAREFACE_RUNTIME__INT8=false keeps the other"
+        usage = "it is used; COMPAREFACE_RUNTIME__INT8=false switches it off"
     return (
-        f"pack {pack.name}: {spec.int8_file} takes {fast:.1f} ms a face instead of {slow:.1f} (one thread), "
-        f"has cosine {cosine:.4f} with {spec.file} {use}"
+        f"pack {pack.name}: {spec.int8_file} takes {int8_ms:.1f} ms per face instead of {float32_ms:.1f} (one thread), "
+        f"with cosine {cosine:.4f} to {spec.file}; {usage}"
     )
 
 
-def _milliseconds(embedders: Sequence[Embedder], side: int) -> list[float]:
-    """Return the median time of an embedding by each, taken in turns."""
+def _median_milliseconds(embedders: Sequence[Embedder], side: int) -> list[float]:
+    """Return the median duration of an embedding for each embedder, measured alternately."""
     crop = int8_check.synthetic_face(side)
-    taken: list[list[float]] = [[] for _ in embedders]
+    durations: list[list[float]] = [[] for _ in embedders]
     for _ in range(_RUNS):
-        for times, embedder in zip(taken, embedders, strict=True):
+        for milliseconds, embedder in zip(durations, embedders, strict=True):
             started = time.perf_counter()
             embedder.embed(crop)
-            times.append(1000 * (time.perf_counter() - started))
-    return [median(times) for times in taken]
+            milliseconds.append(1000 * (time.perf_counter() - started))
+    return [median(milliseconds) for milliseconds in durations]

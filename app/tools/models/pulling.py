@@ -1,7 +1,6 @@
-"""What ``compareface models`` does with addresses, licences and budgets: everything around pulling a pack.
+"""Licence question, progress bar and time limit around the download of a pack, for ``compareface models``.
 
-In: a store, a pack, what the operator said. Out: the pack's files in place, text on the terminal, or
-:class:`PackError`. Apart from ``models``, because it imports an HTTP client, which the parser has no use for.
+This module imports an HTTP client; the command line imports it only to pull a pack.
 """
 
 from __future__ import annotations
@@ -17,94 +16,106 @@ from tqdm import tqdm
 
 from app.ops.process import own_command
 from app.packs import licence
-from app.packs.download import Watch
+from app.packs.download import ProgressCallback
 from app.packs.manifest import Download, Pack, PackError, PackFile
 from app.packs.pull import Origin, pull
 from app.packs.store import Store
 from app.settings import ModelsSettings
 
-_LOST = "at a false-accept rate of 1e-4 it recognises .86 of the pairs of one person, where `omz` does .97"
+_LOWER_ACCURACY = "at a false-accept rate of 1e-4 its true-accept rate is .86, that of `omz` is .97"
 """On the development half of LFW (benchmarks/results)."""
 
 
-def pull_from(given: Sequence[str], settings: ModelsSettings, packs: Store, pack: Pack) -> Sequence[PackFile]:
-    """Put the pack's files in place, from what ``--from`` gave or else from mirrors and the published addresses."""
+def pull_pack(origins: Sequence[str], settings: ModelsSettings, store: Store, pack: Pack) -> Sequence[PackFile]:
+    """Install the files of ``pack`` and return the new ones.
+
+    ``origins`` are the values of ``--from``; without any, mirrors and the published addresses are used.
+    """
     try:
         with _progress() as watch:
-            return pull(packs, pack, _origin(given, settings), watch)
+            return pull(store, pack, _origin(origins, settings), watch)
     except PackError as error:
-        if given or not pack.downloads:
+        if origins or not pack.downloads:
             raise
-        addresses = "".join(f"\n  {wanted.url}" for wanted in pack.downloads)
+        addresses = "".join(f"\n  {download.url}" for download in pack.downloads)
         raise PackError(
-            f"{error}\nWithout a network, download elsewhere:{addresses}\n"
-            f"and then: {own_command(f'models pull {pack.name} --from FOLDER')}, or name COMPAREFACE_MODELS__MIRRORS"
+            f"{error}\nWithout a network, download these files elsewhere:{addresses}\n"
+            f"and run {own_command(f'models pull {pack.name} --from FOLDER')}, or set COMPAREFACE_MODELS__MIRRORS"
         ) from error
 
 
-def _origin(given: Sequence[str], settings: ModelsSettings) -> Origin:
-    if not given:
-        return Origin(bases=settings.mirrors)
-    urls = tuple(text for text in given if text.startswith(("https://", "http://")))
-    paths = tuple(Path(text) for text in given if text not in urls)
+def _origin(origins: Sequence[str], settings: ModelsSettings) -> Origin:
+    if not origins:
+        return Origin(mirrors=settings.mirrors)
+    urls = tuple(text for text in origins if text.startswith(("https://", "http://")))
+    paths = tuple(Path(text) for text in origins if text not in urls)
     if urls and paths:
         raise PackError("--from takes files and folders, or addresses, but not both at once")
-    return Origin(paths, urls, published=False)
+    return Origin(paths, urls, uses_published_urls=False)
 
 
-def settle_licence(packs: Store, pack: Pack, *, accepts: bool) -> None:
-    """Record that the operator accepts the pack's licence, where it asks for that; refuse the pack otherwise."""
-    if licence.is_settled(pack.licence, packs.folder(pack)):
+def require_licence(store: Store, pack: Pack, *, is_accepted: bool) -> None:
+    """Record the acceptance of the pack's licence, if it needs one; raise :class:`PackError` if it is not accepted.
+
+    Without ``is_accepted`` ask the operator on the terminal.
+    """
+    if licence.is_accepted(pack.licence, store.folder(pack)):
         return
-    if not accepts:
-        _ask(pack)
-    licence.record(pack.licence, packs.folder(pack))
+    if not is_accepted:
+        _ask_for_acceptance(pack)
+    licence.record_acceptance(pack.licence, store.folder(pack))
 
 
-def _ask(pack: Pack) -> None:
-    """Return if the operator accepts the licence."""
-    licence = pack.licence
-    text = f"the models of pack {pack.name} are under {licence.name}: {licence.terms} ({licence.url})"
+def _ask_for_acceptance(pack: Pack) -> None:
+    terms = pack.licence
+    text = f"the models of pack {pack.name} are under {terms.name}: {terms.terms} ({terms.url})"
     if not sys.stdin.isatty():
-        raise PackError(f"{text}; to accept that: {own_command(f'models pull {pack.name} --accept-license')}")
-    print(text, file=sys.stderr)
+        raise PackError(f"{text}; to accept the licence: {own_command(f'models pull {pack.name} --accept-license')}")
+    tqdm.write(text, file=sys.stderr)
     if input("Do you accept this licence? [yes/no] ").strip().lower() not in {"y", "yes"}:
         raise PackError(f"pack {pack.name} was not pulled: its licence was not accepted")
 
 
-def try_better(packs: Store, better: Pack, instead: Pack, settings: ModelsSettings, seconds: float) -> Pack:
-    """Return the ``better`` pack if it can be had in time, else the other one, and say in one line what that costs."""
-    until = time.monotonic() + seconds
-    late = PackError(f"not downloaded within {seconds:g} s")
+def pull_preferred(store: Store, preferred: Pack, fallback: Pack, settings: ModelsSettings, seconds: float) -> Pack:
+    """Return ``preferred`` if it can be pulled within ``seconds``, else ``fallback`` with a warning on stderr."""
+    deadline = time.monotonic() + seconds
+    timeout = PackError(f"not downloaded within {seconds:g} s")
 
-    def watch(wanted: Download, have: int) -> None:
-        if time.monotonic() > until:
-            raise late
+    def watch(_download: Download, _received: int) -> None:
+        if time.monotonic() > deadline:
+            raise timeout
 
+    origin = Origin(mirrors=settings.mirrors, attempts=1)
     try:
-        _within(seconds, lambda: pull(packs, better, Origin(bases=settings.mirrors, tries=1), watch), late)
+        _run_within(seconds, lambda: pull(store, preferred, origin, watch), timeout)
     except PackError as error:
-        how = own_command(f"models pull {better.name}")
-        print(f"compareface: pack {instead.name} is used: {_LOST} ({error}); to get that: {how}", file=sys.stderr)
-        return instead
-    return better
+        command = own_command(f"models pull {preferred.name}")
+        tqdm.write(
+            f"compareface: using pack {fallback.name}: {_LOWER_ACCURACY} ({error}); to get the better pack: {command}",
+            file=sys.stderr,
+        )
+        return fallback
+    return preferred
 
 
-def _within(seconds: float, work: Callable[[], object], late: PackError) -> None:
-    """Do ``work`` in at most ``seconds``: in a thread, because a name server cannot be told to hurry."""
+def _run_within(seconds: float, function: Callable[[], object], timeout: PackError) -> None:
+    """Call ``function``; raise ``timeout`` after ``seconds`` and :class:`PackError` for any of its exceptions.
+
+    It runs in a thread of its own, because a DNS lookup cannot be interrupted.
+    """
     failures: list[Exception] = []
 
-    def attempt() -> None:
+    def run() -> None:
         try:
-            work()
+            function()
         except Exception as error:
             failures.append(error)
 
-    thread = threading.Thread(target=attempt, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        raise late
+        raise timeout
     if failures and not isinstance(failures[0], PackError):
         raise PackError(f"unexpected {type(failures[0]).__name__}") from failures[0]
     if failures:
@@ -112,17 +123,17 @@ def _within(seconds: float, work: Callable[[], object], late: PackError) -> None
 
 
 @contextmanager
-def _progress() -> Iterator[Watch]:
-    """Yield a function that shows the progress of one download after the other."""
-    shown: dict[str, int] = {}
-    # disable=None: no bar where stderr is not a terminal
+def _progress() -> Iterator[ProgressCallback]:
+    """Yield a callback that shows the progress of one download after the other."""
+    received_bytes: dict[str, int] = {}
+    # disable=None: no bar if stderr is not a terminal
     with tqdm(unit="B", unit_scale=True, leave=False, disable=None) as bar:
 
-        def watch(wanted: Download, have: int) -> None:
-            if wanted.name not in shown:
-                bar.reset(wanted.size)
-                bar.set_description(wanted.name)
-            bar.update(have - shown.get(wanted.name, 0))
-            shown[wanted.name] = have
+        def watch(download: Download, received: int) -> None:
+            if download.name not in received_bytes:
+                bar.reset(download.size)
+                bar.set_description(download.name)
+            bar.update(received - received_bytes.get(download.name, 0))
+            received_bytes[download.name] = received
 
         yield watch

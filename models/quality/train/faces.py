@@ -37,7 +37,7 @@ def is_held_out(name: str) -> bool:
 
 def found(folder: str, step: int = 1) -> Iterator[Found]:
     """Yield every ``step``-th picture of ``DATA``/``folder`` that shows a face."""
-    store = Store.of(load_settings().models)
+    store = Store.from_settings(load_settings().models)
     pack = store.pack("open")
     store.build_missing(pack)
     session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)

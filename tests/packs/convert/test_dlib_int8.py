@@ -19,8 +19,8 @@ from app.packs.store import Store
 from app.vision.align import align
 from app.vision.embed import blob
 from app.vision.search import refine_landmarks
-from benchmarks.int8 import blobs, measured_ranges
 from tests.support.images import astronaut, blurred
+from tests.support.int8_ranges import blobs, measured_ranges
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,8 @@ def quantised(dlib_source: bytes) -> bytes:
     return dlib_int8.convert(dlib_source)
 
 
-class Opened:
-    """A session as :class:`Embedder` wants it."""
+class _Session:
+    """An onnxruntime session of a network in memory."""
 
     def __init__(self, content: bytes) -> None:
         self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -39,7 +39,9 @@ class Opened:
         return outputs
 
 
-def test_converting_gives_the_recorded_bytes_every_time(dlib_source: bytes, quantised: bytes, pack: Pack) -> None:
+def test_conversion_is_deterministic_and_gives_the_recorded_digest(
+    dlib_source: bytes, quantised: bytes, pack: Pack
+) -> None:
     assert dlib_int8.convert(dlib_source) == quantised
     file = pack.files[2]
     assert (file.name, file.sha256, file.size) == (
@@ -49,62 +51,60 @@ def test_converting_gives_the_recorded_bytes_every_time(dlib_source: bytes, quan
     )
 
 
-def test_the_recorded_ranges_are_those_of_six_faces(settings: Settings, store: Store, pack: Pack) -> None:
+def test_the_recorded_ranges_are_those_measured_on_six_faces(settings: Settings, store: Store, pack: Pack) -> None:
     measured = measured_ranges(settings, store, pack)
     assert set(measured) == set(dlib_int8.RANGES)
     for name, bounds in dlib_int8.RANGES.items():
-        # another build of onnxruntime or OpenCV moves landmarks, and so the crops, a little
+        # other builds of onnxruntime or OpenCV shift landmarks, and so the crops, slightly
         assert bounds == pytest.approx(measured[name], rel=0.02, abs=0.02), name
 
 
-def test_every_convolution_has_weights_that_no_processor_cuts_off(quantised: bytes) -> None:
-    weights = [numpy_helper.to_array(each) for each in onnx.load_from_string(quantised).graph.initializer]
-    filters = [each for each in weights if each.dtype == np.int8 and each.ndim == 4]
+def test_convolution_weights_do_not_overflow_on_any_cpu(quantised: bytes) -> None:
+    weights = [numpy_helper.to_array(tensor) for tensor in onnx.load_from_string(quantised).graph.initializer]
+    filters = [values for values in weights if values.dtype == np.int8 and values.ndim == 4]
     assert len(filters) == 29
-    assert max(2 * 255 * int(np.abs(each.astype(int)).max()) for each in filters) < 2**15
+    assert max(2 * 255 * int(np.abs(values.astype(int)).max()) for values in filters) < 2**15
 
 
-def test_all_but_the_sum_before_the_cap_runs_in_integers(quantised: bytes, tmp_path: Path) -> None:
+def test_every_layer_except_the_capped_addition_runs_in_integers(quantised: bytes, tmp_path: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 3
     onnxruntime.InferenceSession(quantised, options, providers=["CPUExecutionProvider"])
-    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
-    assert (kinds["QLinearConv"], kinds["QLinearAdd"], kinds["Conv"], kinds["Add"]) == (29, 13, 0, 1)
+    op_counts = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    assert (op_counts["QLinearConv"], op_counts["QLinearAdd"], op_counts["Conv"], op_counts["Add"]) == (29, 13, 0, 1)
 
 
-def test_real_faces_have_nearly_the_same_embedding(
+def test_int8_and_float32_embeddings_of_real_faces_agree(
     dlib_resnet: bytes, quantised: bytes, pack: Pack, pipelines: Pipelines
 ) -> None:
-    views = np.concatenate([*blobs(pipelines.detection, pack), *_astronaut(pipelines, pack)])
-    one, other = (Opened(content).run(views)[0] for content in (dlib_resnet, quantised))
-    assert len(views) == 2 * (6 + 2)
-    cosines = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    crops = np.concatenate([*blobs(pipelines.detection, pack), *_astronaut_blobs(pipelines, pack)])
+    exact, int8 = (_Session(content).run(crops)[0] for content in (dlib_resnet, quantised))
+    assert len(crops) == 2 * (6 + 2)
+    cosines = (exact * int8).sum(axis=1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(int8, axis=1)
     assert cosines.min() > 0.999
 
 
-def test_people_stay_apart_as_far_as_they_were(
+def test_cosines_between_faces_do_not_change(
     dlib_resnet: bytes, quantised: bytes, pack: Pack, pipelines: Pipelines
 ) -> None:
-    """All cosines of different people, and of one person in two states: what scores are made of."""
-    views = [*blobs(pipelines.detection, pack), *_astronaut(pipelines, pack)]
-    between = []
+    """The pairs are different people, and one person in a sharp and a blurred image."""
+    faces = [*blobs(pipelines.detection, pack), *_astronaut_blobs(pipelines, pack)]
+    cosines = []
     for content in (dlib_resnet, quantised):
-        network = Opened(content)
-        rows = np.stack([network.run(view)[0].sum(axis=0) for view in views])
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        between.append((rows @ rows.T)[np.triu_indices(len(rows), 1)])
-    assert np.ptp(between[0]) > 0.1
-    assert np.abs(between[0] - between[1]).max() < 0.005
+        network = _Session(content)
+        embeddings = np.stack([network.run(face)[0].sum(axis=0) for face in faces])
+        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+        cosines.append((embeddings @ embeddings.T)[np.triu_indices(len(embeddings), 1)])
+    assert np.ptp(cosines[0]) > 0.1
+    assert np.abs(cosines[0] - cosines[1]).max() < 0.005
 
 
-def _astronaut(pipelines: Pipelines, pack: Pack) -> list[NDArray[np.float32]]:
-    spec = pack.embedder
-    shots = []
-    for picture in (astronaut(), blurred(astronaut(), 2)):
-        face = pipelines.detection._detector.detect(picture)[0]
-        landmarks = refine_landmarks(
-            pipelines.detection._detector, picture, face, pack.detector.landmark_crop
-        ).landmarks
-        shots.append(blob(align(picture, landmarks, np.array(spec.template, np.float32), spec.input_size), spec))
-    return shots
+def _astronaut_blobs(pipelines: Pipelines, pack: Pack) -> list[NDArray[np.float32]]:
+    spec, detector = pack.embedder, pipelines.detection._detector
+    template = np.array(spec.template, np.float32)
+    results = []
+    for image in (astronaut(), blurred(astronaut(), 2)):
+        face = refine_landmarks(detector, image, detector.detect(image)[0], pack.detector.landmark_crop)
+        results.append(blob(align(image, face.landmarks, template, spec.input_size), spec))
+    return results

@@ -17,7 +17,7 @@ RANGES: dict[str, Range] = {"image": (-1, 1), "positive": (0, 4), "signed": (-5,
 
 
 def _model(filters: Array) -> ModelProto:
-    """Two convolutions, a rectifier, a pool, a sum with what was padded, and a mean that stays float32."""
+    """Return a network of two convolutions, ReLU, pool, addition of padded channels, and a mean in float32."""
     rng = np.random.default_rng(5)
     weights: dict[str, Array] = {
         "one": filters,
@@ -29,9 +29,9 @@ def _model(filters: Array) -> ModelProto:
     nodes = [
         helper.make_node("Conv", ["image", "one", "bias_one"], ["first"], name="first", pads=[1, 1, 1, 1]),
         helper.make_node("Relu", ["first"], ["positive"], name="positive"),
-        helper.make_node("MaxPool", ["positive"], ["most"], name="most", kernel_shape=[2, 2], strides=[2, 2]),
-        helper.make_node("Conv", ["most", "two", "bias_two"], ["signed"], name="signed", pads=[1, 1, 1, 1]),
-        helper.make_node("Pad", ["most", "pads"], ["padded"], name="padded"),
+        helper.make_node("MaxPool", ["positive"], ["pooled"], name="pooled", kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Conv", ["pooled", "two", "bias_two"], ["signed"], name="signed", pads=[1, 1, 1, 1]),
+        helper.make_node("Pad", ["pooled", "pads"], ["padded"], name="padded"),
         helper.make_node("Add", ["signed", "padded"], ["sum"], name="sum"),
         helper.make_node("GlobalAveragePool", ["sum"], ["mean"], name="mean"),
     ]
@@ -60,71 +60,73 @@ def _run(model: ModelProto, images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _weights(model: ModelProto) -> dict[str, Array]:
-    return {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
 
-def test_it_calculates_nearly_the_same(model: ModelProto, images: NDArray[np.float32]) -> None:
-    exact, near = _run(model, images), _run(quantise(model, RANGES), images)
-    assert np.abs(near - exact).max() < 0.05 < exact.std() / 10
+def test_the_quantised_network_gives_nearly_the_same_output(model: ModelProto, images: NDArray[np.float32]) -> None:
+    exact, quantised = _run(model, images), _run(quantise(model, RANGES), images)
+    assert np.abs(quantised - exact).max() < 0.05 < exact.std() / 10
 
 
-def test_convolutions_and_sums_run_in_integers(model: ModelProto, images: NDArray[np.float32], tmp_path: str) -> None:
+def test_convolutions_and_additions_run_in_integers(
+    model: ModelProto, images: NDArray[np.float32], tmp_path: str
+) -> None:
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = f"{tmp_path}/optimised.onnx"
     options.log_severity_level = 3
     onnxruntime.InferenceSession(
         quantise(model, RANGES).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    kinds = {node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node}
-    assert {"QLinearConv", "QLinearAdd", "GlobalAveragePool"} <= kinds
-    assert not {"Conv", "Add", "Relu"} & kinds
+    ops = {node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node}
+    assert {"QLinearConv", "QLinearAdd", "GlobalAveragePool"} <= ops
+    assert not {"Conv", "Add", "Relu"} & ops
 
 
 def test_two_products_of_the_largest_values_fit_in_sixteen_bits(model: ModelProto) -> None:
-    """Where they do not, processors without VNNI cut them off."""
+    """CPUs without VNNI would overflow otherwise."""
     weights = _weights(quantise(model, RANGES))
     for name in ("one", "two"):
         assert weights[name].dtype == np.int8
         assert 2 * 255 * int(np.abs(weights[name].astype(int)).max()) < 2**15
 
 
-def test_each_channel_of_the_weights_has_the_scale_that_changes_it_least() -> None:
+def test_every_output_channel_has_the_scale_with_the_least_error() -> None:
     filters = np.random.default_rng(6).normal(size=(3, 4096, 3, 3)).astype(np.float32)
-    filters[1, 0, 0, 0] = 8  # to reach it would cost all others
+    filters[1, 0, 0, 0] = 8  # a scale without saturation would be coarse for all others
     weights = filters.reshape(3, -1)
-    reaching = np.abs(weights).max(axis=1) / np.float32(63)
+    unsaturated = np.abs(weights).max(axis=1) / np.float32(63)
 
-    def change(scales: Array) -> Array:
+    def squared_error(scales: Array) -> Array:
         kept = np.clip(np.rint(weights / scales[:, None]), -63, 63) * scales[:, None]
         return np.asarray(np.square(kept - weights).sum(axis=1))
 
     scales = closest_scales(filters)
-    assert np.all(scales <= reaching)
-    assert scales[1] < 0.8 * reaching[1]
-    for share in np.linspace(0.5, 1, 26, dtype=np.float32):
-        assert np.all(change(scales) <= change(share * reaching) * (1 + 1e-4))
+    assert np.all(scales <= unsaturated)
+    assert scales[1] < 0.8 * unsaturated[1]
+    for fraction in np.linspace(0.5, 1, 26, dtype=np.float32):
+        assert np.all(squared_error(scales) <= squared_error(fraction * unsaturated) * (1 + 1e-4))
 
 
-def test_a_channel_without_weights_gives_its_bias(images: NDArray[np.float32]) -> None:
+def test_a_channel_of_zero_weights_outputs_its_bias(images: NDArray[np.float32]) -> None:
     filters = np.random.default_rng(4).normal(size=(4, 3, 3, 3)).astype(np.float32) / 3
     filters[1] = 0
     model = _model(filters)
     assert np.abs(_run(quantise(model, RANGES), images) - _run(model, images)).max() < 0.05
 
 
-def test_what_is_outside_its_range_ends_there(model: ModelProto, images: NDArray[np.float32]) -> None:
+def test_values_outside_the_range_saturate(model: ModelProto, images: NDArray[np.float32]) -> None:
     narrow = quantise(model, RANGES | {"sum": (-0.5, 0.5)})
     assert _run(model, images).max() > 0.5
     assert np.abs(_run(narrow, images)).max() <= 0.51
 
 
-def test_a_tensor_without_a_range_stays_as_it_is(model: ModelProto, images: NDArray[np.float32]) -> None:
+def test_a_tensor_without_a_range_stays_float32(model: ModelProto, images: NDArray[np.float32]) -> None:
     only_image = quantise(model, {"image": (-1, 1)})
-    kinds = [node.op_type for node in only_image.graph.node]
-    assert kinds.count("QuantizeLinear") == 1
+    ops = [node.op_type for node in only_image.graph.node]
+    assert ops.count("QuantizeLinear") == 1
     assert np.abs(_run(only_image, images) - _run(model, images)).max() < 0.05
 
 
-def test_the_same_gives_the_same_bytes(model: ModelProto) -> None:
-    one, other = (quantise(model, RANGES).SerializeToString(deterministic=True) for _ in range(2))
-    assert one == other
+def test_quantisation_is_deterministic(model: ModelProto) -> None:
+    first, second = (quantise(model, RANGES).SerializeToString(deterministic=True) for _ in range(2))
+    assert first == second

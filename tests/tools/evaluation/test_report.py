@@ -1,4 +1,4 @@
-"""The report as a page that a browser would read: drawn people, real numbers."""
+"""The report page, rendered from an evaluation of random embeddings."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ import numpy as np
 import pytest
 
 from app.scoring.calibration import Calibration, genuine_points, impostor_points
-from app.scoring.evaluation import Evaluation, Faces, evaluate
+from app.scoring.evaluation import Evaluation, LabelledFaces, evaluate
 from app.scoring.pairs import count_pairs
-from app.tools.evaluation.charts import Axis, Chart
 from app.tools.evaluation.report import render
 
 
 def _evaluation(people: int) -> Evaluation:
-    """Four pictures of each of ``people``, whose names want escaping."""
+    """Evaluate four images of each of ``people``; the names need escaping."""
     rng = np.random.default_rng(3)
     rows = np.repeat(rng.normal(size=(people, 24)), 4, axis=0) + 0.45 * rng.normal(size=(4 * people, 24))
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     names = [f"<{i // 4}>" for i in range(len(rows))]
     counts = count_pairs(rows, names)
     calibration = Calibration(
-        pack="drawn",
+        pack="random",
         embedder_sha256="ab" * 32,
         data="<script>alert(1)</script>",
         date="2026-11-22",
@@ -40,7 +39,7 @@ def _evaluation(people: int) -> Evaluation:
         impostor=impostor_points(counts),
         genuine=genuine_points(counts),
     )
-    faces = Faces(rows, names, [f"{name}/{i}.jpg" for i, name in enumerate(names)])
+    faces = LabelledFaces(rows, names, [f"{name}/{i}.jpg" for i, name in enumerate(names)])
     return evaluate(faces, counts, calibration)
 
 
@@ -54,7 +53,7 @@ def page(evaluation: Evaluation) -> str:
     return render(evaluation)
 
 
-class _Reader(HTMLParser):
+class _TagCollector(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.tags: set[str] = set()
@@ -65,12 +64,12 @@ class _Reader(HTMLParser):
         self.attributes |= {name for name, _ in attrs}
 
 
-def test_the_page_loads_nothing_and_runs_nothing(page: str) -> None:
-    reader = _Reader()
-    reader.feed(page)
-    assert not reader.tags & {"script", "link", "img", "image", "iframe", "object", "form", "a", "use"}
-    assert not reader.attributes & {"src", "href", "style", "xlink:href"}
-    assert not any(name.startswith("on") for name in reader.attributes)
+def test_the_page_loads_no_resources_and_runs_no_scripts(page: str) -> None:
+    collector = _TagCollector()
+    collector.feed(page)
+    assert not collector.tags & {"script", "link", "img", "image", "iframe", "object", "form", "a", "use"}
+    assert not collector.attributes & {"src", "href", "style", "xlink:href"}
+    assert not any(name.startswith("on") for name in collector.attributes)
     assert "url(" not in page
     assert "://" not in page
     style = re.search("<style>(.*)</style>", page, flags=re.DOTALL)
@@ -81,34 +80,34 @@ def test_the_page_loads_nothing_and_runs_nothing(page: str) -> None:
 
 def test_names_are_escaped(page: str, evaluation: Evaluation) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
-    for match in evaluation.worst:
+    for match in evaluation.hardest:
         assert match.a in unescape(page)
         assert match.a not in page
 
 
-def test_the_charts_are_sound_and_within_their_frame(page: str) -> None:
+def test_charts_are_valid_svg_and_stay_within_their_frame(page: str) -> None:
     charts = re.findall("<svg.*?</svg>", page, flags=re.DOTALL)
     assert len(charts) == 3
     for chart in charts:
         root = ET.fromstring(chart)
         _, _, width, height = (float(number) for number in root.attrib["viewBox"].split())
-        points = [point for each in root.iter() for point in each.attrib.get("points", "").split()]
+        points = [point for element in root.iter() for point in element.attrib.get("points", "").split()]
         assert len(points) > 50
         for x, y in (point.split(",") for point in points):
             assert 0 <= float(x) <= width
             assert 0 <= float(y) <= height
 
 
-def test_the_scores_of_the_documentation_are_marked(page: str) -> None:
+def test_documented_scores_are_marked_in_the_curves(page: str) -> None:
     for chart in re.findall("<svg.*?</svg>", page, flags=re.DOTALL)[1:]:
         assert re.findall('class="mark"[^>]*>(.*?)<', chart) == ["40", "50", "60"]
 
 
-def test_what_is_extrapolated_is_said_and_dashed(page: str, evaluation: Evaluation) -> None:
+def test_extrapolated_points_are_named_and_dashed(page: str, evaluation: Evaluation) -> None:
     extrapolated = [point for point in evaluation.calibration.impostor if point.is_extrapolated]
     assert extrapolated
     assert page.count("<td>extrapolated") == len(extrapolated)
-    assert page.count('<polyline class="guess"') == 2
+    assert page.count('<polyline class="extrapolated"') == 2
 
 
 def _rows(page: str, heading: str) -> list[list[str]]:
@@ -116,28 +115,22 @@ def _rows(page: str, heading: str) -> list[list[str]]:
     return [re.split("<td>", row)[1:] for row in table.split("<tr>")[2:]]
 
 
-def test_every_pair_is_in_one_decile(page: str, evaluation: Evaluation) -> None:
+def test_every_pair_is_counted_in_one_decile(page: str, evaluation: Evaluation) -> None:
     rows = _rows(page, "Scores of pairs")
     assert [row[0] for row in rows] == [f"{low} to {low + 10}" for low in range(0, 100, 10)]
     for column, total in ((1, evaluation.counts.genuine_pairs), (3, evaluation.counts.impostor_pairs)):
         assert sum(int(row[column].replace(",", "")) for row in rows) == total
 
 
-def test_the_documented_and_the_usual_thresholds_are_told(page: str) -> None:
-    told = [(row[0], row[1]) for row in _rows(page, "What a threshold accepts")]
-    assert told == [*(("3.0", str(s)) for s in (40, 50, 60, 70, 80, 85, 90)), *(("2.0", str(s)) for s in (70, 80, 90))]
+def test_documented_and_common_thresholds_are_listed(page: str) -> None:
+    thresholds = [(row[0], row[1]) for row in _rows(page, "FAR and TAR at score thresholds")]
+    assert thresholds == [
+        *(("3.0", str(s)) for s in (40, 50, 60, 70, 80, 85, 90)),
+        *(("2.0", str(s)) for s in (70, 80, 90)),
+    ]
 
 
-def test_a_provisional_calibration_is_called_so(evaluation: Evaluation) -> None:
+def test_a_provisional_calibration_is_marked(evaluation: Evaluation) -> None:
     provisional = dataclasses.replace(evaluation.calibration, status="provisional")
     assert "Provisional" in render(dataclasses.replace(evaluation, calibration=provisional))
     assert "Provisional" not in render(evaluation)
-
-
-def test_what_lies_outside_an_axis_is_drawn_at_its_end() -> None:
-    axis = Axis("x", 0.01, 1.0, [(0.1, "0.1")], is_log=True)
-    np.testing.assert_allclose(axis.share([0.0, 0.01, 0.1, 1.0, 5.0]), [0.0, 0.0, 0.5, 1.0, 1.0])
-    chart = Chart("a & b", axis, axis)
-    chart.mark(0.1, 0.1, "<", anchor="end")
-    assert "<title>a &amp; b</title>" in chart.svg()
-    ET.fromstring(chart.svg())

@@ -1,4 +1,4 @@
-"""What the picture of an inspection shows, on made-up findings: where things stand and in which colours."""
+"""Positions and colours in the drawing of an inspection, with synthetic findings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from app.domain import Box, Completeness, Face, Image, Pose, Quality, QualityPolicy
 from app.tools.inspect.drawing import (
     _ROW_HEIGHT,
-    _SEVERITIES,
+    _SEVERITY_COLOURS,
     BACKGROUND,
     COMPARED,
     OTHER,
@@ -35,7 +35,7 @@ def _face(left: float = 100, top: float = 50) -> Face:
 
 
 def _finding(face: Face, *, mouth: int = 100, problems: tuple[str, ...] = ()) -> Finding:
-    """A grey face, the lower half of whose map is covered and whose left quarter lies outside the photo."""
+    """A grey face: the lower half of its map is covered, its left quarter lies outside the photo."""
     visible = np.ones((MAP_SIDE, MAP_SIDE), np.float32)
     visible[MAP_SIDE // 2 :] = 0
     inside = np.ones((SIDE, SIDE), np.bool_)
@@ -53,7 +53,7 @@ def _finding(face: Face, *, mouth: int = 100, problems: tuple[str, ...] = ()) ->
     )
 
 
-def _picture(height: int = 400, width: int = PHOTO_WIDTH) -> Image:
+def _photo(height: int = 400, width: int = PHOTO_WIDTH) -> Image:
     return np.full((height, width, 3), 60, np.uint8)
 
 
@@ -61,19 +61,19 @@ def _rgb(image: Image) -> NDArray[np.uint8]:
     return image[..., ::-1]
 
 
-def test_each_kind_of_face_has_its_colour_at_its_bounding_box() -> None:
+def test_bounding_boxes_are_coloured_by_the_role_of_the_face() -> None:
     compared, shown, other = (_face(left) for left in (20.0, 280.0, 540.0))
     findings = [_finding(compared), replace(_finding(shown), is_compared=False)]
-    drawn = _rgb(draw(_picture(), [compared, shown, other], findings, _POLICY))
+    drawn = _rgb(draw(_photo(), [compared, shown, other], findings, _POLICY))
     for face, colour in ((compared, COMPARED), (shown, SHOWN), (other, OTHER)):
         box = face.box
         assert tuple(drawn[_MARGIN + int(box.bottom), _MARGIN + int(box.left + SIDE / 2)]) == colour
         assert tuple(drawn[_MARGIN + int(box.top + SIDE / 2), _MARGIN + int(box.right)]) == colour
 
 
-def test_the_five_landmarks_are_dots_and_left_differs_from_right() -> None:
+def test_landmarks_are_dots_with_a_colour_per_side() -> None:
     face = _face()
-    drawn = _rgb(draw(_picture(), [face], [_finding(face)], _POLICY))
+    drawn = _rgb(draw(_photo(), [face], [_finding(face)], _POLICY))
     dots = [tuple(drawn[_MARGIN + round(y), _MARGIN + round(x)]) for x, y in face.landmarks.tolist()]
     assert dots[0] == dots[3]
     assert dots[1] == dots[4]
@@ -84,9 +84,9 @@ def test_the_five_landmarks_are_dots_and_left_differs_from_right() -> None:
     ("size", "photo"),
     [((400, 800), (400, 800)), ((4000, 3000), (900, 675)), ((300, 4000), (60, 800)), ((100, 100), (300, 300))],
 )
-def test_the_photo_is_made_to_fit(size: tuple[int, int], photo: tuple[int, int]) -> None:
+def test_the_photo_is_scaled_to_fit(size: tuple[int, int], photo: tuple[int, int]) -> None:
     face = _face(0, 0)
-    drawn = draw(_picture(*size), [face], [_finding(face)], _POLICY)
+    drawn = draw(_photo(*size), [face], [_finding(face)], _POLICY)
     assert photo[0] <= PHOTO_HEIGHT
     assert drawn.shape[0] == max(photo[0], _ROW_HEIGHT) + 2 * _MARGIN
     beside = _rgb(drawn)[_MARGIN + photo[0] // 2, _MARGIN + photo[1] : 2 * _MARGIN + photo[1]]
@@ -94,34 +94,34 @@ def test_the_photo_is_made_to_fit(size: tuple[int, int], photo: tuple[int, int])
     assert tuple(_rgb(drawn)[_MARGIN + photo[0] - 1, _MARGIN + photo[1] - 1]) == (60, 60, 60)
 
 
-def test_covered_cells_are_red_and_what_lies_outside_is_not() -> None:
+def test_covered_cells_are_red_and_pixels_outside_the_photo_are_grey() -> None:
     face = _face()
-    drawn = _rgb(draw(_picture(), [face], [_finding(face)], _POLICY))
+    drawn = _rgb(draw(_photo(), [face], [_finding(face)], _POLICY))
     left, top = PHOTO_WIDTH + 2 * _MARGIN + 2 * (SIDE + _MARGIN), _MARGIN + 24
-    seen, covered, outside = (drawn[top + y, left + x].tolist() for x, y in ((150, 20), (150, 200), (20, 200)))
-    assert seen == [120, 120, 120]
+    visible, covered, outside = (drawn[top + y, left + x].tolist() for x, y in ((150, 20), (150, 200), (20, 200)))
+    assert visible == [120, 120, 120]
     assert covered[0] > 180
     assert covered[1] == covered[2] < 60
     assert len(set(outside)) == 1
-    assert outside != seen
+    assert outside != visible
 
 
 @pytest.mark.parametrize(("mouth", "severity"), [(51, Severity.NONE), (50, Severity.SEVERE)])
 def test_a_region_is_outlined_in_the_colour_of_its_band(mouth: int, severity: Severity) -> None:
     face = _face()
-    drawn = _rgb(draw(_picture(), [face], [_finding(face, mouth=mouth)], _POLICY))
+    drawn = _rgb(draw(_photo(), [face], [_finding(face, mouth=mouth)], _POLICY))
     left, top = PHOTO_WIDTH + 2 * _MARGIN + SIDE + _MARGIN, _MARGIN + 24
     mouth_of_crop = drawn[top + 145 : top + 172, left + 80 : left + 144].reshape(-1, 3)
-    assert (mouth_of_crop == _SEVERITIES[severity]).all(axis=1).sum() > 50
+    assert (mouth_of_crop == _SEVERITY_COLOURS[severity]).all(axis=1).sum() > 50
 
 
-def test_the_longest_texts_stay_within_their_row_and_within_the_sheet() -> None:
+def test_long_texts_stay_within_their_row_and_the_sheet() -> None:
     problems = ("extreme blurriness", "excessive brightness", *(f"covered {name}" for name in ("eyebrows",) * 6))
     face = _face()
     finding = _finding(face, problems=problems)
-    drawn = draw(_picture(), [face], [finding, replace(finding, is_compared=False)], _POLICY)
+    drawn = draw(_photo(), [face], [finding, replace(finding, is_compared=False)], _POLICY)
     assert (drawn[:, -_MARGIN:] == 255).all()
-    second = _MARGIN + _ROW_HEIGHT
-    assert (drawn[second - 8 : second, PHOTO_WIDTH + 2 * _MARGIN :] == 255).all()
-    line = drawn[second - 50 : second - 8, PHOTO_WIDTH + 2 * _MARGIN :]
-    assert (line < 100).any(), "the problems need a second line"
+    second_row = _MARGIN + _ROW_HEIGHT
+    assert (drawn[second_row - 8 : second_row, PHOTO_WIDTH + 2 * _MARGIN :] == 255).all()
+    last_lines = drawn[second_row - 50 : second_row - 8, PHOTO_WIDTH + 2 * _MARGIN :]
+    assert (last_lines < 100).any(), "the problems need a second line"

@@ -1,16 +1,16 @@
-"""The bands of the quality table are the vendor's."""
+"""The quality table uses the bands that the vendor documents."""
 
 from __future__ import annotations
 
 import pytest
 
 from app.domain import Completeness, Quality
-from app.tools.inspect.findings import measures
+from app.tools.inspect.findings import quality_rows
 
 
 def _words(value: int) -> list[str]:
     completeness = Completeness(value, value, value, value, value, value)
-    return [measure.band.word for measure in measures(Quality(value, value, value, completeness))]
+    return [row.band.word for row in quality_rows(Quality(value, value, value, completeness))]
 
 
 @pytest.mark.parametrize(
@@ -30,15 +30,15 @@ def _words(value: int) -> list[str]:
         (100, "excellent", "sharp", "bright"),
     ],
 )
-def test_a_number_is_named_by_its_band(value: int, score: str, sharpness: str, brightness: str) -> None:
+def test_each_value_is_named_by_its_band(value: int, score: str, sharpness: str, brightness: str) -> None:
     assert _words(value)[:3] == [score, sharpness, brightness]
 
 
 @pytest.mark.parametrize(
     ("region", "covered"), [("eyebrow", 80), ("eye", 80), ("nose", 60), ("cheek", 70), ("mouth", 50), ("chin", 70)]
 )
-def test_a_region_is_covered_up_to_its_own_percentage(region: str, covered: int) -> None:
-    names = [measure.name for measure in measures(Quality(0, 0, 0, Completeness(0, 0, 0, 0, 0, 0)))]
+def test_each_region_is_covered_up_to_its_own_percentage(region: str, covered: int) -> None:
+    names = [row.name for row in quality_rows(Quality(0, 0, 0, Completeness(0, 0, 0, 0, 0, 0)))]
     row = names.index(region.capitalize())
     assert _words(covered)[row] == "covered"
     assert _words(covered + 1)[row] == "visible"

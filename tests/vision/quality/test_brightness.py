@@ -11,16 +11,16 @@ from app.vision.quality.assess import QualityAssessor
 from app.vision.quality.brightness import brightness
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.quality.regions import MAP_SIDE
-from tests.support.degradations import OF_BRIGHTNESS, Ladder, exposure, spearman
+from tests.support.degradations import BRIGHTNESS_LADDERS, Ladder, exposure, spearman
 from tests.support.pipelines import detect_all
 from tests.vision.quality.faces import masked, whole
 
 _ALL = np.ones((MAP_SIDE, MAP_SIDE), np.float32)
 
 
-@pytest.mark.parametrize("ladder", OF_BRIGHTNESS.values(), ids=OF_BRIGHTNESS)
+@pytest.mark.parametrize("ladder", BRIGHTNESS_LADDERS.values(), ids=BRIGHTNESS_LADDERS)
 def test_it_follows_the_light(crop: QualityCrop, ladder: Ladder) -> None:
-    points = [brightness(whole(ladder.worse(crop.image, step)), _ALL) for step in ladder.steps]
+    points = [brightness(whole(ladder.degrade(crop.image, step)), _ALL) for step in ladder.steps]
     assert ladder.sign * spearman(ladder.steps, points) > 0.99, points
     assert max(points) - min(points) > 40
 

@@ -7,15 +7,15 @@ import pytest
 
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.quality.sharpness import blur, features, sharpness
-from tests.support.degradations import HARMLESS, OF_SHARPNESS, Ladder, focus, jpeg, spearman
+from tests.support.degradations import HARMLESS_LADDERS, SHARPNESS_LADDERS, Ladder, focus, jpeg, spearman
 from tests.vision.quality.faces import masked, whole
 
-_BLURS = {name: ladder for name, ladder in OF_SHARPNESS.items() if "JPEG" not in name}
+_BLURS = {name: ladder for name, ladder in SHARPNESS_LADDERS.items() if "JPEG" not in name}
 
 
 @pytest.mark.parametrize("ladder", _BLURS.values(), ids=_BLURS)
 def test_every_blur_lowers_it(crop: QualityCrop, ladder: Ladder) -> None:
-    points = [sharpness(whole(ladder.worse(crop.image, step))) for step in ladder.steps]
+    points = [sharpness(whole(ladder.degrade(crop.image, step))) for step in ladder.steps]
     assert ladder.sign * spearman(ladder.steps, points) > 0.95, points
     assert max(points) - min(points) > 20
 
@@ -26,10 +26,10 @@ def test_blocks_of_strong_compression_are_no_detail(crop: QualityCrop) -> None:
     assert points[-1] < points[0], points
 
 
-@pytest.mark.parametrize("ladder", HARMLESS.values(), ids=HARMLESS)
+@pytest.mark.parametrize("ladder", HARMLESS_LADDERS.values(), ids=HARMLESS_LADDERS)
 def test_light_and_noise_are_neither_blur_nor_detail(crop: QualityCrop, ladder: Ladder) -> None:
     for image in (crop.image, focus(crop.image, 3)):
-        points = [sharpness(whole(ladder.worse(image, step))) for step in ladder.steps]
+        points = [sharpness(whole(ladder.degrade(image, step))) for step in ladder.steps]
         assert max(points) - min(points) <= 10, points
 
 

@@ -1,7 +1,4 @@
-"""``compareface`` whose device ``cuda`` is the CPU, so that what is special to a GPU runs, batches above all.
-
-Not for measuring: a batch on a CPU takes as long as its items.
-"""
+"""``compareface`` whose device ``cuda`` is the CPU, so that batches form. Not for measurements."""
 
 from __future__ import annotations
 

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.domain import FaceModelVersion
+from app.scoring.calibration import Calibration, genuine_points, impostor_points
+from app.scoring.evaluation import (
+    THRESHOLDS,
+    LabelledFaces,
+    ListedPairs,
+    evaluate,
+    with_intervals,
+)
+from app.scoring.pairs import PairCounts, count_listed_pairs, count_pairs
+
+_PEOPLE = 100
+
+
+@pytest.fixture(scope="module")
+def faces() -> LabelledFaces:
+    """Random embeddings of 100 people with four images each."""
+    rng = np.random.default_rng(3)
+    rows = np.repeat(rng.normal(size=(_PEOPLE, 24)), 4, axis=0) + 0.45 * rng.normal(size=(4 * _PEOPLE, 24))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    people = [str(i // 4) for i in range(len(rows))]
+    return LabelledFaces(rows, people, [f"{person}/{i}.jpg" for i, person in enumerate(people)])
+
+
+@pytest.fixture(scope="module")
+def counts(faces: LabelledFaces) -> PairCounts:
+    return count_pairs(faces.embeddings, faces.people)
+
+
+@pytest.fixture(scope="module")
+def calibration(counts: PairCounts) -> Calibration:
+    return Calibration(
+        pack="random",
+        embedder_sha256="ab" * 32,
+        data="random",
+        date="2026-11-22",
+        people=_PEOPLE,
+        pictures=4 * _PEOPLE,
+        not_found=0,
+        impostor_pairs=counts.impostor_pairs,
+        genuine_pairs=counts.genuine_pairs,
+        impostor=impostor_points(counts),
+        genuine=genuine_points(counts),
+    )
+
+
+def _all_pairs(faces: LabelledFaces, *, has_people: bool) -> ListedPairs:
+    pairs = np.array(np.triu_indices(len(faces.people), 1)).T
+    people = np.array(faces.people)
+    return ListedPairs(pairs, people[pairs[:, 0]] == people[pairs[:, 1]], has_people)
+
+
+def test_every_threshold_has_the_rates_of_its_cosine(
+    faces: LabelledFaces, counts: PairCounts, calibration: Calibration
+) -> None:
+    evaluation = evaluate(faces, counts, calibration)
+    assert [(row.version, row.score) for row in evaluation.rows] == list(THRESHOLDS)
+    for row in evaluation.rows:
+        assert row.far.value == pytest.approx(counts.far(row.cosine), abs=1e-4)
+        assert row.tar.value == pytest.approx(counts.tar(row.cosine), abs=2e-3)
+        if row.version is FaceModelVersion.V3:
+            assert evaluation.scale.score(row.cosine) == pytest.approx(row.score)
+
+
+def test_the_hardest_impostors_are_the_pairs_with_the_highest_cosines(
+    faces: LabelledFaces, counts: PairCounts, calibration: Calibration
+) -> None:
+    pairs, same, _ = _all_pairs(faces, has_people=True)
+    cosines = np.einsum("ij,ij->i", faces.embeddings[pairs[~same, 0]], faces.embeddings[pairs[~same, 1]])
+    hardest = evaluate(faces, counts, calibration).hardest
+    assert [match.cosine for match in hardest] == pytest.approx(np.sort(cosines)[::-1][:20].tolist())
+    for match in hardest:
+        assert match.a.partition("/")[0] != match.b.partition("/")[0]
+
+
+def test_listing_all_pairs_gives_the_evaluation_of_all_pairs(
+    faces: LabelledFaces, counts: PairCounts, calibration: Calibration
+) -> None:
+    expected = evaluate(faces, counts, calibration)
+    listed = evaluate(faces, counts, calibration, _all_pairs(faces, has_people=True))
+    assert [match.cosine for match in listed.hardest] == pytest.approx([match.cosine for match in expected.hardest])
+    for row, expected_row in zip(listed.rows, expected.rows, strict=True):
+        assert list(row.far) == pytest.approx(list(expected_row.far), rel=1e-6)
+        assert list(row.tar) == pytest.approx(list(expected_row.tar), rel=1e-6)
+
+
+def test_listed_pairs_of_unknown_people_have_narrower_intervals(faces: LabelledFaces, calibration: Calibration) -> None:
+    listed = _all_pairs(faces, has_people=False)
+    counts = count_listed_pairs(faces.embeddings, listed.pairs, listed.same)
+    binomial = evaluate(faces, counts, calibration, listed).rows[0].far
+    clustered = evaluate(faces, counts, calibration, listed._replace(has_people=True)).rows[0].far
+    assert binomial.value == pytest.approx(clustered.value, abs=1e-5)
+    assert binomial.high - binomial.low < clustered.high - clustered.low
+
+
+def test_operating_points_get_intervals_around_their_cosines(faces: LabelledFaces, calibration: Calibration) -> None:
+    for point in with_intervals(calibration.impostor, faces):
+        assert point.interval is not None
+        assert point.interval[0] < point.cosine < point.interval[1]
+
+
+def test_operating_points_of_few_people_have_no_intervals(faces: LabelledFaces, calibration: Calibration) -> None:
+    few = LabelledFaces(faces.embeddings[:16], faces.people[:16], faces.names[:16])
+    assert with_intervals(calibration.impostor, few) == calibration.impostor

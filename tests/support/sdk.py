@@ -1,0 +1,26 @@
+"""The official Python SDK, pointed at a local server."""
+
+from __future__ import annotations
+
+import base64
+
+from tencentcloud.common import credential
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.iai.v20200303 import iai_client, models
+
+from tests.support.server import Server
+
+
+def sdk_client(server: Server) -> iai_client.IaiClient:
+    """Return the official client of ``server``; only the endpoint differs from the cloud's."""
+    profile = HttpProfile(protocol="http", endpoint=server.endpoint)
+    key = credential.Credential(server.secret_id, server.secret_key)
+    return iai_client.IaiClient(key, "", ClientProfile(httpProfile=profile))
+
+
+def compare_request(a: bytes, b: bytes) -> models.CompareFaceRequest:
+    """Return the request that compares two encoded images."""
+    request = models.CompareFaceRequest()
+    request.ImageA, request.ImageB = (base64.b64encode(data).decode() for data in (a, b))
+    return request

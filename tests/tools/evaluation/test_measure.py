@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.environment import Settings
+from app.packs.manifest import Pack, PackError
+from app.packs.store import Store
+from app.scoring.pairs import count_pairs
+from app.tools.evaluation.gallery import Gallery, GalleryError
+from app.tools.evaluation.measure import Measurement, measure, open_store
+from tests.support.images import another_shot, astronaut, cast, jpeg
+
+
+def test_the_named_pack_wins_over_the_configured_one(settings: Settings) -> None:
+    assert open_store(settings, None)[1].name == "open"
+    assert open_store(settings, "omz")[1].name == "omz"
+    with pytest.raises(PackError, match="there is no pack closed"):
+        open_store(settings, "closed")
+
+
+def test_faces_are_named_by_person_and_file() -> None:
+    rows = np.eye(2, dtype=np.float32)
+    gallery = Gallery(rows, (Path("/data/ann/1.jpg"), Path("/data/bob/2.jpg")), ("ann", "bob"), {})
+    measurement = Measurement(count_pairs(rows, gallery.people), gallery)
+    assert measurement.faces.names == ["ann/1.jpg", "bob/2.jpg"]
+
+
+def test_listed_pairs_are_counted_and_failures_are_reported(
+    settings: Settings, store: Store, pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank = np.full((100, 100, 3), 200, dtype=np.uint8)
+    for name, image in {"a": astronaut(), "b": another_shot(astronaut()), "c": cast(), "blank": blank}.items():
+        (tmp_path / f"{name}.jpg").write_bytes(jpeg(image))
+    (tmp_path / "pairs.txt").write_text("a.jpg b.jpg same\na.jpg c.jpg different\nb.jpg blank.jpg different\n")
+    measurement = measure(settings, store, pack, None, tmp_path / "pairs.txt")
+    assert (measurement.counts.genuine_pairs, measurement.counts.impostor_pairs) == (1, 1)
+    assert measurement.listed is not None
+    assert not measurement.listed.has_people
+    assert "warning: 1 images are left out: InvalidParameterValue.NoFaceInPhoto" in capsys.readouterr().err
+
+
+def test_a_folder_or_a_list_is_required(settings: Settings, store: Store, pack: Pack) -> None:
+    with pytest.raises(GalleryError, match="name a folder of faces, or a list of pairs"):
+        measure(settings, store, pack, None)
