@@ -1,4 +1,4 @@
-"""``python -m app`` is ``compareface``."""
+"""``python -m app`` runs ``compareface``."""
 
 import sys
 

@@ -26,7 +26,7 @@ from math import isnan
 from pathlib import Path
 from urllib.parse import quote
 
-from app.tools.bench.load import Target, arrive, http_request
+from app.tools.bench.load import Target, http_request, run_open_loop
 from tests.support.images import astronaut, jpeg
 from tests.support.monitoring import ALERTS, PrometheusClient, Query, alerts, panels
 from tests.support.server import HOST, Server, free_port, open_without_proxy, running_server
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def _load(target: Target) -> None:
-    print("answers:", asyncio.run(arrive(target, _PER_SECOND, _LOAD_S)).codes)
+    print("answers:", asyncio.run(run_open_loop(target, _PER_SECOND, _LOAD_S)).codes)
 
 
 def _disturb_decoders(server: Server) -> None:

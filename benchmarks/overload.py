@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.settings import LimitsSettings
-from app.tools.bench.load import Load, arrive, sustain
+from app.tools.bench.load import LoadResult, run_closed_loop, run_open_loop
 from benchmarks.subjects import SHARED, Subject, image_sets, running_subjects
 from benchmarks.tables import min_median_max, table
 
@@ -46,15 +46,15 @@ def main() -> None:
 
 def _round(subject: Subject, files: Sequence[bytes], seconds: float) -> Mapping[str, float]:
     burst = LimitsSettings().max_wait_s + _SETTLING_S
-    single = asyncio.run(sustain(subject.target(files), 1, _MEASURED_S))
-    capacity = asyncio.run(sustain(subject.target(files), _CALLERS, _MEASURED_S)).per_second()
-    flood = asyncio.run(arrive(subject.target(files), _TIMES * capacity, burst + seconds))
+    single = asyncio.run(run_closed_loop(subject.target(files), 1, _MEASURED_S))
+    capacity = asyncio.run(run_closed_loop(subject.target(files), _CALLERS, _MEASURED_S)).per_second()
+    flood = asyncio.run(run_open_loop(subject.target(files), _TIMES * capacity, burst + seconds))
     if set(flood.codes) - {"OK", _REJECTED}:
         raise RuntimeError(f"unexpected answers: {flood.codes}")
-    return {"capacity_per_second": capacity, **_summary(flood.after(burst), single, capacity)}
+    return {"capacity_per_second": capacity, **_summary(flood.skip(burst), single, capacity)}
 
 
-def _summary(flood: Load, single: Load, capacity: float) -> Mapping[str, float]:
+def _summary(flood: LoadResult, single: LoadResult, capacity: float) -> Mapping[str, float]:
     (unloaded,), (accepted,) = single.milliseconds(0.99), flood.milliseconds(0.99)
     rejected = flood.milliseconds(0.5, 0.99, code=_REJECTED)
     return {

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from app.environment import load_settings
 from app.packs.store import Store
 from app.runtime.worker_pool import available_cores
-from app.tools.bench.load import sustain
+from app.tools.bench.load import run_closed_loop
 from app.tools.bench.stages import StageBenchmark
 from benchmarks.subjects import BASELINE, SHARED, STANDIN, Subject, image_sets, running_subjects, subjects
 from benchmarks.tables import min_median_max, table
@@ -54,7 +54,7 @@ def run(rounds: int) -> dict[str, object]:
     with running_subjects(names) as running:
         for title, files in sets.items():
             for subject in running.values():
-                asyncio.run(sustain(subject.target(files), _CALLERS, _WARM_UP_S))
+                asyncio.run(run_closed_loop(subject.target(files), _CALLERS, _WARM_UP_S))
             for _ in range(rounds):
                 for name, subject in running.items():
                     measured[title][name].append(_ask(subject, files))
@@ -77,8 +77,8 @@ def run(rounds: int) -> dict[str, object]:
 
 def _ask(subject: Subject, files: Sequence[bytes]) -> dict[str, float]:
     target = subject.target(files)
-    single = asyncio.run(sustain(target, 1, _LATENCY_S))
-    concurrent = asyncio.run(sustain(target, _CALLERS, _THROUGHPUT_S))
+    single = asyncio.run(run_closed_loop(target, 1, _LATENCY_S))
+    concurrent = asyncio.run(run_closed_loop(target, _CALLERS, _THROUGHPUT_S))
     for load in (single, concurrent):
         if set(load.codes) != {"OK"}:
             raise RuntimeError(f"not every request was successful: {load.codes}")

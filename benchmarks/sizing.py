@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.tools.bench.load import sustain
+from app.tools.bench.load import run_closed_loop
 from benchmarks.subjects import SHARED, Subject, image_sets, subjects
 from benchmarks.tables import min_median_max, table
 from tests.support.server import running_server
@@ -57,8 +57,8 @@ def _round(pack: str, sets: Mapping[str, Sequence[bytes]]) -> Mapping[str, float
         subject = Subject(server.port, server.process.pid, server)
         measured["ready_mib"] = subject.resident_mib
         for name, files in sets.items():
-            asyncio.run(sustain(subject.target(files), _CALLERS, _WARM_UP_S))
-            load = asyncio.run(sustain(subject.target(files), _CALLERS, _MEASURED_S))
+            asyncio.run(run_closed_loop(subject.target(files), _CALLERS, _WARM_UP_S))
+            load = asyncio.run(run_closed_loop(subject.target(files), _CALLERS, _MEASURED_S))
             if set(load.codes) != {"OK"}:
                 raise RuntimeError(f"not every request was successful: {load.codes}")
             measured[f"per_second, {name}"] = load.per_second()

@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from app.api.auth.keys import Key
-from app.cli.sign import signed_headers
+from app.tools.signing import signed_headers
 from benchmarks.subjects import process_tree
 from tests.support.images import another_shot, astronaut, jpeg
 from tests.support.server import Server, running_server

@@ -18,12 +18,11 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from app.cli.bench import stage_table
 from app.domain import Image
 from app.environment import load_settings
 from app.packs.store import Store
-from app.tools.bench.load import sustain
-from app.tools.bench.stages import StageBenchmark
+from app.tools.bench.load import run_closed_loop
+from app.tools.bench.stages import StageBenchmark, stage_table
 from benchmarks.subjects import running_subjects
 from tests.support.images import astronaut, cast, jpeg
 from tests.support.server import PACK
@@ -71,8 +70,8 @@ def over_http(files: dict[str, bytes]) -> None:
     with running_subjects([PACK]) as running:
         for name, data in files.items():
             target = running[PACK].target([data, data])
-            single = asyncio.run(sustain(target, 1, _SECONDS))
-            concurrent = asyncio.run(sustain(target, _CALLERS, _SECONDS))
+            single = asyncio.run(run_closed_loop(target, 1, _SECONDS))
+            concurrent = asyncio.run(run_closed_loop(target, _CALLERS, _SECONDS))
             print(
                 f"{name:<18} {single.milliseconds(0.5)[0]:7.1f} ms sequentially, "
                 f"{concurrent.per_second():6.1f}/s at concurrency {_CALLERS}"

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from app.api.auth.keys import Key
-from app.cli.sign import signed_headers
 from app.environment import load_settings
 from app.packs.store import Store
 from app.tools.bench.load import Target, http_request
+from app.tools.signing import signed_headers
 from tests.support import standin
 from tests.support.server import HOST, Server, free_port, running, running_server
 

@@ -38,7 +38,6 @@ from app.api.auth.authenticator import Authenticator
 from app.api.auth.keys import Key, KeyRing
 from app.api.request import CloudRequest
 from app.cli.serve import serve
-from app.cli.sign import signed_headers
 from app.domain import CompareOptions, Comparison, DetectionResult, DetectOptions, ImageRef
 from app.environment import Settings, load_settings
 from app.imaging.fetch import Fetcher
@@ -48,6 +47,7 @@ from app.ops.metrics import Metrics
 from app.ops.stage_timer import StageTimer
 from app.service.services import Services
 from app.settings import AuthSettings
+from app.tools.signing import signed_headers
 
 BUDGET_MS = 8.0
 """Budget of a request of 1 MB."""

@@ -1,6 +1,6 @@
-"""``compareface config``: the effective settings as ``NAME=value`` lines, secrets masked; ``--help`` explains them.
+"""``compareface config``: print the effective settings as ``NAME=value`` lines, with secrets masked.
 
-A setting without a value is a comment, so that the lines may serve as an environment file.
+A setting without a value is printed as a comment, so that the output can be used as an environment file.
 """
 
 from __future__ import annotations
@@ -17,30 +17,25 @@ from app.environment import Settings, environment_names, load_settings
 _MASK = "********"
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "config",
-        help="print the effective settings",
-        description="Print the effective settings, read from these environment variables:",
-        epilog=_descriptions(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=run)
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Print the effective settings, read from these environment variables:"
+    parser.epilog = _descriptions()
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def run(_: argparse.Namespace) -> int:
-    for name, (value, _field) in zip(environment_names(), _settings(load_settings()), strict=True):
+    for name, (value, _field) in zip(environment_names(), _fields(load_settings()), strict=True):
         print(f"# {name}=" if value is None else f"{name}={_text(value)}")
     return 0
 
 
 def _descriptions() -> str:
-    rows = zip(environment_names(), _settings(Settings.model_construct()), strict=True)
+    rows = zip(environment_names(), _fields(Settings.model_construct()), strict=True)
     return "\n".join(f"  {name}\n      {field.description}" for name, (_, field) in rows)
 
 
-def _settings(settings: Settings) -> Iterator[tuple[object, FieldInfo]]:
-    """Yield every setting's value and field, in the order of ``environment_names``."""
+def _fields(settings: Settings) -> Iterator[tuple[object, FieldInfo]]:
+    """Yield the value and the field of every setting, in the order of ``environment_names``."""
     for name in Settings.model_fields:
         group = getattr(settings, name)
         if isinstance(group, BaseModel):

@@ -1,7 +1,7 @@
-"""``compareface shadow REQUESTS --out RESULTS``: replay recorded requests, compare decisions with the cloud's.
+"""``compareface shadow REQUESTS --out RESULTS``: replay recorded requests and compare decisions with the cloud.
 
-The file has the body of a request on each line, with the cloud's ``Score`` or ``Error`` where that was kept; where it
-was not, ``--against`` asks the cloud now, with its own key from the environment.
+Each line of the request file is the body of a request, with the recorded ``Score`` or ``Error`` of the cloud if there
+is one. Otherwise ``--against`` sends the request to the cloud, with the cloud's own key from the environment.
 """
 
 from __future__ import annotations
@@ -12,118 +12,101 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from app.environment import load_settings
+from tqdm import tqdm
 
-if TYPE_CHECKING:
-    from app.tools.shadow.records import Results
-    from app.tools.shadow.replay import RateLimit, Service
+from app.api.auth.keys import Key
+from app.cli.arguments import add_endpoint, add_secret_id
+from app.environment import SettingsError, load_settings
+from app.tools.shadow.agreement import format_summary, summarize
+from app.tools.shadow.records import Results, Thresholds, read_requests
+from app.tools.shadow.replay import RateLimit, Replay, Service
+from app.tools.signing import host_header, pick_key
 
 _Number = TypeVar("_Number", int, float)
 
-_ID, _KEY = "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"
-"""The names that the vendor's own SDKs read."""
+_SECRET_ID, _SECRET_KEY = "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"
+"""The variables that the vendor's SDKs read."""
 
 _VERSIONS = ("2020-03-03", "2018-03-01")
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser(
-        "shadow",
-        help="replay recorded requests and compare decisions with the cloud's",
-        description="Ask this service recorded requests, and compare its decisions with those of the cloud: recorded "
-        f"ones, or asked now (--against, with {_ID} and {_KEY}). Run again, it goes on where it was.",
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Send recorded requests to this service and compare its decisions with those of the cloud: recorded, or "
+        f"requested now (--against, with {_SECRET_ID} and {_SECRET_KEY}). Run it again to continue after an "
+        "interruption."
     )
     parser.add_argument(
-        "requests", metavar="REQUESTS", type=Path, help="JSON lines: a body each; `id`, `Score`, `Error`"
+        "requests", metavar="REQUESTS", type=Path, help="JSON lines: request bodies, each with `id`, `Score`, `Error`"
     )
     parser.add_argument(
         "--out",
         metavar="RESULTS",
         type=Path,
         required=True,
-        help="JSON lines: scores, codes, decisions; what it has of REQUESTS is not asked again",
+        help="JSON lines: scores, codes, decisions; requests that have results there are not sent again",
     )
-    parser.add_argument("--endpoint", default="http://127.0.0.1:8000", help="address of this service (%(default)s)")
-    parser.add_argument("--secret-id", help="sign with this SecretId's first key; default: the first of all")
-    parser.add_argument(
-        "--against", metavar="ENDPOINT", help="the other service, such as https://iai.tencentcloudapi.com"
-    )
-    for side, option in (("this service", ""), ("the other", "-there")):
+    add_endpoint(parser)
+    add_secret_id(parser)
+    parser.add_argument("--against", metavar="ENDPOINT", help="the remote service: https://iai.tencentcloudapi.com")
+    for side, suffix in (("this service", ""), ("the remote service", "-remote")):
         parser.add_argument(
-            f"--threshold{option}", type=float, default=50.0, help=f"score from which {side} accepts (%(default)s)"
+            f"--threshold{suffix}", type=float, default=50.0, help=f"lowest score that {side} accepts (%(default)s)"
         )
         parser.add_argument(
-            f"--version{option}", choices=_VERSIONS, default=_VERSIONS[0], help=f"of {side}'s API (%(default)s)"
+            f"--version{suffix}", choices=_VERSIONS, default=_VERSIONS[0], help=f"API version of {side} (%(default)s)"
         )
-    parser.add_argument("--concurrency", type=_callers, default=4, help="requests at once (%(default)s)")
-    parser.add_argument("--rate", type=_rate, default=5.0, help="requests begun in a second (%(default)s)")
+    parser.add_argument("--concurrency", type=_positive_int, default=4, help="concurrent requests (%(default)s)")
+    parser.add_argument("--rate", type=_positive_float, default=5.0, help="requests per second (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from app.tools.shadow.agreement import lines, summary  # noqa: PLC0415 - heavy; the parser must stay quick
-    from app.tools.shadow.records import Results, Thresholds  # noqa: PLC0415
-    from app.tools.shadow.replay import RateLimit  # noqa: PLC0415
-
-    thresholds = Thresholds(args.threshold, args.threshold_there)
-    here, there = _here(args), _there(args)
+    thresholds = Thresholds(args.threshold, args.threshold_remote)
+    local, remote = _local_service(args), _remote_service(args)
     results = Results.resume(args.out, thresholds)
-    trouble = asyncio.run(_replay(args.requests, here, there, RateLimit(args.concurrency, args.rate), results))
-    told = summary(results.of_this_run(), thresholds, results.before)
-    print(json.dumps(told) if args.json else "\n".join(lines(told)))
-    if trouble:
-        print(f"compareface: {trouble}; run it again to ask them", file=sys.stderr)
-    return 1 if trouble else 0
+    failure = asyncio.run(_replay(args.requests, local, remote, RateLimit(args.concurrency, args.rate), results))
+    summary = summarize(results.selected(), thresholds, results.resumed)
+    print(json.dumps(summary) if args.json else "\n".join(format_summary(summary)))
+    if failure:
+        print(f"compareface: {failure}; run the same command again to send them", file=sys.stderr)
+    return 1 if failure else 0
 
 
-async def _replay(path: Path, here: Service, there: Service | None, pace: RateLimit, results: Results) -> str:
-    """Return how many requests got no answer, and why; nothing where all did."""
-    from tqdm import tqdm  # noqa: PLC0415
-
-    from app.tools.shadow.records import read_requests  # noqa: PLC0415
-    from app.tools.shadow.replay import Replay  # noqa: PLC0415
-
-    async with Replay.open(here, there, pace) as replay:
+async def _replay(path: Path, local: Service, remote: Service | None, limit: RateLimit, results: Results) -> str:
+    """Return how many requests have no answer and why; an empty string if all have one."""
+    async with Replay.open(local, remote, limit) as replay:
         requests = tqdm(read_requests(path), desc="Replaying", unit="request", leave=False, disable=None)
         unanswered = await replay.run(requests, results)
-        return f"{unanswered} requests got no answer ({replay.trouble})" if unanswered else ""
+        return f"{unanswered} requests got no answer ({replay.failure})" if unanswered else ""
 
 
-def _here(args: argparse.Namespace) -> Service:
-    from app.cli.sign import pick_key, sent_host  # noqa: PLC0415
-    from app.tools.shadow.replay import Service  # noqa: PLC0415
-
-    sent_host(args.endpoint)
+def _local_service(args: argparse.Namespace) -> Service:
+    host_header(args.endpoint)  # raises for an invalid URL before anything is sent
     return Service(args.endpoint, args.version, *pick_key(load_settings().auth, args.secret_id))
 
 
-def _there(args: argparse.Namespace) -> Service | None:
-    from app.api.auth.keys import Key  # noqa: PLC0415
-    from app.cli.sign import sent_host  # noqa: PLC0415
-    from app.environment import SettingsError  # noqa: PLC0415
-    from app.tools.shadow.replay import Service  # noqa: PLC0415
-
+def _remote_service(args: argparse.Namespace) -> Service | None:
     if args.against is None:
         return None
-    sent_host(args.against)
-    secret_id, secret_key = os.environ.get(_ID), os.environ.get(_KEY)
+    host_header(args.against)
+    secret_id, secret_key = os.environ.get(_SECRET_ID), os.environ.get(_SECRET_KEY)
     if not (secret_id and secret_key):
-        raise SettingsError(f"--against needs the other service's key in {_ID} and {_KEY}")
-    return Service(args.against, args.version_there, secret_id, Key(label="there", secret_key=secret_key))
+        raise SettingsError(f"--against needs the key of the remote service in {_SECRET_ID} and {_SECRET_KEY}")
+    return Service(args.against, args.version_remote, secret_id, Key(label="remote", secret_key=secret_key))
 
 
-def _callers(text: str) -> int:
-    return _above_0(int(text))
+def _positive_int(text: str) -> int:
+    return _positive(int(text))
 
 
-def _rate(text: str) -> float:
-    return _above_0(float(text))
+def _positive_float(text: str) -> float:
+    return _positive(float(text))
 
 
-def _above_0(number: _Number) -> _Number:
+def _positive(number: _Number) -> _Number:
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError("a number above 0 is wanted")
+        raise argparse.ArgumentTypeError("must be above 0")
     return number

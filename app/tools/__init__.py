@@ -1,1 +1,1 @@
-"""Offline use cases of the command line; nothing on the request path imports them."""
+"""Offline use cases of the command line; no module on the request path imports them."""

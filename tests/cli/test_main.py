@@ -1,4 +1,4 @@
-"""The command line as a whole: commands, exit codes, what the parser costs."""
+"""The entry point of the command line: commands, exit codes, error messages and imports."""
 
 from __future__ import annotations
 
@@ -9,31 +9,38 @@ import sys
 import pytest
 
 import app
-from app.cli import build_parser, config, main
+from app.cli import COMMANDS, build_parser, config, main
 from app.environment import SettingsError
 from app.errors import ApiError, ErrorCode
 from app.packs.manifest import PackError
 from app.runtime.providers import DeviceError
 from app.scoring.calibration import CalibrationError
 
-_COMMANDS = ("serve", "compare", "inspect", "evaluate", "calibrate", "models", "sign", "shadow", "config")
+
+def test_help_lists_every_command_with_its_summary() -> None:
+    text = " ".join(build_parser().format_help().split())
+    assert [name for name, summary in COMMANDS.items() if f"{name} {summary}" not in text] == []
 
 
-def test_all_commands_are_listed() -> None:
-    text = build_parser().format_help()
-    assert [command for command in _COMMANDS if f"\n    {command}" not in text] == []
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: compareface {command} ")
 
 
-def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == f"compareface {app.__version__}\n"
 
 
-def test_no_command_is_a_misuse(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("arguments", [[], ["unknown"]])
+def test_a_known_command_is_required(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        main([])
+        main(arguments)
     assert caught.value.code == 2
     assert "COMMAND" in capsys.readouterr().err
 
@@ -51,7 +58,7 @@ def test_no_command_is_a_misuse(capsys: pytest.CaptureFixture[str]) -> None:
         (OSError("odd"), "odd"),
     ],
 )
-def test_what_an_operator_can_put_right_is_one_line(
+def test_operator_errors_are_printed_in_one_line(
     error: Exception, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _fail_with(error, monkeypatch)
@@ -59,12 +66,12 @@ def test_what_an_operator_can_put_right_is_one_line(
     assert capsys.readouterr() == ("", f"compareface: {text}\n")
 
 
-def test_interruption_is_130(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruption_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     _fail_with(KeyboardInterrupt(), monkeypatch)
     assert main(["config"]) == 130
 
 
-def test_defects_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_exceptions_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     _fail_with(ZeroDivisionError(), monkeypatch)
     with pytest.raises(ZeroDivisionError):
         main(["config"])
@@ -77,21 +84,36 @@ def _fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "run", fail)
 
 
-def test_a_reader_who_has_had_enough_is_no_failure() -> None:
+def test_a_closed_pipe_exits_without_message() -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "app", "config"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         process.stdout.close()
-        _, complaints = process.communicate(timeout=30)
-    assert (process.returncode, complaints) == (141, b"")
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (141, b"")
 
 
-def test_parser_is_built_without_heavy_imports() -> None:
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_version_and_help_import_no_command_and_no_third_party_package(arguments: list[str]) -> None:
+    imported = _modules_after(arguments)
+    assert [name for name in imported if name.startswith("app.") and name not in {"app.cli", "app.errors"}] == []
+    assert imported.isdisjoint({"pydantic", "numpy", "tqdm", "cv2", "fastapi", "httpx", "onnxruntime", "PIL"})
+
+
+def test_only_the_module_of_the_command_is_imported() -> None:
+    imported = _modules_after(["config", "--help"])
+    assert [f"app.cli.{name}" for name in COMMANDS if f"app.cli.{name}" in imported] == ["app.cli.config"]
+    assert imported.isdisjoint({"fastapi", "httpx", "cv2", "onnxruntime"})
+
+
+def _modules_after(arguments: list[str]) -> set[str]:
+    """Return the names of the modules that a process has imported when ``main(arguments)`` exits."""
     program = (
-        "import sys, app.cli; app.cli.build_parser();"
-        "print([name for name in ('fastapi', 'starlette', 'uvicorn', 'httpx', 'cv2', 'onnxruntime', 'onnx', 'PIL')"
-        " if name in sys.modules])"
+        "import contextlib, io, sys, app.cli\n"
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    app.cli.main({arguments!r})\n"
+        "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    return set(done.stdout.split())

@@ -1,3 +1,5 @@
+"""``compareface models``: list, pull, prepare, verify and optimize, and the pack that a server starts with."""
+
 from __future__ import annotations
 
 import argparse
@@ -26,24 +28,22 @@ _RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
 
 def _run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
-    models.register(parser.add_subparsers())
-    args = parser.parse_args(["models", *arguments])
-    code: int = args.run(args)
-    return code
+    models.configure(parser)
+    return models.run(parser.parse_args(arguments))
 
 
-def _prepare_best(seconds: float) -> None:
-    models.prepare_best(load_settings().models, seconds)
+def _prepare_best(budget_s: float) -> None:
+    models.prepare_best(load_settings().models, budget_s)
 
 
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder of weights, named by the settings."""
+    """Return an empty folder that the settings name as the folder of weights."""
     monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path))
     return tmp_path
 
 
-_MADE = "centerface.onnx, dlib_resnet_v1_capped.onnx, dlib_resnet_v1_capped_int8.onnx (35.5 MB)"
+_BUILT = "centerface.onnx, dlib_resnet_v1_capped.onnx, dlib_resnet_v1_capped_int8.onnx (35.5 MB)"
 
 
 def test_list_shows_every_file_with_its_licence_and_state(capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,17 +61,17 @@ def test_list_shows_every_file_with_its_licence_and_state(capsys: pytest.Capture
 
 
 @pytest.mark.parametrize("name", [(), ("open",)])
-def test_prepare_makes_the_files_and_then_says_that_they_are_ready(
+def test_prepare_builds_missing_files_only_once(
     weights: Path, capsys: pytest.CaptureFixture[str], name: tuple[str, ...]
 ) -> None:
     assert _run("prepare", *name) == 0
-    assert capsys.readouterr().out == f"pack open is ready: made {_MADE}\n"
+    assert capsys.readouterr().out == f"pack open is ready: built {_BUILT}\n"
     assert len(list(weights.glob("open/*"))) == 3
     assert _run("prepare", *name) == 0
     assert capsys.readouterr() == ("pack open is ready\n", "")
 
 
-def test_prepare_makes_only_what_is_not_ready(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prepare_builds_only_files_that_are_not_ready(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (weights / "open").mkdir()
     for ready in (Path(__file__).resolve().parents[2] / "models" / "open").glob("dlib*.onnx"):
         (weights / "open" / ready.name).symlink_to(ready)
@@ -80,29 +80,29 @@ def test_prepare_makes_only_what_is_not_ready(weights: Path, capsys: pytest.Capt
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("open ")]
     assert [row[-1] for row in rows] == ["changed", "ready", "ready"]
     assert _run("prepare") == 0
-    assert capsys.readouterr().out == "pack open is ready: made centerface.onnx (7.3 MB)\n"
+    assert capsys.readouterr().out == "pack open is ready: built centerface.onnx (7.3 MB)\n"
 
 
-def test_verify_says_that_all_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_reports_an_intact_pack(capsys: pytest.CaptureFixture[str]) -> None:
     assert _run("verify", "open") == 0
     assert capsys.readouterr().out == "pack open is intact: 3 files match their digests\n"
 
 
 @pytest.mark.usefixtures("weights")
-def test_verify_names_what_is_not_as_recorded() -> None:
+def test_verify_names_missing_files() -> None:
     with pytest.raises(PackError, match=r"centerface\.onnx is missing, dlib_resnet_v1_capped\.onnx is missing"):
         _run("verify")
 
 
-def test_optimize_makes_the_network_in_integers_and_tells_whether_it_is_used(
+def test_optimize_builds_the_int8_model_and_reports_whether_it_is_used(
     weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert _run("optimize", "open") == 0
     text = capsys.readouterr().out
     numbers = re.fullmatch(
-        r"pack open: dlib_resnet_v1_capped_int8\.onnx takes ([\d.]+) ms per face instead of ([\d.]+) \(one thread\), "
-        r"with cosine (0\.999\d|1\.0000) to dlib_resnet_v1_capped\.onnx; "
-        r"it is used; COMPAREFACE_RUNTIME__INT8=false switches it off\n",
+        r"pack open: dlib_resnet_v1_capped_int8\.onnx takes ([\d.]+) ms a face instead of ([\d.]+) \(one thread\), "
+        r"has cosine (0\.999\d|1\.0000) with dlib_resnet_v1_capped\.onnx "
+        r"and is used; COMPAREFACE_RUNTIME__INT8=false keeps the other\n",
         text,
     )
     assert numbers, text
@@ -110,21 +110,21 @@ def test_optimize_makes_the_network_in_integers_and_tells_whether_it_is_used(
     assert len(list(weights.glob("open/*"))) == 3
     monkeypatch.setenv("COMPAREFACE_RUNTIME__INT8", "false")
     assert _run("optimize", "open") == 0
-    assert "it is not used because of COMPAREFACE_RUNTIME__INT8" in capsys.readouterr().out
+    assert "but is not used: COMPAREFACE_RUNTIME__INT8 says so" in capsys.readouterr().out
     monkeypatch.setattr(int8_check, "MIN_COSINE", 1.1)
     assert _run("optimize", "open") == 0
-    assert "it is NOT used here, because the cosine must be at least 1.1" in capsys.readouterr().out
+    assert "and must have 1.1, so it is NOT used here" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("mirror")
-def test_optimize_says_so_where_there_is_nothing_to_gain(capsys: pytest.CaptureFixture[str]) -> None:
+def test_optimize_reports_a_pack_without_int8_model(capsys: pytest.CaptureFixture[str]) -> None:
     _run("pull", "tiny", "--accept-license")
     capsys.readouterr()
     assert _run("optimize", "tiny") == 0
-    assert capsys.readouterr().out.startswith("pack tiny has no int8 model")
+    assert capsys.readouterr().out.startswith("pack tiny has no network in 8-bit integers")
 
 
-def test_a_start_does_without_the_network_in_integers_where_it_cannot_be_made(
+def test_a_server_starts_without_an_int8_model_that_cannot_be_built(
     weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _run("prepare")
@@ -134,7 +134,7 @@ def test_a_start_does_without_the_network_in_integers_where_it_cannot_be_made(
     def missing(*_: object) -> bytes:
         raise PackError("the package is not installed")
 
-    monkeypatch.setattr(build, "build_from_package", missing)
+    monkeypatch.setattr(build, "from_package", missing)
     models.prepare_best(ModelsSettings(pack="open", weights_dir=weights), 1)
     assert capsys.readouterr().out == "pack open is ready\n"
     (weights / "open" / "centerface.onnx").unlink()
@@ -172,37 +172,37 @@ _LICENCE = r"the models of pack tiny are under Research licence: research only \
 
 @pytest.fixture
 def mirror(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    """A catalogue of `open` and the pack `tiny`, whose licence has to be accepted; and where to get that."""
+    """Serve the pack `tiny`, whose licence must be accepted, and use a catalogue of `open` and `tiny`."""
     catalogue = weights / "catalogue"
     write_pack(catalogue, needs_acceptance=True)
     (catalogue / "open").symlink_to(Path(__file__).resolve().parents[2] / "models" / "open")
     monkeypatch.setattr("app.packs.store._CHECKOUT_CATALOGUE", catalogue)
-    monkeypatch.setattr(download, "_RETRY_DELAY_S", 0.0)
+    monkeypatch.setattr(download, "_PAUSE_S", 0.0)
     with serve({"tiny.zip": ARCHIVE}) as served:
         monkeypatch.setenv("COMPAREFACE_MODELS__MIRRORS", served.url)
         yield served
 
 
-def test_a_licence_is_shown_and_has_to_be_accepted(
+def test_a_licence_is_shown_and_must_be_accepted(
     mirror: Mirror, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    with pytest.raises(PackError, match=rf"^{_LICENCE}; to accept the licence: .* pull tiny --accept-license$"):
+    with pytest.raises(PackError, match=rf"^{_LICENCE}; to accept that: .* pull tiny --accept-license$"):
         _run("pull", "tiny")
-    assert mirror.requests == []
+    assert mirror.asked == []
     assert _run("pull", "tiny", "--accept-license") == 0
-    ready = r"pack tiny is ready: made detector.onnx, embedder.onnx (0.5 MB); licence: Research licence: research only"
+    ready = r"pack tiny is ready: built detector.onnx, embedder.onnx (0.5 MB); licence: Research licence: research only"
     assert capsys.readouterr().out == ready + "\n"
     record = (weights / "tiny" / "LICENCE-ACCEPTED.toml").read_text("utf-8")
     assert 'licence = "Research licence"\nurl = "https://example.org/licence"\naccepted = 20' in record
-    assert _run("pull", "tiny") == 0  # once is enough
+    assert _run("pull", "tiny") == 0  # accepted before
     assert _run("verify", "tiny") == 0
-    assert mirror.requests == [("/tiny.zip", "")]
+    assert mirror.asked == [("/tiny.zip", "")]
 
 
 @pytest.mark.parametrize(("answer", "accepted"), [("yes", True), ("Y", True), ("no", False), ("", False)])
 @pytest.mark.usefixtures("mirror")
-def test_a_terminal_is_asked(answer: str, accepted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_user_is_asked_for_acceptance(answer: str, accepted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.StringIO(answer + "\n")
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr("sys.stdin", terminal)
@@ -214,7 +214,7 @@ def test_a_terminal_is_asked(answer: str, accepted: bool, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("mirror")
-def test_without_the_record_a_pack_is_refused(weights: Path) -> None:
+def test_a_pack_without_record_of_acceptance_is_refused(weights: Path) -> None:
     _run("pull", "tiny", "--accept-licence")
     record = weights / "tiny" / "LICENCE-ACCEPTED.toml"
     text = record.read_text("utf-8")
@@ -226,33 +226,33 @@ def test_without_the_record_a_pack_is_refused(weights: Path) -> None:
     assert _run("verify", "tiny") == 0
 
 
-def test_from_takes_a_file_a_folder_or_an_address(mirror: Mirror, weights: Path, tmp_path: Path) -> None:
+def test_from_accepts_a_file_a_folder_or_a_url(mirror: Mirror, weights: Path, tmp_path: Path) -> None:
     (tmp_path / "offered").mkdir()
     (tmp_path / "offered" / "tiny.zip").write_bytes(ARCHIVE)
     for origin in (str(tmp_path / "offered"), str(tmp_path / "offered" / "tiny.zip"), mirror.url):
         assert _run("pull", "tiny", "--accept-license", "--from", origin) == 0
         for name in ("detector.onnx", "embedder.onnx"):
             (weights / "tiny" / name).unlink()
-    assert len(mirror.requests) == 1
+    assert len(mirror.asked) == 1
     with pytest.raises(PackError, match="not both at once"):
         _run("pull", "tiny", "--accept-license", "--from", mirror.url, "--from", str(tmp_path))
 
 
 @pytest.mark.usefixtures("mirror")
-def test_preparing_does_not_download() -> None:
+def test_prepare_does_not_download() -> None:
     with pytest.raises(PackError, match=r"detector\.onnx is missing, embedder\.onnx is missing; run `.* pull tiny`"):
         _run("prepare", "tiny")
 
 
-def test_pulling_what_comes_with_packages_makes_it(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pull_builds_files_that_come_from_installed_packages(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run("pull", "open") == 0
-    assert f"pack open is ready: made {_MADE}" in capsys.readouterr().out
+    assert f"pack open is ready: built {_BUILT}" in capsys.readouterr().out
     assert len(list(weights.glob("open/*"))) == 3
 
 
 @pytest.fixture
 def preferred(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
-    """The setting `auto`, with `tiny` as the better pack, free of licence questions."""
+    """Use the setting `auto`, with `tiny` as the better pack, whose licence needs no acceptance."""
     catalogue = store_module._CHECKOUT_CATALOGUE
     table = (catalogue / "tiny" / "pack.toml").read_text("utf-8")
     (catalogue / "tiny" / "pack.toml").write_text(table.replace("acceptance = true", "acceptance = false"), "utf-8")
@@ -261,10 +261,12 @@ def preferred(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     return mirror
 
 
-def test_auto_is_the_better_pack_once_it_is_there(preferred: Mirror, capsys: pytest.CaptureFixture[str]) -> None:
+def test_auto_selects_the_better_pack_once_it_is_installed(
+    preferred: Mirror, capsys: pytest.CaptureFixture[str]
+) -> None:
     _run("prepare")
-    assert capsys.readouterr().out.startswith("pack open is ready: made")
-    assert preferred.requests == []
+    assert capsys.readouterr().out.startswith("pack open is ready: built")
+    assert preferred.asked == []
     _prepare_best(20)
     assert capsys.readouterr().out == "pack tiny is ready\n"
     _run("verify")
@@ -272,7 +274,7 @@ def test_auto_is_the_better_pack_once_it_is_there(preferred: Mirror, capsys: pyt
 
 
 @pytest.mark.usefixtures("weights", "preferred")
-def test_whatever_goes_wrong_with_the_better_pack_the_other_is_used(
+def test_an_unexpected_error_with_the_better_pack_falls_back_to_the_other(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
@@ -291,7 +293,7 @@ def test_whatever_goes_wrong_with_the_better_pack_the_other_is_used(
     ("name", "value"),
     [("ALL_PROXY", "socks5://127.0.0.1:9"), ("SSL_CERT_FILE", "/nonexistent"), ("HTTPS_PROXY", "ftp://x:y")],
 )
-def test_variables_that_make_no_client_are_told(
+def test_invalid_proxy_and_certificate_variables_are_reported(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -300,7 +302,7 @@ def test_variables_that_make_no_client_are_told(
 
 
 @pytest.mark.usefixtures("preferred")
-def test_a_changed_better_pack_is_refused_not_passed_over(weights: Path) -> None:
+def test_a_changed_file_of_the_better_pack_is_an_error(weights: Path) -> None:
     _prepare_best(20)
     (weights / "tiny" / "embedder.onnx").write_bytes(b"changed")
     with pytest.raises(PackError, match=r"embedder\.onnx is changed"):
@@ -308,14 +310,14 @@ def test_a_changed_better_pack_is_refused_not_passed_over(weights: Path) -> None
 
 
 def _tar(name: str) -> float:
-    """TAR at score 50, FAR 1e-4, as measured."""
+    """Return the measured TAR at score 50, which has FAR 1e-4."""
     result = json.loads((_RESULTS / f"accuracy-{name}.json").read_text(encoding="utf-8"))
     rows = result["tables"]["calibration as shipped, all people"]
     return float(next(row for row in rows if (row["version"], row["score"]) == ("3.0", 50))["tar"][0])
 
 
 @pytest.mark.usefixtures("weights")
-def test_when_the_better_pack_cannot_be_had_one_line_says_what_that_costs(
+def test_a_failed_download_of_the_better_pack_is_reported_with_its_cost_in_accuracy(
     preferred: Mirror, capsys: pytest.CaptureFixture[str]
 ) -> None:
     preferred.statuses = [503, 503]
@@ -323,15 +325,15 @@ def test_when_the_better_pack_cannot_be_had_one_line_says_what_that_costs(
     out, err = capsys.readouterr()
     assert out.startswith("pack open is ready")
     assert err.count("\n") == 1
-    assert "using pack open" in err
+    assert "pack open is used" in err
     assert [f"{_tar(name):.2f}"[1:] in err for name in ("open", "omz")] == [True, True]
-    assert "127.0.0.1 answered 503; example.invalid" in err  # once each: no second try
-    assert err.endswith(f"to get the better pack: {own_command('models pull tiny')}\n")
-    assert preferred.requests == [("/tiny.zip", "")]
+    assert "127.0.0.1 answered 503; example.invalid" in err  # once each: no retries
+    assert err.endswith(f"to get that: {own_command('models pull tiny')}\n")
+    assert preferred.asked == [("/tiny.zip", "")]
 
 
 @pytest.mark.usefixtures("preferred")
-def test_the_budget_holds_whatever_the_network_does(
+def test_the_budget_limits_the_download_time(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pulling, "pull", lambda *_: time.sleep(3))
@@ -342,7 +344,7 @@ def test_the_budget_holds_whatever_the_network_does(
 
 
 @pytest.mark.usefixtures("mirror")
-def test_a_named_pack_has_no_budget() -> None:
+def test_a_named_pack_is_not_downloaded() -> None:
     with pytest.raises(PackError, match="pull tiny"):
         models.prepare_best(ModelsSettings(pack="tiny"), 20)
 

@@ -1,4 +1,4 @@
-"""``compareface serve``: the check, the address, the announcement, and the real server on a real socket."""
+"""``compareface serve``: the check, the start, and the real server on a real socket."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ import httpx
 import pytest
 from PIL import Image
 
-from app.cli.serve import announcement, bind, check, serve
+from app.cli.serve import check, serve
 from app.domain import CompareOptions, Comparison, FaceModelVersion, ImageRef
 from app.environment import Settings, SettingsError
 from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
 from app.server.server import Server
 from app.settings import AuthSettings, ServerSettings
+from app.tools.serving import bind
 from tests.support.fakes import CLOSED, COMMON, OPEN, FakeEngine, FakeService, code_of
-
-_FACTS = {"pack": "open", "device": "cpu"}
 
 
 async def _no_face(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
-    with Image.open(io.BytesIO(base64.b64decode(a.base64))) as picture:
-        assert min(picture.size) >= 64
+    with Image.open(io.BytesIO(base64.b64decode(a.base64))) as image:
+        assert min(image.size) >= 64
     raise ApiError(ErrorCode.NO_FACE_IN_PHOTO, image="A")
 
 
@@ -47,57 +46,23 @@ async def _broken(a: ImageRef, b: ImageRef, options: CompareOptions, timer: Stag
 
 @pytest.mark.parametrize("settings", [OPEN, CLOSED])
 @pytest.mark.parametrize(
-    ("behaviour", "code", "text"),
+    ("comparison", "code", "text"),
     [
         (_no_face, 0, "works: pack fake on cpu"),
         (_a_score, 1, "gave a score"),
         (_broken, 1, "gave FailedOperation.ServerError"),
     ],
 )
-async def test_check_sends_one_request_through_everything(
-    settings: Settings, behaviour: Any, code: int, text: str, capsys: pytest.CaptureFixture[str]
+async def test_check_sends_one_request_through_the_application(
+    settings: Settings, comparison: Any, code: int, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine = FakeEngine(FakeService(behaviour))
+    engine = FakeEngine(FakeService(comparison))
     assert await check(settings, lambda _: nullcontext(engine)) == code
     assert text in "".join(capsys.readouterr())
     assert len(engine.service.calls) == 1
 
 
-@pytest.mark.parametrize(
-    ("server", "auth", "text"),
-    [
-        ({}, {}, "at http://127.0.0.1:8000: pack open on cpu; open, but on loopback only (no COMPAREFACE_AUTH__KEYS"),
-        ({}, {"keys": "a:b,c:d,a:e"}, "signatures required (SecretIds: 2)"),
-        ({"host": "::1"}, {}, "at http://[::1]:8000: "),
-        ({"host": "0.0.0.0"}, {"mode": "off"}, "open to everybody who can reach it (COMPAREFACE_AUTH__MODE=off)"),
-    ],
-)
-def test_announcement_is_honest(server: dict[str, str], auth: dict[str, str], text: str) -> None:
-    settings = Settings(server=ServerSettings.model_validate(server), auth=AuthSettings.model_validate(auth))
-    line = announcement(settings, 8000, _FACTS)
-    assert text in line
-    assert "\n" not in line
-
-
-def test_announcement_says_when_the_pack_was_not_named() -> None:
-    line = announcement(Settings(), 8000, {**_FACTS, "pack_is_automatic": True})
-    assert ": pack open (chosen automatically) on cpu; " in line
-
-
-def test_what_there_is_to_say_about_the_calibration_is_announced() -> None:
-    line = announcement(Settings(), 8000, {**_FACTS, "calibration_notes": ["PROVISIONAL calibration"]})
-    assert "on cpu; PROVISIONAL calibration; open, but" in line
-
-
-def test_address_in_use_is_told_with_the_address() -> None:
-    with bind("127.0.0.1", 0) as taken:
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=f"127.0.0.1:{port}"):
-            bind("127.0.0.1", port)
-
-
-async def test_a_broken_file_of_keys_is_told_before_models_are_opened(tmp_path: Path) -> None:
+async def test_an_invalid_key_file_is_reported_before_models_are_opened(tmp_path: Path) -> None:
     (tmp_path / "keys.toml").write_text("[callers")
     auth = AuthSettings(keys_file=tmp_path / "keys.toml")
     opened: list[Settings] = []
@@ -111,12 +76,7 @@ async def test_a_broken_file_of_keys_is_told_before_models_are_opened(tmp_path: 
     assert opened == []
 
 
-def test_host_that_does_not_exist_is_told() -> None:
-    with pytest.raises(OSError, match="not an address"):
-        bind("not an address", 0)
-
-
-async def test_real_server_takes_what_clients_send(
+async def test_the_server_accepts_long_request_lines_odd_hosts_and_unknown_methods(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     servers: list[Server] = []
@@ -128,7 +88,7 @@ async def test_real_server_takes_what_clients_send(
             servers.append(self)
             started.set()
 
-    monkeypatch.setattr("app.server.server.Server", Watched)
+    monkeypatch.setattr("app.cli.serve.Server", Watched)
     settings = OPEN.model_copy(update={"server": ServerSettings(port=0, readiness_delay_s=0)})
     running = asyncio.create_task(serve(settings, lambda _: nullcontext(FakeEngine())))
     await asyncio.wait({running, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
@@ -164,7 +124,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_term_signal_ends_the_server_and_closes_the_engine() -> None:
+def test_sigterm_stops_the_server_and_closes_the_engine() -> None:
     environment = {**os.environ, "COMPAREFACE_SERVER__PORT": "0"}
     with subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, "serve"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
@@ -180,23 +140,23 @@ def test_term_signal_ends_the_server_and_closes_the_engine() -> None:
     assert process.returncode == 0
 
 
-def test_the_port_is_taken_before_a_pack_is_made_or_downloaded(tmp_path: Path) -> None:
-    with bind("127.0.0.1", 0) as taken:
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_the_port_is_bound_before_a_pack_is_built_or_downloaded(tmp_path: Path) -> None:
+    with bind("127.0.0.1", 0) as listener:
+        listener.listen()
+        port = listener.getsockname()[1]
         environment = {"COMPAREFACE_SERVER__PORT": str(port), "COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}
-        done = _serve_with_budget(environment)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"compareface: 127.0.0.1:{port}: Address already in use\n"
+        completed = _serve_with_budget(environment)
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert completed.stderr == f"compareface: 127.0.0.1:{port}: Address already in use\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pack_that_cannot_be_had_ends_the_start_in_one_line(tmp_path: Path) -> None:
+def test_a_missing_pack_ends_the_start_in_one_line(tmp_path: Path) -> None:
     environment = {"COMPAREFACE_MODELS__PACK": "omz", "COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}
-    done = _serve_with_budget({"COMPAREFACE_SERVER__PORT": "0", **environment})
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "pull omz" in done.stderr
-    assert done.stderr.count("\n") == 1
+    completed = _serve_with_budget({"COMPAREFACE_SERVER__PORT": "0", **environment})
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert "pull omz" in completed.stderr
+    assert completed.stderr.count("\n") == 1
 
 
 def _serve_with_budget(environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -210,7 +170,7 @@ def _serve_with_budget(environment: Mapping[str, str]) -> subprocess.CompletedPr
     )
 
 
-def test_check_is_a_command() -> None:
-    done = subprocess.run([sys.executable, "-c", _PROGRAM, "serve", "--check"], capture_output=True, check=False)
-    assert done.returncode == 1
-    assert b"gave a score" in done.stderr
+def test_check_runs_from_the_command_line() -> None:
+    completed = subprocess.run([sys.executable, "-c", _PROGRAM, "serve", "--check"], capture_output=True, check=False)
+    assert completed.returncode == 1
+    assert b"gave a score" in completed.stderr

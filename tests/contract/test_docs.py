@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import _COMMANDS
+from app.cli import COMMANDS
 from app.environment import environment_names
 from app.errors import ErrorCode
 from benchmarks import tables
@@ -23,7 +23,7 @@ def test_every_setting_has_its_row_in_the_readme() -> None:
     assert rows == set(environment_names())
 
 
-@pytest.mark.parametrize("command", _COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_documented(command: str) -> None:
     assert f"compareface {command}" in _README
 

@@ -109,7 +109,7 @@ async def test_the_async_sdk_is_told_by_the_environment(
 def test_shadow_is_told_by_the_environment(
     live: Server, front: _Front, is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.tools.shadow.replay._PAUSES_S", ())
+    monkeypatch.setattr("app.tools.shadow.replay._RETRY_DELAYS_S", ())
     monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", f"{live.secret_id}:{live.secret_key}")
     if is_told:
         monkeypatch.setenv("SSL_CERT_FILE", front.authority)
@@ -117,5 +117,5 @@ def test_shadow_is_told_by_the_environment(
     requests.write_text('{"Error": "InvalidParameterValue.ImageEmpty"}\n')
     code = main(["shadow", str(requests), "--out", str(out), "--endpoint", f"https://{front.endpoint}"])
     assert code == (0 if is_told else 1)
-    codes = [json.loads(line)["here"]["code"] for line in out.read_text().splitlines()]
+    codes = [json.loads(line)["local"]["code"] for line in out.read_text().splitlines()]
     assert codes == (["InvalidParameterValue.ImageEmpty"] if is_told else [])

@@ -11,10 +11,10 @@ from urllib.parse import urljoin
 import pytest
 
 from app.api.playground.routes import FILES
-from app.cli.serve import announcement
 from app.environment import Settings
 from app.errors import ErrorCode
 from app.settings import PlaygroundSettings
+from app.tools.serving import announcement
 from tests.playground.conftest import FOLDER, ROOT
 from tests.support.fakes import OPEN, client_of, code_of
 

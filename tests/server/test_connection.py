@@ -16,12 +16,12 @@ import pytest
 import uvicorn
 
 from app.asgi import create_app
-from app.cli.serve import _MAX_HEAD_BYTES, bind
 from app.domain import CompareOptions, Comparison, ImageRef
 from app.environment import Settings
 from app.ops.stage_timer import StageTimer
 from app.server.connection import PARTING_S, Bounds, Connection, bounded
 from app.server.server import Server, take_no_more
+from app.tools.serving import MAX_HEADER_BYTES, bind
 from tests.support.fakes import CLOSED, OPEN, Behaviour, FakeEngine, FakeService, authorization, judge, limited
 
 _HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"
@@ -111,7 +111,7 @@ async def _served(
         timeout_keep_alive=0,
         log_config=None,
         access_log=False,
-        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
     server = Server(config, readiness_delay_s)
     with bind("127.0.0.1", 0) as listener:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.api.auth.keys import Key
-from app.cli.sign import signed_headers
+from app.tools.signing import signed_headers
 
 PACK = os.environ.get("COMPAREFACE_MODELS__PACK", "open")
 """The pack of the servers; not `auto`, so that a result names its pack."""

@@ -13,7 +13,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
 
 from app.api.auth.keys import Key
-from app.cli.sign import signed_headers
+from app.tools.signing import signed_headers
 from tests.support.images import astronaut, jpeg
 from tests.support.server import Server, running_server
 

@@ -1,104 +1,91 @@
-"""A Ray cluster that embeds pictures: one actor per free core, to which the bytes are sent.
+"""The embedding backend on a Ray cluster: one actor per free core, which receives encoded images.
 
-The nodes need this program and its packs, but neither the pictures nor a way to where they come from. An actor that
-is lost, or its node, is started anew elsewhere and its pictures are embedded again. The only module that imports Ray.
+The nodes need this program and its packs, but no access to the images. Ray restarts a lost actor on another node and
+embeds its images again. This is the only module that imports Ray.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
-from app.domain import CompareOptions, Embedding
+import ray
+from ray.exceptions import RayError
+
+from app.domain import Embedding
 from app.engine import open_pipelines, open_resources
 from app.environment import Settings
 from app.errors import ApiError, ErrorCode
 from app.ops.metrics import Metrics
-from app.ops.stage_timer import StageTimer
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.settings import AuthSettings
+from app.tools.batch.backend import EmbeddingBackend, embed_within_deadline, require_expected_embedder
 from app.tools.batch.checkpoint import BatchError, Outcome
 
-if TYPE_CHECKING:
-    from app.cli.batch import EmbeddingBackend
-
-_PICTURE_S = 60.0
-_EACH = 2
-"""Pictures of each actor: one is embedded, the next is there already."""
-_TRIES = 3
-"""Of a picture whose actor is lost: with its node, or of this picture."""
+_IMAGES_PER_ACTOR = 2
+"""While an actor embeds one image, the next is already there."""
+_TASK_RETRIES = 3
+"""Retries of an image whose actor was lost."""
 
 
 class EmbeddingActor:
-    """One core of the cluster, with models and a decoder of its own."""
+    """The models and the decoder process of one core."""
 
     def __init__(self, settings: Settings, pack: Pack) -> None:
-        from app.cli.batch import require_expected_embedder  # noqa: PLC0415 - it imports this module
-
-        store = Store.from_settings(settings.models)
+        store = Store.of(settings.models)
         if store.pack(pack.name) != pack:
             raise BatchError(f"a node of the cluster has another pack {pack.name}")
         one_core = settings.runtime.model_copy(update={"threads": 1})
-        self._resources = ExitStack()  # closed with the process
+        self._resources = ExitStack()  # never closed: the resources end with the process
         shared = self._resources.enter_context(
             open_resources(settings.model_copy(update={"runtime": one_core}), Metrics())
         ).shared
-        self._embedding = require_expected_embedder(open_pipelines(settings, store, pack, shared), pack, settings)
+        self._pipeline = require_expected_embedder(open_pipelines(settings, store, pack, shared), pack, settings)
 
-    def outcome(self, data: bytes) -> Outcome:
+    def outcome(self, encoded: bytes) -> Outcome:
         try:
-            return self._embedding.embed(data, CompareOptions(), StageTimer.after(_PICTURE_S))
+            return embed_within_deadline(self._pipeline, encoded)
         except ApiError as error:
             return error.code
 
 
-@asynccontextmanager
-async def open_cluster(address: str, settings: Settings, pack: Pack) -> AsyncIterator[EmbeddingBackend]:
-    """Open an actor on each free core of the cluster at ``address``; raise :class:`BatchError` without any."""
-    from app.cli.batch import EmbeddingBackend  # noqa: PLC0415 - it imports this module
-
-    try:
-        import ray  # noqa: PLC0415
-    except ImportError as error:
-        raise BatchError("--ray takes the extra `ray`: pip install '.[ray]' in the checkout") from error
+@contextmanager
+def open_cluster(address: str, settings: Settings, pack: Pack) -> Iterator[EmbeddingBackend]:
+    """Open an actor on each free core of the cluster at ``address``; raise :class:`BatchError` if there is none."""
     try:
         ray.init(address=address, log_to_driver=False)
     except (ConnectionError, ValueError) as error:
         raise BatchError(f"there is no Ray cluster at {address}") from error
     try:
-        number = int(ray.available_resources().get("CPU", 0))  # for a core that is taken an actor would wait
-        if not number:
+        cores = int(ray.available_resources().get("CPU", 0))  # an actor would queue for a core in use
+        if not cores:
             raise BatchError(f"the cluster at {address} has no free core")
-        known = settings.model_copy(update={"auth": AuthSettings()})  # keys stay here
-        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_TRIES)(EmbeddingActor)
-        actors = [actor.remote(known, pack) for _ in range(number)]
-        yield EmbeddingBackend(partial(_embed, _Turns(actors)), _EACH * number)
+        without_keys = settings.model_copy(update={"auth": AuthSettings()})
+        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_TASK_RETRIES)(EmbeddingActor)
+        yield _ActorPool([actor.remote(without_keys, pack) for _ in range(cores)])
     finally:
         ray.shutdown()
 
 
-class _Turns:
-    """Who is next: the actor with the fewest pictures under way."""
+class _ActorPool:
+    """Sends each image to the actor with the fewest pending images."""
 
     def __init__(self, actors: list[Any]) -> None:
-        self.actors = actors
-        self.pending = [0] * len(actors)
+        self.concurrency = _IMAGES_PER_ACTOR * len(actors)
+        self._actors = actors
+        self._pending = [0] * len(actors)
 
-
-async def _embed(turns: _Turns, data: bytes) -> Embedding:
-    from ray.exceptions import RayError  # noqa: PLC0415
-
-    place = turns.pending.index(min(turns.pending))
-    turns.pending[place] += 1
-    try:
-        outcome: Outcome = await turns.actors[place].outcome.remote(data)
-    except RayError as error:  # a node without the pack, say; above the last line there is a traceback of its
-        raise BatchError(f"the cluster embeds no more: {str(error).strip().splitlines()[-1]}") from error
-    finally:
-        turns.pending[place] -= 1
-    if isinstance(outcome, ErrorCode):
-        raise ApiError(outcome)
-    return outcome
+    async def embed(self, encoded: bytes) -> Embedding:
+        index = self._pending.index(min(self._pending))
+        self._pending[index] += 1
+        try:
+            outcome: Outcome = await self._actors[index].outcome.remote(encoded)
+        except RayError as error:  # such as a node without the pack; its message ends with the cause
+            raise BatchError(f"the cluster failed: {str(error).strip().splitlines()[-1]}") from error
+        finally:
+            self._pending[index] -= 1
+        if isinstance(outcome, ErrorCode):
+            raise ApiError(outcome)
+        return outcome

@@ -1,14 +1,13 @@
-"""A table of pairs -> the same table with scores, row by row: millions of rows pass through a few megabytes.
+"""Read a table of pairs and write the same table with scores, row by row in bounded memory.
 
-In: a CSV file in UTF-8 whose columns ``a`` and ``b`` name pictures; all others are passed on. Out: CSV or Parquet, with
-three columns more: ``score`` (empty where there is none), ``code`` (why there is none, else empty) and ``image``
-(which picture is to blame; where both are, A).
+Input: a CSV file in UTF-8 whose columns ``a`` and ``b`` name images; other columns are copied. Output: CSV or Parquet
+with three more columns: ``score`` (empty on an error), ``code`` (the error code, empty on success) and ``image`` (the
+image with the error: A or B; A if both have one).
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -19,35 +18,29 @@ from app.scoring.scale import Scale
 from app.scoring.similarity import cosine
 from app.tools.batch.checkpoint import BatchError, Checkpoint
 
-_ADDED = ("score", "code", "image")
-_ROWS_TOGETHER = 65_536
-"""Rows of a Parquet row group."""
+_ADDED_COLUMNS = ("score", "code", "image")
+_ROW_GROUP_SIZE = 65_536
 
 Row: TypeAlias = Mapping[str, Any]
 Writer: TypeAlias = Callable[[Path, list[str], Iterable[Row]], None]
 
 
-def digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def columns(file: Path) -> list[str]:
-    """Return the names of the columns; raise :class:`BatchError` where pairs cannot be read from them."""
+    """Return the column names; raise :class:`BatchError` if they are not those of a table of pairs."""
     with file.open(encoding="utf-8-sig", newline="") as stream:
         try:
             names = next(csv.reader(stream, strict=True), [])
         except (csv.Error, UnicodeDecodeError) as error:
             raise BatchError(f"{file}, line 1: {error}") from error
     if not {"a", "b"}.issubset(names):
-        raise BatchError(f"{file}: the first line names the columns, and `a` and `b` must be among them")
-    if len(set(names)) < len(names) or set(_ADDED).intersection(names):
-        raise BatchError(f"{file}: every column needs a name of its own, other than {', '.join(_ADDED)}")
+        raise BatchError(f"{file}: the first line must name the columns, including `a` and `b`")
+    if len(set(names)) < len(names) or set(_ADDED_COLUMNS).intersection(names):
+        raise BatchError(f"{file}: column names must be unique and other than {', '.join(_ADDED_COLUMNS)}")
     return names
 
 
 def rows(file: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows; raise :class:`BatchError` for one that has not a value for each column."""
+    """Yield the rows; raise :class:`BatchError` for a row whose number of values is not that of the columns."""
     names = columns(file)
     with file.open(encoding="utf-8-sig", newline="") as stream:
         table = csv.reader(stream, strict=True)
@@ -63,10 +56,10 @@ def rows(file: Path) -> Iterator[dict[str, str]]:
             raise BatchError(f"{file}, line {table.line_num}: {error}") from error
 
 
-def scored(ledger: Checkpoint, scale: Scale, pairs: Iterable[Mapping[str, str]]) -> Iterator[Row]:
-    """Yield each row with its score, or with why it has none."""
+def scored(checkpoint: Checkpoint, scale: Scale, pairs: Iterable[Mapping[str, str]]) -> Iterator[Row]:
+    """Yield each row with its score or its error code."""
     for row in pairs:
-        a, b = ledger.outcome(row["a"]), ledger.outcome(row["b"])
+        a, b = checkpoint.outcome(row["a"]), checkpoint.outcome(row["b"])
         if isinstance(a, ErrorCode):
             yield {**row, "score": None, "code": a.value, "image": "A"}
         elif isinstance(b, ErrorCode):
@@ -76,32 +69,32 @@ def scored(ledger: Checkpoint, scale: Scale, pairs: Iterable[Mapping[str, str]])
 
 
 def writer(out: Path) -> Writer:
-    """Return what writes a file of this suffix; raise :class:`BatchError` where nothing does."""
+    """Return the function that writes the format of the suffix of ``out``; raise :class:`BatchError` if none does."""
     if out.suffix == ".csv":
         return _write_csv
     if out.suffix != ".parquet":
-        raise BatchError(f"{out}: scores are written as .csv or .parquet")
+        raise BatchError(f"{out}: the file name must end in .csv or .parquet")
     try:
-        import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
+        import pyarrow.parquet  # noqa: F401, PLC0415 - an optional extra
     except ImportError as error:
-        raise BatchError("Parquet takes the extra `batch`: pip install '.[batch]' in the checkout") from error
+        raise BatchError("Parquet needs the extra `batch`: pip install '.[batch]' in the checkout") from error
     return _write_parquet
 
 
 def _write_csv(path: Path, names: list[str], table: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
-        target = csv.DictWriter(stream, [*names, *_ADDED], lineterminator="\n")
+        target = csv.DictWriter(stream, [*names, *_ADDED_COLUMNS], lineterminator="\n")
         target.writeheader()
         target.writerows(table)
 
 
 def _write_parquet(path: Path, names: list[str], table: Iterable[Row]) -> None:
-    import pyarrow as pa  # noqa: PLC0415
-    from pyarrow import parquet  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415 - an optional extra
+    from pyarrow import parquet  # noqa: PLC0415 - an optional extra
 
-    kinds = [(name, pa.string()) for name in names] + [(name, pa.string()) for name in _ADDED]
-    schema = pa.schema([(name, pa.float64() if name == "score" else kind) for name, kind in kinds])
-    rest = iter(table)
+    fields = [(name, pa.float64() if name == "score" else pa.string()) for name in (*names, *_ADDED_COLUMNS)]
+    schema = pa.schema(fields)
+    remaining = iter(table)
     with parquet.ParquetWriter(path, schema) as target:
-        while group := list(islice(rest, _ROWS_TOGETHER)):
+        while group := list(islice(remaining, _ROW_GROUP_SIZE)):
             target.write_table(pa.Table.from_pylist(group, schema=schema))

@@ -1,9 +1,8 @@
-"""Load on a running service: prepared requests on connections that stay open, and how each was answered.
+"""Load on a running service: prepared requests on persistent connections, and the outcome of each.
 
-A closed loop (``sustain``: so many callers, each asks again when it has its answer) finds the capacity. An open loop
-(``arrive``: requests by the clock, whether or not others have been answered) shows what callers see, queueing included,
-which a closed loop hides; its times count from when a request was due. The client is bytes on sockets, so that it takes
-little of the machine that it measures.
+A closed loop (each client sends its next request after a response) finds the capacity. An open loop (requests at fixed
+times) shows the latency that clients see, queueing included; its latency counts from the time that a request was due.
+The client writes prepared bytes to sockets, so that it takes little CPU time from the service that it measures.
 """
 
 from __future__ import annotations
@@ -19,12 +18,17 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-_LOST = "connection lost"
-_PATIENCE_S = 60.0
+_CONNECTION_LOST = "connection lost"
+_RESPONSE_TIMEOUT_S = 60.0
+_QUANTILES = {"median_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "max_ms": 1.0}
 
 
 class Answer(NamedTuple):
-    """``code``: ``OK``, an error code, or ``_LOST``; ``due``: seconds since the load began."""
+    """The outcome of a request.
+
+    ``code``: ``OK``, an error code, ``HTTP`` and a status, or ``connection lost``; ``due``: seconds since the start of
+    the load; ``seconds``: latency.
+    """
 
     code: str
     due: float
@@ -32,39 +36,50 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What a service made of a load; told of are the ``seconds`` that begin ``since`` the first request was due."""
+class LoadResult:
+    """The answers of a load. Statistics cover the ``seconds`` after ``since``, in seconds from the start."""
 
     answers: tuple[Answer, ...]
     seconds: float
     since: float = 0.0
 
-    def after(self, seconds: float) -> Self:
-        """The same without what was due in the first ``seconds``."""
+    def skip(self, seconds: float) -> Self:
+        """Return the result without the requests that were due in the first ``seconds``."""
         return replace(self, seconds=self.since + self.seconds - seconds, since=seconds)
 
     def per_second(self, code: str = "OK") -> float:
-        """How many were answered with ``code`` in each second; what came after the end does not count."""
-        ended = self.since + self.seconds
-        came = [each.due + each.seconds for each in self.answers if each.code == code]
-        return sum(self.since <= at <= ended for at in came) / self.seconds
+        """Return the answers with ``code`` per second; answers after the end do not count."""
+        end = self.since + self.seconds
+        arrivals = [answer.due + answer.seconds for answer in self.answers if answer.code == code]
+        return sum(self.since <= arrival <= end for arrival in arrivals) / self.seconds
 
     def milliseconds(self, *quantiles: float, code: str = "OK") -> list[float]:
-        """How long answers with ``code`` took, at ``quantiles`` of 0 to 1; NaN where there are none."""
-        taken = [1000 * each.seconds for each in self._due if each.code == code]
-        return [float(value) for value in np.quantile(taken, quantiles)] if taken else [float("nan")] * len(quantiles)
+        """Return latency quantiles (0 to 1) of the answers with ``code``; NaN if there are none."""
+        latencies = [1000 * answer.seconds for answer in self._counted if answer.code == code]
+        if not latencies:
+            return [float("nan")] * len(quantiles)
+        return [float(value) for value in np.quantile(latencies, quantiles)]
 
     @property
     def codes(self) -> dict[str, int]:
-        return dict(Counter(each.code for each in self._due))
+        """Number of answers by code."""
+        return dict(Counter(answer.code for answer in self._counted))
+
+    def summary(self) -> dict[str, object]:
+        latencies = self.milliseconds(*_QUANTILES.values())
+        return {
+            "answers": self.codes,
+            "accepted_per_second": round(self.per_second(), 2),
+            **{name: round(value, 1) for name, value in zip(_QUANTILES, latencies, strict=True)},
+        }
 
     @property
-    def _due(self) -> list[Answer]:
-        return [each for each in self.answers if each.due >= self.since]
+    def _counted(self) -> list[Answer]:
+        return [answer for answer in self.answers if answer.due >= self.since]
 
 
 class Target(NamedTuple):
-    """A service, and the requests that it is sent in turn, each the bytes of its head and body."""
+    """A service, and the requests to send in rotation, each as the bytes of its head and body."""
 
     host: str
     port: int
@@ -72,79 +87,79 @@ class Target(NamedTuple):
 
 
 def http_request(host: str, headers: dict[str, str], body: bytes) -> bytes:
-    """Return a POST of ``body`` as bytes on the wire."""
+    """Return a POST of ``body`` as HTTP/1.1 bytes."""
     lines = [f"{name}: {value}" for name, value in {**headers, "Host": host, "Content-Length": len(body)}.items()]
     return "\r\n".join(["POST / HTTP/1.1", *lines, "", ""]).encode() + body
 
 
-async def sustain(target: Target, callers: int, seconds: float) -> Load:
-    """Have ``callers`` ask without a pause for ``seconds``."""
-    loop, answers, turn = asyncio.get_running_loop(), list[Answer](), itertools.cycle(target.requests)
+async def run_closed_loop(target: Target, concurrency: int, seconds: float) -> LoadResult:
+    """Send requests from ``concurrency`` clients for ``seconds``; each waits for its response, then sends the next."""
+    loop, answers, requests = asyncio.get_running_loop(), list[Answer](), itertools.cycle(target.requests)
     started = loop.time()
 
-    async def caller() -> None:
+    async def client() -> None:
         connection = _Connection(target)
         while (due := loop.time() - started) < seconds:
-            code = await connection.ask(next(turn))
+            code = await connection.send(next(requests))
             answers.append(Answer(code, due, loop.time() - started - due))
         connection.close()
 
-    await asyncio.gather(*(caller() for _ in range(callers)))
-    return Load(tuple(answers), loop.time() - started)
+    await asyncio.gather(*(client() for _ in range(concurrency)))
+    return LoadResult(tuple(answers), loop.time() - started)
 
 
-async def arrive(target: Target, rate: float, seconds: float) -> Load:
-    """Ask ``rate`` times a second for ``seconds``, come what may."""
-    loop, answers, turn = asyncio.get_running_loop(), list[Answer](), itertools.cycle(target.requests)
+async def run_open_loop(target: Target, rate: float, seconds: float) -> LoadResult:
+    """Send ``rate`` requests per second for ``seconds``, whether or not earlier requests were answered."""
+    loop, answers, requests = asyncio.get_running_loop(), list[Answer](), itertools.cycle(target.requests)
     idle: list[_Connection] = []
     started = loop.time()
 
-    async def caller(due: float) -> None:
+    async def client(due: float) -> None:
         connection = idle.pop() if idle else _Connection(target)
-        code = await connection.ask(next(turn))
+        code = await connection.send(next(requests))
         answers.append(Answer(code, due, loop.time() - started - due))
         idle.append(connection)
 
     tasks = []
     for number in range(int(rate * seconds)):
         await asyncio.sleep(started + number / rate - loop.time())
-        tasks.append(asyncio.create_task(caller(number / rate)))
+        tasks.append(asyncio.create_task(client(number / rate)))
     await asyncio.gather(*tasks)
     for connection in idle:
         connection.close()
-    return Load(tuple(answers), seconds)
+    return LoadResult(tuple(answers), seconds)
 
 
 class _Connection:
-    """One connection, opened when needed."""
+    """A persistent connection, opened for the first request."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, request: bytes) -> str:
+    async def send(self, request: bytes) -> str:
         """Send ``request``; return the code of its answer."""
-        is_used = self._streams is not None
+        is_reused = self._streams is not None
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(_RESPONSE_TIMEOUT_S):
                 status, body = await self._exchange(request)
         except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self.close()
-            # Servers close what has been idle for long, perhaps just now: every client then asks once more.
-            was_idle = is_used and isinstance(error, (ConnectionError, asyncio.IncompleteReadError))
-            return await self.ask(request) if was_idle else _LOST
+            # A server may close an idle connection at any time: HTTP clients then send the request once more.
+            was_idle = is_reused and isinstance(error, (ConnectionError, asyncio.IncompleteReadError))
+            return await self.send(request) if was_idle else _CONNECTION_LOST
         if status != b"200":
             return f"HTTP {status.decode()}"
-        answer = json.loads(body)
-        return str(answer.get("Response", {}).get("Error", {}).get("Code", "OK"))
+        response = json.loads(body)
+        return str(response.get("Response", {}).get("Error", {}).get("Code", "OK"))
 
     async def _exchange(self, request: bytes) -> tuple[bytes, bytes]:
-        """Return the status and the body of the answer."""
+        """Return the status and the body of the response."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._target.host, self._target.port)
         reader, writer = self._streams
         writer.write(request)
-        with suppress(ConnectionError):  # the answer may come before all is sent
+        with suppress(ConnectionError):  # the server may respond and close before it has read everything
             await writer.drain()
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:-2])

@@ -1,8 +1,9 @@
-"""Median duration of each stage of one image, as the pipeline that serves requests records it; on one thread."""
+"""Median duration of each stage for one image on one thread, as the serving pipeline records it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from statistics import median
 from typing import NamedTuple
 
@@ -23,12 +24,26 @@ _DEADLINE_S = 60.0
 class StageDurations(NamedTuple):
     """Medians in milliseconds.
 
-    ``stages``: by name; ``whole``: the pipeline; ``networks``: the same ``session.run`` calls again, in one loop.
+    ``stages``: by name; ``total``: the pipeline; ``networks``: the same ``session.run`` calls repeated in one loop.
     """
 
     stages: dict[str, float]
-    whole: float
+    total: float
     networks: float
+
+    def as_dict(self) -> dict[str, float]:
+        return {**self.stages, "total": self.total, "networks": self.networks}
+
+
+def stage_table(measured: Mapping[str, StageDurations]) -> list[str]:
+    """Return a table with one row per stage and one column per image: milliseconds and share of ``total``."""
+    columns = {name: durations.as_dict() for name, durations in measured.items()}
+    lines = [f"{'':<10}" + "".join(f"{name[-18:]:>20}" for name in columns)]
+    for stage in next(iter(columns.values())):
+        cells = (f"{column[stage]:9.2f} {100 * column[stage] / column['total']:4.0f} %" for column in columns.values())
+        lines.append(f"{stage:<10}" + "".join(f"{cell:>20}" for cell in cells))
+    ratios = (f"{column['total'] / column['networks']:20.2f}" for column in columns.values())
+    return [*lines, f"{'ratio':<10}" + "".join(ratios)]
 
 
 class RecordingSession:
@@ -48,7 +63,7 @@ class RecordingSession:
 
 
 class StageBenchmark:
-    """The pipeline of a pack on one thread."""
+    """The embedding pipeline of a pack on one thread."""
 
     def __init__(self, settings: Settings, store: Store, pack: Pack) -> None:
         self._sessions: list[RecordingSession] = []
@@ -59,25 +74,25 @@ class StageBenchmark:
         self._sessions.append(RecordingSession(session))
         return self._sessions[-1]
 
-    def measure(self, data: bytes) -> StageDurations:
-        """Measure the encoded image ``data``; raise ``ApiError`` if it shows no face."""
+    def measure(self, encoded: bytes) -> StageDurations:
+        """Measure an encoded image; raise ``ApiError`` if it shows no face."""
         for _ in range(_WARM_UP):
-            self._embed(data)
-        timers, whole, networks = [], [], []
+            self._embed(encoded)
+        timers, total, networks = [], [], []
         for _ in range(_RUNS):
             started = time.perf_counter()
-            timers.append(self._embed(data).totals())
-            whole.append(time.perf_counter() - started)
+            timers.append(self._embed(encoded).totals())
+            total.append(time.perf_counter() - started)
             started = time.perf_counter()
             for session in self._sessions:
                 session.run_again()
             networks.append(time.perf_counter() - started)
         stages = {name: 1000 * median(timer.get(name, 0.0) for timer in timers) for name in STAGES}
-        return StageDurations(stages, 1000 * median(whole), 1000 * median(networks))
+        return StageDurations(stages, 1000 * median(total), 1000 * median(networks))
 
-    def _embed(self, data: bytes) -> StageTimer:
+    def _embed(self, encoded: bytes) -> StageTimer:
         for session in self._sessions:
             session.inputs.clear()
         timer = StageTimer.after(_DEADLINE_S)
-        self._pipeline.embed(data, CompareOptions(), timer)
+        self._pipeline.embed(encoded, CompareOptions(), timer)
         return timer

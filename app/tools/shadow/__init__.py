@@ -1,1 +1,1 @@
-"""``compareface shadow``: replay recorded requests on another service and compare the answers."""
+"""``compareface shadow``: replay recorded requests and compare the answers of two services."""

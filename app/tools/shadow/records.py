@@ -1,8 +1,8 @@
-"""Files of ``compareface shadow``: requests as they were recorded, and what came of each.
+"""Files of ``compareface shadow``: recorded requests, and the answers of both services.
 
-In: JSON lines, each the body of a CompareFace request, with an ``id`` if it has one, and the ``Score`` or ``Error``
-that the cloud gave at the time, if that was kept. Out: JSON lines with the id and, of both services, score, code,
-decision and milliseconds. Pictures, addresses of pictures and keys are never written.
+Requests are JSON lines: the body of a CompareFace request, optionally with an ``id`` and with the ``Score`` or
+``Error`` that the cloud returned. Results are JSON lines: the ``id`` and, as ``local`` and ``remote``, score, code,
+decision and milliseconds of each service. Images, their URLs and keys are never written.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
-OK = "OK"
 from app.errors import OperatorError
 
-_BEST = 100
-_BEGINNING = b'{"id": "'
-"""Of every line of results."""
+OK = "OK"
+
+_MAX_SCORE = 100
+_RESULT_PREFIX = b'{"id": "'
+"""The first bytes of every line of results."""
 
 
 class RecordError(OperatorError):
-    """A file cannot be used; the text is for the operator."""
+    """A file cannot be used; the message says why."""
 
 
 class Outcome(NamedTuple):
-    """What a service made of a request. ``score``: where ``code`` is ``OK``; ``ms``: where it was asked now."""
+    """The answer of a service. ``score``: if ``code`` is ``OK``; ``ms``: latency, if the answer was not recorded."""
 
     code: str
     score: float | None = None
@@ -36,52 +37,53 @@ class Outcome(NamedTuple):
         return self.score is not None and self.score >= threshold
 
 
-class Recorded(NamedTuple):
-    """A request: its name, its body, and the cloud's answer at the time, if that was kept."""
+class RecordedRequest(NamedTuple):
+    """A request: its name, its body, and the recorded answer of the cloud, if there is one."""
 
     name: str
     body: bytes
     answer: Outcome | None
 
 
-class Pair(NamedTuple):
-    """What both services made of one request."""
+class OutcomePair(NamedTuple):
+    """The answers of both services to one request."""
 
     name: str
-    here: Outcome
-    there: Outcome
+    local: Outcome
+    remote: Outcome
 
 
 class Thresholds(NamedTuple):
-    """Scores from which each service's answer counts as the same person."""
+    """The lowest score that counts as the same person, for each service."""
 
-    here: float
-    there: float
+    local: float
+    remote: float
 
 
-def read_requests(path: Path) -> Iterator[Recorded]:
-    """Yield the requests of a file one by one, since all of them may not fit into memory."""
+def read_requests(path: Path) -> Iterator[RecordedRequest]:
+    """Yield the requests of a file one by one, because the file may be larger than the memory."""
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:
                     yield _request(json.loads(line))
                 except (RecordError, ValueError, TypeError) as error:
-                    reason = error if isinstance(error, RecordError) else "not a JSON object as described"
+                    reason = error if isinstance(error, RecordError) else "not a JSON object"
                     raise RecordError(f"{path}, line {number}: {reason}") from None
 
 
-def _request(line: dict[str, object]) -> Recorded:
+def _request(line: dict[str, object]) -> RecordedRequest:
     if not isinstance(line, dict):
         raise RecordError("not a JSON object")
-    name, answer = line.pop("id", None), _answer(line)
+    name, answer = line.pop("id", None), _recorded_answer(line)
     body = json.dumps(line).encode()
     if name is not None and not (isinstance(name, str) and name):
-        raise RecordError("`id` is not a text")
-    return Recorded(name or hashlib.sha256(body).hexdigest()[:32], body, answer)
+        raise RecordError("`id` must be a non-empty string")
+    return RecordedRequest(name or hashlib.sha256(body).hexdigest()[:32], body, answer)
 
 
-def _answer(line: dict[str, object]) -> Outcome | None:
+def _recorded_answer(line: dict[str, object]) -> Outcome | None:
+    """Remove the answer from ``line`` and return it."""
     score, error = line.pop("Score", None), line.pop("Error", None)
     if isinstance(error, dict):
         error = error.get("Code")
@@ -89,31 +91,31 @@ def _answer(line: dict[str, object]) -> Outcome | None:
         return None
     if isinstance(error, str) and score is None:
         return Outcome(error)
-    if isinstance(score, (int, float)) and not isinstance(score, bool) and 0 <= score <= _BEST and error is None:
+    if isinstance(score, (int, float)) and not isinstance(score, bool) and 0 <= score <= _MAX_SCORE and error is None:
         return Outcome(OK, float(score))
-    raise RecordError("`Score` is no number of 0 to 100, `Error` no code, or there are both")
+    raise RecordError("needs either a `Score` from 0 to 100 or an `Error` with a code")
 
 
 class Results:
-    """The file of results: what it has is not asked again; decisions are made anew by the thresholds of each run.
+    """The file of results. Requests that have results are not sent again; each run applies its own thresholds.
 
-    It may also have results of other requests, which a run leaves as they are and does not count.
+    Results of requests that are not in this run stay in the file, but are not counted.
     """
 
     def __init__(self, path: Path, thresholds: Thresholds) -> None:
         self._path, self._thresholds = path, thresholds
-        self.pairs: dict[str, Pair] = {}
-        self._counted: list[str] = []
-        self.before = 0
-        """How many of this run's requests a run before has asked."""
+        self.pairs: dict[str, OutcomePair] = {}
+        self._selected: list[str] = []
+        self.resumed = 0
+        """Number of selected requests that had results before this run."""
 
     @classmethod
     def resume(cls, path: Path, thresholds: Thresholds) -> Self:
-        """Take over what a run before wrote; a last line that it could not finish is dropped."""
+        """Read the results of earlier runs and rewrite the file; an incomplete last line is dropped."""
         results = cls(path, thresholds)
         if path.exists():
-            *lines, rest = path.read_bytes().split(b"\n")
-            for number, line in enumerate(lines if _is_cut_off(rest) else [*lines, rest], start=1):
+            *lines, last = path.read_bytes().split(b"\n")
+            for number, line in enumerate(lines if _is_incomplete(last) else [*lines, last], start=1):
                 try:
                     pair = _pair(json.loads(line))
                 except (RecordError, ValueError, TypeError, KeyError):
@@ -121,56 +123,57 @@ class Results:
                 results.pairs[pair.name] = pair
         draft = path.with_name(f".{path.name}.draft")
         draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600, exist_ok=False)  # who was taken for whom is nobody else's business
+        draft.touch(mode=0o600, exist_ok=False)  # decisions about people are private
         draft.write_bytes(b"".join(results.line(pair) for pair in results.pairs.values()))
         draft.replace(path)
         return results
 
-    def count(self, name: str) -> bool:
-        """Count a request as one of this run; return whether it is still to be asked."""
+    def select(self, name: str) -> bool:
+        """Count a request in this run; return whether it still has to be sent."""
         is_known = name in self.pairs
-        self._counted.append(name)
-        self.before += is_known
+        self._selected.append(name)
+        self.resumed += is_known
         return not is_known
 
-    def of_this_run(self) -> list[Pair]:
-        return [self.pairs[name] for name in self._counted if name in self.pairs]
+    def selected(self) -> list[OutcomePair]:
+        """Return the results of the requests of this run."""
+        return [self.pairs[name] for name in self._selected if name in self.pairs]
 
-    def add(self, pair: Pair) -> None:
+    def add(self, pair: OutcomePair) -> None:
         self.pairs[pair.name] = pair
         with self._path.open("ab") as stream:
             stream.write(self.line(pair))
 
-    def line(self, pair: Pair) -> bytes:
-        """Return a pair as it is written."""
-        sides = {side: _told(getattr(pair, side), getattr(self._thresholds, side)) for side in Thresholds._fields}
+    def line(self, pair: OutcomePair) -> bytes:
+        """Return a pair as one line of the file."""
+        sides = {side: _record(getattr(pair, side), getattr(self._thresholds, side)) for side in Thresholds._fields}
         return json.dumps({"id": pair.name, **sides}).encode() + b"\n"
 
 
-def _is_cut_off(line: bytes) -> bool:
-    """Whether it is nothing, or the beginning of a line of results: whatever else is there is somebody's file."""
+def _is_incomplete(line: bytes) -> bool:
+    """Return whether ``line`` is empty or the beginning of a line of results; any other text is a foreign file."""
     try:
         json.loads(line)
     except ValueError:
-        return line[: len(_BEGINNING)] == _BEGINNING[: len(line)]
+        return line[: len(_RESULT_PREFIX)] == _RESULT_PREFIX[: len(line)]
     return False
 
 
-def _told(outcome: Outcome, threshold: float) -> Mapping[str, object]:
+def _record(outcome: Outcome, threshold: float) -> Mapping[str, object]:
     return {**outcome._asdict(), "accepted": outcome.accepted_at(threshold)}
 
 
-def _pair(line: dict[str, dict[str, object]]) -> Pair:
+def _pair(line: dict[str, dict[str, object]]) -> OutcomePair:
     name = line["id"]
     if not isinstance(name, str):
-        raise TypeError("no name")
-    return Pair(name, _outcome(line["here"]), _outcome(line["there"]))
+        raise TypeError("`id` is not a string")
+    return OutcomePair(name, _outcome(line["local"]), _outcome(line["remote"]))
 
 
-def _outcome(told: dict[str, object]) -> Outcome:
-    code, score, ms = told["code"], told["score"], told["ms"]
+def _outcome(record: dict[str, object]) -> Outcome:
+    code, score, ms = record["code"], record["score"], record["ms"]
     if not (
         isinstance(code, str) and isinstance(score, (float, int, type(None))) and isinstance(ms, (float, type(None)))
     ):
-        raise TypeError("no outcome")
+        raise TypeError("not an outcome")
     return Outcome(code, score, ms)

@@ -1,8 +1,7 @@
-"""Ask services the same requests, some at a time and no faster than wanted, and keep what each made of them.
+"""Send the same requests to one or two services, with bounded concurrency and rate, and record the answers.
 
-In: requests, one or two services. Out: results, one by one as they come. Faults that may pass are asked again. A
-limit that goes on and nobody there are no answer: such requests are left for another run, and many of them in a row,
-or a refused key, end this one.
+Errors that may be transient are retried. A request has no answer if the service keeps limiting the rate or cannot be
+reached; a later run sends it again. Many such requests in a row, or a refused key, end the run.
 """
 
 from __future__ import annotations
@@ -16,28 +15,26 @@ from dataclasses import dataclass
 import httpx
 
 from app.api.auth.keys import Key
-from app.cli.sign import sent_host, signed_headers
-from app.tools.shadow.records import OK, Outcome, Pair, Recorded, RecordError, Results
+from app.tools.shadow.records import OK, Outcome, OutcomePair, RecordedRequest, RecordError, Results
+from app.tools.signing import host_header, signed_headers
 
-_PAUSES_S = (0.5, 1.0, 2.0, 4.0)
-"""Before each further attempt."""
+_RETRY_DELAYS_S = (0.5, 1.0, 2.0, 4.0)
+_RESPONSE_TIMEOUT_S = 60.0
+_MAX_UNANSWERED = 20
+"""Unanswered requests in a row that end a run: the service is down, or its rate limit is far below the rate."""
 
-_PATIENCE_S = 60.0
-_UNANSWERED = 20
-"""Requests in a row without an answer that end a run: nobody is there, or the limit is far from the rate."""
-
-_LIMIT = "RequestLimitExceeded"
-_PASSING = (_LIMIT, "FailedOperation.RequestTimeout", "FailedOperation.ServerError", "InternalError")
-_HOPELESS = ("AuthFailure", "UnauthorizedOperation", "ResourceUnavailable", "NoSuchVersion", "InvalidAction")
+_RATE_LIMITED = "RequestLimitExceeded"
+_TRANSIENT = (_RATE_LIMITED, "FailedOperation.RequestTimeout", "FailedOperation.ServerError", "InternalError")
+_FATAL = ("AuthFailure", "UnauthorizedOperation", "ResourceUnavailable", "NoSuchVersion", "InvalidAction")
 
 
 class RefusedError(RecordError):
-    """A service will answer no request of this run; the text is for the operator."""
+    """A service will not answer any request of this run; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Who is asked, and as whom."""
+    """A service to send requests to, and the key that signs them."""
 
     endpoint: str
     version: str
@@ -45,121 +42,128 @@ class Service:
     key: Key
 
     def request(self, client: httpx.AsyncClient, body: bytes) -> httpx.Request:
-        """Return ``body`` as a request signed now."""
-        host = sent_host(self.endpoint)
-        headers = signed_headers(self.secret_id, self.key, host, body, int(time.time()))
-        told = {"Host": host, "X-TC-Action": "CompareFace", "X-TC-Version": self.version}
-        return client.build_request("POST", f"{self.endpoint.rstrip('/')}/", content=body, headers={**headers, **told})
+        """Return a request with ``body``, signed with the current time."""
+        host = host_header(self.endpoint)
+        headers = {
+            **signed_headers(self.secret_id, self.key, host, body, int(time.time())),
+            "Host": host,
+            "X-TC-Action": "CompareFace",
+            "X-TC-Version": self.version,
+        }
+        return client.build_request("POST", f"{self.endpoint.rstrip('/')}/", content=body, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """How many requests at once, and how many are begun in a second."""
+    """The number of concurrent requests, and of requests started per second."""
 
     concurrency: int
     per_second: float
 
 
 class Replay:
-    """Requests to ``here``, and to ``there`` where their line has no answer of it."""
+    """Sends requests to ``local``, and to ``remote`` if they have no recorded answer."""
 
-    def __init__(self, client: httpx.AsyncClient, here: Service, there: Service | None, pace: RateLimit) -> None:
-        self._client, self._here, self._there, self._pace = client, here, there, pace
-        self._due = 0.0
-        self.trouble = ""
-        """Why the last request without an answer has none; the text is for the operator."""
-        self._unanswered = self._in_a_row = 0
+    def __init__(self, client: httpx.AsyncClient, local: Service, remote: Service | None, limit: RateLimit) -> None:
+        self._client, self._local, self._remote, self._limit = client, local, remote, limit
+        self._next_start = 0.0
+        self.failure = ""
+        """Why the last unanswered request has no answer."""
+        self._unanswered = self._unanswered_in_a_row = 0
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, here: Service, there: Service | None, pace: RateLimit) -> AsyncIterator[Replay]:
-        limits = httpx.Limits(max_connections=2 * pace.concurrency)
-        async with httpx.AsyncClient(timeout=_PATIENCE_S, limits=limits) as client:
-            yield cls(client, here, there, pace)
+    async def open(cls, local: Service, remote: Service | None, limit: RateLimit) -> AsyncIterator[Replay]:
+        connections = httpx.Limits(max_connections=2 * limit.concurrency)
+        async with httpx.AsyncClient(timeout=_RESPONSE_TIMEOUT_S, limits=connections) as client:
+            yield cls(client, local, remote, limit)
 
-    async def run(self, requests: Iterable[Recorded], results: Results) -> int:
-        """Ask what ``results`` has not; return how many requests got no answer and are left for another run."""
-        turn = _new(requests, results)
+    async def run(self, requests: Iterable[RecordedRequest], results: Results) -> int:
+        """Send the requests that ``results`` does not have; return the number of requests without an answer."""
+        pending = _pending_requests(requests, results)
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._pace.concurrency):
-                    group.create_task(self._work(turn, results))
-        except* (RecordError, OSError) as several:
-            raise several.exceptions[0] from None
+                for _ in range(self._limit.concurrency):
+                    group.create_task(self._process(pending, results))
+        except* (RecordError, OSError) as errors:
+            raise errors.exceptions[0] from None
         return self._unanswered
 
-    async def _work(self, turn: Iterator[Recorded], results: Results) -> None:
-        for request in turn:
-            if request.answer is None and self._there is None:
+    async def _process(self, pending: Iterator[RecordedRequest], results: Results) -> None:
+        for request in pending:  # all tasks share this iterator
+            if request.answer is None and self._remote is None:
                 raise RecordError(
-                    f"{request.name} has neither `Score` nor `Error`: name the other service with --against"
+                    f"{request.name} has neither `Score` nor `Error`: name the remote service with --against"
                 )
-            await self._wait()
-            here, there = await asyncio.gather(self._ask(self._here, request), self._answer_of_there(request))
-            if here and there:
-                results.add(Pair(request.name, here, there))
-                self._in_a_row = 0
+            await self._wait_for_rate()
+            local, remote = await asyncio.gather(self._ask(self._local, request), self._remote_answer(request))
+            if local and remote:
+                results.add(OutcomePair(request.name, local, remote))
+                self._unanswered_in_a_row = 0
             else:
-                self._unanswered += 1
-                self._in_a_row += 1
-                if self._in_a_row >= _UNANSWERED:
-                    raise RefusedError(
-                        f"{_UNANSWERED} requests in a row got no answer ({self.trouble}); what was answered is kept"
-                    )
+                self._count_unanswered()
 
-    async def _wait(self) -> None:
-        """Return when the next request is due."""
+    def _count_unanswered(self) -> None:
+        self._unanswered += 1
+        self._unanswered_in_a_row += 1
+        if self._unanswered_in_a_row >= _MAX_UNANSWERED:
+            raise RefusedError(
+                f"{_MAX_UNANSWERED} requests in a row got no answer ({self.failure}); earlier answers are kept"
+            )
+
+    async def _wait_for_rate(self) -> None:
+        """Return when the next request may start."""
         now = asyncio.get_running_loop().time()
-        self._due = max(self._due, now)
-        wait, self._due = self._due - now, self._due + 1 / self._pace.per_second
-        await asyncio.sleep(wait)
+        self._next_start = max(self._next_start, now)
+        delay, self._next_start = self._next_start - now, self._next_start + 1 / self._limit.per_second
+        await asyncio.sleep(delay)
 
-    async def _answer_of_there(self, request: Recorded) -> Outcome | None:
-        if request.answer or self._there is None:
+    async def _remote_answer(self, request: RecordedRequest) -> Outcome | None:
+        if request.answer or self._remote is None:
             return request.answer
-        return await self._ask(self._there, request)
+        return await self._ask(self._remote, request)
 
-    async def _ask(self, service: Service, request: Recorded) -> Outcome | None:
-        """Return what ``service`` makes of a request; None where it does not say, however often it is asked."""
-        for pause in (0.0, *_PAUSES_S):
-            if pause:
-                await asyncio.sleep(pause)
-                await self._wait()
-            outcome = await self._once(service, request.body)
-            if outcome and outcome.code.startswith(_HOPELESS):
+    async def _ask(self, service: Service, request: RecordedRequest) -> Outcome | None:
+        """Return the answer of ``service``; None if it has none after all retries."""
+        for delay in (0.0, *_RETRY_DELAYS_S):
+            if delay:
+                await asyncio.sleep(delay)
+                await self._wait_for_rate()
+            outcome = await self._send(service, request.body)
+            if outcome and outcome.code.startswith(_FATAL):
                 raise RefusedError(f"{service.endpoint} answers {outcome.code}")
-            if outcome and not outcome.code.startswith(_PASSING):
+            if outcome and not outcome.code.startswith(_TRANSIENT):
                 return outcome
-        if outcome and outcome.code.startswith(_LIMIT):
-            self.trouble = f"{service.endpoint} answers {outcome.code}"
+        if outcome and outcome.code.startswith(_RATE_LIMITED):
+            self.failure = f"{service.endpoint} answers {outcome.code}"
             return None
         return outcome
 
-    async def _once(self, service: Service, body: bytes) -> Outcome | None:
-        began = time.perf_counter()
+    async def _send(self, service: Service, body: bytes) -> Outcome | None:
+        started = time.perf_counter()
         try:
-            reply = await self._client.send(service.request(self._client, body))
+            response = await self._client.send(service.request(self._client, body))
         except httpx.RequestError as error:
-            self.trouble = f"{service.endpoint}: {str(error) or type(error).__name__}"
+            self.failure = f"{service.endpoint}: {str(error) or type(error).__name__}"
             return None
         try:
-            told = reply.json()["Response"]
-            code = told.get("Error", {}).get("Code", OK)
-            score = float(told["Score"]) if code == OK else None
+            content = response.json()["Response"]
+            code = content.get("Error", {}).get("Code", OK)
+            score = float(content["Score"]) if code == OK else None
         except (ValueError, KeyError, TypeError, AttributeError):
-            self.trouble = f"{service.endpoint} answers status {reply.status_code} without a `Response` as documented"
+            self.failure = f"{service.endpoint} answers status {response.status_code} without a valid `Response`"
             return None
-        return Outcome(str(code), score, round(1000 * (time.perf_counter() - began), 1))
+        return Outcome(str(code), score, round(1000 * (time.perf_counter() - started), 1))
 
 
-def _new(requests: Iterable[Recorded], results: Results) -> Iterator[Recorded]:
-    """Yield each request still to be asked, once; raise ``RecordError`` where two have one name."""
-    seen: dict[str, int] = {}
+def _pending_requests(requests: Iterable[RecordedRequest], results: Results) -> Iterator[RecordedRequest]:
+    """Yield each request without results once; raise ``RecordError`` if two different requests have the same name."""
+    hashes: dict[str, int] = {}
     for request in requests:
-        content = hash(request.body)
-        if seen.get(request.name, content) != content:
+        body_hash = hash(request.body)
+        if hashes.get(request.name, body_hash) != body_hash:
             raise RecordError(f"two different requests have the `id` {request.name}")
-        if request.name not in seen:
-            seen[request.name] = content
-            if results.count(request.name):
+        if request.name not in hashes:
+            hashes[request.name] = body_hash
+            if results.select(request.name):
                 yield request

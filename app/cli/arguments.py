@@ -1,0 +1,40 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+from pathlib import Path
+
+from app.domain import ImageRef
+
+
+def add_pack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pack", metavar="NAME", help="default: the configured pack")
+
+
+def add_face_source(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that ``measure`` reads: labelled faces, and the pack that embeds them."""
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="folder with one subfolder per person")
+    parser.add_argument(
+        "--pairs",
+        type=Path,
+        metavar="FILE",
+        help="compare listed pairs only: lines `A B same|different`, or with FOLDER the pairs.txt of LFW",
+    )
+    add_pack(parser)
+
+
+def add_endpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--endpoint", default="http://127.0.0.1:8000", help="URL of the service (default: %(default)s)")
+
+
+def add_secret_id(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--secret-id", help="sign with the first key of this SecretId; default: the first allowed key")
+
+
+def image_ref(name: str) -> ImageRef:
+    """Return the reference to an image, given a URL or a file; raise ``OSError`` if the file cannot be read."""
+    if name.startswith(("http://", "https://")):
+        return ImageRef(url=name)
+    return ImageRef(base64=base64.b64encode(Path(name).read_bytes()).decode("ascii"))

@@ -1,0 +1,82 @@
+"""The socket, the uvicorn configuration and the announcement of ``compareface serve``."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+
+import uvicorn
+from fastapi import FastAPI
+
+import app
+from app.api.auth.keys import KeyRing
+from app.environment import Settings
+from app.ops.process import allow_open_files
+from app.server.connection import ConnectionLimits, protocol_factory
+from app.server.server import ACCEPT_BATCH, MAX_EXCESS_CONNECTIONS
+
+MAX_HEADER_BYTES = 64 * 1024  # the request line of a GET request may take 34 KB
+_RESERVED_FILES = 32
+"""Open files for models, keys and logs."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address, not yet listening; raise ``OSError`` if the address cannot be used."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
+    return listener
+
+
+def server_config(settings: Settings, application: FastAPI) -> uvicorn.Config:
+    """Return the uvicorn configuration; raise the limit of open files if the connections need it."""
+    limits = settings.limits
+    # A request may fetch two images by URL. MAX_EXCESS_CONNECTIONS connections may be open for a moment before they are closed.
+    other_files = 2 * limits.max_in_flight + MAX_EXCESS_CONNECTIONS + _RESERVED_FILES
+    allowed_files = allow_open_files(limits.max_connections + other_files)
+    max_connections = max(1, min(limits.max_connections, allowed_files - other_files))
+    return uvicorn.Config(
+        application,
+        http=protocol_factory(ConnectionLimits(max_connections, limits.header_timeout_s, limits.deadline_s)),
+        ws="none",
+        lifespan="on",
+        backlog=ACCEPT_BATCH,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        timeout_graceful_shutdown=settings.server.drain_s,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+    )
+
+
+def announcement(settings: Settings, port: int, facts: Mapping[str, object]) -> str:
+    """Return one line with the URL, the pack, the device and the access rules of the service."""
+    host = settings.server.host
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    pack = f"pack {facts.get('pack')}{' (chosen automatically)' if facts.get('pack_is_automatic') else ''}"
+    notes = facts.get("calibration_notes")
+    parts = [f"{pack} on {facts.get('device')}", *(notes if isinstance(notes, list) else ()), _access(settings)]
+    if settings.playground.enabled:
+        parts.append(f"playground at {url}/playground")
+    return f"compareface {app.__version__} at {url}: {'; '.join(parts)}"
+
+
+def _access(settings: Settings) -> str:
+    if settings.auth.mode == "off":
+        return "open to every client that can reach it (COMPAREFACE_AUTH__MODE=off)"
+    if settings.is_open:
+        return "open, but on loopback only (no COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE)"
+    exception = (
+        ", except for requests with `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"
+        if settings.auth.skip == "allow"
+        else ""
+    )
+    return f"signatures required (SecretIds: {len(KeyRing(settings.auth).callers())}){exception}"

@@ -1,0 +1,98 @@
+"""``compareface calibrate`` on real models, real faces and random embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.cli import main
+from app.packs.manifest import Pack
+from app.scoring import calibration
+from app.scoring.pairs import count_pairs
+from app.tools.evaluation.gallery import Gallery
+from app.tools.evaluation.measure import Measured
+from tests.cli.people import link_people, listed_pairs, one_person
+
+
+@pytest.mark.shared
+def test_a_table_and_a_report_are_written(
+    tmp_path: Path, shared: Path, pack: Pack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "faces").mkdir()
+    folder = link_people(tmp_path / "faces", shared, 60)
+    out, report = tmp_path / "calibration.toml", tmp_path / "report.html"
+    assert main(["calibrate", str(folder), "--out", str(out), "--report", str(report)]) == 0
+    output = capsys.readouterr()
+    assert "and less are extrapolated" in output.err
+    assert "impostor" in output.out
+    table = calibration.load(out, pack.embedder_sha256)
+    assert (table.people, table.data) == (60, "faces")
+    assert all(point.interval[0] < point.cosine < point.interval[1] for point in table.impostor if point.interval)
+    assert sum(point.interval is not None for point in table.impostor) == len(table.impostor)
+    assert report.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.shared
+def test_listed_pairs_are_calibrated_on(tmp_path: Path, shared: Path) -> None:
+    file, out = tmp_path / "cases.txt", tmp_path / "calibration.toml"
+    listed_pairs(file, shared)
+    assert main(["calibrate", "--pairs", str(file), "--out", str(out), "--report", str(tmp_path / "r.html")]) == 0
+    assert 'data = "cases.txt"' in out.read_text()
+
+
+@pytest.mark.shared
+def test_too_few_faces_are_refused(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calibrate", str(link_people(tmp_path, shared, 3))]) == 1
+    assert "needs 300 pairs of different people" in capsys.readouterr().err
+
+
+def _measured(embeddings: NDArray[np.float64]) -> Measurement:
+    """Return the pairs of ``embeddings``, two of each person, after normalising them."""
+    embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    people = tuple(str(row // 2) for row in range(len(embeddings)))
+    gallery = Gallery(embeddings.astype(np.float32), (Path("x.jpg"),) * len(embeddings), people, {})
+    return Measured(count_pairs(gallery.embeddings, people), gallery)
+
+
+def test_the_table_is_printed_written_or_installed(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table needs thousands of faces, so their embeddings are random."""
+    rng = np.random.default_rng(5)
+    measured = _measured(np.repeat(rng.normal(size=(800, 24)), 2, axis=0) + 0.45 * rng.normal(size=(1600, 24)))
+    monkeypatch.setattr("app.cli.calibrate.measure", lambda *_: measured)
+    assert main(["calibrate", str(tmp_path), "--data", 'my "own" faces']) == 0
+    out = tmp_path / "calibration.toml"
+    out.write_text(capsys.readouterr().out, encoding="utf-8")
+    table = calibration.load(out, pack.embedder_sha256)
+    assert (table.people, table.pictures, table.data) == (800, 1600, 'my "own" faces')
+    assert main(["calibrate", str(tmp_path), "--out", str(tmp_path / "absent" / "x.toml")]) == 1
+    assert "absent: No such folder" in capsys.readouterr().err
+    monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
+    assert main(["calibrate", str(tmp_path), "--install"]) == 0
+    assert calibration.load(tmp_path / "weights/open/calibration.own.toml", pack.embedder_sha256).people == 800
+
+
+def test_a_table_without_a_valid_scale_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cosines of genuine pairs are not above those of impostor pairs."""
+    measured = _measured(np.random.default_rng(5).normal(size=(1600, 8)))
+    monkeypatch.setattr("app.cli.calibrate.measure", lambda *_: measured)
+    out = tmp_path / "calibration.toml"
+    assert main(["calibrate", str(tmp_path), "--out", str(out)]) == 1
+    assert "gives no increasing scale: use more people" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calibrate", str(tmp_path)]) == 1
+    assert "contains no images" in capsys.readouterr().err
+
+
+def test_one_person_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calibrate", str(one_person(tmp_path))]) == 1
+    assert "needs 300 pairs of different people" in capsys.readouterr().err

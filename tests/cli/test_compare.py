@@ -1,0 +1,60 @@
+"""``compareface compare`` on real models and real faces."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from app.cli import main
+from tests.support.images import another_shot, astronaut, cast, jpeg
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("images")
+    images = {
+        "astronaut": jpeg(astronaut()),
+        "same": jpeg(another_shot(astronaut())),
+        "cast": jpeg(cast()),
+        "blank": jpeg(np.full((100, 100, 3), 90, dtype=np.uint8)),
+    }
+    for name, data in images.items():
+        (folder / f"{name}.jpg").write_bytes(data)
+    return {name: str(folder / f"{name}.jpg") for name in images}
+
+
+def test_the_score_is_printed(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", files["astronaut"], files["astronaut"]]) == 0
+    assert "score 100.00 of 100" in capsys.readouterr().out
+
+
+def test_json_is_printed_on_request(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", files["astronaut"], files["same"], "--json", "--face-model-version", "2.0"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed) == {"Score", "FaceModelVersion", "Cosine"}
+    assert printed["Score"] > 90
+    assert printed["FaceModelVersion"] == "2.0"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        ("blank", "astronaut", "InvalidParameterValue.NoFaceInPhoto: There are no faces in the image. (image A)"),
+        ("astronaut", "/absent.jpg", "/absent.jpg: No such file"),
+        (
+            "astronaut",
+            "http://127.0.0.1/a.jpg",
+            "[not a public address and port, nor named by COMPAREFACE_FETCH__ALLOW]",
+        ),
+    ],
+)
+def test_errors_are_printed_in_one_line(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str], a: str, b: str, message: str
+) -> None:
+    assert main(["compare", files.get(a, a), files.get(b, b), "--face-matching-strategy", "0"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("compareface: ")
+    assert message in error
+    assert error.count("\n") == 1

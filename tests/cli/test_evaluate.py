@@ -1,0 +1,57 @@
+"""``compareface evaluate`` on real models and real faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from app.tools.evaluation.gallery import list_pictures
+from tests.cli.people import link_people, listed_pairs, one_person
+
+
+@pytest.mark.shared
+def test_all_pairs_are_reported(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = link_people(tmp_path, shared, 40)
+    assert main(["evaluate", str(folder), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    images = len(list_pictures(folder))
+    assert report["pack"] == "open"
+    assert (report["people"], report["pictures"], report["not_found"]) == (40, images, 0)
+    assert report["genuine"] + report["impostor"] == images * (images - 1) // 2
+    rows = [row for row in report["scores"] if row["version"] == "3.0"]
+    assert [row["score"] for row in rows] == [40, 50, 60, 70, 80, 85, 90]
+    assert rows[0]["far"]["value"] < 0.01
+    assert rows[0]["far"]["low"] < rows[0]["far"]["value"] < rows[0]["far"]["high"]
+    tars = [row["tar"]["value"] for row in rows]
+    assert tars[0] > 0.85
+    assert tars == sorted(tars, reverse=True)
+    assert report["accuracy"] > 0.96
+    assert main(["evaluate", str(folder), "--pack", "open"]) == 0
+    assert "score 80 on 3.0:  FAR " in capsys.readouterr().out
+
+
+@pytest.mark.shared
+def test_listed_pairs_are_evaluated(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    impostor_pairs = listed_pairs(tmp_path / "cases.txt", shared)
+    assert main(["evaluate", "--pairs", str(tmp_path / "cases.txt"), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["genuine"], report["impostor"]) == (20, impostor_pairs)
+    assert report["scores"][0]["tar"]["value"] > 0.7
+
+
+def test_a_folder_or_a_list_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate"]) == 1
+    assert "name a folder of faces, or a list of pairs" in capsys.readouterr().err
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(tmp_path)]) == 1
+    assert "contains no images" in capsys.readouterr().err
+
+
+def test_a_folder_without_pairs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(one_person(tmp_path)), "--json"]) == 1
+    assert "no pairs to compare" in capsys.readouterr().err
