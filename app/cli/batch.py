@@ -9,7 +9,7 @@ from pathlib import Path
 from app.cli.arguments import add_pack
 from app.environment import load_settings
 from app.tools.batch.job import BatchJob, run_batch
-from app.tools.evaluation.measure import chosen_pack
+from app.tools.evaluation.measure import open_store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
-    store, pack = chosen_pack(settings, args)
+    store, pack = open_store(settings, args.pack)
     summary = run_batch(BatchJob(settings, store, pack, args.pairs, args.out), args.ray)
     print(f"{args.out}: {summary}", file=sys.stderr)
     return 0

@@ -12,7 +12,7 @@ from app.environment import load_settings
 from app.tools.bench.load import run_closed_loop, run_open_loop
 from app.tools.bench.stages import StageBenchmark, stage_table
 from app.tools.bench.target import check_load, prepare_target
-from app.tools.evaluation.measure import chosen_pack
+from app.tools.evaluation.measure import open_store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _stages(args: argparse.Namespace) -> int:
     settings = load_settings()
-    store, pack = chosen_pack(settings, args)
+    store, pack = open_store(settings, args.pack)
     benchmark = StageBenchmark(settings, store, pack)
     durations = {str(photo): benchmark.measure(photo.read_bytes()) for photo in args.photos}
     if args.json:

@@ -14,11 +14,11 @@ from app.environment import load_settings
 from app.packs.files import write
 from app.packs.manifest import Pack
 from app.scoring import calibration
-from app.scoring.calibration import FEWEST_ERRORS, Calibration
+from app.scoring.calibration import MIN_EXPECTED_IMPOSTORS, Calibration
 from app.scoring.evaluation import with_intervals
 from app.scoring.scale import Scale
 from app.tools.evaluation import report
-from app.tools.evaluation.measure import Measured, chosen_pack, measure
+from app.tools.evaluation.measure import Measurement, open_store, measure
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,18 +39,18 @@ def run(args: argparse.Namespace) -> int:
         if file is not None and not file.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "No such folder", str(file.parent))
     settings = load_settings()
-    store, pack = chosen_pack(settings, args)
+    store, pack = open_store(settings, args.pack)
     measured = measure(settings, store, pack, args.folder, args.pairs)
     table = _calibration(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
     _warn(table)
     if args.report is not None:
         args.report.write_text(report.render(measured.evaluate(table)), encoding="utf-8")
         print(f"report: {args.report}", file=sys.stderr)
-    _write(table, store.own_calibration_path(table.pack) if args.install else args.out)
+    _write(table, store.custom_calibration_path(table.pack) if args.install else args.out)
     return 0
 
 
-def _calibration(measured: Measured, pack: Pack, data: str) -> Calibration:
+def _calibration(measured: Measurement, pack: Pack, data: str) -> Calibration:
     """Return the calibration that the counted pairs give; raise ``CalibrationError`` if it makes no scale."""
     counts, gallery, listed = measured
     points = calibration.impostor_points(counts)
@@ -60,8 +60,8 @@ def _calibration(measured: Measured, pack: Pack, data: str) -> Calibration:
         data=data,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         people=len(set(gallery.people)) if listed is None or listed.has_people else 0,
-        pictures=len(gallery.pictures),
-        not_found=len(gallery.refused),
+        pictures=len(gallery.images),
+        not_found=len(gallery.failures),
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,
         impostor=points if listed else with_intervals(points, measured.faces),
@@ -78,7 +78,7 @@ def _warn(table: Calibration) -> None:
     extrapolated = [point.far for point in table.impostor if point.is_extrapolated]
     if extrapolated:
         print(
-            f"warning: FAR {extrapolated[0]:g} and less are extrapolated: fewer than {FEWEST_ERRORS} pairs expected "
+            f"warning: FAR {extrapolated[0]:g} and less are extrapolated: fewer than {MIN_EXPECTED_IMPOSTORS} pairs expected "
             "above",
             file=sys.stderr,
         )

@@ -10,7 +10,7 @@ from app.environment import load_settings
 from app.scoring import calibration
 from app.scoring.evaluation import ScoreRow
 from app.tools.evaluation.gallery import GalleryError
-from app.tools.evaluation.measure import chosen_pack, measure
+from app.tools.evaluation.measure import open_store, measure
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
-    store, pack = chosen_pack(settings, args)
+    store, pack = open_store(settings, args.pack)
     active = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
     measured = measure(settings, store, pack, args.folder, args.pairs)
     counts, gallery = measured.counts, measured.gallery
@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
         "pack": pack.name,
         "calibration": active.status,
         "people": len(set(gallery.people)),
-        "pictures": len(gallery.pictures) + len(gallery.refused),
-        "not_found": len(gallery.refused),
+        "pictures": len(gallery.images) + len(gallery.failures),
+        "not_found": len(gallery.failures),
         "genuine": counts.genuine_pairs,
         "impostor": counts.impostor_pairs,
         "accuracy": counts.best_accuracy(),

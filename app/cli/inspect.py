@@ -60,7 +60,7 @@ def _output_path(photo: Path, out: Path | None) -> Path:
 def _inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> tuple[Image, list[Face], list[Finding]]:
     """Return the decoded image, its faces, and the findings of the target face and of the largest other faces."""
     budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
-    store, pack = Store.configured(settings.models)
+    store, pack = Store.with_selected_pack(settings.models)
     shared = open_shared_models(settings, budget)
     detection = open_pipelines(settings, store, pack, shared).detection
     timer = StageTimer.after(settings.limits.deadline_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -13,7 +14,7 @@ from app.packs.manifest import Pack, PackError, PackFile
 from app.packs.store import Store
 from app.settings import ModelsSettings, RuntimeSettings
 from app.tools.models import pulling
-from app.tools.models.int8_report import verdict
+from app.tools.models.int8_report import compare_int8
 
 _DIGEST_LENGTH = 12
 _ACTIONS = {
@@ -32,6 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         command.add_argument("name", nargs="?", metavar="NAME", help="pack (default: the configured pack)")
         if action == "pull":
             _add_pull_options(command)
+        if action == "verify":
+            _add_verify_options(command)
 
 
 def _add_pull_options(command: argparse.ArgumentParser) -> None:
@@ -48,16 +51,33 @@ def _add_pull_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_verify_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--against-insightface",
+        action="store_true",
+        help="also compare landmarks and embeddings with the package insightface (packs with an SCRFD detector)",
+    )
+    command.add_argument(
+        "--image",
+        dest="images",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="image for --against-insightface (default: the group photo of insightface); may be repeated",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
-    packs = Store.of(settings.models)
+    packs = Store.from_settings(settings.models)
     if args.action == "list":
         return _list(packs)
-    pack = packs.pack(args.name) if args.name else packs.chosen(settings.models)
+    pack = packs.pack(args.name) if args.name else packs.select_pack(settings.models)
     if args.action == "pull":
         return _pull(packs, pack, args, settings.models)
     if args.action == "verify":
-        return _verify(packs, pack)
+        return _verify(packs, pack, args)
     if args.action == "optimize":
         return _optimize(packs, pack, settings.runtime)
     return _prepare(packs, pack)
@@ -65,9 +85,9 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare_best(settings: ModelsSettings, budget_s: float) -> None:
     """Build the files of the configured pack; if it is `auto`, first try for ``budget_s`` to pull the better pack."""
-    packs, pack = Store.configured(settings)
+    packs, pack = Store.with_selected_pack(settings)
     if settings.is_automatic and pack.name != store.PREFERRED:
-        pack = pulling.try_better(packs, packs.pack(store.PREFERRED), pack, settings, budget_s)
+        pack = pulling.pull_preferred(packs, packs.pack(store.PREFERRED), pack, settings, budget_s)
     try:
         _prepare(packs, pack)
     except PackError:
@@ -98,8 +118,8 @@ def _list(packs: Store) -> int:
 
 
 def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSettings) -> int:
-    pulling.settle_licence(packs, pack, accepts=args.accept_license)
-    built = pulling.pull_from(args.origins, settings, packs, pack)
+    pulling.require_licence(packs, pack, is_accepted=args.accept_license)
+    built = pulling.pull_pack(args.origins, settings, packs, pack)
     packs.resolve(pack)
     print(f"pack {pack.name} is ready{_built_text(built)}; licence: {pack.licence.name}: {pack.licence.terms}")
     return 0
@@ -115,15 +135,21 @@ def _prepare(packs: Store, pack: Pack) -> int:
     return 0
 
 
-def _verify(packs: Store, pack: Pack) -> int:
+def _verify(packs: Store, pack: Pack, args: argparse.Namespace) -> int:
     packs.resolve(pack)
     print(f"pack {pack.name} is intact: {len(pack.files)} files match their digests")
-    return 0
+    if not args.against_insightface:
+        return 0
+    from app.tools.models.insightface_check import compare_with_insightface  # noqa: PLC0415 - the image lacks it
+
+    agreement = compare_with_insightface(packs, pack, args.images)
+    print(agreement)
+    return 0 if agreement.is_sufficient else 1
 
 
 def _optimize(packs: Store, pack: Pack, runtime: RuntimeSettings) -> int:
     packs.build_missing(pack)
-    print(verdict(packs, pack, runtime))
+    print(compare_int8(packs, pack, runtime))
     return 0
 
 

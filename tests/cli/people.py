@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.tools.evaluation.gallery import list_pictures
+from app.tools.evaluation.gallery import list_images
 from tests.support.images import another_shot, astronaut, jpeg
 
 
@@ -31,7 +31,7 @@ def listed_pairs(file: Path, shared: Path) -> int:
     folders = sorted((shared / "data/lfw").iterdir())
     first_images = [sorted(person.iterdir())[:2] for person in folders]
     genuine = [images for images in first_images if len(images) == 2][:20]
-    images = list_pictures(shared / "data/lfw")[0:400:8]
+    images = list_images(shared / "data/lfw")[0:400:8]
     impostor = [(a, b) for i, a in enumerate(images) for b in images[i + 1 :] if a.parent != b.parent]
     lines = [f"{a} {b} same" for a, b in genuine] + [f"{a} {b} different" for a, b in impostor]
     file.write_text("\n".join(lines))

@@ -13,7 +13,7 @@ from app.packs.manifest import Pack
 from app.scoring import calibration
 from app.scoring.pairs import count_pairs
 from app.tools.evaluation.gallery import Gallery
-from app.tools.evaluation.measure import Measured
+from app.tools.evaluation.measure import Measurement
 from tests.cli.people import link_people, listed_pairs, one_person
 
 
@@ -54,7 +54,7 @@ def _measured(embeddings: NDArray[np.float64]) -> Measurement:
     embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     people = tuple(str(row // 2) for row in range(len(embeddings)))
     gallery = Gallery(embeddings.astype(np.float32), (Path("x.jpg"),) * len(embeddings), people, {})
-    return Measured(count_pairs(gallery.embeddings, people), gallery)
+    return Measurement(count_pairs(gallery.embeddings, people), gallery)
 
 
 def test_the_table_is_printed_written_or_installed(

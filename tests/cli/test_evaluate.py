@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.tools.evaluation.gallery import list_pictures
+from app.tools.evaluation.gallery import list_images
 from tests.cli.people import link_people, listed_pairs, one_person
 
 
@@ -17,7 +17,7 @@ def test_all_pairs_are_reported(tmp_path: Path, shared: Path, capsys: pytest.Cap
     folder = link_people(tmp_path, shared, 40)
     assert main(["evaluate", str(folder), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    images = len(list_pictures(folder))
+    images = len(list_images(folder))
     assert report["pack"] == "open"
     assert (report["people"], report["pictures"], report["not_found"]) == (40, images, 0)
     assert report["genuine"] + report["impostor"] == images * (images - 1) // 2

@@ -100,9 +100,9 @@ def test_optimize_builds_the_int8_model_and_reports_whether_it_is_used(
     assert _run("optimize", "open") == 0
     text = capsys.readouterr().out
     numbers = re.fullmatch(
-        r"pack open: dlib_resnet_v1_capped_int8\.onnx takes ([\d.]+) ms a face instead of ([\d.]+) \(one thread\), "
-        r"has cosine (0\.999\d|1\.0000) with dlib_resnet_v1_capped\.onnx "
-        r"and is used; COMPAREFACE_RUNTIME__INT8=false keeps the other\n",
+        r"pack open: dlib_resnet_v1_capped_int8\.onnx takes ([\d.]+) ms per face instead of ([\d.]+) \(one thread\), "
+        r"with cosine (0\.999\d|1\.0000) to dlib_resnet_v1_capped\.onnx; "
+        r"it is used; COMPAREFACE_RUNTIME__INT8=false switches it off\n",
         text,
     )
     assert numbers, text
@@ -110,10 +110,10 @@ def test_optimize_builds_the_int8_model_and_reports_whether_it_is_used(
     assert len(list(weights.glob("open/*"))) == 3
     monkeypatch.setenv("COMPAREFACE_RUNTIME__INT8", "false")
     assert _run("optimize", "open") == 0
-    assert "but is not used: COMPAREFACE_RUNTIME__INT8 says so" in capsys.readouterr().out
+    assert "it is not used because of COMPAREFACE_RUNTIME__INT8" in capsys.readouterr().out
     monkeypatch.setattr(int8_check, "MIN_COSINE", 1.1)
     assert _run("optimize", "open") == 0
-    assert "and must have 1.1, so it is NOT used here" in capsys.readouterr().out
+    assert "it is NOT used here, because the cosine must be at least 1.1" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("mirror")
@@ -121,7 +121,7 @@ def test_optimize_reports_a_pack_without_int8_model(capsys: pytest.CaptureFixtur
     _run("pull", "tiny", "--accept-license")
     capsys.readouterr()
     assert _run("optimize", "tiny") == 0
-    assert capsys.readouterr().out.startswith("pack tiny has no network in 8-bit integers")
+    assert capsys.readouterr().out.startswith("pack tiny has no int8 model")
 
 
 def test_a_server_starts_without_an_int8_model_that_cannot_be_built(
@@ -134,7 +134,7 @@ def test_a_server_starts_without_an_int8_model_that_cannot_be_built(
     def missing(*_: object) -> bytes:
         raise PackError("the package is not installed")
 
-    monkeypatch.setattr(build, "from_package", missing)
+    monkeypatch.setattr(build, "build_from_package", missing)
     models.prepare_best(ModelsSettings(pack="open", weights_dir=weights), 1)
     assert capsys.readouterr().out == "pack open is ready\n"
     (weights / "open" / "centerface.onnx").unlink()
@@ -177,7 +177,7 @@ def mirror(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     write_pack(catalogue, needs_acceptance=True)
     (catalogue / "open").symlink_to(Path(__file__).resolve().parents[2] / "models" / "open")
     monkeypatch.setattr("app.packs.store._CHECKOUT_CATALOGUE", catalogue)
-    monkeypatch.setattr(download, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(download, "_RETRY_DELAY_S", 0.0)
     with serve({"tiny.zip": ARCHIVE}) as served:
         monkeypatch.setenv("COMPAREFACE_MODELS__MIRRORS", served.url)
         yield served
@@ -187,9 +187,9 @@ def test_a_licence_is_shown_and_must_be_accepted(
     mirror: Mirror, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    with pytest.raises(PackError, match=rf"^{_LICENCE}; to accept that: .* pull tiny --accept-license$"):
+    with pytest.raises(PackError, match=rf"^{_LICENCE}; to accept the licence: .* pull tiny --accept-license$"):
         _run("pull", "tiny")
-    assert mirror.asked == []
+    assert mirror.requests == []
     assert _run("pull", "tiny", "--accept-license") == 0
     ready = r"pack tiny is ready: built detector.onnx, embedder.onnx (0.5 MB); licence: Research licence: research only"
     assert capsys.readouterr().out == ready + "\n"
@@ -197,7 +197,7 @@ def test_a_licence_is_shown_and_must_be_accepted(
     assert 'licence = "Research licence"\nurl = "https://example.org/licence"\naccepted = 20' in record
     assert _run("pull", "tiny") == 0  # accepted before
     assert _run("verify", "tiny") == 0
-    assert mirror.asked == [("/tiny.zip", "")]
+    assert mirror.requests == [("/tiny.zip", "")]
 
 
 @pytest.mark.parametrize(("answer", "accepted"), [("yes", True), ("Y", True), ("no", False), ("", False)])
@@ -233,7 +233,7 @@ def test_from_accepts_a_file_a_folder_or_a_url(mirror: Mirror, weights: Path, tm
         assert _run("pull", "tiny", "--accept-license", "--from", origin) == 0
         for name in ("detector.onnx", "embedder.onnx"):
             (weights / "tiny" / name).unlink()
-    assert len(mirror.asked) == 1
+    assert len(mirror.requests) == 1
     with pytest.raises(PackError, match="not both at once"):
         _run("pull", "tiny", "--accept-license", "--from", mirror.url, "--from", str(tmp_path))
 
@@ -266,7 +266,7 @@ def test_auto_selects_the_better_pack_once_it_is_installed(
 ) -> None:
     _run("prepare")
     assert capsys.readouterr().out.startswith("pack open is ready: built")
-    assert preferred.asked == []
+    assert preferred.requests == []
     _prepare_best(20)
     assert capsys.readouterr().out == "pack tiny is ready\n"
     _run("verify")
@@ -325,11 +325,11 @@ def test_a_failed_download_of_the_better_pack_is_reported_with_its_cost_in_accur
     out, err = capsys.readouterr()
     assert out.startswith("pack open is ready")
     assert err.count("\n") == 1
-    assert "pack open is used" in err
+    assert "using pack open" in err
     assert [f"{_tar(name):.2f}"[1:] in err for name in ("open", "omz")] == [True, True]
     assert "127.0.0.1 answered 503; example.invalid" in err  # once each: no retries
-    assert err.endswith(f"to get that: {own_command('models pull tiny')}\n")
-    assert preferred.asked == [("/tiny.zip", "")]
+    assert err.endswith(f"to get the better pack: {own_command('models pull tiny')}\n")
+    assert preferred.requests == [("/tiny.zip", "")]
 
 
 @pytest.mark.usefixtures("preferred")

@@ -37,7 +37,7 @@ def require_expected_embedder(pipelines: Pipelines, pack: Pack, settings: Settin
 
     The engine replaces an int8 model that is not accurate on this machine.
     """
-    file = pack.embedder.file_on(settings.runtime)
+    file = pack.embedder.file_for(settings.runtime)
     if file not in pipelines.networks:
         raise BatchError(
             f"{file} cannot be used on this machine, see the log; COMPAREFACE_RUNTIME__INT8=false selects another model"

@@ -34,7 +34,7 @@ class EmbeddingActor:
     """The models and the decoder process of one core."""
 
     def __init__(self, settings: Settings, pack: Pack) -> None:
-        store = Store.of(settings.models)
+        store = Store.from_settings(settings.models)
         if store.pack(pack.name) != pack:
             raise BatchError(f"a node of the cluster has another pack {pack.name}")
         one_core = settings.runtime.model_copy(update={"threads": 1})

@@ -45,7 +45,7 @@ class BatchJob(NamedTuple):
     @property
     def identity(self) -> str:
         """Everything that the embeddings depend on; a checkpoint of another identity is not continued."""
-        runtime, file = self.settings.runtime, self.pack.embedder.file_on(self.settings.runtime)
+        runtime, file = self.settings.runtime, self.pack.embedder.file_for(self.settings.runtime)
         environment = (app.__version__, runtime.device, file, self.settings.compare.matching_strategy.value)
         pack = (self.pack.name, self.pack.detector, self.pack.embedder)
         return repr((environment, *pack, str(self.pairs.resolve()), digest(self.pairs)))
