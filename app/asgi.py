@@ -1,12 +1,12 @@
-"""The application: settings and an engine in, an ASGI application out. Assembly only."""
+"""Assembles the ASGI application from the settings and an engine."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fastapi import FastAPI
 
@@ -14,21 +14,24 @@ import app
 from app.api.actions import ACTIONS
 from app.api.auth.authenticator import Authenticator
 from app.api.auth.keys import KeyRing
-from app.api.engine import OpenEngine
-from app.api.gateway import Gateway
+from app.api.gateway import EngineLike, Gateway
 from app.api.playground.routes import PLAYGROUND
-from app.api.routes import routes, unexpected
+from app.api.routes import internal_error, routes
+from app.engine import Engine
 from app.environment import Settings, SettingsError, load_settings
 from app.ops import logs
 
 if TYPE_CHECKING:
     from app.ops.traces import Traces
 
+OpenEngine: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[EngineLike]]
+"""Opens an engine, which closes when the context ends."""
+
 
 def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
-    """Return the application; it opens the engine when it starts and closes it when it stops.
+    """Return the application. It opens the engine at startup and closes it at shutdown.
 
-    Reads the file of keys; raise ``SettingsError`` where it cannot be used, or a package is missing.
+    Reads the key file. Raises ``SettingsError`` if the file is not valid or a required package is missing.
     """
     authenticator = Authenticator(settings.auth, KeyRing(settings.auth), settings.is_open)
     traces = _traces(settings.traces.endpoint)
@@ -37,7 +40,7 @@ def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
         version=app.__version__,
         routes=[*(PLAYGROUND if settings.playground.enabled else ()), *routes(settings.metrics)],
         lifespan=partial(_lifespan, settings, authenticator, open_engine, traces),
-        exception_handlers={Exception: unexpected},
+        exception_handlers={Exception: internal_error},
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
@@ -46,11 +49,9 @@ def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
 
 
 def serve_app() -> FastAPI:
-    """Return the application of the environment's settings, for ``uvicorn --factory app.asgi:serve_app``."""
+    """Return the application configured by the environment, for ``uvicorn --factory app.asgi:serve_app``."""
     settings = load_settings()
-    settings.check_may_serve(on_loopback=False)  # whoever calls this decides about the address
-    from app.engine import Engine  # noqa: PLC0415 - heavy, and tests assemble the application without it
-
+    settings.check_may_serve(on_loopback=False)  # the ASGI server chooses the address, so it may be public
     logs.configure(settings.log.level)
     return create_app(settings, Engine.open)
 
@@ -73,7 +74,7 @@ def _traces(endpoint: str | None) -> Traces | None:
     if endpoint is None:
         return None
     try:
-        from app.ops.traces import Traces  # noqa: PLC0415 - of an extra, and slow to import
+        from app.ops.traces import Traces  # noqa: PLC0415 - needs packages of the extra `otel`
     except ImportError as error:
         raise SettingsError(
             "COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: pip install '.[otel]' in the checkout"

@@ -1,6 +1,6 @@
-"""The error catalogue: every code this service answers, with both of its texts.
+"""The error catalogue: every code that this service returns, with its English and Chinese text.
 
-Which step of a request raises what::
+The step of a request that raises each code::
 
     request -> [parse] -> [authenticate] -> [admit] -> [validate] -> [read] -> [decode] -> [detect] -> [score]
                Unsupported  AuthFailure.*    Request-   Unknown*      Url-      ImageDecode* NoFace-    Server-
@@ -8,9 +8,10 @@ Which step of a request raises what::
                NoSuch*                                  ImageEmpty    Image*    Resolution* FaceSize*
                                                                                             FaceQuality*
 
-Codes and iai texts: the vendor's CompareFace page and SDK ``errorcodes.py`` (iai/v20200303); texts of the common
-codes as the gateway words them. The text is not contract, the code is. Only ``api/envelope.py`` turns an error
-into bytes. ``InternalError`` is absent on purpose: SDK region breakers react to it by sending traffic to the cloud.
+Codes and texts of ``iai`` come from the vendor's CompareFace page and the SDK's ``errorcodes.py`` (iai/v20200303).
+Texts of common codes come from the vendor's gateway. Clients may rely on the code, not on the text. Only
+``api/envelope.py`` turns an error into bytes. ``InternalError`` is never returned: the SDKs' region breakers count it
+as an outage and send the traffic to the cloud.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from typing import NamedTuple
 
 
 class OperatorError(RuntimeError):
-    """Something that an operator can fix; the message says what to change. The command line prints it in one line."""
+    """An error that an operator can fix. The message says what to change; the CLI prints it without a traceback."""
 
 
 class Text(NamedTuple):
-    """One message in the two languages of the wire."""
+    """One message in both languages of the API."""
 
     en: str
     zh: str
 
 
 class ErrorCode(StrEnum):
-    """A wire code; the member's value is the exact string that clients compare."""
+    """A code of the API. The member's value is the exact string that clients compare."""
 
     text: Text
 
@@ -41,7 +42,7 @@ class ErrorCode(StrEnum):
         member.text = Text(en, zh)
         return member
 
-    # the gateway
+    # gateway
     UNSUPPORTED_PROTOCOL = (
         "UnsupportedProtocol",
         "HTTP(S) request protocol error; only GET and POST requests are supported.",
@@ -106,7 +107,7 @@ class ErrorCode(StrEnum):
         "您没有权限执行此操作，请确认使用了正确的密钥。",
     )
 
-    # parameters of the actions
+    # parameters of actions
     PARAMETER_ILLEGAL = ("InvalidParameter.InvalidParameter", "Invalid parameter.", "参数不合法。")
     FACE_MODEL_VERSION_ILLEGAL = (
         "InvalidParameterValue.FaceModelVersionIllegal",
@@ -125,7 +126,7 @@ class ErrorCode(StrEnum):
     )
     IMAGE_EMPTY = ("InvalidParameterValue.ImageEmpty", "Empty image.", "图片为空。")
 
-    # the images
+    # images
     URL_ILLEGAL = ("InvalidParameterValue.UrlIllegal", "Invalid URL format.", "URL格式不合法。")
     IMAGE_DOWNLOAD_ERROR = (
         "FailedOperation.ImageDownloadError",
@@ -168,7 +169,7 @@ class ErrorCode(StrEnum):
         "人脸图片质量不符要求。",
     )
 
-    # ours
+    # service
     REQUEST_TIMEOUT = ("FailedOperation.RequestTimeout", "The backend service timed out.", "后端服务超时。")
     SERVER_ERROR = (
         "FailedOperation.ServerError",
@@ -178,10 +179,10 @@ class ErrorCode(StrEnum):
 
 
 class ApiError(Exception):
-    """The one exception that reaches a client.
+    """The only exception that is reported to a client.
 
-    ``text`` replaces the code's default message; ``image`` ("A" or "B") names the image at fault; ``reason`` is for the
-    operator's log only. All are written by us: no exception text, path, address or secret ever goes in.
+    ``text`` replaces the default message of the code. ``image`` ("A" or "B") names the image that caused the error.
+    ``reason`` goes to the access log only. None of them contains exception texts, paths, addresses or secrets.
     """
 
     def __init__(self, code: ErrorCode, text: Text | None = None, *, image: str = "", reason: str = "") -> None:
@@ -192,10 +193,11 @@ class ApiError(Exception):
         self.reason = reason
 
     def with_image(self, image: str) -> ApiError:
-        """The same error, naming the image ("A" or "B") it is about."""
+        """Return the same error for the image "A" or "B"."""
         return ApiError(self.code, self.text, image=image, reason=self.reason)
 
     def message(self, *, chinese: bool) -> str:
+        """Return the text in English or Chinese, with the name of the image if there is one."""
         if chinese:
             return self.text.zh + (f"（图片{self.image}）" if self.image else "")
         return self.text.en + (f" (image {self.image})" if self.image else "")

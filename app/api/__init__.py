@@ -1,4 +1,4 @@
-"""The wire: HTTP <-> domain, as the vendor's API 3.0 speaks it. ``gateway`` is the list of what happens to a request.
+"""HTTP <-> domain: the vendor's API 3.0. ``gateway`` lists the steps of a request.
 
-Nothing here knows pixels: no numpy, no cv2, no onnxruntime. What the wire needs of the engine is in ``engine``.
+No module here decodes or analyses images.
 """

@@ -1,53 +1,83 @@
-"""AccessLogRecord: what is known about a request, for its one log line, the metrics and the traces.
-
-Never pictures, secret keys, signatures or URLs.
-"""
+"""One record per request: a log line, metrics, and a trace. Never images, secret keys, signatures or URLs."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from app.api.request import CloudRequest, shown
-from app.errors import ApiError
-from app.ops.stage_timer import StageTimer
+from app.api.request import CloudRequest, printable
+from app.errors import ApiError, ErrorCode
+from app.ops.metrics import Metrics
+from app.ops.stage_timer import Stage, StageTimer
 
 _log = logging.getLogger(__name__)
 
 
+class Tracer(Protocol):
+    """Records the spans of finished requests."""
+
+    def request(
+        self,
+        headers: Mapping[str, str],
+        attributes: Mapping[str, str],
+        began: float,
+        stages: Sequence[Stage],
+        *,
+        is_error: bool,
+    ) -> None: ...
+
+
 @dataclass(slots=True)
 class AccessLogRecord:
-    """What is known about a request so far; where nobody was answered the code stays "Abandoned"."""
+    """What is known about a request so far. ``code`` stays "Abandoned" if the client left before the reply."""
 
     request_id: str
     action: str = "other"
-    """One of ours, once it is known to be."""
+    """Name of a served action; "other" before it is known and for unknown actions."""
     code: str = "Abandoned"
     reason: str = ""
     secret_id: str = ""
     key: str = ""
+    """Label of the key that signed the request."""
     began: float = field(default_factory=time.monotonic)
 
     def fail(self, error: ApiError) -> None:
         self.code, self.reason = error.code.value, error.reason
 
-    @property
-    def seconds(self) -> float:
-        """How long it has been here."""
-        return time.monotonic() - self.began
 
-    def write(self, request: CloudRequest, timer: StageTimer) -> None:
-        """Write the line. ``stages``: milliseconds, both pictures of a comparison together, though side by side."""
-        fields: dict[str, object] = {
-            "request_id": self.request_id,
-            "action": shown(request.common("Action")),
-            "code": self.code,
-            "milliseconds": _milliseconds(self.seconds),
-            "stages": {name: _milliseconds(seconds) for name, seconds in timer.totals().items()},
-        }
-        known = {"secret_id": self.secret_id, "key": self.key, "reason": self.reason}
-        _log.info("request", extra={"fields": fields | {name: value for name, value in known.items() if value}})
+class AccessLog:
+    """Writes the record of each finished request to the log, the metrics and the tracer."""
+
+    def __init__(self, metrics: Metrics, tracer: Tracer | None) -> None:
+        self._metrics = metrics
+        self._tracer = tracer
+
+    def write(self, record: AccessLogRecord, request: CloudRequest, timer: StageTimer) -> None:
+        seconds, stages = time.monotonic() - record.began, timer.totals()
+        _log.info("request", extra={"fields": _fields(record, request, seconds, stages)})
+        self._metrics.record_request(record.action, record.code, seconds, stages)
+        if self._tracer:
+            attributes = {"request_id": record.request_id, "action": record.action, "code": record.code}
+            is_error = record.code == ErrorCode.SERVER_ERROR
+            self._tracer.request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
+
+
+def _fields(
+    record: AccessLogRecord, request: CloudRequest, seconds: float, stages: Mapping[str, float]
+) -> dict[str, object]:
+    """Return the fields of the log line; times in milliseconds, stages summed over both images of a comparison."""
+    optional = {"secret_id": record.secret_id, "key": record.key, "reason": record.reason}
+    return {
+        "request_id": record.request_id,
+        "action": printable(request.common("Action")),
+        "code": record.code,
+        "milliseconds": _milliseconds(seconds),
+        "stages": {name: _milliseconds(duration) for name, duration in stages.items()},
+        **{name: value for name, value in optional.items() if value},
+    }
 
 
 def _milliseconds(seconds: float) -> float:

@@ -1,7 +1,7 @@
-"""The reply: ``{"Response": {..., "RequestId": ...}}`` (vendor document "Responses"). The one place that writes bytes.
+"""The reply ``{"Response": {..., "RequestId": ...}}`` (vendor document "Responses"), as bytes and headers.
 
-The status is 200 whatever happened, and the content type is exactly ``application/json``: with anything else the
-Python SDK takes an error for a success without a score.
+The HTTP status is always 200 and the content type exactly ``application/json``: with any other, the Python SDK would
+read an error as a success without a score.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from app.api.request import CloudRequest
 from app.errors import ApiError
 
 NO_STORE_HEADERS = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
-"""Headers of every reply that is not a document: nobody keeps it, and nobody takes it for something else."""
+"""Headers of every reply that is not a document: no caching, no content sniffing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back, with status 200."""
+    """Body and headers of a reply."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -32,11 +32,12 @@ def new_request_id() -> str:
 
 
 def success(fields: Mapping[str, object], request: CloudRequest, request_id: str) -> Reply:
-    """Return an action's answer; raise ``ValueError`` for a number that JSON does not have."""
+    """Return the reply with an action's response; raise ``ValueError`` for NaN or infinity."""
     return _reply({**fields, "RequestId": request_id}, request)
 
 
 def failure(error: ApiError, request: CloudRequest, request_id: str) -> Reply:
+    """Return the reply for an error, in the language that the request asks for."""
     message = error.message(chinese=request.is_chinese)
     return _reply({"Error": {"Code": error.code.value, "Message": message}, "RequestId": request_id}, request)
 

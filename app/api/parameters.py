@@ -1,7 +1,7 @@
-"""Bytes -> parameters by name: JSON objects, forms and queries, multipart bodies. Sans-IO.
+"""Bytes -> action parameters by name, from a JSON body, form, query or multipart body. No I/O.
 
-JSON carries typed values; the others carry text, which ``actions/base.py`` types by the action's model. What cannot be
-read is an ``ApiError`` with the gateway's own text.
+JSON carries typed values. The other formats carry text, which ``actions/base.py`` converts to the types of the
+action's model. Malformed input raises ``ApiError`` with the vendor's text.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pydantic_core import from_json as parse_json
 from python_multipart.multipart import File, FormParser, parse_options_header
 
 from app.api.auth import v1
-from app.api.request import FORM, CloudRequest, shown
+from app.api.request import FORM, CloudRequest, printable
 from app.errors import ApiError, ErrorCode, Text
 
-# No action has that many. The bound keeps the number of values small before anything is parsed.
 _MAX_PARTS = 256
+"""More values than any action has. Checked before parsing, so that hostile bodies cost little."""
 _MULTIPART = "multipart/form-data"
 
 _NOT_JSON = Text(
@@ -30,12 +30,15 @@ _NOT_A_FORM = Text(
 )
 _NOT_UTF8 = Text("The request is not encoded in UTF-8.", "请求内容不是 UTF-8 编码。")
 _TOO_MANY = Text("The request has too many values.", "请求包含的参数值过多。")
-_BARE_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_.]*")  # Ruby sends `Language` for an empty one
+_BARE_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_.]*")  # the Ruby SDK sends `Language` for an empty value
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
-def of(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
-    """Return the action's own parameters, and whether they are text; ``request`` has its body."""
+def action_parameters(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
+    """Return the action's parameters without the common ones, and whether all values are text.
+
+    ``request`` has its body.
+    """
     if request.v1 is not None:
         return {name: value for name, value in request.v1.items() if name not in v1.COMMON}, True
     if request.method == "GET":
@@ -47,13 +50,13 @@ def of(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
     return from_json(request.body), False
 
 
-def are_json(request: CloudRequest) -> bool:
-    """Whether the parameters are a JSON body, which is read in a time that its size tells."""
+def has_json_body(request: CloudRequest) -> bool:
+    """Whether the parameters are a JSON body, so that the time to parse them follows from its size."""
     return request.v1 is None and request.method == "POST" and request.media_type not in {FORM, _MULTIPART}
 
 
 def from_json(body: bytes) -> dict[str, object]:
-    """Return the members of the object ``body``; one that is null counts as absent."""
+    """Return the members of the JSON object ``body``, without those that are null."""
     if _has_too_many_parts(body):
         raise ApiError(ErrorCode.INVALID_PARAMETER, _TOO_MANY)
     try:
@@ -66,15 +69,15 @@ def from_json(body: bytes) -> dict[str, object]:
 
 
 def _has_too_many_parts(body: bytes) -> bool:
-    """Whether there are more commas than any request needs; the parser itself bounds the depth."""
-    at = parts = 0
-    while parts <= _MAX_PARTS and (at := body.find(b",", at) + 1):
+    """Whether there are more commas than any request needs. The parser itself limits the depth."""
+    start = parts = 0
+    while parts <= _MAX_PARTS and (start := body.find(b",", start) + 1):
         parts += 1
     return parts > _MAX_PARTS
 
 
 def from_form(form: bytes) -> dict[str, str]:
-    """Return the pairs of a query or of an ``application/x-www-form-urlencoded`` body."""
+    """Return the pairs of a query or an ``application/x-www-form-urlencoded`` body."""
     if not form:
         return {}
     if form.count(b"&") >= _MAX_PARTS:
@@ -93,13 +96,13 @@ def _pair(text: bytes) -> tuple[str, str]:
 
 
 def _unescaped(text: bytes) -> str:
-    """Return what the text stands for. ``urllib`` takes 180 bytes of memory for each lone `%`."""
+    """Decode percent escapes as UTF-8. Unlike ``urllib``, needs no 180 bytes of memory for each lone `%`."""
     spaced = text.replace(b"+", b" ")
     return _ESCAPES.sub(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), spaced).decode("utf-8")
 
 
 def from_multipart(body: bytes, content_type: str) -> dict[str, str]:
-    """Return the parts of a ``multipart/form-data`` body; file names and the parts' own types are ignored."""
+    """Return the parts of a ``multipart/form-data`` body. File names and content types of parts are ignored."""
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not boundary or body.count(b"--" + boundary) > _MAX_PARTS:
         raise ApiError(ErrorCode.INVALID_REQUEST)
@@ -112,7 +115,7 @@ def from_multipart(body: bytes, content_type: str) -> dict[str, str]:
             on_file=lambda file: pairs.append((file.field_name, _content(file))),
             on_end=lambda: ends.append(True),
             boundary=boundary,
-            config={"MAX_MEMORY_FILE_SIZE": len(body), "UPLOAD_ERROR_ON_BAD_CTE": True},  # nothing goes to the disk
+            config={"MAX_MEMORY_FILE_SIZE": len(body), "UPLOAD_ERROR_ON_BAD_CTE": True},  # never write to disk
         )
         parser.write(body)
         parser.finalize()
@@ -135,7 +138,7 @@ def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
         if name in values:
             raise ApiError(
                 ErrorCode.INVALID_PARAMETER,
-                Text(f"The parameter `{shown(name)}` is given more than once.", f"参数 `{shown(name)}` 重复。"),
+                Text(f"The parameter `{printable(name)}` is given more than once.", f"参数 `{printable(name)}` 重复。"),
             )
         values[name] = value
     return values

@@ -1,9 +1,8 @@
 """CloudRequest: one HTTP request as received, and its common parameters (vendor document "Common Params").
 
-In: method, path, raw query, headers, raw body. Out: ``Action``, ``Version``, ``Timestamp`` and the like, wherever the
-dialect carries them: signature version 3 in ``X-TC-*`` headers, version 1 among the parameters of query or form.
-``Region`` and ``RequestClient`` mean nothing to a self-hosted service and are not read. Verification needs the bytes as
-they came, so nothing is decoded, sorted or unquoted in place.
+``X-TC-*`` headers carry the common parameters under signature version 3; the query or form carries them under
+version 1. ``Region`` and ``RequestClient`` have no effect here and are not read. Signature verification needs the bytes
+as received, so nothing is decoded, sorted or unquoted in place.
 """
 
 from __future__ import annotations
@@ -18,18 +17,17 @@ from app.errors import ApiError, ErrorCode, Text
 FORM = "application/x-www-form-urlencoded"
 
 _TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_SHOWN_LENGTH = 64
-_OF_NOTHING = hashlib.sha256().hexdigest()
+_MAX_PRINTABLE_LENGTH = 64
+_EMPTY_SHA256 = hashlib.sha256().hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class CloudRequest:
     """One request.
 
-    ``headers`` has lower-case names; its values, ``path`` and ``query`` are decoded as latin-1, so that encoding them
-    gives the received bytes. ``body`` is empty until it has been read, and always for GET; ``body_sha256`` is its
-    digest in hex, where a signature needs it, else nothing. ``v1`` are all parameters of a request in the older
-    dialect, once they are known; None in the newer one.
+    ``headers`` has lower-case names. Its values, ``path`` and ``query`` are decoded as latin-1, so that encoding them
+    gives the received bytes. ``body`` is empty for GET and until it has been read. ``body_sha256`` is its digest in
+    hex, or empty if the request is not signed. ``v1`` has all parameters of a version-1 request once they are read.
     """
 
     method: str
@@ -37,7 +35,7 @@ class CloudRequest:
     query: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
-    body_sha256: str = field(default=_OF_NOTHING, repr=False)
+    body_sha256: str = field(default=_EMPTY_SHA256, repr=False)
     v1: Mapping[str, str] | None = field(default=None, repr=False)
 
     def with_body(self, body: bytes, sha256: str) -> CloudRequest:
@@ -52,8 +50,8 @@ class CloudRequest:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
-    def speaks_v1(self) -> bool:
-        """Whether it can only be of the older dialect: nothing of the newer one, and a query or a form."""
+    def is_v1(self) -> bool:
+        """Whether the request uses signature version 1: a query or form without headers of version 3."""
         if "x-tc-action" in self.headers or self.headers.get("authorization", "").startswith(("TC3-", "SKIP")):
             return False
         return self.method == "GET" or self.media_type == FORM
@@ -72,33 +70,33 @@ class CloudRequest:
 
     @property
     def token(self) -> str:
-        """What temporary credentials carry; empty for permanent ones."""
+        """Token of temporary credentials; empty for permanent ones."""
         return self.common("Token")
 
     @property
     def is_chinese(self) -> bool:
-        """Whether messages are wanted in Chinese; English is the gateway's default."""
+        """Whether the client asks for messages in Chinese. The default is English."""
         return self.common("Language").lower() == "zh-cn"
 
     @property
     def trace_id(self) -> str:
-        """What the caller wants echoed; empty where it is absent or not fit for a header."""
-        sent = self.headers.get("x-tc-traceid", "")
-        return sent if _TRACE_ID.fullmatch(sent) else ""
+        """Trace ID to echo in the reply; empty if absent or not valid in a header."""
+        trace_id = self.headers.get("x-tc-traceid", "")
+        return trace_id if _TRACE_ID.fullmatch(trace_id) else ""
+
+    @property
+    def authorization(self) -> str:
+        """The Authorization header; raise ``MissingParameter`` if it is absent."""
+        return _present("Authorization", self.headers.get("authorization", "").strip())
 
     def common(self, name: str) -> str:
-        """Return a common parameter by its documented name; empty where it is absent."""
+        """Return a common parameter by its documented name; empty if absent."""
         value = self.headers.get(f"x-tc-{name.lower()}", "") if self.v1 is None else self.v1.get(name, "")
         return value.strip()
 
     def required(self, name: str) -> str:
-        """Return a common parameter; raise ``MissingParameter`` where it is absent."""
+        """Return a common parameter; raise ``MissingParameter`` if it is absent."""
         return _present(name, self.common(name))
-
-    @property
-    def authorization(self) -> str:
-        """The header that signs a request of the newer dialect."""
-        return _present("Authorization", self.headers.get("authorization", "").strip())
 
 
 def _present(name: str, value: str) -> str:
@@ -110,6 +108,6 @@ def _present(name: str, value: str) -> str:
     return value
 
 
-def shown(name: str) -> str:
-    """Return a caller's word so that it may stand in a message or a log line: short and printable."""
-    return "".join(character if character.isprintable() else "?" for character in name[:_SHOWN_LENGTH])
+def printable(text: str) -> str:
+    """Return client text that is safe in a message or log line: short, and printable characters only."""
+    return "".join(character if character.isprintable() else "?" for character in text[:_MAX_PRINTABLE_LENGTH])

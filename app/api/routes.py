@@ -1,8 +1,8 @@
-"""HTTP <-> gateway: every path and method is a cloud request, but for some plain addresses for operators.
+"""HTTP <-> gateway. Every path and method is a cloud request, except these paths for operators (GET only):
 
-``/healthz`` the process is alive, ``/readyz`` it takes requests: nothing listens before the engine is open, and once it
-is to stop the answer is a no. ``/version`` what is running; ``/metrics`` how much, where a setting says so. ``/docs``
-and ``/openapi.json`` describe the cloud requests, to people and to programs.
+``/healthz``: whether the process is alive. ``/readyz``: whether the service accepts requests, false during shutdown.
+``/version``: version, model pack and device. ``/metrics``: metrics for Prometheus, if enabled. ``/docs`` and
+``/openapi.json``: description of the cloud requests.
 """
 
 from __future__ import annotations
@@ -18,19 +18,18 @@ from starlette.types import Receive, Scope, Send
 
 import app
 from app.api import docs, envelope
-from app.api.engine import EngineLike
 from app.api.envelope import NO_STORE_HEADERS, Reply
-from app.api.gateway import Gateway
+from app.api.gateway import EngineLike, Gateway
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.metrics import MEDIA_TYPE
 from app.settings import MetricsSettings
 
-_FIRST_S = 5.0
-"""Seconds that a body has whatever its size: for the way, and for callers who begin slowly."""
+_BODY_GRACE_S = 5.0
+"""Seconds that every body may take, whatever its size: for network latency and clients that start slowly."""
 
 _TOO_SLOW = Text("The request body was sent too slowly.", "请求内容发送过慢。")
-_LEAVING = Text("The service is being stopped. Please retry.", "服务正在停止，请重试。")
+_STOPPING = Text("The service is being stopped. Please retry.", "服务正在停止，请重试。")
 
 
 async def healthz(_: Request) -> Response:
@@ -38,14 +37,14 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    is_ready = not getattr(request.state, "is_leaving", False)
+    is_ready = not getattr(request.state, "is_stopping", False)
     return JSONResponse({"ready": is_ready}, 200 if is_ready else 503, headers=NO_STORE_HEADERS)
 
 
 async def version(request: Request) -> Response:
     engine: EngineLike = request.state.engine
-    told = {"name": "compareface", "version": app.__version__, "engine": dict(engine.facts())}
-    return JSONResponse(told, headers=NO_STORE_HEADERS)
+    facts = {"name": "compareface", "version": app.__version__, "engine": dict(engine.facts())}
+    return JSONResponse(facts, headers=NO_STORE_HEADERS)
 
 
 async def metrics(request: Request) -> Response:
@@ -54,7 +53,7 @@ async def metrics(request: Request) -> Response:
 
 
 class CloudRoute(BaseRoute):
-    """Takes whatever no route before it took, so that no method and no path is turned away before the gateway."""
+    """Matches every request that no earlier route matched, whatever its path and method."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return Match.FULL, {}
@@ -63,24 +62,23 @@ class CloudRoute(BaseRoute):
         await cloud(scope, receive, send)
 
 
-_OPERATORS = (
+_OPERATOR_ROUTES = (
     Route("/healthz", healthz),
     Route("/readyz", readyz),
     Route("/version", version),
     Route("/openapi.json", docs.openapi),
     Route("/docs", docs.docs),
 )
-"""The operators' addresses (GET only)."""
 
 
 def routes(settings: MetricsSettings) -> list[BaseRoute]:
-    """Return the operators' addresses, and the cloud's."""
-    counted = [Route("/metrics", metrics)] if settings.enabled else []
-    return [*_OPERATORS, *counted, CloudRoute()]
+    """Return the routes for operators, then the route of cloud requests."""
+    optional = [Route("/metrics", metrics)] if settings.enabled else []
+    return [*_OPERATOR_ROUTES, *optional, CloudRoute()]
 
 
 async def cloud(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one cloud request."""
+    """Reply to one cloud request."""
     if scope["type"] != "http":
         await send({"type": "websocket.close"})
         return
@@ -88,55 +86,54 @@ async def cloud(scope: Scope, receive: Receive, send: Send) -> None:
     gateway: Gateway = http.state.gateway
     request = _cloud_request(http)
     try:
-        reply = await gateway.handle(request, partial(_read_body, http), partial(_left, http))
+        reply = await gateway.handle(request, partial(_read_body, http), partial(_wait_for_disconnect, http))
     except ClientDisconnect:
         return
-    except asyncio.CancelledError:  # the server stops, and its time for draining is over
-        reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _LEAVING), request, envelope.new_request_id())
-    # In HTTP a success of CONNECT is a tunnel.
-    status = 405 if request.method == "CONNECT" else 200
+    except asyncio.CancelledError:  # the server stops, and the time to drain is over
+        reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _STOPPING), request, envelope.new_request_id())
+    status = 405 if request.method == "CONNECT" else 200  # HTTP: a success of CONNECT would open a tunnel
     await _response(reply, status)(scope, receive, send)
 
 
-async def unexpected(http: Request, _: Exception) -> Response:
-    """Answer for a defect outside the gateway: still the envelope. Starlette raises the error on, to be logged."""
+async def internal_error(http: Request, _: Exception) -> Response:
+    """Reply with the envelope to an error outside the gateway. Starlette raises the error again, so it is logged."""
     request = _cloud_request(http)
     return _response(envelope.failure(ApiError(ErrorCode.SERVER_ERROR), request, envelope.new_request_id()))
 
 
 def _cloud_request(http: Request) -> CloudRequest:
-    lines: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for name, value in http.headers.items():
-        lines.setdefault(name, []).append(value)
-    # Lines of one name are one value, as RFC 9110 section 5.3 has it; two signatures are then none.
-    headers = {name: ", ".join(values) for name, values in lines.items()}
+        values.setdefault(name, []).append(value)
+    # RFC 9110 section 5.3: repeated headers are one value. Two signatures are thus not valid.
+    headers = {name: ", ".join(parts) for name, parts in values.items()}
     path = http.scope.get("raw_path") or http.scope["path"].encode()
     query = http.scope["query_string"]
     return CloudRequest(http.method, path.decode("latin-1"), query.decode("latin-1"), headers)
 
 
-async def _read_body(http: Request, max_bytes: int, min_rate: int, show: Callable[[bytes], object]) -> bytes:
+async def _read_body(http: Request, max_bytes: int, min_rate: int, on_chunk: Callable[[bytes], object]) -> bytes:
     declared = http.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
     chunks, size = [], 0
-    until = asyncio.get_running_loop().time() + _FIRST_S
+    deadline = asyncio.get_running_loop().time() + _BODY_GRACE_S
     try:
-        async with asyncio.timeout_at(until) as patience:
+        async with asyncio.timeout_at(deadline) as timeout:
             async for chunk in http.stream():
                 size += len(chunk)
                 if size > max_bytes:
                     raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
-                show(chunk)
+                on_chunk(chunk)
                 chunks.append(chunk)
-                patience.reschedule(until + size / min_rate)
+                timeout.reschedule(deadline + size / min_rate)
     except TimeoutError as error:
         raise ApiError(ErrorCode.REQUEST_TIMEOUT, _TOO_SLOW) from error
     return b"".join(chunks)
 
 
-async def _left(http: Request) -> None:
-    """Return when the caller has left; before that nothing comes any more, because the body has been read."""
+async def _wait_for_disconnect(http: Request) -> None:
+    """Return when the client disconnects. The body has been read, so no other message carries data."""
     while (await http.receive())["type"] != "http.disconnect":
         pass
 

@@ -1,8 +1,6 @@
-"""The vendor's other error codes: those that this service never answers, with the reason. Data only,
-for ``/openapi.json`` and the documentation.
+"""The vendor's error codes that this service never returns, with the reason, for ``/openapi.json`` and documentation.
 
-With ``errors.py`` this is the whole table of the vendor's CompareFace page, what its DetectFace page adds, and the
-codes common to all its services.
+Together with ``errors.py`` they are all codes of the vendor's CompareFace and DetectFace pages and all common codes.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from typing import NamedTuple
 
 
 class UnsupportedCodes(NamedTuple):
-    """Codes that have one reason."""
+    """Codes with the same reason."""
 
     reason: str
     codes: tuple[str, ...]
@@ -19,11 +17,11 @@ class UnsupportedCodes(NamedTuple):
 
 UNSUPPORTED_ERROR_CODES = (
     UnsupportedCodes(
-        "SDK region breakers count it as an outage and send pictures to the cloud: `FailedOperation.ServerError`",
+        "replaced by `FailedOperation.ServerError`: SDK region breakers would count it as an outage and call the cloud",
         ("InternalError",),
     ),
     UnsupportedCodes(
-        "a defect, whichever it is: told as `FailedOperation.ServerError`, which says that a retry may help",
+        "replaced by `FailedOperation.ServerError`, the code of every internal error",
         (
             "FailedOperation",
             "FailedOperation.ImageFacedetectFailed",
@@ -33,16 +31,15 @@ UNSUPPORTED_ERROR_CODES = (
         ),
     ),
     UnsupportedCodes(
-        "no parameter but the pictures is required; without one it is `InvalidParameterValue.ImageEmpty`",
+        "only images are required; without an image the code is `InvalidParameterValue.ImageEmpty`",
         ("MissingParameter.ErrorParameterEmpty",),
     ),
     UnsupportedCodes(
-        "told by a code that says more: a parameter's own, `InvalidParameter.InvalidParameter` or `InvalidAction`",
+        "replaced by a more specific code: the parameter's, `InvalidParameter.InvalidParameter` or `InvalidAction`",
         ("InvalidParameterValue", "UnsupportedOperation", "UnsupportedOperation.UnknowMethod"),
     ),
     UnsupportedCodes(
-        "the gateway's other words for what is told as `AuthFailure.UnauthorizedOperation`, "
-        "`AuthFailure.SecretIdNotFound` or `RequestLimitExceeded`",
+        "synonym of `AuthFailure.UnauthorizedOperation`, `AuthFailure.SecretIdNotFound` or `RequestLimitExceeded`",
         (
             "AuthFailure.InvalidSecretId",
             "RequestLimitExceeded.GlobalRegionUinLimitExceeded",
@@ -52,20 +49,20 @@ UNSUPPORTED_ERROR_CODES = (
         ),
     ),
     UnsupportedCodes(
-        "a matter of the cloud's accounts: second factors, address lists, dry runs; a firewall does this here",
+        "cloud accounts only: second factors, dry runs, and address lists, which are the task of a firewall here",
         ("AuthFailure.MFAFailure", "DryRunOperation", "IpInBlacklist", "IpNotInWhitelist"),
     ),
     UnsupportedCodes(
-        "one product, one region, actions that stay: `X-TC-Region` and the product in the signature are not judged",
+        "one product without regions: `X-TC-Region` and the product in the signature are not checked",
         ("ActionOffline", "NoSuchProduct", "UnsupportedRegion"),
     ),
-    UnsupportedCodes("an answer is a few hundred bytes", ("ResponseSizeLimitExceeded",)),
+    UnsupportedCodes("responses are small", ("ResponseSizeLimitExceeded",)),
     UnsupportedCodes(
-        "nothing is kept, owned or sold, so no resource or quota can be missing or used up",
+        "no resources or quotas: the service stores nothing",
         ("LimitExceeded", "ResourceInUse", "ResourceInsufficient", "ResourceNotFound", "ResourceUnavailable"),
     ),
     UnsupportedCodes(
-        "billing: there is none",
+        "no billing",
         (
             "ResourceUnavailable.Delivering",
             "ResourceUnavailable.Freeze",
@@ -79,7 +76,7 @@ UNSUPPORTED_ERROR_CODES = (
         ),
     ),
     UnsupportedCodes(
-        "groups: no faces are kept, so there are none",
+        "no groups: the service stores no faces",
         (
             "FailedOperation.DuplicatedGroupDescription",
             "FailedOperation.GroupInDeletedState",
@@ -106,7 +103,7 @@ UNSUPPORTED_ERROR_CODES = (
         ),
     ),
     UnsupportedCodes(
-        "persons: no faces are kept, so there are none",
+        "no persons: the service stores no faces",
         (
             "FailedOperation.ConflictOperation",
             "InvalidParameterValue.AccountFaceNumExceed",
@@ -128,7 +125,7 @@ UNSUPPORTED_ERROR_CODES = (
         ),
     ),
     UnsupportedCodes(
-        "search and lists: no action here looks through faces or answers page by page",
+        "no search and no lists",
         (
             "FailedOperation.SearchFacesExceed",
             "InvalidParameterValue.LimitExceed",
@@ -137,4 +134,4 @@ UNSUPPORTED_ERROR_CODES = (
         ),
     ),
 )
-"""Every code that ``ErrorCode`` does not have, in groups."""
+"""All codes of the vendor that ``ErrorCode`` does not have."""

@@ -18,7 +18,7 @@ from app.scoring.calibration import MIN_EXPECTED_IMPOSTORS, Calibration
 from app.scoring.evaluation import with_intervals
 from app.scoring.scale import Scale
 from app.tools.evaluation import report
-from app.tools.evaluation.measure import Measurement, open_store, measure
+from app.tools.evaluation.measure import Measurement, measure, open_store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from app.environment import load_settings
 from app.scoring import calibration
 from app.scoring.evaluation import ScoreRow
 from app.tools.evaluation.gallery import GalleryError
-from app.tools.evaluation.measure import open_store, measure
+from app.tools.evaluation.measure import measure, open_store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,7 @@ from functools import partial
 from typing import NoReturn
 
 import app
-from app.api.engine import OpenEngine
-from app.asgi import create_app
+from app.asgi import OpenEngine, create_app
 from app.cli.models import prepare_best
 from app.engine import Engine
 from app.environment import Settings, load_settings

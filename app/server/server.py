@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
             listener.listen(_LINE)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.lifespan.state["is_leaving"] = True
+        self.lifespan.state["is_stopping"] = True
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE_HEADER]
         await self._wait(self._notice_s)
         for listener in sockets or ():

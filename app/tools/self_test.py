@@ -12,7 +12,7 @@ import httpx
 from PIL import Image
 from starlette.types import Receive, Scope, Send
 
-from app.api.engine import EngineLike
+from app.api.gateway import EngineLike
 from app.asgi import create_app
 from app.environment import Settings
 from app.errors import ErrorCode

@@ -25,7 +25,7 @@ def pick_key(settings: AuthSettings, secret_id: str | None, action: str = "Compa
         raise SettingsError(f"the configured keys have no SecretId {secret_id}")
     for name, caller in callers.items():
         valid_keys = [key for key in caller.keys if not key.is_expired(time.time())]
-        if valid_keys and (name == secret_id or (secret_id is None and caller.may(action))):
+        if valid_keys and (name == secret_id or (secret_id is None and caller.may_call(action))):
             return name, valid_keys[0]
     raise SettingsError(f"no unexpired key may call {action}")
 

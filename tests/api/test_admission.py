@@ -1,4 +1,4 @@
-"""Places, the line for them, and what becomes of it under load."""
+"""Slots, the queue, overload, and rate limits."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from contextlib import suppress
 
 import pytest
 
-from app.api.admission import Admission
+from app.api.admission import Admission, RateLimiter
 from app.errors import ApiError, ErrorCode
 
 
-class _Visit:
-    """A request that stays until it is told to go."""
+class _Request:
+    """A request that holds its slot until it is finished."""
 
     def __init__(self, admission: Admission) -> None:
-        self.is_in = False
-        self._go = asyncio.Event()
-        self.task = asyncio.create_task(self._stay(admission))
+        self.is_admitted = False
+        self._finished = asyncio.Event()
+        self.task = asyncio.create_task(self._run(admission))
 
-    async def _stay(self, admission: Admission) -> None:
-        async with admission.slot() as place:
-            self.is_in = True
-            place.begin()
-            await self._go.wait()
-        self.is_in = False
+    async def _run(self, admission: Admission) -> None:
+        async with admission.slot() as slot:
+            self.is_admitted = True
+            slot.start_work()
+            await self._finished.wait()
+        self.is_admitted = False
 
-    def leave(self) -> None:
-        self._go.set()
+    def finish(self) -> None:
+        self._finished.set()
 
     @property
-    def is_refused(self) -> bool:
+    def is_rejected(self) -> bool:
         error = self.task.exception() if self.task.done() and not self.task.cancelled() else None
         return isinstance(error, ApiError) and error.code is ErrorCode.REQUEST_LIMIT_EXCEEDED
 
@@ -43,251 +43,272 @@ class _Load:
         return self.is_high
 
 
-async def _after(*visits: _Visit, seconds: float = 0.02) -> list[bool]:
+async def _admitted_after(*requests: _Request, seconds: float = 0.02) -> list[bool]:
     await asyncio.sleep(seconds)
-    return [visit.is_in for visit in visits]
+    return [request.is_admitted for request in requests]
 
 
-async def test_places_are_given_in_the_order_of_arrival() -> None:
+async def test_slots_are_granted_in_the_order_of_arrival() -> None:
     admission = Admission(1, 10, 99)
-    first, second, third = (_Visit(admission) for _ in range(3))
-    assert await _after(first, second, third) == [True, False, False]
-    first.leave()
-    assert await _after(second, third) == [True, False]
-    second.leave()
-    assert await _after(third) == [True]
+    first, second, third = (_Request(admission) for _ in range(3))
+    assert await _admitted_after(first, second, third) == [True, False, False]
+    first.finish()
+    assert await _admitted_after(second, third) == [True, False]
+    second.finish()
+    assert await _admitted_after(third) == [True]
 
 
-async def test_nobody_is_let_in_while_those_inside_only_wait() -> None:
+async def test_no_request_is_admitted_while_the_engine_is_busy() -> None:
     load = _Load()
     admission = Admission(10, 10, 99, load)
-    first = _Visit(admission)
-    assert await _after(first) == [True]
+    first = _Request(admission)
+    assert await _admitted_after(first) == [True]
     load.is_high = True
-    second, third, fourth = (_Visit(admission) for _ in range(3))
-    assert await _after(second, third, fourth) == [False] * 3
+    second, third, fourth = (_Request(admission) for _ in range(3))
+    assert await _admitted_after(second, third, fourth) == [False] * 3
     load.is_high = False
-    first.leave()
-    assert await _after(second, third, fourth) == [True] * 3
+    first.finish()
+    assert await _admitted_after(second, third, fourth) == [True] * 3
 
 
-async def test_who_was_let_in_counts_before_it_shows_in_the_load() -> None:
-    """Between a place and the work lies the reading of the body; who arrives meanwhile must not crowd in."""
-    at_work, reading = 0, [asyncio.Event() for _ in range(5)]
-    admission = Admission(10, 10, 99, lambda arriving: at_work + arriving >= 2)
+async def test_an_admitted_request_counts_as_arriving_until_its_work_is_in_the_load() -> None:
+    """While admitted requests send their bodies, the load does not contain them yet."""
+    working, bodies = 0, [asyncio.Event() for _ in range(5)]
+    admission = Admission(10, 10, 99, lambda arriving: working + arriving >= 2)
 
-    async def visit(read: asyncio.Event) -> None:
-        nonlocal at_work
-        async with admission.slot() as place:
-            inside.append(read)
-            await read.wait()
-            at_work += 1
-            place.begin()
+    async def run(body: asyncio.Event) -> None:
+        nonlocal working
+        async with admission.slot() as slot:
+            admitted.append(body)
+            await body.wait()
+            working += 1
+            slot.start_work()
             await asyncio.sleep(1)
 
-    inside: list[asyncio.Event] = []
-    visits = [asyncio.create_task(visit(read)) for read in reading]
+    admitted: list[asyncio.Event] = []
+    tasks = [asyncio.create_task(run(body)) for body in bodies]
     await asyncio.sleep(0.02)
-    assert inside == reading[:2]
-    reading[0].set()
+    assert admitted == bodies[:2]
+    bodies[0].set()
     await asyncio.sleep(0.02)
-    assert inside == reading[:2], "one at work, one still reading"
-    at_work -= 1
-    reading[1].set()
+    assert admitted == bodies[:2], "one request works, one still sends its body"
+    working -= 1
+    bodies[1].set()
     await asyncio.sleep(0.02)
-    assert inside == reading[:3]
-    for one in visits:
-        one.cancel()
-    await asyncio.gather(*visits, return_exceptions=True)
+    assert admitted == bodies[:3]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_the_line_moves_on_when_work_ends_that_nobody_inside_waits_for() -> None:
+async def test_queued_requests_are_admitted_when_the_load_falls_without_a_request_ending() -> None:
     load = _Load()
     admission = Admission(10, 10, 99, load)
     load.is_high = True
-    waiting = _Visit(admission)
-    assert await _after(waiting) == [False]
+    queued = _Request(admission)
+    assert await _admitted_after(queued) == [False]
     load.is_high = False
-    assert await _after(waiting, seconds=0.05) == [True]
+    assert await _admitted_after(queued, seconds=0.05) == [True]
 
 
-async def test_the_line_moves_on_when_work_ends_although_somebody_stays_inside() -> None:
-    """Who fetches a picture is inside and not at work."""
+async def test_queued_requests_are_admitted_when_the_load_falls_while_a_slot_is_held() -> None:
+    """A request that fetches an image holds a slot without adding to the load."""
     load = _Load()
     admission = Admission(10, 10, 99, load)
-    fetching = _Visit(admission)
-    assert await _after(fetching) == [True]
+    fetching = _Request(admission)
+    assert await _admitted_after(fetching) == [True]
     load.is_high = True
-    waiting = _Visit(admission)
-    assert await _after(waiting) == [False]
+    queued = _Request(admission)
+    assert await _admitted_after(queued) == [False]
     load.is_high = False
-    assert await _after(waiting, seconds=0.05) == [True]
+    assert await _admitted_after(queued, seconds=0.05) == [True]
 
 
-async def test_who_sends_slowly_keeps_others_out_for_a_moment_only() -> None:
+async def test_slow_senders_delay_the_queue_only_until_the_arrival_timeout() -> None:
     admission = Admission(10, 10, 99, lambda arriving: arriving >= 2)
 
-    async def send_for_ever() -> None:
+    async def send_slowly() -> None:
         async with admission.slot():
             await asyncio.sleep(60)
 
-    slow = [asyncio.create_task(send_for_ever()) for _ in range(2)]
+    slow = [asyncio.create_task(send_slowly()) for _ in range(2)]
     await asyncio.sleep(0)
-    honest = _Visit(admission)
-    assert await _after(honest) == [False]
-    assert await _after(honest, seconds=0.2) == [True]
-    for one in slow:
-        one.cancel()
+    queued = _Request(admission)
+    assert await _admitted_after(queued) == [False]
+    assert await _admitted_after(queued, seconds=0.2) == [True]
+    for task in slow:
+        task.cancel()
     await asyncio.gather(*slow, return_exceptions=True)
 
 
-@pytest.mark.parametrize("comes", [TimeoutError, asyncio.CancelledError])
-async def test_a_place_that_comes_in_the_moment_of_giving_up_is_not_lost(comes: type[BaseException]) -> None:
-    admission = Admission(1, 0.05 if comes is TimeoutError else 10, 99)
-    inside = _Visit(admission)
-    await _after(inside)
-    late = _Visit(admission)
+@pytest.mark.parametrize("exception", [TimeoutError, asyncio.CancelledError])
+async def test_a_slot_granted_at_the_moment_of_timeout_or_cancellation_is_not_lost(
+    exception: type[BaseException],
+) -> None:
+    admission = Admission(1, 0.05 if exception is TimeoutError else 10, 99)
+    running = _Request(admission)
+    await _admitted_after(running)
+    queued = _Request(admission)
     await asyncio.sleep(0.02)
     loop = asyncio.get_running_loop()
-    inside.leave()
-    if comes is TimeoutError:
-        time.sleep(0.05)  # noqa: ASYNC251 - so that the place and the end of the patience fall into one turn of the loop
+    running.finish()
+    if exception is TimeoutError:
+        time.sleep(0.05)  # noqa: ASYNC251 - so that the grant and the timeout fall into one iteration of the loop
     else:
-        loop.call_soon(lambda: loop.call_soon(late.task.cancel))
+        loop.call_soon(lambda: loop.call_soon(queued.task.cancel))
     await asyncio.sleep(0.02)
-    late.leave()
-    await asyncio.gather(late.task, return_exceptions=True)
-    visits = [_Visit(admission), _Visit(admission)]
-    assert await _after(*visits) == [True, False]
-    visits[1].task.cancel()
+    queued.finish()
+    await asyncio.gather(queued.task, return_exceptions=True)
+    requests = [_Request(admission), _Request(admission)]
+    assert await _admitted_after(*requests) == [True, False]
+    requests[1].task.cancel()
 
 
-async def test_who_is_cancelled_while_the_line_is_sent_away_gives_back_no_place() -> None:
+async def test_a_request_cancelled_while_the_queue_is_rejected_returns_no_slot() -> None:
     admission = Admission(1, 0.05, 99)
-    inside, early, other = (_Visit(admission) for _ in range(3))
-    await _after(inside)
-    for turn in (0.0, 0.03):
-        await asyncio.sleep(turn)
-    admission._send_away()
-    other.task.cancel()
-    await asyncio.gather(early.task, other.task, return_exceptions=True)
-    inside.leave()
-    await inside.task
-    visits = [_Visit(admission), _Visit(admission)]
-    assert await _after(*visits) == [True, False]
-    visits[1].task.cancel()
+    running, first, second = (_Request(admission) for _ in range(3))
+    await _admitted_after(running)
+    for pause in (0.0, 0.03):
+        await asyncio.sleep(pause)
+    admission.reject_all()
+    second.task.cancel()
+    await asyncio.gather(first.task, second.task, return_exceptions=True)
+    running.finish()
+    await running.task
+    requests = [_Request(admission), _Request(admission)]
+    assert await _admitted_after(*requests) == [True, False]
+    requests[1].task.cancel()
 
 
-async def test_a_line_that_stands_too_long_is_sent_away_and_others_are_told_at_once() -> None:
+async def test_a_queue_that_does_not_drain_is_rejected_and_new_requests_are_rejected_immediately() -> None:
     admission = Admission(1, 0.1, 99)
-    inside = _Visit(admission)
-    early = _Visit(admission)
+    running = _Request(admission)
+    early = _Request(admission)
     await asyncio.sleep(0.08)
-    late = _Visit(admission)
+    late = _Request(admission)
     await asyncio.sleep(0.04)
-    assert (early.is_refused, late.is_refused) == (True, True)
+    assert (early.is_rejected, late.is_rejected) == (True, True)
     started = asyncio.get_running_loop().time()
-    next_one = _Visit(admission)
+    new = _Request(admission)
     with suppress(ApiError):
-        await next_one.task
-    assert next_one.is_refused
+        await new.task
+    assert new.is_rejected
     assert asyncio.get_running_loop().time() - started < 0.05
-    inside.leave()
-    assert await _after(_Visit(admission)) == [True]
+    running.finish()
+    assert await _admitted_after(_Request(admission)) == [True]
 
 
-async def test_after_a_calm_second_requests_wait_in_line_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.api.admission._CALM_S", 0.1)
+async def test_requests_queue_again_after_the_cooldown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.admission.REJECTION_COOLDOWN_S", 0.1)
     admission = Admission(1, 0.05, 99)
-    inside, refused = _Visit(admission), _Visit(admission)
+    running, rejected = _Request(admission), _Request(admission)
     with suppress(ApiError):
-        await refused.task
-    assert refused.is_refused
+        await rejected.task
+    assert rejected.is_rejected
     await asyncio.sleep(0.12)
-    waiting = _Visit(admission)
+    queued = _Request(admission)
     await asyncio.sleep(0.02)
-    assert not waiting.task.done()
-    inside.leave()
-    assert await _after(waiting) == [True]
+    assert not queued.task.done()
+    running.finish()
+    assert await _admitted_after(queued) == [True]
 
 
-async def test_who_leaves_the_line_takes_no_place_along() -> None:
+async def test_a_cancelled_queued_request_takes_no_slot() -> None:
     admission = Admission(1, 10, 99)
-    inside, gone, patient = (_Visit(admission) for _ in range(3))
-    await _after(inside)
-    gone.task.cancel()
-    inside.leave()
-    assert await _after(patient) == [True]
+    running, cancelled, queued = (_Request(admission) for _ in range(3))
+    await _admitted_after(running)
+    cancelled.task.cancel()
+    running.finish()
+    assert await _admitted_after(queued) == [True]
 
 
-async def test_who_leaves_as_the_place_comes_gives_it_back() -> None:
+async def test_a_request_cancelled_as_its_slot_is_granted_returns_it() -> None:
     admission = Admission(1, 10, 99)
-    inside, gone = _Visit(admission), _Visit(admission)
-    await _after(inside)
-    inside.leave()
-    while not inside.task.done():
+    running, cancelled = _Request(admission), _Request(admission)
+    await _admitted_after(running)
+    running.finish()
+    while not running.task.done():
         await asyncio.sleep(0)
-        if not inside.is_in:
-            gone.task.cancel()
+        if not running.is_admitted:
+            cancelled.task.cancel()
     with suppress(asyncio.CancelledError):
-        await gone.task
-    assert await _after(_Visit(admission)) == [True]
+        await cancelled.task
+    assert await _admitted_after(_Request(admission)) == [True]
 
 
-async def test_who_finds_a_full_line_is_told_at_once_and_the_line_stands() -> None:
+async def test_a_full_queue_rejects_new_requests_and_keeps_the_queued_ones() -> None:
     admission = Admission(1, 10, 2)
-    inside, first, second, third = (_Visit(admission) for _ in range(4))
-    await _after(inside)
-    assert [each.is_refused for each in (first, second, third)] == [False, False, True]
-    inside.leave()
-    assert await _after(first) == [True]
-    late = _Visit(admission)
-    await _after(late)
-    assert not late.is_refused, "there is room in the line again"
-    first.leave()
-    assert await _after(second) == [True]
+    running, first, second, third = (_Request(admission) for _ in range(4))
+    await _admitted_after(running)
+    assert [request.is_rejected for request in (first, second, third)] == [False, False, True]
+    running.finish()
+    assert await _admitted_after(first) == [True]
+    late = _Request(admission)
+    await _admitted_after(late)
+    assert not late.is_rejected, "the queue has a free position again"
+    first.finish()
+    assert await _admitted_after(second) == [True]
 
 
-async def _rotate(visits: list[_Visit], admission: Admission) -> list[_Visit]:
-    """Let the one who is in leave, and another join the end of the line."""
-    await _after(*visits)
-    visits[0].leave()
-    await visits[0].task
-    return [*visits[1:], _Visit(admission)]
-
-
-async def test_a_line_that_stays_full_is_sent_away_though_everybody_in_it_is_served_in_time() -> None:
+async def test_a_queue_that_stays_full_is_rejected_although_its_requests_are_served_in_time() -> None:
     admission = Admission(1, 1, 2)
-    visits = [_Visit(admission) for _ in range(4)]  # one is in, two are in line, one finds it full
-    await _after(*visits)
-    assert visits.pop().is_refused
+    requests = [_Request(admission) for _ in range(4)]  # one is admitted, two are queued, one finds a full queue
+    await _admitted_after(*requests)
+    assert requests.pop().is_rejected
     admission._full_since -= 1.5
-    one_more = _Visit(admission)
-    await _after(one_more)
-    assert [visit.is_refused for visit in (*visits, one_more)] == [False, True, True, True]
-    visits[0].leave()
+    new = _Request(admission)
+    await _admitted_after(new)
+    assert [request.is_rejected for request in (*requests, new)] == [False, True, True, True]
+    requests[0].finish()
 
 
-async def test_a_line_that_never_ends_but_is_short_does_not_count_against_a_burst() -> None:
+async def _finish_first(requests: list[_Request], admission: Admission) -> list[_Request]:
+    """Finish the admitted request and queue a new one."""
+    await _admitted_after(*requests)
+    requests[0].finish()
+    await requests[0].task
+    return [*requests[1:], _Request(admission)]
+
+
+async def test_a_short_queue_that_never_empties_does_not_shorten_the_queue_for_a_burst() -> None:
     admission = Admission(1, 0.5, 4)
-    visits = [_Visit(admission), _Visit(admission)]
+    requests = [_Request(admission), _Request(admission)]
     for _ in range(30):  # more than half a second
-        visits = await _rotate(visits, admission)
-    burst = [_Visit(admission) for _ in range(5)]
-    await _after(*burst)
-    assert [visit.is_refused for visit in burst] == [False, False, False, True, True]
-    for visit in (*visits, *burst):
-        visit.task.cancel()
+        requests = await _finish_first(requests, admission)
+    burst = [_Request(admission) for _ in range(5)]
+    await _admitted_after(*burst)
+    assert [request.is_rejected for request in burst] == [False, False, False, True, True]
+    for request in (*requests, *burst):
+        request.task.cancel()
 
 
-async def test_who_has_left_the_line_takes_no_room_in_it() -> None:
+async def test_a_cancelled_request_frees_its_position_in_the_queue() -> None:
     admission = Admission(1, 10, 1)
-    inside, gone = _Visit(admission), _Visit(admission)
-    await _after(inside)
-    gone.task.cancel()
+    running, cancelled = _Request(admission), _Request(admission)
+    await _admitted_after(running)
+    cancelled.task.cancel()
     await asyncio.sleep(0)
-    patient = _Visit(admission)
-    await _after(patient)
-    assert (patient.is_refused, admission.waiting) == (False, 1)
-    inside.leave()
-    assert await _after(patient) == [True]
+    queued = _Request(admission)
+    await _admitted_after(queued)
+    assert (queued.is_rejected, admission.queued) == (False, 1)
+    running.finish()
+    assert await _admitted_after(queued) == [True]
+
+
+def test_calls_of_the_current_second_are_counted_by_caller_and_action() -> None:
+    now = 100.0
+    limiter = RateLimiter(lambda: now)
+    for _ in range(2):
+        limiter.count("a", "CompareFace", 2)
+    with pytest.raises(ApiError) as caught:
+        limiter.count("a", "CompareFace", 2)
+    assert caught.value.code is ErrorCode.REQUEST_LIMIT_EXCEEDED
+    assert caught.value.text.en == (
+        "Your current request times equals to `3` in a second, which exceeds the frequency limit `2` for a second. "
+        "Please reduce the frequency of calls."
+    )
+    assert caught.value.text.zh == "您当前每秒请求 `3` 次，超过了每秒频率上限 `2`，请稍后重试。"
+    limiter.count("a", "DetectFace", 2)
+    limiter.count("b", "CompareFace", 2)
+    now = 101.0
+    limiter.count("a", "CompareFace", 2)

@@ -1,11 +1,9 @@
-"""What is not a cloud request, and what happens below the gateway."""
+"""Routes for operators, and requests that end outside the gateway."""
 
 from __future__ import annotations
 
 import logging
-import sys
 from contextlib import nullcontext
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,13 +11,14 @@ from starlette.types import Message
 
 import app
 from app.api.routes import cloud
-from app.asgi import create_app, serve_app
-from app.environment import SettingsError
+from app.asgi import create_app
 from app.settings import MetricsSettings
 from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of
 
+_WITH_METRICS = OPEN.model_copy(update={"metrics": MetricsSettings(enabled=True)})
 
-async def test_operators_addresses_are_plain_json() -> None:
+
+async def test_operator_routes_return_plain_json() -> None:
     async with client_of(OPEN) as client:
         assert (await client.get("/healthz")).json() == {"alive": True}
         ready = await client.get("/readyz")
@@ -31,11 +30,8 @@ async def test_operators_addresses_are_plain_json() -> None:
         }
 
 
-METERED = OPEN.model_copy(update={"metrics": MetricsSettings(enabled=True)})
-
-
-async def test_metrics_are_served_where_a_setting_says_so() -> None:
-    async with client_of(METERED) as client:
+async def test_metrics_are_served_if_enabled() -> None:
+    async with client_of(_WITH_METRICS) as client:
         await client.post("/", headers=COMMON, json={"UrlA": "http://a.example", "UrlB": "http://b.example"})
         await client.post("/", headers=COMMON, json={})
         await client.post("/", headers=COMMON | {"X-TC-Action": "Invented"})
@@ -55,24 +51,40 @@ async def test_metrics_are_served_where_a_setting_says_so() -> None:
     assert (head.status_code, head.content) == (200, b"")
 
 
-async def test_metrics_are_off_unless_asked_for() -> None:
+async def test_metrics_are_disabled_by_default() -> None:
     async with client_of(OPEN) as client:
         assert code_of(await client.get("/metrics")) == "MissingParameter"
 
 
-class _Broken(FakeEngine):
+@pytest.mark.parametrize("path", ["/", "/?", "/foo/bar", "/docs", "/openapi.json", "/healthz/", "/%0a", "/..%2f"])
+async def test_every_path_takes_cloud_requests(path: str) -> None:
+    async with client_of() as client:
+        reply = await client.post(path, json={"UrlA": "a", "UrlB": "b"}, headers=COMMON)
+    assert code_of(reply) == "OK"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/version"])
+async def test_a_post_to_an_operator_route_is_a_cloud_request(path: str) -> None:
+    async with client_of() as client:
+        reply = await client.post(path, json={"UrlA": "a", "UrlB": "b"}, headers=COMMON)
+    assert code_of(reply) == "OK"
+
+
+class _BrokenEngine(FakeEngine):
     def facts(self) -> Any:
         raise RuntimeError("/secret/path")
 
 
-async def test_defect_outside_the_gateway_is_still_answered_with_the_envelope() -> None:
-    async with client_of(OPEN, _Broken()) as client:
+async def test_an_error_outside_the_gateway_has_an_envelope() -> None:
+    async with client_of(OPEN, _BrokenEngine()) as client:
         reply = await client.get("/version")
     assert code_of(reply) == "FailedOperation.ServerError"
     assert "secret" not in reply.text
 
 
-async def test_caller_who_leaves_while_sending_makes_no_noise(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_disconnect_while_sending_is_logged_as_abandoned_without_a_reply(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO)
     messages: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
     received = iter(messages)
@@ -99,13 +111,13 @@ async def test_caller_who_leaves_while_sending_makes_no_noise(caplog: pytest.Log
     assert [vars(record)["fields"]["code"] for record in caplog.records] == ["Abandoned"]
 
 
-async def test_headers_sent_twice_are_one_value() -> None:
+async def test_repeated_headers_are_one_value() -> None:
     async with client_of() as client:
         headers = [("X-TC-Action", "CompareFace"), ("X-TC-Action", "Other"), ("X-TC-Version", "2020-03-03")]
         assert code_of(await client.post("/", headers=headers)) == "InvalidAction"
 
 
-async def test_websockets_are_turned_away() -> None:
+async def test_websockets_are_closed() -> None:
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -116,22 +128,3 @@ async def test_websockets_are_turned_away() -> None:
 
     await cloud({"type": "websocket"}, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
-
-
-def test_application_for_other_servers_does_not_vouch_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COMPAREFACE_AUTH__KEYS", raising=False)
-    with pytest.raises(SettingsError, match="COMPAREFACE_AUTH__KEYS"):
-        serve_app()
-
-
-def test_application_for_other_servers_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", "a:b")
-    engine = SimpleNamespace(Engine=SimpleNamespace(open=lambda _: nullcontext(FakeEngine())))
-    monkeypatch.setitem(sys.modules, "app.engine", engine)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        assert serve_app().title == "compareface"
-    finally:
-        root.handlers = handlers
-        root.setLevel(level)

@@ -72,7 +72,7 @@ def test_printed_command_is_accepted(
     request = _run_in_bash(capsys.readouterr().out, tmp_path)
     settings = AuthSettings.model_validate({"keys": _KEYS})
     authenticator = Authenticator(settings, KeyRing(settings), is_open=False)
-    examined = authenticator.examine(request)
+    examined = authenticator.check_headers(request)
     assert authenticator.verify(request, examined) is not None
     assert examined.secret_id == secret_id
     assert (request.action, request.version) == ("CompareFace", "2020-03-03")

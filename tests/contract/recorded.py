@@ -57,7 +57,7 @@ def parse(raw: bytes) -> CloudRequest:
 
 def with_parameters(request: CloudRequest) -> CloudRequest:
     """Return the request as the gateway knows it: v1 parameters at hand."""
-    if not request.speaks_v1:
+    if not request.is_v1:
         return request
     form = request.query.encode("latin-1") if request.method == "GET" else request.body
     return request.with_v1(parameters.from_form(form))
@@ -83,7 +83,7 @@ class Verifier:
         """Whether the request is let in at ``now``; raise whatever is not an ``ApiError``."""
         self._now = now
         try:
-            self._subject.verify(request, self._subject.examine(request))
+            self._subject.verify(request, self._subject.check_headers(request))
         except ApiError:
             return False
         return True

@@ -156,7 +156,11 @@ def test_a_file_of_keys_that_goes_bad_leaves_the_keys_before_it_in_force(tmp_pat
             spoil()
             time.sleep(1.1)
             assert code_of(send(server, mine)) == "OK"
-    complaints = [str(record["reason"]) for record in _lines(log) if record["message"] == "keys not renewed"]
+    complaints = [
+        str(record["reason"])
+        for record in _lines(log)
+        if record["message"] == "key file reload failed, keeping the previous keys"
+    ]
     assert [complaint.partition(": ")[2] for complaint in complaints] == [
         f"{keys}, end of document: not TOML",
         f"{keys}: No such file or directory",

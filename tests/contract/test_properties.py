@@ -58,7 +58,7 @@ def test_any_bytes_are_parameters_or_told_why_not(body: bytes, content_type: str
 
 def _refusal(request: CloudRequest) -> ErrorCode | None:
     try:
-        parameters.of(request)
+        parameters.action_parameters(request)
     except ApiError as error:
         return error.code
     return None

@@ -57,9 +57,9 @@ def signed_request(data: bytes) -> None:
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     request = CloudRequest(method, "/", query, headers).with_body(body, tc3.sha256(body))
     with suppress(ApiError):
-        if request.speaks_v1:
+        if request.is_v1:
             request = request.with_v1(parameters.from_form(query.encode("latin-1") if method == "GET" else body))
-        examined = _AUTHENTICATOR.examine(request)
+        examined = _AUTHENTICATOR.check_headers(request)
         _AUTHENTICATOR.verify(request, examined)
         raise AssertionError("a request verifies that nobody signed")
 

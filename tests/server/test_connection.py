@@ -22,7 +22,16 @@ from app.ops.stage_timer import StageTimer
 from app.server.connection import PARTING_S, Bounds, Connection, bounded
 from app.server.server import Server, take_no_more
 from app.tools.serving import MAX_HEADER_BYTES, bind
-from tests.support.fakes import CLOSED, OPEN, Behaviour, FakeEngine, FakeService, authorization, judge, limited
+from tests.support.fakes import (
+    CLOSED,
+    OPEN,
+    Behaviour,
+    FakeEngine,
+    FakeService,
+    authorization,
+    fixed_comparison,
+    limited,
+)
 
 _HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"
 _BODY = b'{"UrlA":"a","UrlB":"b"}'
@@ -102,7 +111,10 @@ async def _until(is_so: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def _served(
-    behaviour: Behaviour = judge, bounds: Bounds = _BOUNDS, readiness_delay_s: float = 0, settings: Settings = OPEN
+    behaviour: Behaviour = fixed_comparison,
+    bounds: Bounds = _BOUNDS,
+    readiness_delay_s: float = 0,
+    settings: Settings = OPEN,
 ) -> AsyncIterator[_Site]:
     application = create_app(settings, lambda _: nullcontext(FakeEngine(FakeService(behaviour))))
     config = uvicorn.Config(
@@ -305,7 +317,7 @@ async def test_who_waits_in_line_has_little_of_a_body_in_memory() -> None:
 
     async def judged(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         await release.wait()
-        return await judge(a, b, options, timer)
+        return await fixed_comparison(a, b, options, timer)
 
     body = _BODY + b" " * (2_000_000 - len(_BODY))
     async with _served(judged, Bounds(9, 60, 60), settings=limited(max_in_flight=1)) as site, asyncio.timeout(60):
@@ -383,7 +395,7 @@ async def test_lines_that_are_sent_ahead_do_not_undo_the_request_before_them() -
 
     async def judged(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         await release.wait()
-        return await judge(a, b, options, timer)
+        return await fixed_comparison(a, b, options, timer)
 
     async with _served(judged, Bounds(3, 60, 60)) as site, asyncio.timeout(10):
         peer = await site.peer()
@@ -413,7 +425,7 @@ async def test_what_comes_after_the_last_request_does_not_undo_it(more: bytes) -
     async def judged(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         begun.set()
         await release.wait()
-        return await judge(a, b, options, timer)
+        return await fixed_comparison(a, b, options, timer)
 
     begun = asyncio.Event()
     async with _served(judged, Bounds(3, 60, 60)) as site, asyncio.timeout(20):

@@ -1,4 +1,4 @@
-"""A fake engine, a signer, and the application in-process with its lifespan."""
+"""A fake engine, signed requests, and an in-process client of the application."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ SECRET_ID, SECRET_KEY = "AKIDEXAMPLE", "SECRETEXAMPLE"
 NOW = 1_700_000_000
 COMMON = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
 OPEN = Settings(auth=AuthSettings(mode="off"))
+"""Settings without authentication."""
 KEYS_FILE = f"""
 [callers.{SECRET_ID}]
 keys = [{{ label = "new", secret_key = "{SECRET_KEY}" }}, {{ label = "old", secret_key = "{SECRET_KEY}-OLD" }}]
@@ -46,12 +47,13 @@ keys = [{{ label = "only", secret_key = "{SECRET_KEY}" }}]
 actions = ["DetectFace"]
 """
 CLOSED = Settings(auth=AuthSettings.model_validate({"keys": f"{SECRET_ID}:{SECRET_KEY}"}))
+"""Settings that require a signature with ``SECRET_KEY``."""
 
 Behaviour = Callable[[ImageRef, ImageRef, CompareOptions, StageTimer], Awaitable[Comparison]]
 
 
-async def judge(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
-    """Stand in for the real service: presence is judged, everything else is alike."""
+async def fixed_comparison(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+    """Return a score of 87.5 for any two images; raise ``ImageEmpty`` if one is missing."""
     for name, ref in (("A", a), ("B", b)):
         if ref.is_empty:
             raise ApiError(ErrorCode.IMAGE_EMPTY, image=name)
@@ -64,41 +66,44 @@ DETECTION_RESULT = DetectionResult(640, 480, (DetectedFace(Box(-10.6, 20.2, 89.4
 
 @dataclass
 class FakeService:
-    behaviour: Behaviour = judge
+    """Records its calls. ``behaviour`` implements ``compare``; ``detect`` returns ``detection``."""
+
+    behaviour: Behaviour = fixed_comparison
     calls: list[tuple[ImageRef, ImageRef, CompareOptions]] = field(default_factory=list)
-    sight: DetectionResult = DETECTION_RESULT
-    looks: list[tuple[ImageRef, DetectOptions]] = field(default_factory=list)
+    detection: DetectionResult = DETECTION_RESULT
+    detect_calls: list[tuple[ImageRef, DetectOptions]] = field(default_factory=list)
 
     async def compare(self, a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
         self.calls.append((a, b, options))
         return await self.behaviour(a, b, options, timer)
 
     async def detect(self, image: ImageRef, options: DetectOptions, timer: StageTimer) -> DetectionResult:
-        self.looks.append((image, options))
+        self.detect_calls.append((image, options))
         if image.is_empty:
             raise ApiError(ErrorCode.IMAGE_EMPTY)
-        return self.sight
+        return self.detection
 
 
 @dataclass
 class FakeEngine:
+    """An engine without models."""
+
     service: FakeService = field(default_factory=FakeService)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def services(self) -> Services:
         return Services(compare=self.service.compare, detect=self.service.detect)
 
-    busy: bool = False
-    metrics: Metrics = field(default_factory=Metrics)
-
     def facts(self) -> Mapping[str, object]:
         return {"pack": "fake", "device": "cpu"}
 
     def is_busy(self, _: int) -> bool:
-        return self.busy
+        return False
 
 
 def limited(**limits: float) -> Settings:
+    """Return settings without authentication and with these limits."""
     return OPEN.model_copy(update={"limits": LimitsSettings.model_validate(limits)})
 
 
@@ -106,20 +111,20 @@ def limited(**limits: float) -> Settings:
 async def client_of(
     settings: Settings = OPEN, engine: FakeEngine | None = None, host: str = "127.0.0.1:8000"
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """Start the application, and give a client that talks to it without a socket."""
+    """Start the application and yield a client that calls it without a socket."""
     application = create_app(settings, lambda _: nullcontext(engine or FakeEngine()))
     async with application.router.lifespan_context(application) as state:
 
-        async def started(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
             await application({**scope, "state": dict(state or {})}, receive, send)
 
-        transport = httpx.ASGITransport(started, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(with_state, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
             yield client
 
 
 def response_of(reply: httpx.Response) -> dict[str, Any]:
-    """Return what is inside the envelope, after looking at the envelope."""
+    """Check the envelope and return the ``Response`` in it."""
     assert reply.status_code == 200
     assert reply.headers["content-type"] == "application/json"
     payload = reply.json()
@@ -129,6 +134,7 @@ def response_of(reply: httpx.Response) -> dict[str, Any]:
 
 
 def code_of(reply: httpx.Response) -> str:
+    """Return the error code of a reply, or "OK"."""
     error = response_of(reply).get("Error")
     return str(error["Code"]) if error else "OK"
 
@@ -147,14 +153,14 @@ def authorization(
     extra: Mapping[str, str] | None = None,
     content_sha256: str = "",
 ) -> str:
-    """Return the Authorization header of a client that signs like this."""
+    """Return the Authorization header of a request with signature version 3."""
     headers = {"content-type": content_type, "host": host, **(extra or {})}
     names = tuple(sorted(headers))
     date = tc3.utc_date(timestamp)
     hashed = tc3.hashed_payload(tc3.sha256(body), content_sha256)
     canonical = tc3.canonical_request(method, query, headers, names, hashed)
-    text = tc3.string_to_sign(str(timestamp), tc3.credential_scope(date, service), canonical)
-    signature = tc3.signature(tc3.signing_key(secret_key, date, service), text)
+    string = tc3.string_to_sign(str(timestamp), tc3.credential_scope(date, service), canonical)
+    signature = tc3.signature(tc3.signing_key(secret_key, date, service), string)
     return tc3.format_authorization(tc3.Authorization(secret_id, date, service, names, signature))
 
 
@@ -167,7 +173,7 @@ def v1_parameters(
     without: str = "",
     **changes: str,
 ) -> dict[str, str]:
-    """Return the parameters of a request in the older dialect, its signature among them."""
+    """Return the parameters of a request with signature version 1, including the signature."""
     parameters = {
         "Action": "CompareFace",
         "Version": "2020-03-03",
@@ -178,5 +184,5 @@ def v1_parameters(
         **changes,
     }
     parameters.pop(without, None)
-    text = v1.source_text(method, host, path, parameters)
-    return parameters | {"Signature": v1.signature(secret_key, text, parameters.get("SignatureMethod", ""))}
+    string = v1.string_to_sign(method, host, path, parameters)
+    return parameters | {"Signature": v1.signature(secret_key, string, parameters.get("SignatureMethod", ""))}

@@ -1,4 +1,4 @@
-"""The actions of the service ``iai``: one module each, listed in ``ACTIONS``."""
+"""The actions of the service ``iai``: one module each. ``ACTIONS`` lists them for the gateway and OpenAPI."""
 
 from app.api.actions.base import Action
 from app.api.actions.compare_face import COMPARE_FACE

@@ -1,7 +1,7 @@
-"""What an action is, which one a request asks for, and how its parameters become a model.
+"""Actions: how the gateway finds one and converts parameters to its request model.
 
-In: action name, version, parameters by name. Out: a frozen :class:`RequestModel`, or an ``ApiError`` with the
-gateway's own texts. Values are typed here; what they mean is judged by the action.
+In: action name, version, and parameters by name. Out: a frozen :class:`RequestModel`, or ``ApiError`` with the vendor's
+texts. This module checks names and types; the action checks values.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from app.api.auth.keys import Caller
-from app.api.request import shown
+from app.api.request import printable
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.stage_timer import StageTimer
 from app.service.services import Services
@@ -26,7 +26,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 
 
 class WireModel(BaseModel):
-    """A frozen value of the wire: ``image_a`` in Python, ``ImageA`` outside."""
+    """A frozen value of the API: ``image_a`` in Python, ``ImageA`` in requests and replies."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -39,70 +39,73 @@ class WireModel(BaseModel):
 
 
 class ResponseModel(WireModel):
-    """What an action answers, or a part of it; all fields are always there."""
+    """The response of an action, or a part of it. No field is optional."""
 
     model_config = ConfigDict(validate_by_name=True, json_schema_serialization_defaults_required=True)
 
 
 class RequestModel(WireModel, ABC):
-    """An action's parameters in one version of the API, and what is done with them."""
+    """The parameters of an action in one version of the API."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
     @abstractmethod
     async def perform(self, services: Services, caller: Caller, timer: StageTimer) -> ResponseModel:
-        """QualityGate the values, call the service, put its answer into the wire's words."""
+        """Check the values, call the service, and convert its result to the response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A name and its parameters in each version."""
+    """The name of an action and its parameters in each version."""
 
     name: str
     models: Mapping[str, type[RequestModel]]
 
 
-class Found(NamedTuple):
-    """An action by its exact name, and its parameters in the version that was asked for."""
+class ActionVersion(NamedTuple):
+    """The name of an action and its parameters in the requested version."""
 
     name: str
     model: type[RequestModel]
 
 
-def find_action(actions: Iterable[Action], name: str, version: str) -> Found:
-    """Return the action; Go and Node send the name as given, so its first letter may be small."""
+def find_action(actions: Iterable[Action], name: str, version: str) -> ActionVersion:
+    """Return an action by name and version; raise ``NoSuchVersion`` or ``InvalidAction``.
+
+    The first letter of the name may be lower case: the Go and Node SDKs send the name as written by their user.
+    """
     models = {action.name: action.models for action in actions}
     if not any(version in versions for versions in models.values()):
         raise ApiError(
             ErrorCode.NO_SUCH_VERSION,
             Text(
-                f"The specified api version=`{shown(version)}` does not exist in service=`iai`.",
-                f"服务 `iai` 不存在接口版本 `{shown(version)}`。",
+                f"The specified api version=`{printable(version)}` does not exist in service=`iai`.",
+                f"服务 `iai` 不存在接口版本 `{printable(version)}`。",
             ),
         )
     name = name[:1].upper() + name[1:]
     if version not in models.get(name, ()):
         raise ApiError(ErrorCode.INVALID_ACTION)
-    return Found(name, models[name][version])
+    return ActionVersion(name, models[name][version])
 
 
 def bind(model: type[RequestModel], values: Mapping[str, object], *, is_text: bool, is_lenient: bool) -> RequestModel:
-    """Return the parameters as a model.
+    """Return the parameters as a model; raise ``UnknownParameter`` or ``InvalidParameter``.
 
-    ``is_text``: the values come from a query, a form or a multipart body, where integers are text. ``is_lenient``:
-    unknown names are ignored, and JSON values are read as if they were text.
+    ``is_text``: all values are text, and those of integer fields are converted. ``is_lenient``: unknown names are
+    ignored, and JSON values are converted, too.
     """
-    integers = {str(field.alias): _is_integer(field.annotation) for field in model.model_fields.values()}
-    unknown = [name for name in values if name not in integers]
+    is_integer = {str(field.alias): _is_integer(field.annotation) for field in model.model_fields.values()}
+    unknown = [name for name in values if name not in is_integer]
     if unknown and not is_lenient:
-        name = shown(unknown[0])
+        name = printable(unknown[0])
         raise ApiError(
             ErrorCode.UNKNOWN_PARAMETER,
             Text(f"The parameter `{name}` is not recognized.", f"参数 `{name}` 未定义。"),
         )
-    known = {name: value for name, value in values.items() if name in integers}
+    known = {name: value for name, value in values.items() if name in is_integer}
     if is_text or is_lenient:
-        known = {name: _from_text(value, integers[name]) for name, value in known.items()}
+        known = {name: _from_text(value, is_integer[name]) for name, value in known.items()}
     try:
         return model.model_validate(known)
     except ValidationError as error:
@@ -118,7 +121,7 @@ def _is_integer(annotation: object) -> bool:
 
 
 def _from_text(value: object, is_integer: bool) -> object:
-    """Return the value that a scalar's text stands for; whatever is not of the wanted type stays what it is."""
+    """Convert a scalar to the type of its field. Values that cannot be converted stay as they are."""
     if isinstance(value, bool | list | dict):
         return value
     text = str(value)

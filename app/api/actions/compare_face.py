@@ -1,7 +1,7 @@
-"""CompareFace (iai 2020-03-03 and 2018-03-01): two pictures in, how alike their faces are out.
+"""CompareFace (iai 2020-03-03 and 2018-03-01): two images in, the similarity score of their faces out.
 
-Values are judged in this order: FaceModelVersion, QualityControl, NeedRotateDetection, FaceMatchingStrategy. The
-pictures are the service's business.
+Values are checked in this order: FaceModelVersion, QualityControl, NeedRotateDetection, FaceMatchingStrategy. The
+service checks the images.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from app.api.actions.base import Action, RequestModel, ResponseModel
-from app.api.actions.values import MODEL_VERSIONS, SWITCH, Base64, Rotate, Url, zero_or_one
+from app.api.actions.fields import MODEL_VERSIONS, SWITCH, Base64, Rotate, Url, zero_or_one
 from app.api.auth.keys import Caller
 from app.domain import CompareOptions, ImageRef, MatchingStrategy
 from app.errors import ApiError, ErrorCode
@@ -18,23 +18,24 @@ from app.ops.stage_timer import StageTimer
 from app.service.services import Services
 
 _QUALITY_LEVELS = range(5)
-# Of the OpenAPI document; the values are judged below, with the vendor's code.
 _LEVEL: JsonDict = {"enum": list(_QUALITY_LEVELS)}
 
 
 class CompareFaceResponse(ResponseModel):
-    """How alike the faces of the two pictures are."""
+    """The similarity score of two faces."""
 
     score: float = Field(
-        description="100 for identical pictures. Different people reach 40, 50 and 60 (version 2.0: 70, 80 and 90) in "
-        "0.1 %, 0.01 % and 0.001 % of all pairs.",
+        description="Similarity of the two faces; 100 for identical images. The false-accept rates at thresholds 40, "
+        "50 and 60 are 0.1 %, 0.01 % and 0.001 %. With model version 2.0 these thresholds are 70, 80 and 90.",
         json_schema_extra={"minimum": 0, "maximum": 100, "examples": [43.15762039906064]},
     )
-    face_model_version: str = Field(description="The scale of the score.", json_schema_extra=MODEL_VERSIONS)
+    face_model_version: str = Field(
+        description="The model version that was used; it sets the scale of the score.", json_schema_extra=MODEL_VERSIONS
+    )
 
 
 class CompareFace20180301(RequestModel):
-    """Two pictures, A and B, each an Image or a Url."""
+    """Two images, A and B. Each is an Image or a Url."""
 
     image_a: Base64 = ""
     image_b: Base64 = ""
@@ -42,13 +43,15 @@ class CompareFace20180301(RequestModel):
     url_b: Url = ""
     face_model_version: str | None = Field(
         None,
-        description="The scale of the score; 3.0 where it is absent, if the operator set no other for the caller.",
+        description="The model version, which sets the scale of the score. Default: 3.0, unless the operator "
+        "configured another one for the caller.",
         json_schema_extra=MODEL_VERSIONS,
     )
     quality_control: int = Field(
         0,
-        description="The quality asked of both faces: 0 none, 1 low, 2 average, 3 high, 4 very high. A face that is "
-        "worse is `FailedOperation.FaceQualityNotQualified`, and the message says why; `DetectFace` has the numbers.",
+        description="The image quality that both faces need: 0 none, 1 low, 2 average, 3 high, 4 very high. A face of "
+        "lower quality is rejected with `FailedOperation.FaceQualityNotQualified`, and the message names the problem. "
+        "`DetectFace` returns the measured values.",
         json_schema_extra=_LEVEL,
     )
     need_rotate_detection: Rotate = 0
@@ -61,7 +64,7 @@ class CompareFace20180301(RequestModel):
         return CompareFaceResponse(score=comparison.score, face_model_version=comparison.face_model_version.value)
 
     def options(self, caller: Caller) -> CompareOptions:
-        """Return what is asked for; raise ``ApiError`` for a value unknown or not allowed."""
+        """Return the options; raise ``ApiError`` for a value that is unknown or not allowed."""
         version = caller.face_model_version(self.face_model_version)
         if self.quality_control not in _QUALITY_LEVELS:
             raise ApiError(ErrorCode.QUALITY_CONTROL_ILLEGAL)
@@ -70,17 +73,17 @@ class CompareFace20180301(RequestModel):
         return CompareOptions(version, strategy, rotate, self.quality_control)
 
     def matching_strategy(self) -> MatchingStrategy | None:
-        """Return the face to take from a picture; None leaves it to the server."""
+        """Return how to select the target face; None for the server's default."""
         return None
 
 
 class CompareFace20200303(CompareFace20180301):
-    """Two pictures, A and B, each an Image or a Url, and which face of each."""
+    """Two images, A and B, and how to select the face of each. Each image is an Image or a Url."""
 
     face_matching_strategy: int | None = Field(
         None,
-        description="The face to take of several: 0 the most confident, 1 the largest; where it is absent, what "
-        "`COMPAREFACE_COMPARE__MATCHING_STRATEGY` says.",
+        description="How to select one of several faces: 0 the most confident detection, 1 the largest face. Default: "
+        "the setting `COMPAREFACE_COMPARE__MATCHING_STRATEGY`.",
         json_schema_extra=SWITCH,
     )
 

@@ -1,11 +1,12 @@
-"""What `DetectFace` tells of one face: the vendor's words for it, and how they are filled from what was seen.
+"""FaceInfo: one face in the response of `DetectFace`, with the vendor's field names.
 
-In: a :class:`DetectedFace`. Out: a :class:`FaceInfo`. What is not measured, or not asked for, is null, 0 or false in it,
-as with the vendor; it is never invented. Landmarks are an extension of ours, there only for who asks for them.
+In: a :class:`DetectedFace`. Out: a :class:`FaceInfo`. Values that were not measured or not requested are null, 0 or
+false, as in the vendor's responses. Landmarks are an extension, returned on request only.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from pydantic import Field
@@ -14,102 +15,106 @@ from pydantic.config import JsonDict
 from app.api.actions.base import ResponseModel
 from app.domain import Attributes, DetectedFace, Landmarks, Quality
 
-# Of the OpenAPI document.
 _PERCENT: JsonDict = {"minimum": 0, "maximum": 100}
-_Visible = Annotated[int, Field(description="Percent of it that nothing covers.", json_schema_extra=_PERCENT)]
-_Unmeasured = Annotated[int, Field(description="0: not measured.", json_schema_extra={"const": 0})]
-_Untold = Annotated[bool, Field(description="False: not measured.", json_schema_extra={"const": False})]
-_Unknown = Annotated[bool | None, Field(description="Null: not measured.")]
+_VisiblePercent = Annotated[
+    int, Field(description="Percent of the region that is visible.", json_schema_extra=_PERCENT)
+]
+_UnmeasuredInt = Annotated[int, Field(description="0: not measured.", json_schema_extra={"const": 0})]
+_UnmeasuredBool = Annotated[bool, Field(description="False: not measured.", json_schema_extra={"const": False})]
+_NullableBool = Annotated[bool | None, Field(description="Null: not measured.")]
 
 
 class FaceHairAttributesInfo(ResponseModel):
-    """Zeros where attributes are not told."""
+    """Always 0: hair is not measured."""
 
-    length: _Unmeasured = 0
-    bang: _Unmeasured = 0
-    color: _Unmeasured = 0
+    length: _UnmeasuredInt = 0
+    bang: _UnmeasuredInt = 0
+    color: _UnmeasuredInt = 0
 
 
 class FaceAttributesInfo(ResponseModel):
-    """What is seen of a face; zeros where `NeedFaceAttributes` is not 1, and from the sixth face on.
+    """Pose and mask of a face. All values are 0 or false unless `NeedFaceAttributes` is 1, and from the sixth face on.
 
     Gender, age, expression, glass and beauty are not measured and always 0 or false. Hat, hair and eye_open are not
-    measured either; where attributes are told they are null, the vendor's word for having no valid value.
+    measured either. They are null if attributes are requested, which is the vendor's value for "not valid".
     """
 
-    gender: _Unmeasured = 0
-    age: _Unmeasured = 0
-    expression: _Unmeasured = 0
-    glass: _Untold = False
-    pitch: int = Field(0, description="Degrees; above 0 the face looks up. From five landmarks: good to some degrees.")
-    yaw: int = Field(0, description="Degrees; above 0 the face looks to the viewer's right.")
-    roll: int = Field(0, description="Degrees; above 0 the head is turned clockwise.")
-    beauty: _Unmeasured = 0
-    hat: _Unknown = False
-    mask: bool = Field(False, description="Nose, mouth and chin are covered, by a mask or by anything else.")
+    gender: _UnmeasuredInt = 0
+    age: _UnmeasuredInt = 0
+    expression: _UnmeasuredInt = 0
+    glass: _UnmeasuredBool = False
+    pitch: int = Field(
+        0,
+        description="Degrees; positive if the face looks up. Computed from five landmarks: accurate to a few degrees.",
+    )
+    yaw: int = Field(0, description="Degrees; positive if the face looks to the viewer's right.")
+    roll: int = Field(0, description="Degrees; positive if the head is tilted clockwise.")
+    beauty: _UnmeasuredInt = 0
+    hat: _NullableBool = False
+    mask: bool = Field(False, description="A mask or another object covers nose, mouth and chin.")
     hair: FaceHairAttributesInfo | None = Field(FaceHairAttributesInfo(), description="Null: not measured.")
-    eye_open: _Unknown = False
+    eye_open: _NullableBool = False
 
 
 class FaceQualityCompleteness(ResponseModel):
-    """How much of each region is visible, both sides together."""
+    """The visible share of each region. Left and right sides are measured together."""
 
-    eyebrow: _Visible = 0
-    eye: _Visible = 0
-    nose: _Visible = 0
-    cheek: _Visible = 0
-    mouth: _Visible = 0
-    chin: _Visible = 0
+    eyebrow: _VisiblePercent = 0
+    eye: _VisiblePercent = 0
+    nose: _VisiblePercent = 0
+    cheek: _VisiblePercent = 0
+    mouth: _VisiblePercent = 0
+    chin: _VisiblePercent = 0
 
 
 class FaceQualityInfo(ResponseModel):
-    """How good the picture of a face is; zeros where `NeedQualityDetection` is not 1, and from the 31st face on."""
+    """The image quality of a face. All values are 0 unless `NeedQualityDetection` is 1, and from the 31st face on."""
 
-    score: int = Field(0, description="All in all; from 60 good, from 80 excellent.", json_schema_extra=_PERCENT)
-    sharpness: int = Field(0, description="From 80 sharp, below 40 very blurry.", json_schema_extra=_PERCENT)
-    brightness: int = Field(0, description="Below 30 dark, above 70 too bright.", json_schema_extra=_PERCENT)
+    score: int = Field(0, description="Overall quality: good from 60, excellent from 80.", json_schema_extra=_PERCENT)
+    sharpness: int = Field(0, description="Sharp from 80, very blurry below 40.", json_schema_extra=_PERCENT)
+    brightness: int = Field(0, description="Dark below 30, too bright above 70.", json_schema_extra=_PERCENT)
     completeness: FaceQualityCompleteness = FaceQualityCompleteness()
 
 
 class FaceInfo(ResponseModel):
-    """One face. Its box may reach beyond the picture, so X and Y may be negative."""
+    """One face. Its bounding box may extend beyond the image, so X and Y may be negative."""
 
-    x: int = Field(description="Left edge, in pixels.")
-    y: int = Field(description="Upper edge, in pixels.")
-    width: int = Field(description="Pixels.")
-    height: int = Field(description="Pixels.")
+    x: int = Field(description="Left edge of the bounding box, in pixels.")
+    y: int = Field(description="Upper edge of the bounding box, in pixels.")
+    width: int = Field(description="Width of the bounding box, in pixels.")
+    height: int = Field(description="Height of the bounding box, in pixels.")
     face_attributes_info: FaceAttributesInfo
     face_quality_info: FaceQualityInfo
 
 
 class Point(ResponseModel):
-    """A place in the picture, in pixels; it may lie outside."""
+    """A point in pixels. It may lie outside the image."""
 
     x: int
     y: int
 
 
 class FaceLandmarks(ResponseModel):
-    """Five landmarks; left and right as in an upright face seen from the front.
+    """Five landmarks. Left and right are the viewer's, for an upright face seen from the front.
 
-    `LeftEye` is the person's right eye, in a turned picture, too.
+    `LeftEye` is therefore the person's right eye, in a rotated image, too.
     """
 
     left_eye: Point
     right_eye: Point
-    nose: Point = Field(description="Its tip.")
+    nose: Point = Field(description="Tip of the nose.")
     left_mouth_corner: Point
     right_mouth_corner: Point
 
 
 class FaceInfoWithLandmarks(FaceInfo):
-    """One face, with landmarks: where `NeedLandmarks` is 1. No SDK knows the field; the vendor has none."""
+    """One face with landmarks, returned if `NeedLandmarks` is 1. The vendor's SDKs do not have this field."""
 
     landmarks: FaceLandmarks
 
 
 def face_info(face: DetectedFace, *, landmarks: bool) -> FaceInfo:
-    """Return what is told of ``face``; with ``landmarks``, a :class:`FaceInfoWithLandmarks`."""
+    """Return the response's object for ``face``; with ``landmarks``, a :class:`FaceInfoWithLandmarks`."""
     left, top, width, height = face.box.pixels
     info = FaceInfo(
         x=left,
@@ -137,17 +142,9 @@ def _attributes_info(attributes: Attributes | None) -> FaceAttributesInfo:
 def _quality_info(quality: Quality | None) -> FaceQualityInfo:
     if quality is None:
         return FaceQualityInfo()
-    visible = quality.completeness
     return FaceQualityInfo(
         score=quality.score,
         sharpness=quality.sharpness,
         brightness=quality.brightness,
-        completeness=FaceQualityCompleteness(
-            eyebrow=visible.eyebrow,
-            eye=visible.eye,
-            nose=visible.nose,
-            cheek=visible.cheek,
-            mouth=visible.mouth,
-            chin=visible.chin,
-        ),
+        completeness=FaceQualityCompleteness(**asdict(quality.completeness)),
     )

@@ -1,1 +1,1 @@
-"""Authentication: the signature algorithms (``tc3``, ``v1``), the caller's keys, and the policy around both."""
+"""Authentication: signature algorithms (``tc3``, ``v1``), credentials of requests, keys of callers, and the policy."""

@@ -1,7 +1,7 @@
-"""Authenticator: may this caller in? Policy only; what a request claims is in ``claims``, who is known in ``keys``.
+"""Authenticator: the authentication policy. ``credential`` reads the signature of a request, ``keys`` has the callers.
 
-Errors come in this order: parameter missing, shape of the claim, SecretId, expiry, signature, token. Up to the expiry
-they need no body in the newer dialect, so ``examine`` runs before the body is read and ``verify`` after it.
+Errors are raised in this order: missing parameter, malformed credential, SecretId, expiry, signature, token.
+``check_headers`` covers everything up to the expiry without a version-3 body; ``verify`` covers the rest with it.
 """
 
 from __future__ import annotations
@@ -26,22 +26,26 @@ _NO_V1 = Text(
 _FOREIGN_PAGE = Text(
     "Without keys, pages of other sites may not call this service.", "未配置密钥时，不接受来自其他网站页面的请求。"
 )
-_MISMATCH = "wrong key, or the caller signed another host than it sends: COMPAREFACE_AUTH__HOSTS"
+_MISMATCH = "wrong key, or the client signed a host name that is not in COMPAREFACE_AUTH__HOSTS"
 
 
 class PendingAuth(NamedTuple):
-    """A caller whose signature has still to be looked at; without a claim there is none to look at."""
+    """A caller whose signature is not verified yet. Without a credential, no signature is required."""
 
     caller: Caller
-    claim: Credential | None = None
+    credential: Credential | None = None
+
+    @property
+    def is_signed(self) -> bool:
+        return self.credential is not None
 
     @property
     def secret_id(self) -> str:
-        return self.claim.secret_id if self.claim else ""
+        return self.credential.secret_id if self.credential else ""
 
 
 class Authenticator:
-    """Verifies signatures against a ring of keys; in open mode asks for nothing."""
+    """Verifies signatures with the keys of a key ring; in open mode requires none."""
 
     def __init__(
         self, settings: AuthSettings, keys: KeyRing, is_open: bool, clock: Callable[[], float] = time.time
@@ -51,8 +55,8 @@ class Authenticator:
         self._is_open = is_open
         self._clock = clock
 
-    def examine(self, request: CloudRequest) -> PendingAuth:
-        """QualityGate what can be judged before the body of a request of the newer dialect is read."""
+    def check_headers(self, request: CloudRequest) -> PendingAuth:
+        """Return the caller of a request that has its common parameters; raise ``ApiError``."""
         if self._is_open:
             if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
                 raise ApiError(ErrorCode.UNAUTHORIZED_OPERATION, _FOREIGN_PAGE)
@@ -63,32 +67,36 @@ class Authenticator:
             if self._settings.skip == "allow":
                 return PendingAuth(ANONYMOUS)
             raise ApiError(ErrorCode.INVALID_AUTHORIZATION, _UNSIGNED)
-        claim = read_credential(request)
-        caller = self._keys.callers().get(claim.secret_id)
+        return self._check_credential(request)
+
+    def _check_credential(self, request: CloudRequest) -> PendingAuth:
+        credential = read_credential(request)
+        caller = self._keys.callers().get(credential.secret_id)
         if caller is None:
             raise ApiError(ErrorCode.SECRET_ID_NOT_FOUND)
         if abs(int(self._clock()) - int(request.timestamp)) > self._settings.max_skew_s:
             raise ApiError(ErrorCode.SIGNATURE_EXPIRE)
-        return PendingAuth(caller, claim)
+        return PendingAuth(caller, credential)
 
-    def verify(self, request: CloudRequest, examined: PendingAuth) -> Key | None:
-        """Return the caller's key that signed, None where none is asked for.
+    def verify(self, request: CloudRequest, pending: PendingAuth) -> Key | None:
+        """Return the key that signed ``request``, which has its body; None if no signature is required.
 
-        Raise ``SignatureFailure`` or ``TokenFailure``. However much of a wrong signature is right, the same comparisons
-        run, each of constant time.
+        Raises ``SignatureFailure`` or ``TokenFailure``. Every wrong signature takes the same constant-time comparisons.
         """
-        caller, claim = examined
-        if claim is None:
+        caller, credential = pending
+        if credential is None:
             return None
-        texts = tuple(claim.texts(request, self._settings.hosts))
-        signed = [key for key in caller.keys if _matches(claim.signature, claim.sign(key.secret_key, texts))]
-        if not signed:
+        strings = tuple(credential.strings_to_sign(request, self._settings.hosts))
+        signing_keys = [
+            key for key in caller.keys if _matches(credential.signature, credential.signatures(key.secret_key, strings))
+        ]
+        if not signing_keys:
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, reason=_MISMATCH)
-        for key in signed:
+        for key in signing_keys:
             if hmac.compare_digest(key.token.encode(), request.token.encode()) and not key.is_expired(self._clock()):
                 return key
-        reason = "an expired or another token" if request.token else "no token sent"
-        raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {signed[0].label}")
+        reason = "wrong or expired token" if request.token else "no token sent"
+        raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {signing_keys[0].label}")
 
 
 def _matches(claimed: str, signatures: list[str]) -> bool:

@@ -1,8 +1,8 @@
-"""Credential: who a request says signed it, and everything that this signer may have signed. Neither keys nor clock.
+"""Credential: the SecretId and signature of a request, and every string that the client may have signed.
 
-Clients agree on the arithmetic (``tc3``, ``v1``) but not on its input: Node leaves the port out of the host, tccli puts
-a scheme before it, proxies rename it, the documents lower-case header values and SDKs do not. So a claim has several
-texts, and its signature is good if it is that of one of them.
+Clients agree on the algorithms (``tc3``, ``v1``), not on their input. The Node SDK omits the port of the host, tccli
+adds a scheme, and proxies replace the host. The vendor's documents lower-case header values, the SDKs do not. So a
+credential has several strings to sign, and its signature is valid if it is the signature of one of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
 
 _VENDOR_HOST = "iai.tencentcloudapi.com"
-_TIMESTAMP = re.compile(r"[0-9]{1,11}")  # 11 digits: the year 5138, within what a date can be
+_TIMESTAMP = re.compile(r"[0-9]{1,11}")  # 11 digits: the year 5138, which `datetime` can represent
 _NONCE = re.compile(r"[0-9]{1,20}")
 _PORT = re.compile(r":[0-9]+$")
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?")
@@ -29,7 +29,7 @@ _DATE_TEXT = Text(
 
 
 class Credential(Protocol):
-    """What both dialects tell."""
+    """The common interface of both signature versions."""
 
     @property
     def secret_id(self) -> str: ...
@@ -37,39 +37,39 @@ class Credential(Protocol):
     @property
     def signature(self) -> str: ...
 
-    def texts(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
-        """Yield every text that the caller may have signed; ``request`` has its body."""
+    def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
+        """Yield every string that the client may have signed. ``request`` has its body."""
         ...
 
-    def sign(self, secret_key: str, texts: Iterable[str]) -> list[str]:
-        """Return the signature that ``secret_key`` makes of each text."""
+    def signatures(self, secret_key: str, strings: Iterable[str]) -> list[str]:
+        """Return the signature of each string to sign."""
         ...
 
 
 def read_credential(request: CloudRequest) -> Credential:
-    """Return what the request claims, as far as it can be judged without keys; raise ``ApiError``."""
-    return _TC3Claim.of(request) if request.v1 is None else _V1Claim.of(request)
+    """Return the credential of a request; raise ``ApiError`` if it is missing or malformed."""
+    return _TC3Credential.read(request) if request.v1 is None else _V1Credential.read(request)
 
 
 def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the hosts a client may have signed.
+    """Return the hosts that a client may have signed. An invalid Host header yields no candidate.
 
-    What is no host is none of them: version 1 signs host, path and parameters as one text without escapes, so that a
-    `?` in the host could make some parameters of a signed request pass for all of them.
+    Version 1 signs host, path and parameters as one string without escapes. A `?` in the host would let an attacker
+    pass some of the signed parameters as all of them.
     """
     bare = host.removeprefix("http://").removeprefix("https://").rstrip("/")
-    sent = (host, bare, _PORT.sub("", bare)) if _HOST.fullmatch(bare) else ()
-    return tuple(dict.fromkeys((*sent, *public_hosts, _VENDOR_HOST)))
+    received = (host, bare, _PORT.sub("", bare)) if _HOST.fullmatch(bare) else ()
+    return tuple(dict.fromkeys((*received, *public_hosts, _VENDOR_HOST)))
 
 
 @dataclass(frozen=True, slots=True)
-class _TC3Claim:
+class _TC3Credential:
     """Signature version 3."""
 
     authorization: tc3.Authorization
 
     @classmethod
-    def of(cls, request: CloudRequest) -> _TC3Claim:
+    def read(cls, request: CloudRequest) -> _TC3Credential:
         header, timestamp = request.authorization, request.timestamp
         _check_number("Timestamp", timestamp, _TIMESTAMP)
         authorization = tc3.parse_authorization(header)
@@ -87,27 +87,25 @@ class _TC3Claim:
     def signature(self) -> str:
         return self.authorization.signature
 
-    def texts(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
-        claim = self.authorization
-        scope = tc3.credential_scope(claim.date, claim.service)
+    def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
+        names = self.authorization.signed_headers
+        scope = tc3.credential_scope(self.authorization.date, self.authorization.service)
         content_sha256 = request.headers.get("x-tc-content-sha256", "")
         payload_hash = tc3.hashed_payload(request.body_sha256, content_sha256)
         for host in host_candidates(request.headers.get("host", ""), public_hosts):
-            as_sent = {**request.headers, "host": host}
-            lowered = {name: as_sent[name].lower() for name in claim.signed_headers if name in as_sent}
-            for headers in (lowered, as_sent):
-                canonical = tc3.canonical_request(
-                    request.method, request.query, headers, claim.signed_headers, payload_hash
-                )
+            received = {**request.headers, "host": host}
+            lowered = {name: received[name].lower() for name in names if name in received}
+            for headers in (lowered, received):
+                canonical = tc3.canonical_request(request.method, request.query, headers, names, payload_hash)
                 yield tc3.string_to_sign(request.timestamp, scope, canonical)
 
-    def sign(self, secret_key: str, texts: Iterable[str]) -> list[str]:
+    def signatures(self, secret_key: str, strings: Iterable[str]) -> list[str]:
         key = tc3.signing_key(secret_key, self.authorization.date, self.authorization.service)
-        return [tc3.signature(key, text) for text in texts]
+        return [tc3.signature(key, string) for string in strings]
 
 
 @dataclass(frozen=True, slots=True)
-class _V1Claim:
+class _V1Credential:
     """Signature version 1."""
 
     secret_id: str
@@ -115,25 +113,26 @@ class _V1Claim:
     signature_method: str
 
     @classmethod
-    def of(cls, request: CloudRequest) -> _V1Claim:
+    def read(cls, request: CloudRequest) -> _V1Credential:
         _check_number("Timestamp", request.timestamp, _TIMESTAMP)
         _check_number("Nonce", request.required("Nonce"), _NONCE)
         return cls(request.required("SecretId"), request.required("Signature"), request.common("SignatureMethod"))
 
-    def texts(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
+    def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         parameters = request.v1 or {}
-        dotted = {name.replace("_", "."): value for name, value in parameters.items()}  # as Python and Java sign
-        spellings = [parameters, dotted] if len(dotted) == len(parameters) and dotted != parameters else [parameters]
+        dotted = {name.replace("_", "."): value for name, value in parameters.items()}  # the Python and Java SDKs
+        has_dotted_variant = len(dotted) == len(parameters) and dotted != parameters
+        variants = [parameters, dotted] if has_dotted_variant else [parameters]
         for host in host_candidates(request.headers.get("host", ""), public_hosts):
-            for named in spellings:
-                yield v1.source_text(request.method, host, request.path, named)
+            for variant in variants:
+                yield v1.string_to_sign(request.method, host, request.path, variant)
 
-    def sign(self, secret_key: str, texts: Iterable[str]) -> list[str]:
-        return [v1.signature(secret_key, text, self.signature_method) for text in texts]
+    def signatures(self, secret_key: str, strings: Iterable[str]) -> list[str]:
+        return [v1.signature(secret_key, string, self.signature_method) for string in strings]
 
 
-def _check_number(name: str, value: str, shape: re.Pattern[str]) -> None:
-    if not shape.fullmatch(value):
+def _check_number(name: str, value: str, pattern: re.Pattern[str]) -> None:
+    if not pattern.fullmatch(value):
         raise ApiError(
             ErrorCode.INVALID_PARAMETER,
             Text(f"The value type of parameter `{name}` is not valid.", f"参数 `{name}` 取值类型错误。"),

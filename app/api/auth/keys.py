@@ -1,7 +1,7 @@
-"""KeyRing: the callers that the operator knows, with their keys and what each may do.
+"""KeyRing: the configured callers, with their keys and permissions.
 
-Callers come from the settings, ``SecretId:SecretKey``, and from a TOML file that is read again when it changes, so that
-keys are added, rotated and withdrawn without a restart::
+Callers come from the settings (``SecretId:SecretKey``) and from a TOML file. The file is read again when it changes,
+so keys can be added, rotated and revoked without a restart::
 
     [callers.AKIDpayments]
     keys = [{ label = "2026-11", secret_key = "…" }, { label = "2026-05", secret_key = "…" }]
@@ -10,7 +10,7 @@ keys are added, rotated and withdrawn without a restart::
     default_face_model_version = "2.0"
     face_model_versions = ["2.0", "3.0"]
 
-A file that cannot be used stops the start; later on it is logged, and the keys before it stay in force.
+At startup an invalid file is an error. Later it is logged, and the previous keys stay active.
 """
 
 from __future__ import annotations
@@ -29,20 +29,22 @@ from app.domain import FaceModelVersion
 from app.environment import SettingsError
 from app.errors import ApiError, ErrorCode
 from app.settings import AuthSettings
+from app.validation import describe_validation_error
 
-_EVERY_S = 1.0  # how often the file is looked at
+_CHECK_INTERVAL_S = 1.0
+"""Seconds between checks whether the file has changed."""
 _SETTING = "COMPAREFACE_AUTH__KEYS_FILE"
-_PLACE = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
+_TOML_POSITION = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 
 _log = logging.getLogger(__name__)
 
 
-class _Record(BaseModel):
+class _FileModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Key(_Record):
-    """One secret key of a caller; with a token these are temporary credentials, which may expire."""
+class Key(_FileModel):
+    """One secret key of a caller. With a token, it is a temporary credential, which may expire."""
 
     label: Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")]
     secret_key: str = Field(min_length=1, repr=False)
@@ -53,8 +55,8 @@ class Key(_Record):
         return self.expires is not None and now >= self.expires.timestamp()
 
 
-class Caller(_Record):
-    """Who shares one SecretId, and what they may do. Several keys, so that they can be rotated."""
+class Caller(_FileModel):
+    """The keys and permissions of one SecretId. Several keys allow rotation."""
 
     keys: tuple[Key, ...] = ()
     requests_per_second: int | None = Field(None, ge=1)
@@ -70,13 +72,13 @@ class Caller(_Record):
             raise ValueError("two keys have the same label")
         return self
 
-    def may(self, action: str) -> bool:
+    def may_call(self, action: str) -> bool:
         return self.actions is None or action in self.actions
 
-    def face_model_version(self, asked: str | None) -> FaceModelVersion:
-        """Return the version to use; raise ``FaceModelVersionIllegal`` for one unknown or not allowed."""
+    def face_model_version(self, requested: str | None) -> FaceModelVersion:
+        """Return the version to use; raise ``FaceModelVersionIllegal`` if it is unknown or not allowed."""
         try:
-            version = self.default_face_model_version if asked is None else FaceModelVersion(asked)
+            version = self.default_face_model_version if requested is None else FaceModelVersion(requested)
         except ValueError as error:
             raise ApiError(ErrorCode.FACE_MODEL_VERSION_ILLEGAL) from error
         if version not in self.face_model_versions:
@@ -85,14 +87,14 @@ class Caller(_Record):
 
 
 ANONYMOUS = Caller()
-"""Who has not been asked for a signature."""
+"""The caller of requests that need no signature."""
 
 
-class _File(_Record):
+class _KeyFile(_FileModel):
     callers: Mapping[str, Caller] = {}
 
     @model_validator(mode="after")
-    def _check_callers(self) -> _File:
+    def _check_callers(self) -> _KeyFile:
         for caller in self.callers.values():
             if not caller.keys:
                 raise ValueError("a caller has no keys")
@@ -100,11 +102,11 @@ class _File(_Record):
 
 
 class KeyRing:
-    """Callers by SecretId, as of the last look at the file. Belongs to one thread."""
+    """The callers by SecretId, as of the last check of the file. Belongs to one thread."""
 
     def __init__(self, settings: AuthSettings, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the file, if there is one; raise ``SettingsError`` where it cannot be used."""
-        self._of_settings = {
+        """Read the file, if one is configured; raise ``SettingsError`` if it is not valid."""
+        self._configured = {
             secret_id: Caller(
                 keys=tuple(Key(label=f"{n}", secret_key=key) for n, key in enumerate(secret_keys, start=1))
             )
@@ -112,44 +114,45 @@ class KeyRing:
         }
         self._path = settings.keys_file
         self._clock = clock
-        self._looked = clock()
-        self._stamp = _stamp(self._path)
-        self._complaint = ""
+        self._checked_at = clock()
+        self._fingerprint = _fingerprint(self._path)
+        self._last_error = ""
         self._callers = self._read()
 
     def callers(self) -> Mapping[str, Caller]:
         """Return the callers by SecretId."""
-        if self._path is not None and self._clock() - self._looked >= _EVERY_S:
-            self._looked = self._clock()
-            self._refresh()
+        if self._path is not None and self._clock() - self._checked_at >= _CHECK_INTERVAL_S:
+            self._checked_at = self._clock()
+            self._reload()
         return self._callers
 
-    def _refresh(self) -> None:
-        stamp = _stamp(self._path)
-        if stamp == self._stamp:
+    def _reload(self) -> None:
+        fingerprint = _fingerprint(self._path)
+        if fingerprint == self._fingerprint:
             return
         try:
             self._callers = self._read()
-        except SettingsError as error:  # tried again at every look, but told once
-            if self._complaint != str(error):
-                self._complaint = str(error)
-                _log.error("keys not renewed", extra={"fields": {"reason": self._complaint}})
+        except SettingsError as error:  # retried at every check, logged once
+            if self._last_error != str(error):
+                self._last_error = str(error)
+                fields = {"reason": self._last_error}
+                _log.error("key file reload failed, keeping the previous keys", extra={"fields": fields})
         else:
-            self._stamp, self._complaint = stamp, ""
-            _log.info("keys renewed", extra={"fields": {"callers": len(self._callers)}})
+            self._fingerprint, self._last_error = fingerprint, ""
+            _log.info("key file reloaded", extra={"fields": {"callers": len(self._callers)}})
 
     def _read(self) -> Mapping[str, Caller]:
         if self._path is None:
-            return self._of_settings
-        of_file = _parse(self._path)
-        twice = sorted(of_file.keys() & self._of_settings.keys())
-        if twice:
-            raise SettingsError(f"{_SETTING}: {twice[0]} is in COMPAREFACE_AUTH__KEYS, too")
-        return {**self._of_settings, **of_file}
+            return self._configured
+        callers = _parse(self._path)
+        duplicates = sorted(callers.keys() & self._configured.keys())
+        if duplicates:
+            raise SettingsError(f"{_SETTING}: {duplicates[0]} is also in COMPAREFACE_AUTH__KEYS; remove it from one")
+        return {**self._configured, **callers}
 
 
-def _stamp(path: Path | None) -> object:
-    """Return what changes when the file does; a mounted secret is a link that is pointed elsewhere."""
+def _fingerprint(path: Path | None) -> object:
+    """Return a value that changes with the file. A mounted secret is a symbolic link whose target changes."""
     try:
         status = path.stat() if path else None
     except OSError:
@@ -159,19 +162,17 @@ def _stamp(path: Path | None) -> object:
 
 def _parse(path: Path) -> Mapping[str, Caller]:
     try:
-        return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).callers
+        return _KeyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).callers
     except OSError as error:
         raise SettingsError(f"{_SETTING}: {path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{_SETTING}: {path}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise SettingsError(f"{_SETTING}: {path}: {describe_validation_error(error)}") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{_SETTING}: {path}, line {_line(error)}: not UTF-8") from error
-    except tomllib.TOMLDecodeError as error:  # its text may quote a key, but for where it is
-        place = _PLACE.search(str(error))
-        raise SettingsError(f"{_SETTING}: {path}{f', {place[1]}' if place else ''}: not TOML") from error
+        raise SettingsError(f"{_SETTING}: {path}, line {_line_number(error)}: not UTF-8") from error
+    except tomllib.TOMLDecodeError as error:  # its text may quote a key, so only the position is reported
+        position = _TOML_POSITION.search(str(error))
+        raise SettingsError(f"{_SETTING}: {path}{f', {position[1]}' if position else ''}: not TOML") from error
 
 
-def _line(error: UnicodeDecodeError) -> int:
+def _line_number(error: UnicodeDecodeError) -> int:
     return error.object.count(b"\n", 0, error.start) + 1

@@ -1,8 +1,8 @@
-"""TC3-HMAC-SHA256, named as in the vendor's document "Signature Method v3". Pure: no clock, no keys, no policy.
+"""TC3-HMAC-SHA256, with the names of the vendor's document "Signature Method v3". Pure functions.
 
     canonical_request -> string_to_sign -> signature (with signing_key) -> Authorization header
 
-Texts are latin-1: encoding them gives the bytes that were received.
+Strings are latin-1: encoding them gives the received bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 _TERMINATOR = "tc3_request"
 _REQUIRED_HEADERS = frozenset({"content-type", "host"})
 
-# Older SDKs take the endpoint's first label for the service: `127`, `localhost:8000`, `http://127`. Hence the slash.
+# Older SDKs send the first label of the endpoint as service: `127`, `localhost:8000`, `http://127`. Hence the slash.
 _AUTHORIZATION = re.compile(
     rf"{ALGORITHM} Credential=(?P<secret_id>[^/,\s]{{1,256}})"
     rf"/(?P<date>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/(?P<service>[^,\s]{{1,256}})/{_TERMINATOR}"
@@ -29,7 +29,7 @@ _AUTHORIZATION = re.compile(
 
 
 class Authorization(NamedTuple):
-    """What an Authorization header claims."""
+    """The parts of an Authorization header."""
 
     secret_id: str
     date: str
@@ -44,7 +44,7 @@ def sha256(data: bytes) -> str:
 
 
 def parse_authorization(value: str) -> Authorization | None:
-    """Return the parts of the header; None where it is not one of this method, or leaves out a header it must sign."""
+    """Return the parts of the header; None if it is malformed or does not sign a required header."""
     match = _AUTHORIZATION.fullmatch(value)
     if match is None:
         return None
@@ -65,7 +65,7 @@ def format_authorization(authorization: Authorization) -> str:
 
 
 def utc_date(timestamp: int) -> str:
-    """Return the date of a credential scope: that of the request's timestamp, in UTC."""
+    """Return the date of a credential scope: the UTC date of ``timestamp``."""
     return datetime.datetime.fromtimestamp(timestamp, datetime.UTC).date().isoformat()
 
 
@@ -76,8 +76,7 @@ def credential_scope(date: str, service: str) -> str:
 def hashed_payload(body_sha256: str, content_sha256: str = "") -> str:
     """Return HashedRequestPayload.
 
-    ``body_sha256`` is the body's digest in hex, for a GET that of nothing; ``content_sha256`` the header
-    X-TC-Content-SHA256.
+    ``body_sha256``: digest of the body in hex; GET has an empty body. ``content_sha256``: header X-TC-Content-SHA256.
     """
     return sha256(UNSIGNED_PAYLOAD.encode()) if content_sha256 == UNSIGNED_PAYLOAD else body_sha256
 
@@ -85,14 +84,14 @@ def hashed_payload(body_sha256: str, content_sha256: str = "") -> str:
 def canonical_request(
     method: str, query: str, headers: Mapping[str, str], signed_headers: tuple[str, ...], payload_hash: str
 ) -> str:
-    """Return CanonicalRequest. The query is taken as sent, neither sorted nor encoded anew; POST has none."""
+    """Return CanonicalRequest. The query of a GET is used as received; a POST has an empty one."""
     canonical_headers = "".join(f"{name}:{headers.get(name, '').strip()}\n" for name in signed_headers)
     canonical_query = query if method == "GET" else ""
     return "\n".join([method, "/", canonical_query, canonical_headers, ";".join(signed_headers), payload_hash])
 
 
 def string_to_sign(timestamp: str, scope: str, canonical: str) -> str:
-    """Return StringToSign. Host names of the settings beyond latin-1 may be mangled: nobody signs those."""
+    """Return StringToSign. Characters beyond latin-1 are replaced; only configured host names can have them."""
     digest = sha256(canonical.encode("latin-1", "replace"))
     return f"{ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
 
@@ -104,9 +103,9 @@ def signing_key(secret_key: str, date: str, service: str) -> bytes:
     return _hmac(secret_service, _TERMINATOR)
 
 
-def signature(key: bytes, text: str) -> str:
-    """Return Signature of the StringToSign ``text``."""
-    return _hmac(key, text).hex()
+def signature(key: bytes, string: str) -> str:
+    """Return Signature of the StringToSign ``string``."""
+    return _hmac(key, string).hex()
 
 
 def _hmac(key: bytes, text: str) -> bytes:

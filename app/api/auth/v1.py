@@ -1,8 +1,8 @@
-"""HmacSHA1 and HmacSHA256, named as in the vendor's document "Signature Method v1". Pure: no clock, no keys, no policy.
+"""HmacSHA1 and HmacSHA256 of the vendor's document "Signature Method v1". Pure functions.
 
-    source_text -> signature
+    string_to_sign -> signature
 
-Values are signed as they are, not URL-encoded; the signature itself is base64.
+Values are signed without URL encoding. The signature is base64.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ COMMON = frozenset(
         "Version",
     }
 )
-"""Common parameters: everything else is the action's."""
+"""Names of the common parameters. All others belong to the action."""
 
 
-def source_text(method: str, host: str, path: str, parameters: Mapping[str, str]) -> str:
-    """Return the text to sign: all parameters but the signature, sorted by name."""
+def string_to_sign(method: str, host: str, path: str, parameters: Mapping[str, str]) -> str:
+    """Return the string to sign: all parameters except the signature, sorted by name."""
     pairs = sorted((name, value) for name, value in parameters.items() if name != "Signature")
     return f"{method}{host}{path}?" + "&".join(f"{name}={value}" for name, value in pairs)
 
 
-def signature(secret_key: str, text: str, signature_method: str) -> str:
-    """Return Signature of ``text``; every method but HmacSHA256, none included, means HmacSHA1 ("Common Params")."""
+def signature(secret_key: str, string: str, signature_method: str) -> str:
+    """Return Signature of ``string``. Any method except HmacSHA256 means HmacSHA1, also an empty one."""
     algorithm = "sha256" if signature_method == HMAC_SHA256 else "sha1"
-    return base64.b64encode(hmac.digest(secret_key.encode(), text.encode(), algorithm)).decode()
+    return base64.b64encode(hmac.digest(secret_key.encode(), string.encode(), algorithm)).decode()

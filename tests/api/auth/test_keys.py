@@ -1,4 +1,4 @@
-"""The file of keys: what it may say, and how a change of it takes effect."""
+"""The key file: its content, its errors, and reloading."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ keys = [{ label = "only", secret_key = "three" }]
 _SHORT = '[callers.c]\nkeys = [{ label = "only", secret_key = "four" }]\n'
 
 
-def ring(file: Path, keys: str = "", now: list[float] | None = None) -> KeyRing:
+def key_ring(file: Path, keys: str = "", now: list[float] | None = None) -> KeyRing:
     clock = now or [0.0]
     return KeyRing(AuthSettings.model_validate({"keys": keys, "keys_file": file}), lambda: clock[0])
 
@@ -42,8 +42,8 @@ def write(file: Path, text: str, mtime: int = 1) -> Path:
     return file
 
 
-def test_a_file_says_all_there_is_to_say(tmp_path: Path) -> None:
-    callers = ring(write(tmp_path / "keys.toml", _FULL), "env:five").callers()
+def test_a_key_file_sets_keys_and_permissions(tmp_path: Path) -> None:
+    callers = key_ring(write(tmp_path / "keys.toml", _FULL), "env:five").callers()
     assert list(callers) == ["env", "AKIDa", "b"]
     caller = callers["AKIDa"]
     assert [(key.label, key.secret_key, key.token) for key in caller.keys] == [("new", "one", ""), ("sts", "two", "t")]
@@ -55,14 +55,14 @@ def test_a_file_says_all_there_is_to_say(tmp_path: Path) -> None:
     assert callers["env"].keys[0].label == "1"
 
 
-def test_secrets_are_not_printed(tmp_path: Path) -> None:
-    shown = repr(ring(write(tmp_path / "keys.toml", _FULL.replace('"one"', '"topsecret"'))).callers())
-    assert "topsecret" not in shown
-    assert "label='sts'" in shown
+def test_repr_contains_no_secrets(tmp_path: Path) -> None:
+    text = repr(key_ring(write(tmp_path / "keys.toml", _FULL.replace('"one"', '"topsecret"'))).callers())
+    assert "topsecret" not in text
+    assert "label='sts'" in text
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("[callers", "keys.toml, end of document: not TOML$"),
         ('[callers.a]\nkeys = [{ label = "x", secret_key = "topsecret"', ", end of document: not TOML$"),
@@ -80,45 +80,47 @@ def test_secrets_are_not_printed(tmp_path: Path) -> None:
         ('[keys.a]\nsecret_key = "topsecret"', r"keys: Extra inputs"),
     ],
 )
-def test_a_bad_file_stops_the_start_and_says_why_without_a_secret(tmp_path: Path, text: str, complaint: str) -> None:
-    with pytest.raises(SettingsError, match=rf"^COMPAREFACE_AUTH__KEYS_FILE: .*{complaint}") as caught:
-        ring(write(tmp_path / "keys.toml", text))
+def test_an_invalid_file_is_an_error_at_startup_that_contains_no_secret(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(SettingsError, match=rf"^COMPAREFACE_AUTH__KEYS_FILE: .*{message}") as caught:
+        key_ring(write(tmp_path / "keys.toml", text))
     assert "topsecret" not in str(caught.value)
 
 
-def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_reported_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "keys.toml").write_bytes(_SHORT.encode() + "# Schl\u00fcssel".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"keys.toml, line 3: not UTF-8$"):
-        ring(tmp_path / "keys.toml")
+        key_ring(tmp_path / "keys.toml")
 
 
-def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_at_startup(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="No such file"):
-        ring(tmp_path / "keys.toml")
+        key_ring(tmp_path / "keys.toml")
 
 
-def test_one_id_in_both_places_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="AKIDa is in COMPAREFACE_AUTH__KEYS, too"):
-        ring(write(tmp_path / "keys.toml", _FULL), "AKIDa:x")
+def test_a_secret_id_in_both_file_and_settings_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="AKIDa is also in COMPAREFACE_AUTH__KEYS"):
+        key_ring(write(tmp_path / "keys.toml", _FULL), "AKIDa:x")
 
 
-def test_a_change_takes_effect_within_a_second(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_changed_file_is_reloaded_within_a_second(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "app")
     file, now = write(tmp_path / "keys.toml", _FULL), [0.0]
-    subject = ring(file, "env:five", now)
+    subject = key_ring(file, "env:five", now)
     write(file, _SHORT, mtime=2)
     now[0] = 0.9
     assert list(subject.callers()) == ["env", "AKIDa", "b"]
     now[0] = 1.0
     assert list(subject.callers()) == ["env", "c"]
-    assert [record.getMessage() for record in caplog.records] == ["keys renewed"]
+    assert [record.getMessage() for record in caplog.records] == ["key file reloaded"]
 
 
-def test_a_change_for_the_worse_is_logged_and_the_old_keys_stay(
+def test_an_invalid_change_is_logged_once_and_the_previous_keys_stay_active(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file, now = write(tmp_path / "keys.toml", _SHORT), [0.0]
-    subject = ring(file, now=now)
+    subject = key_ring(file, now=now)
     for moment, text in enumerate(("[callers", ""), start=2):
         write(file, text, mtime=moment)
         now[0] += 2.0
@@ -128,15 +130,17 @@ def test_a_change_for_the_worse_is_logged_and_the_old_keys_stay(
     subject.callers()
     now[0] += 2.0
     subject.callers()
-    assert [record.getMessage() for record in caplog.records] == ["keys not renewed"] * 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "key file reload failed, keeping the previous keys"
+    ] * 2
     reasons = [str(vars(record)["fields"]) for record in caplog.records]
     assert "end of document: not TOML" in reasons[0]
     assert "No such file" in reasons[1]
 
 
-def test_a_file_that_can_be_read_again_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_becomes_readable_again_is_reloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, now = write(tmp_path / "keys.toml", _FULL), [0.0]
-    subject = ring(file, now=now)
+    subject = key_ring(file, now=now)
     write(file, _SHORT, mtime=2)
     read = Path.read_text
 
@@ -151,14 +155,14 @@ def test_a_file_that_can_be_read_again_is_read_again(tmp_path: Path, monkeypatch
     assert list(subject.callers()) == ["c"]
 
 
-def test_a_link_that_is_pointed_elsewhere_is_a_change(tmp_path: Path) -> None:
+def test_a_symbolic_link_with_a_new_target_is_reloaded(tmp_path: Path) -> None:
     first, second = (
         write(tmp_path / "1.toml", _SHORT),
         write(tmp_path / "2.toml", _SHORT.replace("callers.c", "callers.d")),
     )
     link, now = tmp_path / "keys.toml", [0.0]
     link.symlink_to(first)
-    subject = ring(link, now=now)
+    subject = key_ring(link, now=now)
     (tmp_path / "next").symlink_to(second)
     (tmp_path / "next").rename(link)
     now[0] = 1.0
@@ -166,7 +170,7 @@ def test_a_link_that_is_pointed_elsewhere_is_a_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("caller", "asked", "used"),
+    ("caller", "requested", "used"),
     [
         (ANONYMOUS, None, "3.0"),
         (ANONYMOUS, "2.0", "2.0"),
@@ -178,10 +182,12 @@ def test_a_link_that_is_pointed_elsewhere_is_a_change(tmp_path: Path) -> None:
         (Caller(face_model_versions=frozenset({FaceModelVersion.V3})), "2.0", None),
     ],
 )
-def test_a_caller_has_a_default_and_allowed_model_versions(caller: Caller, asked: str | None, used: str | None) -> None:
+def test_a_caller_has_default_and_allowed_model_versions(
+    caller: Caller, requested: str | None, used: str | None
+) -> None:
     if used is not None:
-        assert caller.face_model_version(asked) == used
+        assert caller.face_model_version(requested) == used
         return
     with pytest.raises(ApiError) as caught:
-        caller.face_model_version(asked)
+        caller.face_model_version(requested)
     assert caught.value.code is ErrorCode.FACE_MODEL_VERSION_ILLEGAL

@@ -1,4 +1,4 @@
-"""TC3-HMAC-SHA256 against the vendor's documented vectors, and what is no Authorization header."""
+"""TC3-HMAC-SHA256: the vendor's documented vectors, and malformed Authorization headers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from app.api.auth import tc3
 
 _DOC_BODY = rb'{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}'
-_OWN_BODY = b'{"UrlA":"http://a/1.jpg","UrlB":"http://a/2.jpg"}'
+_COMPARE_FACE_BODY = b'{"UrlA":"http://a/1.jpg","UrlB":"http://a/2.jpg"}'
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class Vector:
         names, date = tuple(headers), tc3.utc_date(self.timestamp)
         hashed = tc3.hashed_payload(tc3.sha256(b"" if self.method == "GET" else self.body))
         canonical = tc3.canonical_request(self.method, self.query, headers, names, hashed)
-        text = tc3.string_to_sign(str(self.timestamp), tc3.credential_scope(date, self.service), canonical)
-        return tc3.signature(tc3.signing_key(self.secret_key, date, self.service), text)
+        string = tc3.string_to_sign(str(self.timestamp), tc3.credential_scope(date, self.service), canonical)
+        return tc3.signature(tc3.signing_key(self.secret_key, date, self.service), string)
 
 
-_OWN = Vector(
+_COMPARE_FACE = Vector(
     "0665dedf81f89d660fe8501614e26b723e9d7f0827bff69879393bf0c498b1f6",
     content_type="application/json",
     host="127.0.0.1:8000",
     timestamp=1700000000,
-    body=_OWN_BODY,
+    body=_COMPARE_FACE_BODY,
     service="iai",
 )
 VECTORS = {
@@ -57,15 +57,15 @@ VECTORS = {
     "POST that signs the action": Vector(
         "644be983de9a8a3f00db8eadaba61467c3b429e2215758ba897b738ca469fd26", action="describeinstances"
     ),
-    "CompareFace": _OWN,
+    "CompareFace": _COMPARE_FACE,
     "CompareFace as Node signs it": replace(
-        _OWN,
+        _COMPARE_FACE,
         signature="cabe8b0ba99fc1c97d07f0eb8cc2a41d8328f97fc1761ed020f15e43cd4c5a09",
         host="127.0.0.1",
         service="127",
     ),
 }
-TWEAKS: dict[str, dict[str, object]] = {
+CHANGES: dict[str, dict[str, object]] = {
     "method": {"method": "PUT"},
     "query of a GET": {"method": "GET", "query": "Limit=11"},
     "content type": {"content_type": "text/plain"},
@@ -79,23 +79,23 @@ TWEAKS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_documented_signature_is_reproduced(name: str) -> None:
+def test_documented_signatures_are_reproduced(name: str) -> None:
     assert VECTORS[name].sign() == VECTORS[name].signature
 
 
-@pytest.mark.parametrize("tweak", TWEAKS)
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", VECTORS)
-def test_any_change_gives_another_signature(name: str, tweak: str) -> None:
-    changed = replace(VECTORS[name], **TWEAKS[tweak])  # type: ignore[arg-type]
+def test_every_change_gives_another_signature(name: str, change: str) -> None:
+    changed = replace(VECTORS[name], **CHANGES[change])  # type: ignore[arg-type]
     assert changed.sign() != VECTORS[name].signature
 
 
-def test_query_of_a_post_is_not_signed() -> None:
+def test_the_query_of_a_post_is_not_signed() -> None:
     post = VECTORS["POST of the documents"]
     assert replace(post, query="a=b").sign() == post.signature
 
 
-def test_body_of_a_get_is_not_signed() -> None:
+def test_the_body_of_a_get_is_not_signed() -> None:
     get = VECTORS["GET of the documents"]
     assert replace(get, body=b"anything").sign() == get.signature
 
@@ -114,19 +114,19 @@ _GOOD = (
         (_GOOD.replace(", ", ","), "iai"),
     ],
 )
-def test_any_service_is_taken_as_it_is(value: str, service: str) -> None:
-    claim = tc3.parse_authorization(value)
-    assert claim is not None
-    assert claim.service == service
-    assert claim.secret_id == "id"
-    assert claim.date == "2023-11-14"
-    assert claim.signed_headers == ("content-type", "host")
+def test_the_service_of_a_header_is_parsed_as_sent(value: str, service: str) -> None:
+    authorization = tc3.parse_authorization(value)
+    assert authorization is not None
+    assert authorization.service == service
+    assert authorization.secret_id == "id"
+    assert authorization.date == "2023-11-14"
+    assert authorization.signed_headers == ("content-type", "host")
 
 
 def test_formatting_reverses_parsing() -> None:
-    claim = tc3.parse_authorization(_GOOD)
-    assert claim is not None
-    assert tc3.format_authorization(claim) == _GOOD
+    authorization = tc3.parse_authorization(_GOOD)
+    assert authorization is not None
+    assert tc3.format_authorization(authorization) == _GOOD
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,12 @@ def test_formatting_reverses_parsing() -> None:
         _GOOD.replace(", Signed", ";Signed"),
     ],
 )
-def test_malformed_header_is_refused(value: str) -> None:
+def test_a_malformed_header_is_not_parsed(value: str) -> None:
     assert tc3.parse_authorization(value) is None
 
 
-def test_date_is_that_of_the_timestamp_in_utc() -> None:
-    assert [tc3.utc_date(at) for at in (0, 86399, 86400, 99999999999)] == [
+def test_the_date_is_the_utc_date_of_the_timestamp() -> None:
+    assert [tc3.utc_date(timestamp) for timestamp in (0, 86399, 86400, 99999999999)] == [
         "1970-01-01",
         "1970-01-01",
         "1970-01-02",

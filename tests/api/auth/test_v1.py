@@ -1,4 +1,4 @@
-"""HmacSHA1 and HmacSHA256 against the vendor's documented vector, and what is signed."""
+"""HmacSHA1 and HmacSHA256: the vendor's documented vector, and the string to sign."""
 
 from __future__ import annotations
 
@@ -21,21 +21,23 @@ _DOCUMENTED = {
 _KEY = "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE"
 
 
-def _documented(**changes: str) -> str:
-    return v1.source_text("GET", "cvm.tencentcloudapi.com", "/", {**_DOCUMENTED, **changes})
+def _documented_string(**changes: str) -> str:
+    return v1.string_to_sign("GET", "cvm.tencentcloudapi.com", "/", {**_DOCUMENTED, **changes})
 
 
 @pytest.mark.parametrize("signature_method", ["HmacSHA1", "", "hmacsha256", "anything"])
-def test_documented_vector(signature_method: str) -> None:
-    assert v1.signature(_KEY, _documented(), signature_method) == "EliP9YW3pW28FpsEdkXt/+WcGeI="
+def test_the_documented_signature_is_reproduced(signature_method: str) -> None:
+    assert v1.signature(_KEY, _documented_string(), signature_method) == "EliP9YW3pW28FpsEdkXt/+WcGeI="
 
 
-def test_sha256_is_another_signature() -> None:
-    signature = v1.signature(_KEY, _documented(), "HmacSHA256")
+def test_hmac_sha256_gives_another_signature() -> None:
+    signature = v1.signature(_KEY, _documented_string(), "HmacSHA256")
     assert len(signature) == 44
-    assert signature != v1.signature(_KEY, _documented(Offset="1"), "HmacSHA256")
+    assert signature != v1.signature(_KEY, _documented_string(Offset="1"), "HmacSHA256")
 
 
-def test_names_are_in_ascii_order_and_values_as_they_are() -> None:
-    text = v1.source_text("POST", "a:1", "/x", {"b": "", "A.2": "=&", "A.12": "中", "Signature": "left out", "a": "1"})
-    assert text == "POSTa:1/x?A.12=中&A.2==&&a=1&b="
+def test_names_are_in_ascii_order_and_values_are_not_encoded() -> None:
+    string = v1.string_to_sign(
+        "POST", "a:1", "/x", {"b": "", "A.2": "=&", "A.12": "中", "Signature": "left out", "a": "1"}
+    )
+    assert string == "POSTa:1/x?A.12=中&A.2==&&a=1&b="

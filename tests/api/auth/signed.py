@@ -1,0 +1,48 @@
+"""Signed requests, and the outcome of their verification."""
+
+from __future__ import annotations
+
+from app.api.auth import tc3
+from app.api.auth.authenticator import Authenticator
+from app.api.auth.keys import KeyRing
+from app.api.request import CloudRequest
+from app.errors import ApiError
+from app.settings import AuthSettings
+from tests.support.fakes import NOW, SECRET_ID, SECRET_KEY
+
+BODY = b'{"UrlA":"http://a/1.jpg"}'
+
+
+def authenticator(
+    keys: str = f"{SECRET_ID}:{SECRET_KEY}", *, is_open: bool = False, now: float = NOW, hosts: str = ""
+) -> Authenticator:
+    settings = AuthSettings.model_validate({"keys": keys, "hosts": hosts})
+    return Authenticator(settings, KeyRing(settings), is_open, lambda: now)
+
+
+def tc3_request(
+    authorization: str, body: bytes = BODY, method: str = "POST", query: str = "", **headers: str
+) -> CloudRequest:
+    """Return a request with signature version 3; ``headers`` have underscores instead of hyphens."""
+    sent = {
+        "host": "127.0.0.1:8000",
+        "content-type": "application/json",
+        "x-tc-timestamp": str(NOW),
+        "authorization": authorization,
+    }
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return CloudRequest(method, "/", query, sent).with_body(body, tc3.sha256(body))
+
+
+def v1_request(method: str = "POST", path: str = "/", host: str = "127.0.0.1:8000", **parameters: str) -> CloudRequest:
+    """Return a request with signature version 1."""
+    return CloudRequest(method, path, "", {"host": host}).with_v1(parameters)
+
+
+def outcome(subject: Authenticator, request: CloudRequest) -> str:
+    """Return the name of the error code, or "OK"."""
+    try:
+        subject.verify(request, subject.check_headers(request))
+    except ApiError as error:
+        return error.code.name
+    return "OK"
