@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from app.errors import OperatorError
 from app.settings import RuntimeSettings
+from app.validation import describe_validation_error
 
 _Text: TypeAlias = Annotated[str, Field(min_length=1)]
 _Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -216,17 +217,9 @@ def load(path: Path) -> Pack:
     except OSError as error:
         raise PackError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        raise PackError(f"{path} is not a valid pack: {_reasons(error)}") from error
+        raise PackError(f"{path} is not a valid pack: {describe_validation_error(error)}") from error
     except ValueError as error:  # TOML syntax or encoding
         raise PackError(f"{path} is not valid TOML: {error}") from error
     if pack.name != path.parent.name:
         raise PackError(f"{path} is not a valid pack: its name is {pack.name}, but its folder is {path.parent.name}")
     return pack
-
-
-def _reasons(error: ValidationError) -> str:
-    reasons = []
-    for detail in error.errors(include_url=False, include_context=False):
-        key = ".".join(str(part) for part in detail["loc"])
-        reasons.append(f"{key}: {detail['msg']}" if key else detail["msg"])
-    return "; ".join(reasons)
