@@ -81,12 +81,12 @@ def run(store: Store, name: str) -> dict[str, object]:
     print(f"\n10-fold accuracy on lfw_pairs.txt: {mean:.4f} +- {error:.4f} (standard error)")
     return {
         "pack": pack.name,
-        "data": f"LFW development half: {len(set(gallery.people))} people, {len(gallery.images)} pictures",
+        "data": f"LFW development half: {len(set(gallery.people))} people, {len(gallery.images)} images",
         "not_found": len(gallery.failures),
         "impostor_pairs": counts.impostor_pairs,
         "genuine_pairs": counts.genuine_pairs,
         "ten_fold": [mean, error],
-        "milliseconds_per_picture": milliseconds,
+        "milliseconds_per_image": milliseconds,
         "far_without_known_errors": corrected,
         "tables": {title: [row._asdict() for row in table] for title, table in tables.items()},
     }
@@ -103,7 +103,7 @@ def rows(gallery: Gallery, table: calibration.Calibration) -> tuple[ScoreRow, ..
 
 
 def faces(gallery: Gallery) -> LabelledFaces:
-    return LabelledFaces(gallery.embeddings, gallery.people, [str(picture) for picture in gallery.images])
+    return LabelledFaces(gallery.embeddings, gallery.people, [str(image) for image in gallery.images])
 
 
 def without_known_errors(gallery: Gallery, table: Iterable[ScoreRow]) -> dict[str, float]:

@@ -64,7 +64,7 @@ def provisional(shape: Calibration, anchor: Anchor, pack: str, embedder_sha256: 
         data=f"not measured: a MobileFaceNet's curve on LFW, stretched ({anchor.source})",
         status="provisional",
         people=0,
-        pictures=0,
+        images=0,
         not_found=0,
         impostor_pairs=0,
         genuine_pairs=0,

@@ -60,7 +60,7 @@ def _calibration(measured: Measurement, pack: Pack, data: str) -> Calibration:
         data=data,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         people=len(set(gallery.people)) if listed is None or listed.has_people else 0,
-        pictures=len(gallery.images),
+        images=len(gallery.images),
         not_found=len(gallery.failures),
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         "pack": pack.name,
         "calibration": active.status,
         "people": len(set(gallery.people)),
-        "pictures": len(gallery.images) + len(gallery.failures),
+        "images": len(gallery.images) + len(gallery.failures),
         "not_found": len(gallery.failures),
         "genuine": counts.genuine_pairs,
         "impostor": counts.impostor_pairs,

@@ -59,7 +59,7 @@ class Calibration:
     data: str
     date: str
     people: int
-    pictures: int
+    images: int
     not_found: int
     impostor_pairs: int
     genuine_pairs: int
@@ -168,7 +168,7 @@ def render(calibration: Calibration) -> str:
     lines = ["# Written by `compareface calibrate`. models/README.md says how to read it.", "[about]"]
     texts = ("pack", "embedder_sha256", "data", "date", "status")
     lines += [f"{name} = {_toml_string(getattr(calibration, name))}" for name in texts]
-    numbers = ("people", "pictures", "not_found", "impostor_pairs", "genuine_pairs")
+    numbers = ("people", "images", "not_found", "impostor_pairs", "genuine_pairs")
     lines += [f"{name} = {getattr(calibration, name)}" for name in numbers]
     for point in calibration.impostor:
         pairs = calibration.expected_impostors(point)

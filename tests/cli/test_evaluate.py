@@ -19,7 +19,7 @@ def test_all_pairs_are_reported(tmp_path: Path, shared: Path, capsys: pytest.Cap
     report = json.loads(capsys.readouterr().out)
     images = len(list_images(folder))
     assert report["pack"] == "open"
-    assert (report["people"], report["pictures"], report["not_found"]) == (40, images, 0)
+    assert (report["people"], report["images"], report["not_found"]) == (40, images, 0)
     assert report["genuine"] + report["impostor"] == images * (images - 1) // 2
     rows = [row for row in report["scores"] if row["version"] == "3.0"]
     assert [row["score"] for row in rows] == [40, 50, 60, 70, 80, 85, 90]

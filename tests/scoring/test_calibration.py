@@ -38,7 +38,7 @@ def calibration(counts: PairCounts) -> Calibration:
         data='random "people" of C:\\users\\\u5f20\U00020bb7\x7f',
         date="2026-11-22",
         people=1500,
-        pictures=6000,
+        images=6000,
         not_found=0,
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,

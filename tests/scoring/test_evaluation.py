@@ -40,7 +40,7 @@ def calibration(counts: PairCounts) -> Calibration:
         data="random",
         date="2026-11-22",
         people=_PEOPLE,
-        pictures=4 * _PEOPLE,
+        images=4 * _PEOPLE,
         not_found=0,
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,

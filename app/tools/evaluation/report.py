@@ -47,7 +47,7 @@ def _about(calibration: Calibration) -> str:
         ("People", f"{calibration.people:,}" if calibration.people else "unknown"),
         (
             "Images",
-            f"{calibration.pictures:,} (and {calibration.not_found:,} without a face, left out)",
+            f"{calibration.images:,} (and {calibration.not_found:,} without a face, left out)",
         ),
         ("Genuine pairs", f"{calibration.genuine_pairs:,} (two images of one person)"),
         ("Impostor pairs", f"{calibration.impostor_pairs:,} (images of two people)"),

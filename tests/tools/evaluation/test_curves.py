@@ -23,7 +23,7 @@ def evaluation() -> Evaluation:
         data="random",
         date="2026-11-22",
         people=50,
-        pictures=200,
+        images=200,
         not_found=0,
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,

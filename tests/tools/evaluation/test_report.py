@@ -32,7 +32,7 @@ def _evaluation(people: int) -> Evaluation:
         data="<script>alert(1)</script>",
         date="2026-11-22",
         people=people,
-        pictures=len(rows),
+        images=len(rows),
         not_found=7,
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,
