@@ -1,7 +1,6 @@
-"""Engine: the one owner of everything long-lived, and the one place where models are assembled to pipelines.
+"""Engine: opens and closes all long-lived resources, and assembles models into pipelines.
 
-``Engine.open(settings)`` opens everything in the order of dependency and closes it in reverse. It knows no HTTP
-framework: the server, the command line, batches and clusters open their models here.
+The server, the command line and the offline tools open their models here. This module depends on no HTTP framework.
 """
 
 from __future__ import annotations
@@ -43,12 +42,12 @@ from app.vision.quality.visibility import Visibility
 from app.vision.search import COARSE_SIDES, ROTATION_SIDES
 
 _IMAGES_PER_REQUEST = 2
-_EXTREME_SIZES = ((64, 64), (4000, 4000), (64, 4000), (4000, 64))
-"""Height and width of the smallest and largest images, and of the widest and tallest."""
+_EXTREME_SIZES = ((64, 64), (4000, 4000), (4000, 64), (64, 4000))
+"""(height, width) of the smallest, largest, tallest and widest accepted images."""
 
 
 class Engine:
-    """An opened engine."""
+    """The use cases, and the state that the API reports."""
 
     def __init__(self, services: Services, workers: WorkerPool, metrics: Metrics, facts: Mapping[str, object]) -> None:
         self.services = services
@@ -57,39 +56,46 @@ class Engine:
         self._facts = facts
 
     def is_busy(self, arriving: int) -> bool:
-        """Whether images queue for a worker, or will once ``arriving`` more requests are processed."""
+        """Whether images are queued for a worker, or would be with ``arriving`` more requests."""
         return self._workers.would_queue(_IMAGES_PER_REQUEST * arriving)
 
     def facts(self) -> Mapping[str, object]:
-        """Return what runs: pack, device, nodes of each network per provider, threads, calibration."""
+        """Return pack, device, nodes of each network per provider, threads and calibration."""
         return self._facts
 
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
-        """Open an engine; raise an ``OperatorError`` if it cannot work."""
+        """Open all resources, and close them in reverse order; raise an ``OperatorError`` if that is impossible."""
         store, pack = Store.with_selected_pack(settings.models)
         pack_2_0 = store.pack(settings.models.pack_2_0) if settings.models.pack_2_0 else pack
         metrics = Metrics()
         metrics.set_build_info(pack.name, settings.runtime.device, PROVIDERS[settings.runtime.device].name)
-        with open_resources(settings, metrics) as resources:
-            distinct = {each.name: each for each in (pack, pack_2_0)}
-            packs = {name: _load_pack(settings, store, each, resources) for name, each in distinct.items()}
-            by_version = {FaceModelVersion.V3: packs[pack.name], FaceModelVersion.V2: packs[pack_2_0.name]}
-            models = {version: loaded.scored(version) for version, loaded in by_version.items()}
-            analyzers = {version: loaded.pipelines.analyzer for version, loaded in by_version.items()}
+        resources = open_resources(settings, metrics)
+        loaded = _load_pack(settings, store, pack, resources.shared)
+        loaded_2_0 = loaded if pack_2_0.name == pack.name else _load_pack(settings, store, pack_2_0, resources.shared)
+        by_version = {FaceModelVersion.V3: loaded, FaceModelVersion.V2: loaded_2_0}
+        with resources.started_workers() as workers:
             async with open_fetcher(settings, metrics) as fetcher:
-                services = Services(
-                    compare=CompareService(models, fetcher, resources.workers).compare,
-                    detect=DetectService(analyzers, fetcher, resources.workers).detect,
-                )
-                facts = _facts(settings, pack, pack_2_0, packs, resources.budget)
-                yield cls(services, resources.workers, metrics, facts)
+                services = _services(by_version, fetcher, workers)
+                yield cls(services, workers, metrics, _facts(settings, by_version, resources.shared.budget))
+
+
+def _services(packs: Mapping[FaceModelVersion, LoadedPack], fetcher: Fetcher, workers: WorkerPool) -> Services:
+    models = {
+        version: ScoredPipeline(loaded.pipelines.embedding, Scale(loaded.calibration, version))
+        for version, loaded in packs.items()
+    }
+    analyzers = {version: loaded.pipelines.analyzer for version, loaded in packs.items()}
+    return Services(
+        compare=CompareService(models, fetcher, workers).compare,
+        detect=DetectService(analyzers, fetcher, workers).detect,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class SharedModels:
-    """What the pipelines of all packs share. Without ``decoders`` images are decoded in this process."""
+    """Resources shared by the pipelines of all packs. Without ``decoders``, images are decoded in this process."""
 
     budget: ThreadBudget
     assessor: QualityAssessor
@@ -98,28 +104,35 @@ class SharedModels:
 
 
 class ServingResources(NamedTuple):
-    """Threads and processes of a service, and what its pipelines share."""
+    """The models that the pipelines of a service share, its decoder processes, and the CPUs of its threads."""
 
-    budget: ThreadBudget
-    workers: WorkerPool
     shared: SharedModels
+    decoders: DecoderPool
+    cpus: tuple[int, ...]
+
+    @contextmanager
+    def started_workers(self) -> Iterator[WorkerPool]:
+        """Start the decoder processes and the worker threads; stop them at the end.
+
+        Load the packs before: a start that fails then leaves no process behind.
+        """
+        with self.decoders, WorkerPool(self.shared.budget, self.cpus) as workers:
+            yield workers
 
 
-@contextmanager
-def open_resources(settings: Settings, metrics: Metrics) -> Iterator[ServingResources]:
-    """Start the worker threads and decoder processes, and open the quality network."""
+def open_resources(settings: Settings, metrics: Metrics) -> ServingResources:
+    """Open the shared models, and plan the threads and processes of a service."""
     cores = settings.runtime.threads or available_cores()
     budget = thread_budget(cores, settings.runtime.device)
     cpus = pinned_cpus(cores, settings.runtime.device)
     decoders = DecoderPool(min(budget.workers, cores), metrics.record_decoder_restart, cpus)
-    with decoders, WorkerPool(budget, cpus) as workers:
-        yield ServingResources(budget, workers, open_shared_models(settings, budget, metrics, decoders))
+    return ServingResources(open_shared_models(settings, budget, metrics, decoders), decoders, cpus)
 
 
 def open_shared_models(
     settings: Settings, budget: ThreadBudget, metrics: Metrics | None = None, decoders: DecoderPool | None = None
 ) -> SharedModels:
-    """Open the quality network on the configured device; it belongs to no pack."""
+    """Open the quality network, which belongs to no pack, on the configured device."""
     cv2.setNumThreads(budget.intra_op)
     metrics = metrics or Metrics()
     network = _open_network(settings, visibility_path(), budget, metrics)
@@ -127,12 +140,12 @@ def open_shared_models(
 
 
 def open_local_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> Pipelines:
-    """Open a pack for offline use: images of the operator are decoded in this process."""
+    """Open a pack for offline use on trusted images, which are decoded in this process."""
     return open_pipelines(settings, store, pack, open_shared_models(settings, budget))
 
 
 class Network(NamedTuple):
-    """An opened model file: items per run, and the number of nodes that each provider runs."""
+    """An opened model file: its session, the largest batch, and the number of nodes per provider."""
 
     session: Session
     max_batch_size: int
@@ -140,7 +153,7 @@ class Network(NamedTuple):
 
 
 class Pipelines(NamedTuple):
-    """The pipelines of one pack, and its opened files by name."""
+    """The pipelines of one pack, and its opened model files by name."""
 
     detection: FaceDetectionPipeline
     embedding: EmbeddingPipeline
@@ -155,13 +168,13 @@ def open_pipelines(
     shared: SharedModels,
     instrument: Callable[[Session], Session] = lambda session: session,
 ) -> Pipelines:
-    """Open a pack's models on the configured device; its missing files are built first.
+    """Open the models of a pack on the configured device; build its missing files first.
 
-    ``instrument`` wraps the session of the detector and of the embedder (``bench stages``). Raise ``PackError`` for an
-    unknown detector family or a changed file, ``DeviceError`` for a device that cannot be used.
+    ``instrument`` wraps the sessions of the detector and the embedder (``bench stages``). Raise ``PackError`` for an
+    unknown detector family or a changed file, ``DeviceError`` for an unusable device.
     """
     if pack.detector.family not in DETECTORS:
-        raise PackError(f"pack {pack.name!r} asks for the unknown detector family {pack.detector.family!r}")
+        raise PackError(f"pack {pack.name!r} has the unknown detector family {pack.detector.family!r}")
     pack, files = store.prepare(pack, settings.runtime)
     networks: dict[str, Network] = {}
 
@@ -187,7 +200,7 @@ def open_pipelines(
 
 
 def _open_network(settings: Settings, path: Path, budget: ThreadBudget, metrics: Metrics) -> Network:
-    """Open a file on the configured device. On the CPU batches save no time, so none are formed."""
+    """Open a model file on the configured device, with batching except on the CPU, where it saves no time."""
     session = OrtSession.open(path, settings.runtime.device, budget.intra_op)
     if settings.runtime.device == "cpu":
         return Network(session, 1, session.placement)
@@ -196,7 +209,7 @@ def _open_network(settings: Settings, path: Path, budget: ThreadBudget, metrics:
 
 
 def _warm_up(detector: Detector) -> None:
-    """Run the extreme input sizes once, so that no request waits for kernels or memory of the device."""
+    """Detect on images of extreme sizes, so that no request waits for kernels or memory of the device."""
     for height, width in _EXTREME_SIZES:
         image = np.zeros((height, width, 3), dtype=np.uint8)
         for side in (None, *{*COARSE_SIDES, *ROTATION_SIDES}):
@@ -204,33 +217,32 @@ def _warm_up(detector: Detector) -> None:
 
 
 class LoadedPack(NamedTuple):
-    """The pipelines of a pack and what its cosines mean. ``note`` is for the operator."""
+    """The pipelines and calibration of a pack. ``note`` informs the operator of an unusual calibration."""
 
+    name: str
     pipelines: Pipelines
     calibration: Calibration
     note: str
 
-    def scored(self, version: FaceModelVersion) -> ScoredPipeline:
-        return ScoredPipeline(self.pipelines.embedding, Scale(self.calibration, version))
 
-
-def _load_pack(settings: Settings, store: Store, pack: Pack, resources: ServingResources) -> LoadedPack:
-    pipelines = open_pipelines(settings, store, pack, resources.shared)
+def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedModels) -> LoadedPack:
+    pipelines = open_pipelines(settings, store, pack, shared)
     path = store.calibration_path(pack.name)
     table = calibration.load(path, pack.embedder_sha256)
     note = f"own calibration on {table.data}, {table.date}" if path == store.custom_calibration_path(pack.name) else ""
     if table.status == "provisional":
         note = "PROVISIONAL calibration, scores are estimates"
-    return LoadedPack(pipelines, table, note)
+    return LoadedPack(pack.name, pipelines, table, note)
 
 
 def _facts(
-    settings: Settings, pack: Pack, pack_2_0: Pack, packs: Mapping[str, LoadedPack], budget: ThreadBudget
+    settings: Settings, by_version: Mapping[FaceModelVersion, LoadedPack], budget: ThreadBudget
 ) -> Mapping[str, object]:
+    packs = {loaded.name: loaded for loaded in by_version.values()}
     return {
-        "pack": pack.name,
+        "pack": by_version[FaceModelVersion.V3].name,
         "pack_is_automatic": settings.models.is_automatic,
-        "pack_2_0": pack_2_0.name,
+        "pack_2_0": by_version[FaceModelVersion.V2].name,
         "device": settings.runtime.device,
         "provider": PROVIDERS[settings.runtime.device].name,
         "networks": {
@@ -243,16 +255,20 @@ def _facts(
         "workers": budget.workers,
         "intra_op_threads": budget.intra_op,
         "calibration": {
-            name: {"status": table.status, "data": table.data, "date": table.date}
-            for name, (_, table, _) in packs.items()
+            name: {
+                "status": loaded.calibration.status,
+                "data": loaded.calibration.data,
+                "date": loaded.calibration.date,
+            }
+            for name, loaded in packs.items()
         },
         "calibration_notes": [loaded.note for loaded in packs.values() if loaded.note],
     }
 
 
 def open_fetcher(settings: Settings, metrics: Metrics) -> Fetcher:
-    """Return the fetcher of images named by URL; raise ``SettingsError`` for malformed settings."""
+    """Return the downloader of images; raise ``SettingsError`` for a malformed ``fetch.allow``."""
     try:
-        return Fetcher(settings.fetch, count=metrics.record_fetched_bytes)
+        return Fetcher(settings.fetch, count_bytes=metrics.record_fetched_bytes)
     except ValueError as error:
         raise SettingsError(f"COMPAREFACE_FETCH__ALLOW: {error}") from error

@@ -24,16 +24,18 @@ from app.vision import int8_check
 from tests.support.images import astronaut, cast, jpeg
 
 
-def _stored_in(folder: Path) -> Settings:
+def _settings_with_weights_in(folder: Path) -> Settings:
     return Settings(models=ModelsSettings(pack="open", weights_dir=folder))
 
 
-async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
+async def test_the_facts_list_networks_providers_and_calibration(settings: Settings) -> None:
     async with Engine.open(settings) as engine:
         facts = dict(engine.facts())
     assert (facts["pack"], facts["device"], facts["provider"]) == ("open", "cpu", "CPUExecutionProvider")
     networks: Any = facts["networks"]
-    assert {file: (list(of["nodes"]), of["max_batch_size"]) for file, of in networks["open"].items()} == {
+    assert {
+        file: (list(network["nodes"]), network["max_batch_size"]) for file, network in networks["open"].items()
+    } == {
         "centerface.onnx": (["CPUExecutionProvider"], 1),
         "dlib_resnet_v1_capped_int8.onnx": (["CPUExecutionProvider"], 1),
     }
@@ -44,14 +46,14 @@ async def test_the_facts_say_what_runs_where(settings: Settings) -> None:
     assert calibrations["open"]["data"].startswith("LFW")
 
 
-async def test_auto_is_open_where_the_better_pack_is_not_installed_and_the_facts_say_so(tmp_path: Path) -> None:
+async def test_auto_falls_back_to_open_if_the_better_pack_is_not_installed(tmp_path: Path) -> None:
     async with Engine.open(Settings(models=ModelsSettings(pack="auto", weights_dir=tmp_path))) as engine:
         assert (engine.facts()["pack"], engine.facts()["pack_is_automatic"]) == ("open", True)
-    async with Engine.open(_stored_in(tmp_path)) as engine:
+    async with Engine.open(_settings_with_weights_in(tmp_path)) as engine:
         assert (engine.facts()["pack"], engine.facts()["pack_is_automatic"]) == ("open", False)
 
 
-def test_auto_is_the_better_pack_where_its_files_are(tmp_path: Path, store: Store) -> None:
+def test_auto_selects_the_better_pack_if_its_files_are_installed(tmp_path: Path, store: Store) -> None:
     better = store.pack(PREFERRED)
     for file in better.files:
         (tmp_path / better.name).mkdir(exist_ok=True)
@@ -64,22 +66,24 @@ def test_auto_is_the_better_pack_where_its_files_are(tmp_path: Path, store: Stor
     assert Store.with_selected_pack(settings)[1].name == "open"
 
 
-async def test_weights_are_made_at_first_use(tmp_path: Path, pack: Pack) -> None:
-    async with Engine.open(_stored_in(tmp_path)):
+async def test_weights_are_built_at_first_use(tmp_path: Path, pack: Pack) -> None:
+    async with Engine.open(_settings_with_weights_in(tmp_path)):
         assert {path.name for path in (tmp_path / "open").iterdir()} == {file.name for file in pack.files}
 
 
-async def test_what_an_interrupted_first_start_left_out_is_made_later(tmp_path: Path, store: Store, pack: Pack) -> None:
+async def test_files_missing_after_an_interrupted_start_are_built_later(
+    tmp_path: Path, store: Store, pack: Pack
+) -> None:
     (tmp_path / "open").mkdir()
     shutil.copy(store.path(pack, pack.files[0]), tmp_path / "open")
-    async with Engine.open(_stored_in(tmp_path)):
+    async with Engine.open(_settings_with_weights_in(tmp_path)):
         assert {path.name for path in (tmp_path / "open").iterdir()} == {file.name for file in pack.files}
 
 
-async def test_replicas_may_start_on_one_empty_folder_at_the_same_time(tmp_path: Path) -> None:
+async def test_replicas_may_start_concurrently_with_a_shared_empty_folder(tmp_path: Path) -> None:
     def start() -> None:
         async def open_and_close() -> None:
-            async with Engine.open(_stored_in(tmp_path)):
+            async with Engine.open(_settings_with_weights_in(tmp_path)):
                 pass
 
         asyncio.run(open_and_close())
@@ -87,81 +91,83 @@ async def test_replicas_may_start_on_one_empty_folder_at_the_same_time(tmp_path:
     await asyncio.gather(*(asyncio.to_thread(start) for _ in range(3)))
 
 
-async def test_weights_that_were_changed_are_not_replaced_silently(tmp_path: Path, store: Store, pack: Pack) -> None:
+async def test_changed_weights_stop_the_start(tmp_path: Path, store: Store, pack: Pack) -> None:
     shutil.copytree(store.path(pack, pack.files[0]).parent, tmp_path / "open")
     (tmp_path / "open" / pack.embedder.file).write_bytes(b"changed")
     with pytest.raises(PackError, match=f"{pack.embedder.file} is changed"):
-        async with Engine.open(_stored_in(tmp_path)):
+        async with Engine.open(_settings_with_weights_in(tmp_path)):
             pass
 
 
-async def test_a_calibration_beside_the_weights_wins_over_the_shipped_one(tmp_path: Path, store: Store) -> None:
+async def test_an_own_calibration_overrides_the_shipped_one(tmp_path: Path, store: Store) -> None:
     (tmp_path / "open").mkdir()
     shipped = store.calibration_path("open").read_text(encoding="utf-8")
     (tmp_path / "open/calibration.own.toml").write_text(
         shipped.replace('data = "LFW', 'data = "OUR OWN'), encoding="utf-8"
     )
-    async with Engine.open(_stored_in(tmp_path)) as engine:
+    async with Engine.open(_settings_with_weights_in(tmp_path)) as engine:
         assert "OUR OWN" in str(engine.facts()["calibration"])
         assert str(engine.facts()["calibration_notes"]).startswith("['own calibration on OUR OWN")
 
 
-async def test_a_device_that_is_not_there_stops_the_start() -> None:
+async def test_an_unavailable_device_stops_the_start() -> None:
     with pytest.raises(DeviceError):
         async with Engine.open(Settings(runtime=RuntimeSettings(device="cuda"))):
             pass
 
 
-async def test_another_device_than_the_cpu_runs_pictures_together_and_scores_alike(
+async def test_other_devices_than_the_cpu_batch_images_and_return_the_same_scores(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is no GPU where the tests run, so the CPU goes by its name: all but the device is real."""
+    """The tests run without a GPU, so the CPU provider is registered under the name ``cuda``."""
     monkeypatch.setitem(PROVIDERS, "cuda", PROVIDERS["cpu"])
-    pictures = [ImageRef(base64=base64.b64encode(jpeg(shot)).decode()) for shot in (astronaut(), cast())]
+    images = [ImageRef(base64=base64.b64encode(jpeg(image)).decode()) for image in (astronaut(), cast())]
 
     async def scores(device: str) -> list[float]:
         runtime = RuntimeSettings.model_validate({"device": device, "int8": False})
-        chosen = settings.model_copy(update={"runtime": runtime})
-        async with Engine.open(chosen) as engine:
+        device_settings = settings.model_copy(update={"runtime": runtime})
+        async with Engine.open(device_settings) as engine:
             networks: Any = engine.facts()["networks"]
-            assert {of["max_batch_size"] for of in networks["open"].values()} == {1 if device == "cpu" else 16}
+            assert {network["max_batch_size"] for network in networks["open"].values()} == {
+                1 if device == "cpu" else 16
+            }
             assert engine.facts()["workers"] == thread_budget(available_cores(), device).workers
-            pairs = [(a, b) for a in pictures for b in pictures] * 2
-            compared = [engine.services.compare(a, b, CompareOptions(), StageTimer.after(60)) for a, b in pairs]
-            return [each.score for each in await asyncio.gather(*compared)]
+            pairs = [(a, b) for a in images for b in images] * 2
+            comparisons = [engine.services.compare(a, b, CompareOptions(), StageTimer.after(60)) for a, b in pairs]
+            return [comparison.score for comparison in await asyncio.gather(*comparisons)]
 
     assert await scores("cuda") == pytest.approx(await scores("cpu"), abs=1e-3)
 
 
-async def _embedder(runtime: RuntimeSettings) -> str:
+async def _embedder_file(runtime: RuntimeSettings) -> str:
     async with Engine.open(Settings(runtime=runtime)) as engine:
         networks: Any = engine.facts()["networks"]
         (name,) = set(networks["open"]) - {"centerface.onnx"}
         return str(name)
 
 
-async def test_the_network_in_integers_runs_on_the_cpu_unless_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_int8_model_runs_on_the_cpu_unless_it_is_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PROVIDERS, "cuda", PROVIDERS["cpu"])
-    assert await _embedder(RuntimeSettings()) == "dlib_resnet_v1_capped_int8.onnx"
-    assert await _embedder(RuntimeSettings(int8=False)) == "dlib_resnet_v1_capped.onnx"
-    assert await _embedder(RuntimeSettings(device="cuda")) == "dlib_resnet_v1_capped.onnx"
+    assert await _embedder_file(RuntimeSettings()) == "dlib_resnet_v1_capped_int8.onnx"
+    assert await _embedder_file(RuntimeSettings(int8=False)) == "dlib_resnet_v1_capped.onnx"
+    assert await _embedder_file(RuntimeSettings(device="cuda")) == "dlib_resnet_v1_capped.onnx"
 
 
-async def test_where_it_calculates_otherwise_the_other_runs_and_the_log_says_so(
+async def test_an_inaccurate_int8_model_is_replaced_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(int8_check, "MIN_COSINE", 0.99999)
-    assert await _embedder(RuntimeSettings()) == "dlib_resnet_v1_capped.onnx"
+    assert await _embedder_file(RuntimeSettings()) == "dlib_resnet_v1_capped.onnx"
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage().startswith("dlib_resnet_v1_capped_int8.onnx is not used: cosine 0.999")
 
 
 @pytest.mark.parametrize("int8", [True, False])
-async def test_weights_of_an_older_version_still_serve_where_nothing_can_be_added(
+async def test_weights_of_an_older_version_are_usable_if_no_file_can_be_added(
     tmp_path: Path, store: Store, pack: Pack, monkeypatch: pytest.MonkeyPatch, *, int8: bool
 ) -> None:
-    """They lack the network in integers, and the image lacks the package that it is made of."""
+    """They lack the int8 model, and the package from which it is built is not installed."""
     (tmp_path / "open").mkdir()
     for file in pack.without_int8().files:
         shutil.copy(store.path(pack, file), tmp_path / "open")
@@ -180,9 +186,7 @@ async def test_weights_of_an_older_version_still_serve_where_nothing_can_be_adde
             pass
 
 
-async def test_a_changed_network_in_integers_is_refused_where_it_would_run(
-    tmp_path: Path, store: Store, pack: Pack
-) -> None:
+async def test_a_changed_int8_model_stops_the_start_if_it_is_used(tmp_path: Path, store: Store, pack: Pack) -> None:
     shutil.copytree(store.folder(pack), tmp_path / "open")
     (tmp_path / "open" / str(pack.embedder.int8_file)).write_bytes(b"changed")
     models = ModelsSettings(weights_dir=tmp_path)
@@ -205,7 +209,7 @@ async def test_an_unknown_pack_stops_the_start() -> None:
             pass
 
 
-async def _open_catalogue(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+async def _open_engine_with_packs_in(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(Store, "from_settings", lambda _: Store(folder, folder))
     async with Engine.open(Settings()):
         pass
@@ -218,7 +222,7 @@ async def test_an_unknown_detector_family_stops_the_start(
     manifest = tmp_path / "open/pack.toml"
     manifest.write_text(manifest.read_text().replace('family = "centerface"', 'family = "guesswork"'))
     with pytest.raises(PackError, match="guesswork"):
-        await _open_catalogue(monkeypatch, tmp_path)
+        await _open_engine_with_packs_in(monkeypatch, tmp_path)
 
 
 async def test_a_calibration_of_another_embedder_stops_the_start(
@@ -228,30 +232,30 @@ async def test_a_calibration_of_another_embedder_stops_the_start(
     table = tmp_path / "open/calibration.toml"
     table.write_text(table.read_text().replace(pack.embedder_sha256, "0" * 64))
     with pytest.raises(CalibrationError, match="another embedder"):
-        await _open_catalogue(monkeypatch, tmp_path)
+        await _open_engine_with_packs_in(monkeypatch, tmp_path)
 
 
-async def test_each_pack_is_opened_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-    genuine = OrtSession.open.__func__  # type: ignore[attr-defined]
+async def test_each_model_file_is_opened_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened_files = []
+    original = OrtSession.open.__func__  # type: ignore[attr-defined]
 
-    def spy(cls: type[OrtSession], path: Path, device: str, threads: int) -> OrtSession:
-        opened.append(path.name)
-        session: OrtSession = genuine(cls, path, device, threads)
+    def recording_open(cls: type[OrtSession], path: Path, device: str, threads: int) -> OrtSession:
+        opened_files.append(path.name)
+        session: OrtSession = original(cls, path, device, threads)
         return session
 
-    monkeypatch.setattr(OrtSession, "open", classmethod(spy))
+    monkeypatch.setattr(OrtSession, "open", classmethod(recording_open))
     async with Engine.open(settings):
         pass
-    assert sorted(opened) == [
+    assert sorted(opened_files) == [
         "centerface.onnx",
-        "dlib_resnet_v1_capped.onnx",  # once, to see whether the other does the same
+        "dlib_resnet_v1_capped.onnx",  # for the check of the int8 model
         "dlib_resnet_v1_capped_int8.onnx",
         "visibility.onnx",
     ]
 
 
-async def test_without_the_network_of_quality_there_is_no_start(
+async def test_a_missing_quality_network_stops_the_start(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.packs.store.VISIBILITY", tmp_path / "visibility.onnx")

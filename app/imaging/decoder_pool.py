@@ -1,8 +1,8 @@
-"""Processes that decode pictures for the service (:mod:`app.imaging.decoder_process`), one per core.
+"""A pool of decoder processes (:mod:`app.imaging.decoder_process`), usually one per core.
 
-In: file bytes and the flags of ``cv2.imdecode``. Out: its pixels. A process that dies costs the request whose picture
-it had and is replaced; one that spins ends when that request's time is up. What lies in the shared memory is wiped
-before the next picture comes. Raises ``ImageDecodeFailed`` and ``RequestTimeout``; ``OSError`` where no process runs.
+An image that crashes its process fails one request; the process is replaced. An image that occupies its process is
+stopped at the deadline of its request. The shared memory is cleared after every image. Raises ``ImageDecodeFailed``,
+``DeadlineExceededError``, and ``OSError`` if no process can be started.
 """
 
 from __future__ import annotations
@@ -25,176 +25,188 @@ import numpy as np
 
 from app.errors import ApiError, ErrorCode
 from app.imaging.decode import Pixels
-from app.imaging.decoder_process import NO_PICTURE, READY, REPLY, REQUEST, ROOM_FOR_FILE, ROOM_FOR_PIXELS, SIZE
+from app.imaging.decoder_process import (
+    MAX_FILE_BYTES,
+    MAX_PIXEL_BYTES,
+    NOT_DECODED,
+    READY,
+    REPLY,
+    REQUEST,
+    SHARED_BYTES,
+)
 from app.ops.deadline import Deadline, DeadlineExceededError
 
 _LOGGER = logging.getLogger(__name__)
 _SCRIPT = str(Path(__file__).with_name("decoder_process.py"))
-_STARTS = 3  # tries to get a process that lives; each takes a third of a second
-_SHORTEST_S = 0.001  # zero would stop the timer
-_SETTINGS = "COMPAREFACE_"
-"""How names in the environment start that the processes do not get: keys are among them."""
-_BOUNDS = {
-    # More OpenCV itself refuses, should it read another size from a file than Pillow did.
+_MAX_STARTS = 3  # attempts to get a running process; a start takes a third of a second
+_MIN_TIME_S = 0.001  # zero would disarm the timer
+_SETTINGS_PREFIX = "COMPAREFACE_"
+"""Environment variables with this prefix are hidden from the processes, because some hold secret keys."""
+_ENVIRONMENT = {
+    # OpenCV itself rejects larger images, in case it reads another size from a file than Pillow.
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(4000 * 4000),
-    # Keep 16 MB from one picture to the next; getting them from the system each time takes as long as decoding.
+    # Keep 16 MB of freed memory: allocating it from the system for each image takes as long as decoding.
     "MALLOC_TRIM_THRESHOLD_": str(2**24),
     "MALLOC_MMAP_THRESHOLD_": str(2**24),
 }
-"""What the processes get in the environment instead."""
+"""Environment variables that are set for the processes."""
 
 
 class DecoderPool:
-    """A context manager; threads that call :meth:`decode` while all processes are at work wait."""
+    """A context manager; :meth:`decode` blocks while all processes are busy."""
 
-    def __init__(self, processes: int, restarted: Callable[[], None] = lambda: None, cores: Sequence[int] = ()) -> None:
-        """``restarted`` is called for every process that is replaced.
+    def __init__(
+        self, processes: int, on_restart: Callable[[], None] = lambda: None, cores: Sequence[int] = ()
+    ) -> None:
+        """``on_restart`` is called for every process that is replaced.
 
-        ``cores``: the CPUs that processes keep to; a thread that keeps to one of them, too, is served there.
+        ``cores``: CPUs to which the processes are pinned; a thread pinned to one of them uses its process.
         """
-        self._restarted = restarted
-        places: Sequence[int | None] = cores or (None,)
-        self._places = [places[number % len(places)] for number in range(processes)]
-        self._idle: dict[int | None, queue.SimpleQueue[_Decoder]] = {each: queue.SimpleQueue() for each in self._places}
+        self._on_restart = on_restart
+        available: Sequence[int | None] = cores or (None,)
+        self._cores = [available[index % len(available)] for index in range(processes)]
+        self._idle: dict[int | None, queue.SimpleQueue[_Process]] = {core: queue.SimpleQueue() for core in self._cores}
 
     def __enter__(self) -> Self:
-        for place in self._places:
-            self._idle[place].put(_Decoder.start(place))
+        for core in self._cores:
+            self._idle[core].put(_Process.start(core))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for place in self._places:
-            self._idle[place].get().close()
+        for core in self._cores:
+            self._idle[core].get().close()
 
     def decode(self, deadline: Deadline, data: bytes, flags: int) -> Pixels:
-        """Return what ``cv2.imdecode`` makes of ``data``; raise ``ApiError`` where that is no picture."""
-        idle = self._near()
+        """Return ``cv2.imdecode`` of ``data``; raise ``ApiError`` if it is not an image."""
+        idle = self._nearest_idle()
         try:
-            decoder = idle.get(timeout=deadline.remaining())
+            process = idle.get(timeout=deadline.remaining())
         except queue.Empty as error:
             raise DeadlineExceededError from error
         try:
-            for _ in range(_STARTS):
-                if decoder.is_ready():
-                    return decoder.decode(deadline, data, flags)
-                decoder = self._replaced(decoder)  # no picture is to blame: the system was short of memory, perhaps
-            raise OSError(f"a decoder ended {_STARTS} times before it had anything to do")
+            for _ in range(_MAX_STARTS):
+                if process.wait_until_ready():
+                    return process.decode(deadline, data, flags)
+                process = self._replace(process)  # it exited before it got an image, perhaps for lack of memory
+            raise OSError(f"decoder process exited {_MAX_STARTS} times before it was ready")
         finally:
-            if decoder.has_ended:
-                with suppress(OSError):  # the next picture tries again
-                    decoder = self._replaced(decoder)
-            idle.put(decoder)
+            if process.has_exited:
+                with suppress(OSError):  # the next image tries again
+                    process = self._replace(process)
+            idle.put(process)
 
-    def _near(self) -> queue.SimpleQueue[_Decoder]:
-        """Return the processes on the core that the calling thread keeps to, else those of which most are idle."""
-        if len(self._idle) > 1 and len(own := os.sched_getaffinity(0)) == 1 and own <= self._idle.keys():
-            return self._idle[own.pop()]
+    def _nearest_idle(self) -> queue.SimpleQueue[_Process]:
+        """Return the idle processes of the core to which the calling thread is pinned, else the longest queue."""
+        if len(self._idle) > 1 and len(affinity := os.sched_getaffinity(0)) == 1 and affinity <= self._idle.keys():
+            return self._idle[affinity.pop()]
         return max(self._idle.values(), key=queue.SimpleQueue.qsize)
 
-    def _replaced(self, decoder: _Decoder) -> _Decoder:
-        fresh = decoder.replaced()
-        self._restarted()
-        return fresh
+    def _replace(self, process: _Process) -> _Process:
+        replacement = process.replacement()
+        self._on_restart()
+        return replacement
 
 
-class _Decoder:
-    """One process, the line to it, and the memory shared with it."""
+class _Process:
+    """A decoder process, the socket connected to it, and the memory shared with it."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], line: socket.socket, memory: mmap.mmap, core: int | None
+        self, popen: subprocess.Popen[bytes], connection: socket.socket, memory: mmap.mmap, core: int | None
     ) -> None:
-        self._process = process
+        self._popen = popen
         self._core = core
-        self._line = line
+        self._connection = connection
         self._memory = memory
         self._is_ready = False
 
     @classmethod
-    def start(cls, core: int | None = None) -> _Decoder:
-        """Start a process, on ``core`` alone if there is one; it is ready in a third of a second, but nobody waits."""
-        line, its_line = socket.socketpair()
-        shared = os.memfd_create("picture")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
+    def start(cls, core: int | None = None) -> _Process:
+        """Start a process, pinned to ``core`` if given. It becomes ready in the background."""
+        connection, remote = socket.socketpair()
+        shared_fd = os.memfd_create("image")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS_PREFIX)}
         try:
-            os.ftruncate(shared, SIZE)
-            memory = mmap.mmap(shared, SIZE)
-            process = subprocess.Popen(  # noqa: S603 - our interpreter, our script
-                [sys.executable, "-P", _SCRIPT, str(shared)],
-                stdin=its_line.fileno(),
-                stdout=its_line.fileno(),
-                pass_fds=(shared,),
-                env=environment | _BOUNDS,
-                process_group=0,  # Ctrl-C is for the service, which finishes what it has accepted
+            os.ftruncate(shared_fd, SHARED_BYTES)
+            memory = mmap.mmap(shared_fd, SHARED_BYTES)
+            popen = subprocess.Popen(  # noqa: S603 - our interpreter, our script
+                [sys.executable, "-P", _SCRIPT, str(shared_fd)],
+                stdin=remote.fileno(),
+                stdout=remote.fileno(),
+                pass_fds=(shared_fd,),
+                env=environment | _ENVIRONMENT,
+                process_group=0,  # Ctrl-C must reach only the service, which completes the accepted requests
             )
         except OSError:
-            line.close()
+            connection.close()
             raise
         finally:
-            os.close(shared)
-            its_line.close()
+            os.close(shared_fd)
+            remote.close()
         if core is not None:
             with suppress(OSError):
-                os.sched_setaffinity(process.pid, {core})
-        return cls(process, line, memory, core)
+                os.sched_setaffinity(popen.pid, {core})
+        return cls(popen, connection, memory, core)
 
     @property
-    def has_ended(self) -> bool:
-        return self._process.poll() is not None
+    def has_exited(self) -> bool:
+        return self._popen.poll() is not None
 
-    def is_ready(self) -> bool:
-        """Wait until it can take a picture, or has ended."""
-        if not self._is_ready and self._told(len(READY)) != READY:
-            self._process.wait()
-        self._is_ready = not self.has_ended
+    def wait_until_ready(self) -> bool:
+        """Wait until the process accepts an image; return False if it has exited instead."""
+        if not self._is_ready and self._read_reply(len(READY)) != READY:
+            self._popen.wait()
+        self._is_ready = not self.has_exited
         return self._is_ready
 
-    def replaced(self) -> _Decoder:
-        fresh = self.start(self._core)
+    def replacement(self) -> _Process:
+        """Start a process on the same core and close this one."""
+        replacement = self.start(self._core)
         self.close()
-        return fresh
+        return replacement
 
     def close(self) -> None:
-        """End the process, which is idle or dead."""
-        self._line.close()
-        self._process.wait()
+        """End the process, which must be idle or have exited."""
+        self._connection.close()
+        self._popen.wait()
         self._memory.close()
 
     def decode(self, deadline: Deadline, data: bytes, flags: int) -> Pixels:
-        """Have the file decoded; the process is ready."""
+        """Decode ``data``; the process must be ready."""
         deadline.check()
         self._memory[: len(data)] = data
         with suppress(ConnectionError):
-            self._line.sendall(REQUEST.pack(len(data), flags, max(deadline.remaining(), _SHORTEST_S)))
-        reply = self._told(REPLY.size)
+            self._connection.sendall(REQUEST.pack(len(data), flags, max(deadline.remaining(), _MIN_TIME_S)))
+        reply = self._read_reply(REPLY.size)
         try:
-            return self._pixels(reply)
+            return self._take_pixels(reply)
         finally:
             self._memory[: len(data)] = bytes(len(data))
 
-    def _told(self, length: int) -> bytes:
-        """Return what the process says; nothing, if it ends instead."""
+    def _read_reply(self, length: int) -> bytes:
+        """Return the reply, or fewer bytes if the process exits instead."""
         try:
-            return self._line.recv(length)
+            return self._connection.recv(length)
         except ConnectionError:
             return b""
 
-    def _pixels(self, reply: bytes) -> Pixels:
+    def _take_pixels(self, reply: bytes) -> Pixels:
+        """Copy the pixels out of the shared memory and clear them. The process may be compromised: check its reply."""
         if len(reply) < REPLY.size:
-            raise self._death()
+            raise self._exit_error()
         rows, columns, channels, depth = REPLY.unpack(reply)
         count = rows * columns * channels
-        if (rows, columns, channels, depth) == NO_PICTURE or depth not in {1, 2} or count * depth > ROOM_FOR_PIXELS:
+        if (rows, columns, channels, depth) == NOT_DECODED or depth not in {1, 2} or count * depth > MAX_PIXEL_BYTES:
             raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
-        place = np.frombuffer(self._memory, np.uint8 if depth == 1 else np.uint16, count, ROOM_FOR_FILE)
-        pixels = place.reshape((rows, columns, channels) if channels > 1 else (rows, columns)).copy()
-        place[:] = 0
+        output = np.frombuffer(self._memory, np.uint8 if depth == 1 else np.uint16, count, MAX_FILE_BYTES)
+        pixels = output.reshape((rows, columns, channels) if channels > 1 else (rows, columns)).copy()
+        output[:] = 0
         return pixels
 
-    def _death(self) -> ApiError | DeadlineExceededError:
-        status = self._process.wait()
+    def _exit_error(self) -> ApiError | DeadlineExceededError:
+        status = self._popen.wait()
         if status == -signal.SIGALRM:
             return DeadlineExceededError()
-        _LOGGER.warning("a decoder died of a picture", extra={"fields": {"exit_status": status}})
+        _LOGGER.warning("decoder process crashed while decoding an image", extra={"fields": {"exit_status": status}})
         return ApiError(ErrorCode.IMAGE_DECODE_FAILED)

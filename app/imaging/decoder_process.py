@@ -1,9 +1,8 @@
-"""A process that turns file bytes into pixels, so that a picture which crashes or confuses a decoder ends this process
-and not the service. Run as a script by :mod:`app.imaging.decoder_pool`; imports nothing of ours and knows no setting.
+"""Decoder process: an image that crashes its decoder ends this process instead of the service.
 
-Bytes and pixels pass through memory shared with the service, the few numbers about them through standard input and
-output. Ends with its input, and by ``SIGALRM`` in the middle of a picture whose time is up: a timer of the kernel
-stops C code too, and needs nobody who watches.
+Run as a script by :mod:`app.imaging.decoder_pool`; imports no module of ``app`` and reads no setting. Encoded image and
+pixels pass through memory shared with the service, requests and replies through standard input and output. The process
+exits at the end of its input. A kernel timer (``SIGALRM``) ends it if an image exceeds its time, even inside C code.
 """
 
 from __future__ import annotations
@@ -21,43 +20,45 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-ROOM_FOR_FILE = 4 * 2**20
-ROOM_FOR_PIXELS = 4000 * 4000 * 3
-"""Bytes; the largest JPEG. Of PNGs 2000 x 2000 with four channels of 16 bits take 32 MB."""
-SIZE = ROOM_FOR_FILE + ROOM_FOR_PIXELS
+MAX_FILE_BYTES = 4 * 2**20
+MAX_PIXEL_BYTES = 4000 * 4000 * 3
+"""The largest JPEG. The largest PNG, 2000 x 2000 with four channels of 16 bits, takes 32 MB."""
+SHARED_BYTES = MAX_FILE_BYTES + MAX_PIXEL_BYTES
+"""Size of the shared memory: the encoded image at its start, the pixels from ``MAX_FILE_BYTES``."""
 
 REQUEST = struct.Struct("=Iid")
-"""Bytes of the file, flags for ``cv2.imdecode``, seconds that it may take."""
+"""Bytes of the encoded image, flags of ``cv2.imdecode``, time limit in seconds."""
 REPLY = struct.Struct("=IIII")
-"""Rows, columns, channels, bytes of one value; all zero where there is no picture."""
-NO_PICTURE = (0, 0, 0, 0)
+"""Rows, columns, channels, bytes per value."""
+NOT_DECODED = (0, 0, 0, 0)
+"""Reply for data that is not an image."""
 READY = b"R"
 
 
 def decode(shared: NDArray[np.uint8], length: int, flags: int) -> tuple[int, int, int, int]:
-    """Decode the file at the start of ``shared``, leave its pixels behind it, return a reply."""
+    """Decode the first ``length`` bytes of ``shared``, write the pixels to it, return the reply."""
     try:
         pixels = cv2.imdecode(shared[:length], flags)
     except cv2.error:
-        return NO_PICTURE
-    if pixels is None or pixels.nbytes > ROOM_FOR_PIXELS:
-        return NO_PICTURE
-    place = shared[ROOM_FOR_FILE : ROOM_FOR_FILE + pixels.nbytes]
-    place.view(pixels.dtype).reshape(pixels.shape)[...] = pixels
+        return NOT_DECODED
+    if pixels is None or pixels.nbytes > MAX_PIXEL_BYTES:
+        return NOT_DECODED
+    output = shared[MAX_FILE_BYTES : MAX_FILE_BYTES + pixels.nbytes]
+    output.view(pixels.dtype).reshape(pixels.shape)[...] = pixels
     rows, columns, *channels = pixels.shape
     return rows, columns, channels[0] if channels else 1, pixels.itemsize
 
 
 def main(shared_fd: int) -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash must not write somebody's picture to disk
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # if all are told to end, the service still finishes its requests
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would write the image to disk
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to all processes, it must not abort requests of the service
     cv2.setNumThreads(1)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_FATAL)
-    shared = np.frombuffer(mmap.mmap(shared_fd, SIZE), dtype=np.uint8)
+    shared = np.frombuffer(mmap.mmap(shared_fd, SHARED_BYTES), dtype=np.uint8)
     os.close(shared_fd)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stderr.fileno())  # libjpeg and libpng write there of each flaw of a file
-    with suppress(ConnectionError):  # the service has gone
+    with Path(os.devnull).open("wb") as null:
+        os.dup2(null.fileno(), sys.stderr.fileno())  # libjpeg and libpng write there about damaged files
+    with suppress(ConnectionError):  # the service has exited
         _serve(shared)
 
 

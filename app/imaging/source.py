@@ -1,9 +1,9 @@
-"""ImageRef -> file bytes: which of the two is read, how large it may be, what counts as base64.
+"""Image reference -> encoded image: download its URL, or decode its base64 text.
 
-The vendor bounds the base64 text (5 MB); a picture named by URL is held to the same size as if it were sent inline.
-More is accepted than the vendor documents, where the meaning is plain: a ``data:`` prefix, the URL-safe alphabet,
-white space, missing padding. Everything else is refused, not skipped. Raises ``ImageEmpty``, ``ImageSizeExceed``,
-``ImageDecodeFailed`` and what :meth:`~app.imaging.fetch.Fetcher.fetch` raises.
+The vendor limits the base64 text to 5 MB; downloads have the limit of the bytes in such a text. Beyond the vendor's
+documentation, base64 may have a ``data:`` prefix, the URL-safe alphabet, white space, and missing padding. Any other
+deviation is an error. Raises ``ImageEmpty``, ``ImageSizeExceed``, ``ImageDecodeFailed`` and the errors of
+:meth:`~app.imaging.fetch.Fetcher.fetch`.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.ops.stage_timer import StageTimer
 
-MAX_CHARACTERS = 5 * 2**20
-"""Longest base64 text."""
-MAX_BYTES = MAX_CHARACTERS // 4 * 3
-"""Largest picture: what such a text decodes to."""
+MAX_BASE64_CHARACTERS = 5 * 2**20
+MAX_BYTES = MAX_BASE64_CHARACTERS // 4 * 3
+"""Largest encoded image: the bytes in the longest base64 text."""
 
 _PREFIX = re.compile(r"\s{0,8}data:([\w.+-]{1,64}/[\w.+-]{1,64})?(;[\w=.+-]{1,64}){0,4};base64,", re.ASCII | re.I)
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _WHITE_SPACE = b" \t\r\n\v\f"
 _MAX_PADDING = 2
 
-_strict = partial(pybase64.b64decode, validate=True)
+_decode_strict = partial(pybase64.b64decode, validate=True)
 
 
 async def load_image(ref: ImageRef, fetcher: Fetcher, timer: StageTimer) -> ImageData:
-    """Return the bytes of the image that ``ref`` names by URL, else its base64 text, which is not decoded here."""
+    """Return the bytes behind the URL of ``ref``, or else its base64 text, still encoded."""
     if not ref.url:
         return ref.base64
     with timer.stage("fetch"):
@@ -40,12 +39,12 @@ async def load_image(ref: ImageRef, fetcher: Fetcher, timer: StageTimer) -> Imag
 
 
 def decode_base64(text: str) -> bytes:
-    """Return the bytes of an inline image; takes up to 5 ms, so it is not for the event loop."""
-    return check_size(_from_base64(text))
+    """Return the bytes of an inline image. Takes up to 5 ms: do not call it on the event loop."""
+    return check_size(_decode_any(text))
 
 
 def check_size(data: bytes) -> bytes:
-    """Return the picture ``data`` if it is of a size that may be sent; else raise ``ApiError``."""
+    """Return ``data``; raise ``ApiError`` if it is empty or larger than ``MAX_BYTES``."""
     if not data:
         raise ApiError(ErrorCode.IMAGE_EMPTY)
     if len(data) > MAX_BYTES:
@@ -53,24 +52,24 @@ def check_size(data: bytes) -> bytes:
     return data
 
 
-def _from_base64(text: str) -> bytes:
-    if len(text) > MAX_CHARACTERS:
+def _decode_any(text: str) -> bytes:
+    if len(text) > MAX_BASE64_CHARACTERS:
         raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
     try:
-        return _strict(text)  # what SDKs send: 50 times as fast as looking for anything else first
+        return _decode_strict(text)  # the form that SDKs send; 50 times as fast as normalising first
     except ValueError:
         pass
     try:
-        return _strict(_plain(text))
-    except ValueError as error:  # includes what the ASCII codec and the decoder raise
+        return _decode_strict(_standard_form(text))
+    except ValueError as error:  # also the errors of the ASCII codec
         raise ApiError(ErrorCode.IMAGE_DECODE_FAILED) from error
 
 
-def _plain(text: str) -> bytes:
-    """Return the base64 that ``text`` stands for: no prefix, standard alphabet, no white space, whole padding."""
+def _standard_form(text: str) -> bytes:
+    """Return ``text`` without prefix and white space, in the standard alphabet, with complete padding."""
     prefix = _PREFIX.match(text)
-    characters = text[prefix.end() if prefix else 0 :].encode("ascii").translate(_TO_STANDARD, _WHITE_SPACE)
+    characters = text[prefix.end() if prefix else 0 :].encode("ascii").translate(_TO_STANDARD_ALPHABET, _WHITE_SPACE)
     digits = characters.rstrip(b"=")
     if len(characters) - len(digits) > _MAX_PADDING:
-        raise ValueError("more padding than base64 ever has")
+        raise ValueError("too much padding")
     return digits + b"=" * (-len(digits) % 4)

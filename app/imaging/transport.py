@@ -1,42 +1,82 @@
-"""How the fetcher talks to the far side: HTTP/1.1 on a connection of its own, which ends when we say so.
+"""HTTP/1.1 transport for image downloads: a new connection per request, with limits on what a server may send.
 
-httpcore leaves two things to others. It reads interim answers (1xx) as long as they come, and parsing a flood of them
-holds up everybody on the event loop; and it forgets a connection whose TLS handshake is cancelled, so that a server
-which never finishes one keeps it open. Here the bytes before the answer are counted, and such connections closed.
+httpcore reads interim responses (1xx) without a limit, and parsing a flood of them blocks the event loop. It also
+leaves a connection open if its TLS handshake is cancelled. This transport limits the bytes before the response, and
+closes such connections.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpcore
 import httpx
 
-_MAX_HEAD_BYTES = 64 * 1024  # what our own server takes; object stores send 1 KB
-_AT_ONCE = 16 * 1024
-"""Bytes parsed before others on the event loop have their turn: of the shortest interim answers 600, in 30 ms."""
+_MAX_HEAD_BYTES = 64 * 1024  # the limit of our own server; object stores send 1 KB
+_HEAD_READ_SIZE = 16 * 1024
+"""Bytes parsed before other tasks run: 600 of the shortest interim responses, which takes 30 ms."""
+_ERRORS = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 
 
-class Transport(httpx.AsyncHTTPTransport):
-    """httpx's own, with connections of ours."""
+class Transport(httpx.AsyncBaseTransport):
+    """Like ``httpx.AsyncHTTPTransport`` without proxies, but with the limits of this module."""
 
-    def __init__(self, trusted: ssl.SSLContext | None = None) -> None:
-        """``trusted``: whose certificates count, those of the package ``certifi`` otherwise."""
-        trusted = trusted or httpx.create_ssl_context(trust_env=False)
-        super().__init__(verify=trusted, trust_env=False)
-        # A kept connection is known by its address; it would serve another name without a look at the certificate.
+    def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
+        """``ssl_context`` defaults to the certificate authorities of the package ``certifi``."""
+        # Connections are pooled by address: a kept connection could serve another host without a certificate check.
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trusted, max_connections=None, max_keepalive_connections=0, network_backend=_Network()
+            ssl_context=ssl_context or httpx.create_ssl_context(trust_env=False),
+            max_connections=None,
+            max_keepalive_connections=0,
+            network_backend=_Network(),
         )
 
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        with _httpx_errors():
+            response = await self._pool.handle_async_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+        connection = response.extensions.get("network_stream")
+        if isinstance(connection, _LimitedStream):
+            connection.head_bytes_left = None
+        return httpx.Response(
+            response.status, headers=response.headers, stream=_Body(response), extensions=response.extensions
+        )
 
-def expect_body(response: httpx.Response) -> None:
-    """Say that the head of the answer is there: from here on the reader counts what comes."""
-    stream = response.extensions.get("network_stream")
-    if isinstance(stream, _Stream):
-        stream.head_left = None
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+
+@contextmanager
+def _httpx_errors() -> Iterator[None]:
+    """Raise the errors of httpcore as the errors of httpx with the same names."""
+    try:
+        yield
+    except _ERRORS as error:
+        raise getattr(httpx, type(error).__name__)(str(error)) from error
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _httpx_errors():
+            async for chunk in self._response.aiter_stream():
+                yield chunk
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
 
 
 class _Network(httpcore.AnyIOBackend):
@@ -48,21 +88,24 @@ class _Network(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
+        return _LimitedStream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
 
 
-class _Stream(httpcore.AsyncNetworkStream):
+class _LimitedStream(httpcore.AsyncNetworkStream):
+    """A connection that limits the bytes before the response, and closes if its TLS handshake fails."""
+
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
-        self.head_left: int | None = _MAX_HEAD_BYTES
-        """Bytes that may still come before the answer's body; None: it has come."""
+        self.head_bytes_left: int | None = _MAX_HEAD_BYTES
+        """None once the head of the response has been read."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        data = await self._stream.read(min(max_bytes, _AT_ONCE) if self.head_left is not None else max_bytes, timeout)
-        if self.head_left is not None:
-            self.head_left -= len(data)
-            if self.head_left < 0:
-                raise httpcore.RemoteProtocolError("too much before the answer")
+        if self.head_bytes_left is None:
+            return await self._stream.read(max_bytes, timeout)
+        data = await self._stream.read(min(max_bytes, _HEAD_READ_SIZE), timeout)
+        self.head_bytes_left -= len(data)
+        if self.head_bytes_left < 0:
+            raise httpcore.RemoteProtocolError("too many bytes before the response")
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
@@ -78,7 +121,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+            return _LimitedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
         except BaseException:
             await self.aclose()
             raise

@@ -40,7 +40,7 @@ class Node(NamedTuple):
     operator: str
 
 
-_GPU = "an NVIDIA GPU, its driver, and onnxruntime-gpu in the place of onnxruntime (deploy/README.md, "GPU")"
+_GPU = "an NVIDIA GPU, its driver, and onnxruntime-gpu in the place of onnxruntime (deploy/README.md, section GPU)"
 
 PROVIDERS = {
     "cpu": Provider("CPUExecutionProvider", {}, "reinstall onnxruntime"),

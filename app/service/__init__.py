@@ -1,1 +1,1 @@
-"""The use cases: compare the faces of two pictures; tell what faces one has."""
+"""The use cases: compare the faces of two images; detect the faces of one image."""

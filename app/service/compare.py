@@ -1,4 +1,4 @@
-"""The use case: two image references in, one comparison out."""
+"""Use case: two image references -> comparison of their target faces."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _T = TypeVar("_T")
 
 
 class ScoredPipeline(NamedTuple):
-    """The pipeline of one model version, and the scale of its cosines."""
+    """The pipeline of one model version, and the scale that converts its cosines to scores."""
 
     pipeline: EmbeddingPipeline
     scale: Scale
 
 
 class CompareService:
-    """Compares faces; keeps nothing between calls."""
+    """Compares the target faces of two images; has no state between calls."""
 
     def __init__(
         self, models: Mapping[FaceModelVersion, ScoredPipeline], fetcher: Fetcher, workers: WorkerPool
@@ -38,12 +38,15 @@ class CompareService:
         self._workers = workers
 
     async def compare(self, a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
-        """Compare the faces of ``a`` and ``b``; an error names its image, and A's comes before B's."""
+        """Compare the target faces of ``a`` and ``b``.
+
+        Raise ``ApiError`` with the name of the image. If both images fail, raise the error of A.
+        """
         for name, ref in (("A", a), ("B", b)):
             if ref.is_empty:
                 raise ApiError(ErrorCode.IMAGE_EMPTY, image=name)
-        first, second = await _in_order(self._embed("A", a, options, timer), self._embed("B", b, options, timer))
-        similarity = cosine(first, second)
+        embeddings = await _gather_in_order(self._embed("A", a, options, timer), self._embed("B", b, options, timer))
+        similarity = cosine(*embeddings)
         version = options.face_model_version
         return Comparison(self._models[version].scale.score(similarity), similarity, version)
 
@@ -54,8 +57,8 @@ class CompareService:
             return await self._workers.run(pipeline.embed, data, options, timer)
 
 
-async def _in_order(first: Coroutine[None, None, _T], second: Coroutine[None, None, _T]) -> tuple[_T, _T]:
-    """Run both concurrently. An error of ``first`` is raised before one of ``second``, and cancels it."""
+async def _gather_in_order(first: Coroutine[None, None, _T], second: Coroutine[None, None, _T]) -> tuple[_T, _T]:
+    """Run both concurrently. If both fail, raise the error of ``first``; its failure cancels ``second``."""
     other = asyncio.ensure_future(second)
     try:
         return await first, await other

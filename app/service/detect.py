@@ -1,4 +1,4 @@
-"""The use case: one image reference in, its faces out, largest first, with pose and quality if requested."""
+"""Use case: image reference -> its faces, largest first, with attributes and quality on request."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from app.vision.quality.mask import is_masked
 from app.vision.selection import largest_first
 
 _MAX_ATTRIBUTES, _MAX_QUALITIES = 5, 30
-"""How many of the largest faces get attributes and quality (the vendor's DetectFace page)."""
+"""How many of the largest faces get attributes and quality (limits of the vendor's DetectFace page)."""
 
 
 class DetectService:
-    """Detects the faces of images; keeps nothing between calls."""
+    """Detects the faces of an image; has no state between calls."""
 
     def __init__(
         self, analyzers: Mapping[FaceModelVersion, FaceAnalyzer], fetcher: Fetcher, workers: WorkerPool
@@ -42,7 +42,7 @@ class DetectService:
         self._workers = workers
 
     async def detect(self, image: ImageRef, options: DetectOptions, timer: StageTimer) -> DetectionResult:
-        """Return the faces of ``image``; errors name no image, because there is only one."""
+        """Return the faces of ``image``; raise ``ApiError``, which names no image, because there is only one."""
         if image.is_empty:
             raise ApiError(ErrorCode.IMAGE_EMPTY)
         analyzer = self._analyzers[options.face_model_version]
@@ -52,40 +52,40 @@ class DetectService:
 
 
 class FaceAnalyzer:
-    """Everything between an encoded image and its detected faces. Blocking."""
+    """Encoded image -> detected faces. Blocking; runs on a worker thread."""
 
     def __init__(self, detection: FaceDetectionPipeline, assessor: QualityAssessor, pitch_offset: float) -> None:
-        """``pitch_offset``: degrees of pitch that the detector's landmarks show for a level face."""
+        """``pitch_offset``: pitch in degrees of a level face, as computed from the detector's landmarks."""
         self._detection = detection
         self._assessor = assessor
         self._pitch_offset = pitch_offset
 
     def analyze(self, data: ImageData, options: DetectOptions, timer: StageTimer) -> DetectionResult:
-        """Return the faces; raise ``ApiError`` if there is none, or none of ``options.min_size``."""
+        """Return at most ``options.max_faces`` faces; raise ``ApiError`` if no face has ``options.min_size`` pixels."""
         with api_errors():
             encoded = self._detection.parse(data, timer)
             image, faces = self._detection.detect_all(encoded, timer, rotate=options.rotate)
             if not faces:
                 raise ApiError(ErrorCode.NO_FACE_IN_PHOTO)
-            large = [face for face in largest_first(faces, image) if min(face.box.pixels[2:]) >= options.min_size]
-            if not large:
+            accepted = [face for face in largest_first(faces, image) if min(face.box.pixels[2:]) >= options.min_size]
+            if not accepted:
                 raise ApiError(ErrorCode.FACE_SIZE_TOO_SMALL)
-            detected = []
             with timer.stage("quality"):
-                for rank, face in enumerate(large[: options.max_faces]):
-                    timer.deadline.check()
-                    detected.append(
-                        self._measure(
-                            image,
-                            face,
-                            attributes=options.attributes and rank < _MAX_ATTRIBUTES,
-                            quality=options.quality and rank < _MAX_QUALITIES,
-                        )
+                detected = [
+                    self._measure(
+                        image,
+                        face,
+                        timer,
+                        attributes=options.attributes and rank < _MAX_ATTRIBUTES,
+                        quality=options.quality and rank < _MAX_QUALITIES,
                     )
+                    for rank, face in enumerate(accepted[: options.max_faces])
+                ]
         height, width = image.shape[:2]
         return DetectionResult(width, height, tuple(detected))
 
-    def _measure(self, image: Image, face: Face, *, attributes: bool, quality: bool) -> DetectedFace:
+    def _measure(self, image: Image, face: Face, timer: StageTimer, *, attributes: bool, quality: bool) -> DetectedFace:
+        timer.deadline.check()
         if not (attributes or quality):
             return DetectedFace(face.box, face.landmarks, None, None)
         assessment = self._assessor.assess(image, face.landmarks)

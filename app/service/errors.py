@@ -1,4 +1,4 @@
-"""Domain errors of vision and deadlines -> errors of the vendor's wire."""
+"""Errors of vision and deadlines -> error codes of the API."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.vision.selection import NoFaceError
 
 @contextmanager
 def api_errors(image: str = "") -> Iterator[None]:
-    """Raise domain errors as :class:`ApiError`; with ``image`` ("A" or "B"), every error names that image."""
+    """Convert errors of the block to :class:`ApiError`; with ``image`` ("A" or "B"), the error names that image."""
     try:
         yield
     except ApiError as error:

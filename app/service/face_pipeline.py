@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from app.domain import CompareOptions, Embedding, Face, Image, ImageData, MatchingStrategy
-from app.imaging.decode import EncodedImage
+from app.imaging.decode import EncodedImage, decode_in_process
 from app.imaging.decoder_pool import DecoderPool
 from app.imaging.source import decode_base64
 from app.ops.deadline import Deadline
@@ -27,13 +27,13 @@ from app.vision.search import COARSE_MIN_SIDE, ConfidenceThresholds
 from app.vision.selection import match_by_iou, select
 
 _FACE_PER_EYE_DISTANCE = 2.5
-"""Square root of a face's box per distance of the eyes, of frontal faces (London)."""
+"""Square root of the bounding box's area divided by the eye distance, for frontal faces (London set)."""
 _MAX_ENLARGEMENT = 1.25
-"""How much the crop may enlarge the face; LFW's faces are enlarged by 1.3 for the largest crops."""
+"""Largest factor by which alignment may enlarge the face; LFW images need 1.3 for the largest crops."""
 
 
 class DetectedImage(NamedTuple):
-    """An upright image and its faces, in its pixels."""
+    """An upright image, and its faces in its pixels."""
 
     image: Image
     faces: list[Face]
@@ -51,7 +51,7 @@ class FaceDetectionPipeline:
     """Decodes images and detects their faces."""
 
     def __init__(self, detector: Detector, spec: DetectorSpec, decoders: DecoderPool | None = None) -> None:
-        """Without ``decoders`` images are decoded in this process."""
+        """Without ``decoders``, images are decoded in this process."""
         self._decoders = decoders
         self._detector = detector
         self._thresholds = ConfidenceThresholds.of(spec)
@@ -59,14 +59,14 @@ class FaceDetectionPipeline:
         self._landmark_crop = spec.landmark_crop
 
     def parse(self, data: ImageData, timer: StageTimer) -> EncodedImage:
-        """Return the encoded image after a check of its format and size; raise ``ApiError`` for a bad one."""
+        """Check the format and size of an encoded image; raise ``ApiError`` if they are not accepted."""
         with timer.stage("decode"):
             content = decode_base64(data) if isinstance(data, str) else data
-            decode = partial(self._decoders.decode, timer.deadline) if self._decoders else None
-            return EncodedImage(content, decode)
+            decoder = partial(self._decoders.decode, timer.deadline) if self._decoders else decode_in_process
+            return EncodedImage(content, decoder)
 
     def detect_all(self, encoded: EncodedImage, timer: StageTimer, *, rotate: bool) -> DetectedImage:
-        """Decode all pixels and detect all faces, perhaps none."""
+        """Decode at full resolution and return all detected faces, possibly none."""
         image = _decode(encoded, 1, timer)
         return DetectedImage(image, self._detect_full(image, timer, rotate=rotate))
 
@@ -75,8 +75,8 @@ class FaceDetectionPipeline:
     ) -> TargetFace:
         """Return the target face; raise ``NoFaceError`` if there is none.
 
-        Decode only the resolution needed to select the face and to crop it with ``face_size`` pixels (square root of
-        its box).
+        Decode only the resolution needed to select the face, and to crop it at ``face_size`` pixels (square root of
+        the area of its bounding box).
         """
         uses_coarse = strategy is MatchingStrategy.LARGEST
         reduction = encoded.reduction(COARSE_MIN_SIDE if uses_coarse else self._max_side)
@@ -95,14 +95,14 @@ class FaceDetectionPipeline:
     def detect_full_resolution(
         self, encoded: EncodedImage, target: TargetFace, timer: StageTimer, *, rotate: bool
     ) -> TargetFace:
-        """Return the target face as full detection finds it on all pixels."""
+        """Return the target face as detected at full resolution, or only scaled if no detected face overlaps it."""
         image = target.image if target.reduction == 1 else _decode(encoded, 1, timer)
         faces = self._detect_full(image, timer, rotate=rotate)
         face = target.face.scaled(image.shape[0] / target.image.shape[0])
         return TargetFace(image, match_by_iou(faces, face.box) or face, 1)
 
     def refine_landmarks(self, target: TargetFace, timer: StageTimer) -> Face:
-        """Return the target face with the landmarks by which it is compared."""
+        """Return the target face with the landmarks of a second detection on its crop."""
         with timer.stage("landmarks"):
             return search.refine_landmarks(self._detector, target.image, target.face, self._landmark_crop)
 
@@ -118,7 +118,7 @@ class FaceDetectionPipeline:
 
 
 class EmbeddingPipeline:
-    """Everything between an encoded image and the embedding of its target face."""
+    """Encoded image -> embedding of its target face. Blocking; runs on a worker thread."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class EmbeddingPipeline:
         pack: Pack,
         matching_strategy: MatchingStrategy,
     ) -> None:
-        """``matching_strategy`` is the default of a request that names none."""
+        """``matching_strategy`` is used if the request does not select one."""
         self._detection = detection
         self._quality_gate = quality_gate
         self._embedder = embedder
@@ -155,7 +155,7 @@ class EmbeddingPipeline:
     def _check_quality(
         self, encoded: EncodedImage, target: TargetFace, options: CompareOptions, timer: StageTimer
     ) -> None:
-        """Judge quality on the face of full detection, as ``DetectFace`` does; the score stays that of ``target``."""
+        """Check the quality at full resolution, like ``DetectFace``, without changing the score."""
         full = self._detection.detect_full_resolution(encoded, target, timer, rotate=options.rotate)
         with timer.stage("quality"):
             self._quality_gate.check(full.image, full.face, options.quality_control)
@@ -179,9 +179,9 @@ def _decode(encoded: EncodedImage, reduction: int, timer: StageTimer) -> Image:
 
 
 def _reduction_for(reduction: int, size_ratio: float) -> int:
-    """Return the largest power of two up to ``reduction`` at which the face reaches the size it needs.
+    """Return the largest divisor up to ``reduction``, a power of two, at which the face has the required size.
 
-    ``size_ratio``: its size at ``reduction``, relative to what it needs.
+    ``size_ratio``: its size at ``reduction`` divided by the required size.
     """
     while reduction > 1 and size_ratio < 1:
         reduction, size_ratio = reduction // 2, size_ratio * 2

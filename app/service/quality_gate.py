@@ -1,4 +1,4 @@
-"""``QualityControl``: refuse a face whose image quality is too low, and name its problems in both languages."""
+"""``QualityControl``: reject a face of low image quality with an error that lists its problems in both languages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.errors import ApiError, ErrorCode, Text
 from app.vision.quality.assess import QualityAssessor
 from app.vision.quality.grade import accepts, problems
 
-CHINESE: Mapping[str, str] = MappingProxyType(
+_CHINESE: Mapping[str, str] = MappingProxyType(
     {
         "extreme blurriness": "非常模糊",
         "blurriness": "模糊",
@@ -25,29 +25,29 @@ CHINESE: Mapping[str, str] = MappingProxyType(
         "covered chin": "下巴遮挡",
     }
 )
-"""The vendor's words for each problem (CompareFace page)."""
+"""The vendor's wording per problem (CompareFace page)."""
 
 
 class QualityGate:
-    """Refuses faces below the requested level of quality."""
+    """Rejects faces below the requested quality level."""
 
     def __init__(self, assessor: QualityAssessor, policy: QualityPolicy) -> None:
         self._assessor = assessor
         self._policy = policy
 
     def check(self, image: Image, face: Face, level: int) -> None:
-        """Raise ``FaceQualityNotQualified`` unless ``face`` passes ``level`` (0-4); level 0 measures nothing."""
+        """Raise ``FaceQualityNotQualified`` if ``face`` fails ``level`` (0-4). Level 0 accepts every face."""
         if level == 0:
             return
         quality = self._assessor.assess(image, face.landmarks).quality
         if not accepts(quality, level, self._policy):
-            raise ApiError(ErrorCode.FACE_QUALITY_NOT_QUALIFIED, _text(quality))
+            raise ApiError(ErrorCode.FACE_QUALITY_NOT_QUALIFIED, _error_text(quality))
 
 
-def _text(quality: Quality) -> Text:
+def _error_text(quality: Quality) -> Text:
     code = ErrorCode.FACE_QUALITY_NOT_QUALIFIED.text
     english = [problem.text for problem in problems(quality)]
     return Text(
         f"{code.en.removesuffix('.')}: {', '.join(english)}.",
-        f"{code.zh.removesuffix('。')}：{'、'.join(CHINESE[problem] for problem in english)}。",
+        f"{code.zh.removesuffix('。')}：{'、'.join(_CHINESE[problem] for problem in english)}。",
     )

@@ -1,4 +1,4 @@
-"""The use cases that actions call, one field each."""
+"""The use cases as the API calls them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.ops.stage_timer import StageTimer
 
 
 class Services(NamedTuple):
-    """A new action adds a field here, and its construction in ``Engine.open``."""
+    """One field per use case; ``Engine.open`` constructs them."""
 
     compare: Callable[[ImageRef, ImageRef, CompareOptions, StageTimer], Awaitable[Comparison]]
     detect: Callable[[ImageRef, DetectOptions, StageTimer], Awaitable[DetectionResult]]

@@ -46,7 +46,7 @@ def test_json_is_printed_on_request(files: dict[str, str], capsys: pytest.Captur
         (
             "astronaut",
             "http://127.0.0.1/a.jpg",
-            "[not a public address and port, nor named by COMPAREFACE_FETCH__ALLOW]",
+            "[not a public address and port, and not listed in COMPAREFACE_FETCH__ALLOW]",
         ),
     ],
 )

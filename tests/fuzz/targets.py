@@ -32,7 +32,7 @@ def base64_text(data: bytes) -> None:
     """What the standard library would write is taken, and for the bytes that it wrote."""
     text = data.decode("latin-1")
     try:
-        found = source._from_base64(text)
+        found = source._decode_any(text)
     except ApiError:
         found = None
     with suppress(ValueError):

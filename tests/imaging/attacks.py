@@ -1,8 +1,8 @@
-"""URLs that try to lead the service to where it must not go, and what comes of each.
+"""URLs of server-side request forgery, and the expected outcome of each.
 
-On ``{port}`` a server listens on 127.0.0.1 and ::1, which must not hear a thing. On ``{door}`` one on 127.0.0.2 plays
-the internet: it may be talked to, and answers with the head that the query spells out. Names are those of
-``name_server.py``. As a program it prints the table of tests/README.md.
+``{port}`` is the port of a private server on 127.0.0.1 and ::1, which must not receive a connection. ``{public_port}``
+is the port of a public server on 127.0.0.2, which replies with the head in the query. ``name_server.py`` resolves the
+names. As a program this module prints the table of tests/README.md.
 """
 
 from __future__ import annotations
@@ -12,31 +12,32 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-ILLEGAL, FAILED, FETCHED = "UrlIllegal", "ImageDownloadError", "fetched, from outside"
+ILLEGAL, FAILED, FETCHED = "UrlIllegal", "ImageDownloadError", "fetched from the public server"
 
 
 class Attack(NamedTuple):
-    """A URL, and how the attempt ends."""
+    """A URL, and the outcome of the download."""
 
-    words: str
+    label: str
     url: str
     outcome: str
 
     @property
     def shown(self) -> str:
-        url, is_answered, head = self.url.partition("?head=")
-        shown = f"{url} -> {unquote(head)}" if is_answered else url
+        """The URL as the table shows it, and the reply of the public server."""
+        url, separator, head = self.url.partition("?head=")
+        shown = f"{url} -> {unquote(head)}" if separator else url
         return shown.encode("unicode_escape").decode().replace("|", "\\|")
 
 
-def answering(head: str, host: str = "outside.example") -> str:
-    """Return the URL that is answered with ``head``."""
-    return f"http://{host}:{{door}}/?head={quote(head, safe='{}')}"
+def reply_with(head: str, host: str = "outside.example") -> str:
+    """Return a URL whose server replies with ``head``."""
+    return f"http://{host}:{{public_port}}/?head={quote(head, safe='{}')}"
 
 
-def to(location: str, status: str = "302 Found", host: str = "outside.example") -> str:
-    """Return the URL of a redirect."""
-    return answering(f"{status}\nLocation: {location}", host)
+def redirect_to(location: str, status: str = "302 Found", host: str = "outside.example") -> str:
+    """Return a URL whose server redirects to ``location``."""
+    return reply_with(f"{status}\nLocation: {location}", host)
 
 
 _IPV4 = [
@@ -148,10 +149,10 @@ _DNS = [
     Attack("no answer", "http://nothing.example:{port}/", FAILED),
     Attack("an answer that is no address", "http://garbage.example:{port}/", FAILED),
     Attack("a name that does not exist", "http://missing.example:{port}/", FAILED),
-    Attack("rebinding between look-up and connect", "http://rebinds.example:{door}/", FETCHED),
-    Attack("rebinding to IPv6", "http://rebinds-to-six.example:{door}/", FETCHED),
-    Attack("rebinding between two hops", to("http://hops.example:{port}/", host="hops.example"), FAILED),
-    Attack("rebinding of one of two answers", to("http://both.example:{port}/", host="both.example"), FAILED),
+    Attack("rebinding between look-up and connect", "http://rebinds.example:{public_port}/", FETCHED),
+    Attack("rebinding to IPv6", "http://rebinds-to-six.example:{public_port}/", FETCHED),
+    Attack("rebinding between two hops", redirect_to("http://hops.example:{port}/", host="hops.example"), FAILED),
+    Attack("rebinding of one of two answers", redirect_to("http://both.example:{port}/", host="both.example"), FAILED),
 ]
 _CONFUSION = [
     Attack("a name as user", "http://outside.example@127.0.0.1:{port}/", ILLEGAL),
@@ -169,10 +170,10 @@ _CONFUSION = [
     Attack("question mark, full-width", "http://127.0.0.1？.outside.example:{port}/", ILLEGAL),
     Attack("query as end of the host", "http://127.0.0.1:{port}?.outside.example/", FAILED),
     Attack("fragment as end of the host", "http://127.0.0.1:{port}#.outside.example/", FAILED),
-    Attack("fragment, then at sign", "http://outside.example:{door}#@127.0.0.1:{port}/", FETCHED),
-    Attack("query, then at sign", "http://outside.example:{door}?@127.0.0.1:{port}/", FETCHED),
-    Attack("path, then at sign", "http://outside.example:{door}/@127.0.0.1:{port}/", FETCHED),
-    Attack("an address in front of a public name", "http://127.0.0.1.outside.example:{door}/", FETCHED),
+    Attack("fragment, then at sign", "http://outside.example:{public_port}#@127.0.0.1:{port}/", FETCHED),
+    Attack("query, then at sign", "http://outside.example:{public_port}?@127.0.0.1:{port}/", FETCHED),
+    Attack("path, then at sign", "http://outside.example:{public_port}/@127.0.0.1:{port}/", FETCHED),
+    Attack("an address in front of a public name", "http://127.0.0.1.outside.example:{public_port}/", FETCHED),
     Attack("NUL in the host", "http://127.0.0.1\x00.outside.example:{port}/", ILLEGAL),
     Attack("NUL in the host, percent-encoded", "http://127.0.0.1%00.outside.example:{port}/", ILLEGAL),
     Attack("tab in the host", "http://127.0\t.0.1:{port}/", ILLEGAL),
@@ -181,9 +182,11 @@ _CONFUSION = [
     Attack("space in the host", "http://outside.example 127.0.0.1:{port}/", ILLEGAL),
     Attack("space without width", "http://127.0.0.1\u200b:{port}/", ILLEGAL),
     Attack("byte order mark in front", "\ufeffhttp://127.0.0.1:{port}/", ILLEGAL),
-    Attack("line separator", "http://outside.example:{door}/\u2028", ILLEGAL),
-    Attack("another Host header", "http://outside.example:{door}/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", ILLEGAL),
-    Attack("the same, percent-encoded", "http://outside.example:{door}/%20HTTP/1.1%0d%0aHost:%20127.0.0.1", FETCHED),
+    Attack("line separator", "http://outside.example:{public_port}/\u2028", ILLEGAL),
+    Attack("another Host header", "http://outside.example:{public_port}/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", ILLEGAL),
+    Attack(
+        "the same, percent-encoded", "http://outside.example:{public_port}/%20HTTP/1.1%0d%0aHost:%20127.0.0.1", FETCHED
+    ),
     Attack("three slashes", "http:///127.0.0.1:{port}/", ILLEGAL),
     Attack("one slash", "http:/127.0.0.1:{port}/", ILLEGAL),
     Attack("no slash", "http:127.0.0.1:{port}/", ILLEGAL),
@@ -221,7 +224,7 @@ _PORTS = [
 ]
 _REDIRECTS = [
     *(
-        Attack(f"to loopback, {status}", to("http://127.0.0.1:{port}/", status), FAILED)
+        Attack(f"to loopback, {status}", redirect_to("http://127.0.0.1:{port}/", status), FAILED)
         for status in (
             "301 Moved",
             "302 Found",
@@ -232,40 +235,44 @@ _REDIRECTS = [
             "305 Proxy",
         )
     ),
-    Attack("to loopback, IPv6", to("http://[::1]:{port}/"), FAILED),
-    Attack("to loopback, IPv4-mapped", to("http://[::ffff:127.0.0.1]:{port}/"), FAILED),
-    Attack("to loopback, NAT64", to("http://[64:ff9b::7f00:1]:{port}/"), FAILED),
-    Attack("to loopback, decimal", to("http://2130706433:{port}/"), FAILED),
-    Attack("to loopback, octal", to("http://0177.0.0.1:{port}/"), FAILED),
-    Attack("to loopback, short", to("http://127.1:{port}/"), FAILED),
-    Attack("to 0.0.0.0", to("http://0.0.0.0:{port}/"), FAILED),
-    Attack("to localhost", to("http://localhost:{port}/"), FAILED),
-    Attack("to a zone", to("http://[fe80::1%25lo]:{port}/"), FAILED),
-    Attack("to a metadata service", to("http://169.254.169.254/latest/meta-data/"), FAILED),
-    Attack("to a name for loopback", to("http://private.example:{port}/"), FAILED),
-    Attack("to a name with mixed answers", to("http://mixed.example:{port}/"), FAILED),
-    Attack("to another port", to("http://public.example:6379/"), FAILED),
-    Attack("with user information", to("http://outside.example@127.0.0.1:{port}/"), FAILED),
-    Attack("without a scheme", to("//127.0.0.1:{port}/"), FAILED),
-    Attack("with three slashes", to("///127.0.0.1:{port}/"), FETCHED),
-    Attack("with slash and backslash", to("/\\127.0.0.1:{port}/"), FAILED),
-    Attack("with backslashes", to("\\\\127.0.0.1:{port}\\"), FAILED),
-    Attack("up and away", to("/../../127.0.0.1:{port}/"), FETCHED),
-    Attack("to https", to("https://127.0.0.1:{port}/"), FAILED),
-    Attack("to file", to("file:///etc/passwd"), FAILED),
-    Attack("to gopher", to("gopher://127.0.0.1:{port}/_GET"), FAILED),
-    Attack("to ftp", to("ftp://127.0.0.1:{port}/"), FAILED),
-    Attack("to data", to("data:image/png;base64,QUJD"), FAILED),
-    Attack("to nowhere", to(""), FAILED),
-    Attack("to two places", to("/a.jpg\nLocation: http://127.0.0.1:{port}/"), FAILED),
-    Attack("in three hops", to(to(to("http://127.0.0.1:{port}/"))), FAILED),
-    Attack("more than three", to(to(to(to("http://outside.example:{door}/")))), FAILED),
-    Attack("by Refresh", answering("200 OK\nRefresh: 0; url=http://127.0.0.1:{port}/"), FETCHED),
-    Attack("by Content-Location", answering("200 OK\nContent-Location: http://127.0.0.1:{port}/"), FETCHED),
-    Attack("by Alt-Svc", answering('200 OK\nAlt-Svc: http/1.1="127.0.0.1:{port}"; persist=1'), FETCHED),
-    Attack("by Link", answering("200 OK\nLink: <http://127.0.0.1:{port}/>; rel=preload"), FETCHED),
-    Attack("by asking for a password", answering("401 No\nWWW-Authenticate: Basic realm=a"), FAILED),
-    Attack("by asking for a proxy's", answering("407 No\nProxy-Authenticate: Basic realm=a"), FAILED),
+    Attack("to loopback, IPv6", redirect_to("http://[::1]:{port}/"), FAILED),
+    Attack("to loopback, IPv4-mapped", redirect_to("http://[::ffff:127.0.0.1]:{port}/"), FAILED),
+    Attack("to loopback, NAT64", redirect_to("http://[64:ff9b::7f00:1]:{port}/"), FAILED),
+    Attack("to loopback, decimal", redirect_to("http://2130706433:{port}/"), FAILED),
+    Attack("to loopback, octal", redirect_to("http://0177.0.0.1:{port}/"), FAILED),
+    Attack("to loopback, short", redirect_to("http://127.1:{port}/"), FAILED),
+    Attack("to 0.0.0.0", redirect_to("http://0.0.0.0:{port}/"), FAILED),
+    Attack("to localhost", redirect_to("http://localhost:{port}/"), FAILED),
+    Attack("to a zone", redirect_to("http://[fe80::1%25lo]:{port}/"), FAILED),
+    Attack("to a metadata service", redirect_to("http://169.254.169.254/latest/meta-data/"), FAILED),
+    Attack("to a name for loopback", redirect_to("http://private.example:{port}/"), FAILED),
+    Attack("to a name with mixed answers", redirect_to("http://mixed.example:{port}/"), FAILED),
+    Attack("to another port", redirect_to("http://public.example:6379/"), FAILED),
+    Attack("with user information", redirect_to("http://outside.example@127.0.0.1:{port}/"), FAILED),
+    Attack("without a scheme", redirect_to("//127.0.0.1:{port}/"), FAILED),
+    Attack("with three slashes", redirect_to("///127.0.0.1:{port}/"), FETCHED),
+    Attack("with slash and backslash", redirect_to("/\\127.0.0.1:{port}/"), FAILED),
+    Attack("with backslashes", redirect_to("\\\\127.0.0.1:{port}\\"), FAILED),
+    Attack("with parent segments", redirect_to("/../../127.0.0.1:{port}/"), FETCHED),
+    Attack("to https", redirect_to("https://127.0.0.1:{port}/"), FAILED),
+    Attack("to file", redirect_to("file:///etc/passwd"), FAILED),
+    Attack("to gopher", redirect_to("gopher://127.0.0.1:{port}/_GET"), FAILED),
+    Attack("to ftp", redirect_to("ftp://127.0.0.1:{port}/"), FAILED),
+    Attack("to data", redirect_to("data:image/png;base64,QUJD"), FAILED),
+    Attack("without a location", redirect_to(""), FAILED),
+    Attack("with two locations", redirect_to("/a.jpg\nLocation: http://127.0.0.1:{port}/"), FAILED),
+    Attack("in three hops", redirect_to(redirect_to(redirect_to("http://127.0.0.1:{port}/"))), FAILED),
+    Attack(
+        "more than three",
+        redirect_to(redirect_to(redirect_to(redirect_to("http://outside.example:{public_port}/")))),
+        FAILED,
+    ),
+    Attack("by Refresh", reply_with("200 OK\nRefresh: 0; url=http://127.0.0.1:{port}/"), FETCHED),
+    Attack("by Content-Location", reply_with("200 OK\nContent-Location: http://127.0.0.1:{port}/"), FETCHED),
+    Attack("by Alt-Svc", reply_with('200 OK\nAlt-Svc: http/1.1="127.0.0.1:{port}"; persist=1'), FETCHED),
+    Attack("by Link", reply_with("200 OK\nLink: <http://127.0.0.1:{port}/>; rel=preload"), FETCHED),
+    Attack("by asking for a password", reply_with("401 No\nWWW-Authenticate: Basic realm=a"), FAILED),
+    Attack("by asking for a proxy password", reply_with("407 No\nProxy-Authenticate: Basic realm=a"), FAILED),
 ]
 
 ATTACKS = {
@@ -287,7 +294,7 @@ def rows() -> Iterator[str]:
     for kind, attacks in ATTACKS.items():
         for attack in attacks:
             outcome = attack.outcome if attack.outcome == FETCHED else f"`{attack.outcome}`"
-            yield f"| {kind} | {attack.words} | `{attack.shown}` | {outcome} |"
+            yield f"| {kind} | {attack.label} | `{attack.shown}` | {outcome} |"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures and how they are written."""
+"""Test images, and functions that encode and load images."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from app.domain import ImageData
 from app.imaging.source import decode_base64
 
 
-def write(picture: Pillow.Image, name: str, **options: Any) -> bytes:
-    """The picture as the bytes of a file."""
+def write(image: Pillow.Image, format_name: str, **options: Any) -> bytes:
+    """Encode ``image`` in a format of Pillow."""
     file = io.BytesIO()
-    picture.save(file, name, **options)
+    image.save(file, format_name, **options)
     return file.getvalue()
 
 
 @pytest.fixture(scope="session")
 def astronaut() -> Pillow.Image:
-    picture = Pillow.fromarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
-    return picture.crop((100, 0, 400, 220))
+    image = Pillow.fromarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
+    return image.crop((100, 0, 400, 220))
 
 
 @pytest.fixture(scope="session")
 def quarters() -> Pillow.Image:
-    """96 x 64: red, green over blue, yellow; no turn and no mirror image of it looks the same."""
+    """96 x 64: red and green above blue and yellow; every rotation and reflection of it differs from it."""
     pixels = np.zeros((64, 96, 3), dtype=np.uint8)
     pixels[:32, :48], pixels[:32, 48:] = (255, 0, 0), (0, 255, 0)
     pixels[32:, :48], pixels[32:, 48:] = (0, 0, 255), (255, 255, 0)
@@ -37,5 +37,5 @@ def quarters() -> Pillow.Image:
 
 
 def read_image(data: ImageData) -> bytes:
-    """Return the bytes of a loaded image, as the pipeline does."""
+    """Return the encoded image of a loaded image reference, like the pipeline."""
     return decode_base64(data) if isinstance(data, str) else data

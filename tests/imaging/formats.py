@@ -1,6 +1,6 @@
-"""What becomes of each file of ../shared/data/formats, and what that costs. In ``formats.toml`` stands what should.
+"""Decode the files of ../shared/data/formats and measure time and memory; ``formats.toml`` has the expected outcomes.
 
-As a program it prints that file anew from what the code does; look at every line that changes.
+As a program it prints ``formats.toml`` from the current outcomes; review every changed line.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from app.errors import ApiError
 from app.imaging.decode import EncodedImage
 
 ROOT = Path(__file__).resolve().parents[3] / "shared" / "data" / "formats"
-ANSWERS: dict[str, str] = tomllib.loads(Path(__file__).with_name("formats.toml").read_text(encoding="utf-8"))
-"""Path below ROOT -> width x height, or an error."""
+EXPECTED: dict[str, str] = tomllib.loads(Path(__file__).with_name("formats.toml").read_text(encoding="utf-8"))
+"""Path below ROOT -> width x height, or an error code."""
 
 
 class Cost(NamedTuple):
-    """Of one file: how it was answered, seconds of a core, and bytes of memory at most, over what there was before."""
+    """Outcome of one file, CPU seconds, and the increase of the memory peak in bytes."""
 
-    answer: str
+    outcome: str
     seconds: float
     memory: int
 
@@ -33,7 +33,8 @@ def files() -> list[Path]:
     return sorted(path for path in ROOT.rglob("*") if path.is_file())
 
 
-def answer(data: bytes) -> str:
+def outcome(data: bytes) -> str:
+    """Return the decoded size or the error code of ``data``."""
     try:
         height, width = EncodedImage(data).pixels().shape[:2]
     except ApiError as error:
@@ -42,12 +43,12 @@ def answer(data: bytes) -> str:
 
 
 def cost(data: bytes) -> Cost:
-    """Measure in a process of its own: the peak of memory is the process's."""
+    """Measure the cost of ``data``; run it in a separate process, because the memory peak is per process."""
     cv2.setNumThreads(1)
-    Path("/proc/self/clear_refs").write_text("5")  # forget the last peak
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before, started = _memory("VmRSS"), time.process_time()
-    found = answer(data)
-    return Cost(found, time.process_time() - started, _memory("VmHWM") - before)
+    decoded = outcome(data)
+    return Cost(decoded, time.process_time() - started, _memory("VmHWM") - before)
 
 
 def _memory(name: str) -> int:
@@ -57,4 +58,4 @@ def _memory(name: str) -> int:
 
 if __name__ == "__main__":
     for path in files():
-        sys.stdout.write(f'"{path.relative_to(ROOT)}" = "{answer(path.read_bytes())}"\n')
+        sys.stdout.write(f'"{path.relative_to(ROOT)}" = "{outcome(path.read_bytes())}"\n')

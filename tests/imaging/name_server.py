@@ -1,4 +1,4 @@
-"""Names that hostile people register, and a resolver that knows them."""
+"""Host names under an attacker's control, and a resolver for them."""
 
 from __future__ import annotations
 
@@ -40,20 +40,21 @@ NAMES: dict[str, list[list[str]]] = {
     "rebinds-to-six.example": [[OUTSIDE], ["::1"]],
     "both.example": [[OUTSIDE, OUTSIDE], [OUTSIDE, "127.0.0.1"]],
 }
-"""Host -> its addresses each time that somebody asks; the last answer stays. Other names do not exist."""
+"""Host -> addresses per look-up; the last entry repeats. Other names do not exist."""
 
 
 class NameServer:
-    """Answers from NAMES, anew for each attack; addresses are what they are."""
+    """Resolves NAMES; IP addresses resolve to themselves."""
 
     def __init__(self) -> None:
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
+        """Start again with the first look-up of each name."""
         self._answers = {name: list(answers) for name, answers in NAMES.items()}
 
     async def resolve(self, host: str, port: int) -> list[str]:
         if answers := self._answers.get(host):
             return answers.pop(0) if len(answers) > 1 else answers[0]
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-        return [str(sockaddr[0]) for *_, sockaddr in found]
+        results = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        return [str(sockaddr[0]) for *_, sockaddr in results]

@@ -1,4 +1,4 @@
-"""Each URL of the table is tried on a real fetcher and on the real service; nobody on loopback hears of it."""
+"""Each URL of the table is sent to a real fetcher and to a running service; no private server receives a connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from app.errors import ApiError, ErrorCode
 from app.imaging import fetch
-from app.imaging.address import PORTS
+from app.imaging.address import DEFAULT_PORTS
 from app.imaging.fetch import Fetcher
 from app.ops.deadline import Deadline
 from app.settings import FetchSettings
@@ -25,108 +25,110 @@ from tests.imaging.name_server import OUTSIDE, NameServer
 from tests.support.fakes import code_of
 from tests.support.server import Server, running_server
 
-EVERY = [attack for attacks in ATTACKS.values() for attack in attacks]
-PICTURE = b"picture"
+ALL_ATTACKS = [attack for attacks in ATTACKS.values() for attack in attacks]
+DATA = b"image"
 
-_dialled: list[object] = []
+_connected: list[object] = []
 
 
-def _listen_in(event: str, arguments: tuple[object, ...]) -> None:
+def _record_connection(event: str, arguments: tuple[object, ...]) -> None:
     if event == "socket.connect":
-        _dialled.append(arguments[1])
+        _connected.append(arguments[1])
 
 
-sys.addaudithook(_listen_in)  # of this process, for good; it sees what every library dials
+sys.addaudithook(_record_connection)  # cannot be removed; records the connections of every library in this process
 
 
-class World(NamedTuple):
+class Servers(NamedTuple):
     port: int
-    door: int
-    heard: list[str]
-    """Who was called on 127.0.0.1 and ::1."""
+    public_port: int
+    received: list[str]
+    """Addresses of the private server that received a connection."""
 
     def url(self, attack: Attack) -> str:
         text = attack.url
         while "{" in text:
-            text = text.replace("{port}", str(self.port)).replace("{door}", str(self.door))
+            text = text.replace("{port}", str(self.port)).replace("{public_port}", str(self.public_port))
         return text
 
 
 @asynccontextmanager
-async def _world() -> AsyncIterator[World]:
-    """The victims, on one port of both families, and the server that plays the internet."""
-    heard: list[str] = []
+async def _running_servers() -> AsyncIterator[Servers]:
+    """Run the private server on 127.0.0.1 and ::1, and the public server on 127.0.0.2."""
+    received: list[str] = []
 
-    async def victim(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.append(writer.get_extra_info("sockname")[0])
+    async def record(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(writer.get_extra_info("sockname")[0])
         writer.close()
 
     async with AsyncExitStack() as stack:
-        four = await asyncio.start_server(victim, "127.0.0.1", 0)
-        port = four.sockets[0].getsockname()[1]
-        six = await asyncio.start_server(victim, "::1", port)
-        outside = await asyncio.start_server(_as_asked, OUTSIDE, 0)
-        for server in (four, six, outside):
+        private_v4 = await asyncio.start_server(record, "127.0.0.1", 0)
+        port = private_v4.sockets[0].getsockname()[1]
+        private_v6 = await asyncio.start_server(record, "::1", port)
+        public = await asyncio.start_server(_reply_with_requested_head, OUTSIDE, 0)
+        for server in (private_v4, private_v6, public):
             await stack.enter_async_context(server)
-        yield World(port, outside.sockets[0].getsockname()[1], heard)
+        yield Servers(port, public.sockets[0].getsockname()[1], received)
 
 
-async def _as_asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _reply_with_requested_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     path = (await reader.readuntil(b"\r\n\r\n")).split()[1].decode()
     head = unquote(path.partition("?head=")[2]) or "200 OK"
-    writer.write(b"HTTP/1.1 " + head.replace("\n", "\r\n").encode() + b"\r\nConnection: close\r\n\r\n" + PICTURE)
+    writer.write(b"HTTP/1.1 " + head.replace("\n", "\r\n").encode() + b"\r\nConnection: close\r\n\r\n" + DATA)
     await writer.drain()
     writer.close()
 
 
-class Scene(NamedTuple):
-    world: World
+class Target(NamedTuple):
+    """A fetcher with the servers and names of the attacks."""
+
+    servers: Servers
     names: NameServer
     fetcher: Fetcher
 
     async def outcome(self, attack: Attack) -> str:
-        self.names.forget()
+        self.names.reset()
         try:
-            assert await self.fetcher.fetch(self.world.url(attack), Deadline.after(5), 1000) == PICTURE
+            assert await self.fetcher.fetch(self.servers.url(attack), Deadline.after(5), 1000) == DATA
         except ApiError as error:
             return error.code.value.rpartition(".")[2]
         return FETCHED
 
 
 @pytest.fixture
-async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+async def target(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Target]:
     monkeypatch.setattr(fetch, "_CONNECT_TIMEOUT_S", 0.2)
     names = NameServer()
     settings = FetchSettings(allow=(OUTSIDE,), timeout_s=2)
-    async with _world() as world, Fetcher(settings, resolver=names.resolve) as fetcher:
-        # The port alone must not save us: that of the victims counts as the web's.
-        monkeypatch.setitem(PORTS, "http", world.port)
-        monkeypatch.setitem(PORTS, "https", world.port)
-        yield Scene(world, names, fetcher)
+    async with _running_servers() as servers, Fetcher(settings, resolver=names.resolve) as fetcher:
+        # The port of the private server counts as a default port, so that the address alone must be rejected.
+        monkeypatch.setitem(DEFAULT_PORTS, "http", servers.port)
+        monkeypatch.setitem(DEFAULT_PORTS, "https", servers.port)
+        yield Target(servers, names, fetcher)
 
 
-async def test_each_attack_ends_as_the_table_says_and_no_forbidden_address_is_dialled(scene: Scene) -> None:
-    assert len({attack.url for attack in EVERY}) == len(EVERY) >= 200
-    _dialled.clear()
-    outcomes = {attack.shown: await scene.outcome(attack) for attack in EVERY}
-    assert outcomes == {attack.shown: attack.outcome for attack in EVERY}
-    assert set(_dialled) == {(OUTSIDE, scene.world.door)}
-    assert scene.world.heard == []
+async def test_attacks_have_the_listed_outcomes_and_reach_no_forbidden_address(target: Target) -> None:
+    assert len({attack.url for attack in ALL_ATTACKS}) == len(ALL_ATTACKS) >= 200
+    _connected.clear()
+    outcomes = {attack.shown: await target.outcome(attack) for attack in ALL_ATTACKS}
+    assert outcomes == {attack.shown: attack.outcome for attack in ALL_ATTACKS}
+    assert set(_connected) == {(OUTSIDE, target.servers.public_port)}
+    assert target.servers.received == []
 
 
-async def test_a_fetcher_that_vets_no_address_would_be_led_astray(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+async def test_without_the_address_check_attacks_reach_the_private_server(
+    target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The victims do listen, and the attacks do lead there."""
-    monkeypatch.setattr(fetch, "may_reach", lambda *_: True)
-    astray = 0
-    for attack in EVERY:
+    """The private server listens, and the attacks lead to it."""
+    monkeypatch.setattr(fetch, "may_connect", lambda *_: True)
+    successful = 0
+    for attack in ALL_ATTACKS:
         if attack.outcome == FAILED and "{port}" in attack.url:
-            before = len(scene.world.heard)
-            await scene.outcome(attack)
-            astray += len(scene.world.heard) > before
-    assert astray >= 40
-    assert set(scene.world.heard) >= {"127.0.0.1", "::1"}
+            before = len(target.servers.received)
+            await target.outcome(attack)
+            successful += len(target.servers.received) > before
+    assert successful >= 40
+    assert set(target.servers.received) >= {"127.0.0.1", "::1"}
 
 
 @pytest.fixture(scope="module")
@@ -135,28 +137,28 @@ def service() -> Iterator[Server]:
         yield server
 
 
-async def test_the_service_answers_as_the_table_says(service: Server) -> None:
-    """Names mean here what the system's resolver says, so most do not exist, which ends alike."""
+async def test_the_service_returns_the_listed_errors(service: Server) -> None:
+    """The service uses the resolver of the system, so most names do not exist, which has the same outcome."""
 
-    def answer(url: str) -> tuple[str, str]:
+    def request(url: str) -> tuple[str, str]:
         reply = send(service, Case(ErrorCode.IMAGE_DOWNLOAD_ERROR, "", {"Url": url}, {"X-TC-Action": "DetectFace"}))
         return code_of(reply).rpartition(".")[2], reply.text
 
-    async with _world() as world:
-        tried = [each for each in EVERY if each.outcome != FETCHED or "://outside.example" in each.url]
-        urls = [world.url(attack).replace("://outside.example:", f"://{OUTSIDE}:") for attack in tried]
+    async with _running_servers() as servers:
+        attacks = [attack for attack in ALL_ATTACKS if attack.outcome != FETCHED or "://outside.example" in attack.url]
+        urls = [servers.url(attack).replace("://outside.example:", f"://{OUTSIDE}:") for attack in attacks]
         with ThreadPoolExecutor(8) as threads:
             loop = asyncio.get_running_loop()
-            replies = await asyncio.gather(*(loop.run_in_executor(threads, answer, url) for url in urls))
-        assert world.heard == []
+            replies = await asyncio.gather(*(loop.run_in_executor(threads, request, url) for url in urls))
+        assert servers.received == []
     assert len(replies) >= 200
-    refused = {FETCHED: ErrorCode.IMAGE_DECODE_FAILED.value.rpartition(".")[2]}  # it was no picture
-    assert [code for code, _ in replies] == [refused.get(attack.outcome, attack.outcome) for attack in tried]
+    expected = {FETCHED: ErrorCode.IMAGE_DECODE_FAILED.value.rpartition(".")[2]}  # DATA is not an image
+    assert [code for code, _ in replies] == [expected.get(attack.outcome, attack.outcome) for attack in attacks]
     assert [text for _, text in replies if "127.0.0" in text or "example" in text] == []
 
 
-def test_the_table_of_the_documentation_is_this_one() -> None:
-    """``python -m tests.imaging.attacks`` prints it anew."""
-    kinds = tuple(f"| {kind} |" for kind in ("kind", *ATTACKS))
+def test_the_documentation_lists_all_attacks() -> None:
+    """``python -m tests.imaging.attacks`` prints the table."""
+    prefixes = tuple(f"| {kind} |" for kind in ("kind", *ATTACKS))
     lines = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if line.startswith(kinds)] == [row for row in rows() if row.startswith(kinds)]
+    assert [line for line in lines if line.startswith(prefixes)] == [row for row in rows() if row.startswith(prefixes)]

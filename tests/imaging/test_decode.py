@@ -20,15 +20,15 @@ from app.errors import ApiError, ErrorCode
 from app.imaging.decode import EncodedImage, decode
 from tests.imaging.conftest import write
 
-_DAMAGE = {ErrorCode.IMAGE_DECODE_FAILED, ErrorCode.IMAGE_RESOLUTION_EXCEED, ErrorCode.IMAGE_RESOLUTION_TOO_SMALL}
+_REJECTIONS = {ErrorCode.IMAGE_DECODE_FAILED, ErrorCode.IMAGE_RESOLUTION_EXCEED, ErrorCode.IMAGE_RESOLUTION_TOO_SMALL}
 _ORIENTATION = 0x0112
 
 
-def _bgr(picture: Pillow.Image) -> Image:
-    return np.asarray(picture.convert("RGB"))[:, :, ::-1]
+def _bgr(image: Pillow.Image) -> Image:
+    return np.asarray(image.convert("RGB"))[:, :, ::-1]
 
 
-def _is_an_image(image: Image) -> bool:
+def _is_bgr_image(image: Image) -> bool:
     return image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.flags.c_contiguous
 
 
@@ -38,12 +38,12 @@ def _error(data: bytes) -> ErrorCode:
     return caught.value.code
 
 
-def _difference(one: Image, other: Image) -> float:
-    assert one.shape == other.shape
-    return float(np.abs(one.astype(np.int16) - other).mean())
+def _mean_difference(first: Image, second: Image) -> float:
+    assert first.shape == second.shape
+    return float(np.abs(first.astype(np.int16) - second).mean())
 
 
-def _flat(size: tuple[int, int], mode: str = "L") -> Pillow.Image:
+def _grey(size: tuple[int, int], mode: str = "L") -> Pillow.Image:
     return Pillow.new(mode, size, 128 if mode == "L" else (128, 128, 128))
 
 
@@ -67,70 +67,74 @@ def _flat(size: tuple[int, int], mode: str = "L") -> Pillow.Image:
         ("MPO", "RGB", 2),
     ],
 )
-def test_every_format_and_mode_becomes_bgr(astronaut: Pillow.Image, name: str, mode: str, tolerance: float) -> None:
-    picture = astronaut.convert(mode)
-    more = {"save_all": True, "append_images": [picture]} if name == "MPO" else {}
-    data = write(picture, name, quality=95, **more)
+def test_every_format_and_mode_is_decoded_to_bgr(
+    astronaut: Pillow.Image, name: str, mode: str, tolerance: float
+) -> None:
+    original = astronaut.convert(mode)
+    options = {"save_all": True, "append_images": [original]} if name == "MPO" else {}
+    data = write(original, name, quality=95, **options)
     image = decode(data)
-    assert _is_an_image(image)
-    assert _difference(image, _bgr(picture)) <= tolerance
+    assert _is_bgr_image(image)
+    assert _mean_difference(image, _bgr(original)) <= tolerance
 
 
-def test_a_progressive_jpeg_is_read(astronaut: Pillow.Image) -> None:
-    assert _difference(decode(write(astronaut, "JPEG", progressive=True, quality=95)), _bgr(astronaut)) < 2
+def test_a_progressive_jpeg_is_decoded(astronaut: Pillow.Image) -> None:
+    assert _mean_difference(decode(write(astronaut, "JPEG", progressive=True, quality=95)), _bgr(astronaut)) < 2
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_of_16_bits_the_upper_8_count(channels: int) -> None:
+def test_16_bit_values_are_reduced_to_their_upper_8_bits(channels: int) -> None:
     deep = np.full((64, 70, channels), 0x12FF, dtype=np.uint16)
     deep[:, :, 3:] = 0xFFFF
     image = decode(cv2.imencode(".png", deep)[1].tobytes())
-    assert _is_an_image(image)
+    assert _is_bgr_image(image)
     assert np.unique(image).tolist() == [0x12]
 
 
 @pytest.mark.parametrize(
-    ("alpha", "shown"), [(255, [20, 40, 200]), (0, [255, 255, 255]), (128, [137, 147, 227]), (1, [254, 254, 255])]
+    ("alpha", "blended"), [(255, [20, 40, 200]), (0, [255, 255, 255]), (128, [137, 147, 227]), (1, [254, 254, 255])]
 )
-def test_transparent_pixels_are_laid_over_white(alpha: int, shown: list[int]) -> None:
+def test_transparent_pixels_are_blended_with_white(alpha: int, blended: list[int]) -> None:
     image = decode(write(Pillow.new("RGBA", (64, 64), (200, 40, 20, alpha)), "PNG"))
-    assert image[0, 0].tolist() == shown
+    assert image[0, 0].tolist() == blended
 
 
 @pytest.mark.parametrize("mode", ["LA", "P", "RGB"])
-def test_transparency_of_every_kind_is_seen(mode: str) -> None:
-    picture = Pillow.new("RGB", (64, 64), (10, 20, 30)).convert(mode, palette=Pillow.Palette.ADAPTIVE)
+def test_every_kind_of_transparency_is_recognised(mode: str) -> None:
+    image = Pillow.new("RGB", (64, 64), (10, 20, 30)).convert(mode, palette=Pillow.Palette.ADAPTIVE)
     if mode == "LA":
-        picture.putalpha(0)
-        data = write(picture, "PNG")
+        image.putalpha(0)
+        data = write(image, "PNG")
     else:
-        data = write(picture, "PNG", transparency=picture.getpixel((0, 0)))
+        data = write(image, "PNG", transparency=image.getpixel((0, 0)))
     assert np.unique(decode(data)).tolist() == [255]
 
 
-def test_a_grey_png_with_a_transparent_shade_is_shown_opaque() -> None:
-    assert np.unique(decode(write(_flat((64, 64)), "PNG", transparency=128))).tolist() == [128]
+def test_a_grey_png_with_a_transparent_shade_is_decoded_opaque() -> None:
+    assert np.unique(decode(write(_grey((64, 64)), "PNG", transparency=128))).tolist() == [128]
 
 
 @pytest.mark.parametrize("name", ["GIF", "WEBP", "TIFF", "ICO", "PPM", "JPEG2000", "TGA", "DIB"])
-def test_other_formats_are_refused_and_those_that_are_taken_named(astronaut: Pillow.Image, name: str) -> None:
-    assert _told(write(astronaut, name)) == (ErrorCode.IMAGE_DECODE_FAILED, _FORMATS_NAMED)
+def test_other_formats_are_rejected_by_an_error_that_lists_the_accepted_ones(
+    astronaut: Pillow.Image, name: str
+) -> None:
+    assert _code_and_message(write(astronaut, name)) == (ErrorCode.IMAGE_DECODE_FAILED, _UNSUPPORTED_FORMAT)
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.7\n", b"\0\0\0\x18ftypheic", b"<html>", b""])
-def test_what_pillow_does_not_write_is_told_the_same(data: bytes) -> None:
-    assert _told(data) == (ErrorCode.IMAGE_DECODE_FAILED, _FORMATS_NAMED)
+def test_formats_unknown_to_pillow_are_rejected_alike(data: bytes) -> None:
+    assert _code_and_message(data) == (ErrorCode.IMAGE_DECODE_FAILED, _UNSUPPORTED_FORMAT)
 
 
-def test_a_broken_file_of_a_format_that_is_taken_is_not_told_to_take_another(astronaut: Pillow.Image) -> None:
+def test_the_error_for_a_truncated_file_lists_no_formats(astronaut: Pillow.Image) -> None:
     for name in ("JPEG", "PNG", "BMP"):
-        assert _told(write(astronaut, name)[:99])[1] == ErrorCode.IMAGE_DECODE_FAILED.text.en
+        assert _code_and_message(write(astronaut, name)[:99])[1] == ErrorCode.IMAGE_DECODE_FAILED.text.en
 
 
-_FORMATS_NAMED = "Image decoding failed: the image is not in JPEG, PNG or BMP format."
+_UNSUPPORTED_FORMAT = "Image decoding failed: the image is not in JPEG, PNG or BMP format."
 
 
-def _told(data: bytes) -> tuple[ErrorCode, str]:
+def _code_and_message(data: bytes) -> tuple[ErrorCode, str]:
     with pytest.raises(ApiError) as caught:
         decode(data)
     return caught.value.code, caught.value.message(chinese=False)
@@ -161,26 +165,26 @@ def _told(data: bytes) -> tuple[ErrorCode, str]:
     ],
 )
 def test_sizes_up_to_the_limits_are_accepted(name: str, size: tuple[int, int], code: ErrorCode | None) -> None:
-    data = write(_flat(size), name)
+    data = write(_grey(size), name)
     if code is None:
         assert decode(data).shape == (size[1], size[0], 3)
     else:
         assert _error(data) is code
 
 
-def _png_that_claims(width: int, height: int) -> bytes:
+def _png_with_claimed_size(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82"
 
 
 @pytest.mark.parametrize("size", [(9_000, 9_000), (10_000, 10_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
-def test_a_decompression_bomb_is_judged_by_its_header(size: tuple[int, int]) -> None:
-    assert _error(_png_that_claims(*size)) is ErrorCode.IMAGE_RESOLUTION_EXCEED
+def test_a_decompression_bomb_is_rejected_by_its_header(size: tuple[int, int]) -> None:
+    assert _error(_png_with_claimed_size(*size)) is ErrorCode.IMAGE_RESOLUTION_EXCEED
 
 
-def test_a_jpeg_of_countless_scans_is_refused() -> None:
-    data = write(_flat((64, 64)), "JPEG", progressive=True)
+def test_a_jpeg_of_countless_scans_is_rejected() -> None:
+    data = write(_grey((64, 64)), "JPEG", progressive=True)
     last, end = data.rfind(b"\xff\xda"), data.rfind(b"\xff\xd9")
     assert decode(data).shape == (64, 64, 3)
     assert _error(data[:end] + data[last:end] * 100 + data[end:]) is ErrorCode.IMAGE_DECODE_FAILED
@@ -188,7 +192,7 @@ def test_a_jpeg_of_countless_scans_is_refused() -> None:
 
 # --- orientation ---
 
-_STORED = {
+_STORED_TRANSFORMS = {
     1: None,
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
     3: Pillow.Transpose.ROTATE_180,
@@ -198,7 +202,7 @@ _STORED = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_270,
 }
-"""How a camera stores an upright picture under each orientation: turned the other way round."""
+"""Orientation -> transform from the upright image to the stored one."""
 
 
 def _exif(value: object) -> Pillow.Exif:
@@ -208,18 +212,18 @@ def _exif(value: object) -> Pillow.Exif:
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG"])
-@pytest.mark.parametrize("orientation", list(_STORED))
-def test_all_orientations_become_upright(quarters: Pillow.Image, name: str, orientation: int) -> None:
-    turn = _STORED[orientation]
-    stored = quarters if turn is None else quarters.transpose(turn)
+@pytest.mark.parametrize("orientation", list(_STORED_TRANSFORMS))
+def test_all_orientations_are_rotated_upright(quarters: Pillow.Image, name: str, orientation: int) -> None:
+    transform = _STORED_TRANSFORMS[orientation]
+    stored = quarters if transform is None else quarters.transpose(transform)
     image = decode(write(stored, name, exif=_exif(orientation), quality=95, subsampling=0))
     assert image.flags.c_contiguous
-    assert _difference(image, _bgr(quarters)) < 2
+    assert _mean_difference(image, _bgr(quarters)) < 2
 
 
 @pytest.mark.parametrize("value", [0, 9, 99, 65535])
-def test_an_orientation_that_does_not_exist_is_ignored(quarters: Pillow.Image, value: int) -> None:
-    assert _difference(decode(write(quarters, "PNG", exif=_exif(value))), _bgr(quarters)) == 0
+def test_an_invalid_orientation_is_ignored(quarters: Pillow.Image, value: int) -> None:
+    assert _mean_difference(decode(write(quarters, "PNG", exif=_exif(value))), _bgr(quarters)) == 0
 
 
 @pytest.mark.parametrize(
@@ -230,30 +234,30 @@ def test_an_orientation_that_does_not_exist_is_ignored(quarters: Pillow.Image, v
         b"Exif\0\0II*\0",
         b"Exif\0\0II*\0\xff\xff\xff\xff",
         b"Exif\0\0II*\0\x08\0\0\0\xff\xff",
-        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\xff\xff\xff\x7f\xff\xff\xff\x7f",  # a text of 2 GB
-        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x05\0\x01\0\0\0\0\0\0\0\0\0\0\0",  # a fraction, 0/0 perhaps
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\xff\xff\xff\x7f\xff\xff\xff\x7f",  # a string of 2 GB
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x05\0\x01\0\0\0\0\0\0\0\0\0\0\0",  # a fraction, 0/0
     ],
 )
 def test_damaged_exif_is_ignored(quarters: Pillow.Image, exif: bytes) -> None:
-    assert _difference(decode(write(quarters, "JPEG", exif=exif, quality=95, subsampling=0)), _bgr(quarters)) < 2
+    assert _mean_difference(decode(write(quarters, "JPEG", exif=exif, quality=95, subsampling=0)), _bgr(quarters)) < 2
 
 
-def test_what_pillow_warns_of_does_not_show(quarters: Pillow.Image) -> None:
+def test_warnings_of_pillow_are_hidden(quarters: Pillow.Image) -> None:
     exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01"
     data = write(quarters, "JPEG", exif=exif)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with Pillow.open(io.BytesIO(data)) as picture:
-            picture.getexif().get(_ORIENTATION)
-    assert caught, "Pillow warns of this file"
+        with Pillow.open(io.BytesIO(data)) as opened:
+            opened.getexif().get(_ORIENTATION)
+    assert caught, "Pillow warns about this file"
     assert decode(data).shape == (64, 96, 3)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_an_orientation_means_what_pillow_takes_it_for(astronaut: Pillow.Image, orientation: int) -> None:
+def test_orientations_are_applied_like_pillow(astronaut: Pillow.Image, orientation: int) -> None:
     data = write(astronaut, "PNG", exif=_exif(orientation))
-    with Pillow.open(io.BytesIO(data)) as picture:
-        assert np.array_equal(decode(data), _bgr(ImageOps.exif_transpose(picture)))
+    with Pillow.open(io.BytesIO(data)) as opened:
+        assert np.array_equal(decode(data), _bgr(ImageOps.exif_transpose(opened)))
 
 
 # --- damage ---
@@ -275,44 +279,44 @@ def _with_size(jpeg: bytes, width: int, height: int) -> bytes:
         ((4000, 4000), "decoded"),
     ],
 )
-def test_a_jpeg_is_believed_the_size_it_claims(astronaut: Pillow.Image, size: tuple[int, int], outcome: str) -> None:
-    assert _outcome(_with_size(write(astronaut, "JPEG"), *size)) == outcome
+def test_the_claimed_size_of_a_jpeg_is_checked(astronaut: Pillow.Image, size: tuple[int, int], outcome: str) -> None:
+    assert _decode_outcome(_with_size(write(astronaut, "JPEG"), *size)) == outcome
 
 
 @pytest.mark.parametrize(("width", "height"), [(301, 220), (300, 221), (1999, 1999), (-300, 220), (300, 2**31 - 1)])
-def test_a_bmp_that_claims_more_pixels_than_it_has_is_refused(astronaut: Pillow.Image, width: int, height: int) -> None:
+def test_a_bmp_with_fewer_pixels_than_claimed_is_rejected(astronaut: Pillow.Image, width: int, height: int) -> None:
     data = write(astronaut, "BMP")
-    assert _outcome(data[:18] + struct.pack("<ii", width, height) + data[26:]) in _DAMAGE
+    assert _decode_outcome(data[:18] + struct.pack("<ii", width, height) + data[26:]) in _REJECTIONS
 
 
-def test_a_bmp_may_be_written_from_the_top(astronaut: Pillow.Image) -> None:
+def test_a_bmp_may_be_stored_top_down(astronaut: Pillow.Image) -> None:
     data = write(astronaut, "BMP")
     flipped = data[:22] + struct.pack("<i", -astronaut.height) + data[26:]
     assert np.array_equal(decode(flipped), decode(data)[::-1])
 
 
-@pytest.mark.parametrize("place", [33, -12])
-def test_a_text_that_unpacks_to_gigabytes_is_not_unpacked(astronaut: Pillow.Image, place: int) -> None:
+@pytest.mark.parametrize("position", [33, -12])
+def test_a_text_chunk_of_gigabytes_is_not_decompressed(astronaut: Pillow.Image, position: int) -> None:
     png = write(astronaut, "PNG")
     text = b"zTXt" + b"a\0\0" + zlib.compress(bytes(7_900_000), 9)
     chunk = struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text))
-    assert np.array_equal(decode(png[:place] + chunk * 300 + png[place:]), decode(png))
+    assert np.array_equal(decode(png[:position] + chunk * 300 + png[position:]), decode(png))
 
 
-@pytest.mark.parametrize("answer", [None, np.zeros((64, 64, 3), dtype=np.uint8), cv2.error("out of memory, at /path")])
-def test_whatever_opencv_makes_of_a_file_it_is_that_picture_or_an_error_of_ours(
-    astronaut: Pillow.Image, monkeypatch: pytest.MonkeyPatch, answer: object
+@pytest.mark.parametrize("result", [None, np.zeros((64, 64, 3), dtype=np.uint8), cv2.error("out of memory, at /path")])
+def test_unexpected_results_of_opencv_raise_an_api_error(
+    astronaut: Pillow.Image, monkeypatch: pytest.MonkeyPatch, result: object
 ) -> None:
     def imdecode(*_: object) -> object:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     monkeypatch.setattr(cv2, "imdecode", imdecode)
     assert _error(write(astronaut, "JPEG")) is ErrorCode.IMAGE_DECODE_FAILED
 
 
-def test_threads_that_decode_side_by_side_leave_the_filters_of_warnings_alone(quarters: Pillow.Image) -> None:
+def test_concurrent_threads_preserve_the_warning_filters(quarters: Pillow.Image) -> None:
     data = write(quarters, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01")
     before = list(warnings.filters)
     with ThreadPoolExecutor(4) as threads:
@@ -320,52 +324,50 @@ def test_threads_that_decode_side_by_side_leave_the_filters_of_warnings_alone(qu
     assert warnings.filters == before
 
 
-def test_opencv_writes_nothing_about_the_bad_files_of_strangers(
-    astronaut: Pillow.Image, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_opencv_writes_nothing_about_damaged_files(astronaut: Pillow.Image, capfd: pytest.CaptureFixture[str]) -> None:
     assert _error(write(astronaut, "BMP")[:-99]) is ErrorCode.IMAGE_DECODE_FAILED
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP"])
 @pytest.mark.parametrize("kept", [0, 1, 2, 16, 60, 0.3, 0.5, 0.9, 0.99, -1])
-def test_a_file_that_breaks_off_is_refused(astronaut: Pillow.Image, name: str, kept: float) -> None:
+def test_a_truncated_file_is_rejected(astronaut: Pillow.Image, name: str, kept: float) -> None:
     data = write(astronaut, name)
     end = int(len(data) * kept) if 0 < kept < 1 else int(kept)
     assert _error(data[:end]) is ErrorCode.IMAGE_DECODE_FAILED
 
 
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP"])
-def test_what_follows_the_picture_is_ignored(astronaut: Pillow.Image, name: str) -> None:
+def test_trailing_bytes_are_ignored(astronaut: Pillow.Image, name: str) -> None:
     data = write(astronaut, name)
     assert np.array_equal(decode(data + b"\0" * 99 + b"trailing garbage"), decode(data))
 
 
-def test_a_checksum_that_does_not_match_is_damage(astronaut: Pillow.Image) -> None:
+def test_a_wrong_checksum_is_rejected(astronaut: Pillow.Image) -> None:
     data = bytearray(write(astronaut, "PNG"))
     data[len(data) // 2] ^= 1
     assert _error(bytes(data)) is ErrorCode.IMAGE_DECODE_FAILED
 
 
-def _outcome(data: bytes) -> str:
+def _decode_outcome(data: bytes) -> str:
     try:
         image = decode(data)
     except ApiError as error:
         return error.code
-    assert _is_an_image(image)
+    assert _is_bgr_image(image)
     return "decoded"
 
 
-def _victims() -> list[bytes]:
-    picture = _flat((70, 66), "RGB")
-    ImageDraw.Draw(picture).ellipse((10, 10, 50, 60), fill=(200, 30, 60))
+def _valid_files() -> list[bytes]:
+    image = _grey((70, 66), "RGB")
+    ImageDraw.Draw(image).ellipse((10, 10, 50, 60), fill=(200, 30, 60))
     return [
-        write(picture, "JPEG", exif=_exif(6)),
-        write(picture, "JPEG", progressive=True),
-        write(picture, "PNG", exif=_exif(6)),
-        write(picture.convert("P"), "PNG", transparency=0),
-        write(picture, "BMP"),
-        write(picture.convert("P"), "BMP"),
+        write(image, "JPEG", exif=_exif(6)),
+        write(image, "JPEG", progressive=True),
+        write(image, "PNG", exif=_exif(6)),
+        write(image.convert("P"), "PNG", transparency=0),
+        write(image, "BMP"),
+        write(image.convert("P"), "BMP"),
     ]
 
 
@@ -373,82 +375,84 @@ _PREFIXES = st.sampled_from([b"", b"\xff\xd8\xff", b"\xff\xd8\xff\xe1", b"\x89PN
 
 
 @given(_PREFIXES, st.binary(max_size=300))
-def test_random_bytes_are_refused(prefix: bytes, rest: bytes) -> None:
-    assert _error(prefix + rest) in _DAMAGE
+def test_random_bytes_are_rejected(prefix: bytes, rest: bytes) -> None:
+    assert _error(prefix + rest) in _REJECTIONS
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
-    st.sampled_from(_victims()),
+    st.sampled_from(_valid_files()),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=4)), min_size=1, max_size=6),
     st.sampled_from([1.0, 0.15, 1.0]),
 )
-def test_damaged_files_are_decoded_or_refused(victim: bytes, hits: list[tuple[float, bytes]], spread: float) -> None:
-    data = bytearray(victim)
-    for place, change in hits:
-        start = int(place * spread * len(data))
+def test_damaged_files_are_decoded_or_rejected(
+    valid_file: bytes, changes: list[tuple[float, bytes]], spread: float
+) -> None:
+    data = bytearray(valid_file)
+    for position, change in changes:
+        start = int(position * spread * len(data))
         data[start : start + len(change)] = change
-    assert _outcome(bytes(data)) in {"decoded", *_DAMAGE}
+    assert _decode_outcome(bytes(data)) in {"decoded", *_REJECTIONS}
 
 
-# --- files of others ---
+# --- third-party files ---
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["Landscape", "Portrait"])
 @pytest.mark.parametrize("orientation", [0, *range(2, 9)])
-def test_the_same_photograph_in_all_orientations_is_the_same(shared: Path, name: str, orientation: int) -> None:
+def test_a_photo_stored_in_all_orientations_is_decoded_alike(shared: Path, name: str, orientation: int) -> None:
     folder = shared / "data" / "exif_orientation"
     upright = decode((folder / f"{name}_1.jpg").read_bytes())
     image = decode((folder / f"{name}_{orientation}.jpg").read_bytes())
     assert (image.shape[0] > image.shape[1]) is (name == "Portrait")
-    # The number painted into each picture differs; the rest does not.
-    assert _difference(image, upright) < 12
+    # Only the number drawn into each photo differs.
+    assert _mean_difference(image, upright) < 12
 
 
-# --- no more than needed ---
+# --- reduced resolution ---
 
 
 @pytest.mark.parametrize(
     ("size", "side", "reduction"),
     [((639, 400), 640, 1), ((1279, 400), 640, 1), ((1280, 400), 640, 2), ((400, 2560), 640, 4), ((4000, 3000), 500, 8)],
 )
-def test_a_large_jpeg_may_be_decoded_smaller(size: tuple[int, int], side: int, reduction: int) -> None:
-    picture = EncodedImage(write(_flat(size), "JPEG"))
-    assert picture.reduction(side) == reduction
-    height, width = picture.pixels(reduction).shape[:2]
+def test_a_large_jpeg_is_decoded_at_reduced_size(size: tuple[int, int], side: int, reduction: int) -> None:
+    encoded = EncodedImage(write(_grey(size), "JPEG"))
+    assert encoded.reduction(side) == reduction
+    height, width = encoded.pixels(reduction).shape[:2]
     assert (width, height) == (-(-size[0] // reduction), -(-size[1] // reduction))
     assert max(width, height) >= min(side, max(size))
 
 
 @pytest.mark.parametrize("name", ["PNG", "BMP"])
-def test_other_formats_are_decoded_as_they_are(name: str) -> None:
-    assert EncodedImage(write(_flat((1400, 1300)), name)).reduction(640) == 1
+def test_other_formats_are_decoded_at_full_size(name: str) -> None:
+    assert EncodedImage(write(_grey((1400, 1300)), name)).reduction(640) == 1
 
 
 @pytest.mark.parametrize("reduction", [1, 2, 4, 8])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_a_reduced_picture_shows_the_same(astronaut: Pillow.Image, mode: str, reduction: int) -> None:
+def test_reduced_pixels_resemble_the_resized_image(astronaut: Pillow.Image, mode: str, reduction: int) -> None:
     data = write(astronaut.crop((0, 0, 240, 160)).convert(mode), "JPEG", quality=95)
-    whole = decode(data)
+    full = decode(data)
     width, height = 240 // reduction, 160 // reduction
-    small = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    resized = np.asarray(cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     reduced = EncodedImage(data).pixels(reduction)
-    assert _is_an_image(reduced)
-    assert _difference(reduced, small) < 3
+    assert _is_bgr_image(reduced)
+    assert _mean_difference(reduced, resized) < 3
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_reduced_picture_stands_upright(astronaut: Pillow.Image, orientation: int) -> None:
+def test_reduced_pixels_are_upright(astronaut: Pillow.Image, orientation: int) -> None:
     exif = Pillow.Exif()
     exif[_ORIENTATION] = orientation
     data = write(astronaut.crop((0, 0, 400, 512)), "JPEG", quality=95, exif=exif)
-    whole = decode(data)
-    small = cv2.resize(whole, (whole.shape[1] // 4, whole.shape[0] // 4), interpolation=cv2.INTER_AREA)
-    assert _difference(EncodedImage(data).pixels(4), np.asarray(small, np.uint8)) < 3
+    full = decode(data)
+    resized = cv2.resize(full, (full.shape[1] // 4, full.shape[0] // 4), interpolation=cv2.INTER_AREA)
+    assert _mean_difference(EncodedImage(data).pixels(4), np.asarray(resized, np.uint8)) < 3
 
 
-def test_what_is_refused_is_refused_before_a_pixel_is_decoded() -> None:
+def test_a_forbidden_size_is_rejected_before_decoding() -> None:
     with pytest.raises(ApiError) as caught:
-        EncodedImage(write(_flat((4001, 70)), "JPEG"))
+        EncodedImage(write(_grey((4001, 70)), "JPEG"))
     assert caught.value.code is ErrorCode.IMAGE_RESOLUTION_EXCEED

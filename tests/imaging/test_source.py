@@ -14,43 +14,45 @@ from app.domain import ImageRef
 from app.errors import ApiError, ErrorCode
 from app.imaging import source
 from app.imaging.fetch import Fetcher
-from app.imaging.source import MAX_BYTES, MAX_CHARACTERS, load_image
+from app.imaging.source import MAX_BASE64_CHARACTERS, MAX_BYTES, load_image
 from app.ops.stage_timer import StageTimer
 from app.settings import FetchSettings
 from tests.imaging.conftest import read_image
-from tests.imaging.hostile import answered, mocked
+from tests.imaging.fake_network import mock_fetcher, streamed_response
 
-PICTURE = bytes(range(256)) + b"\xfb\xff\xbe"
-TEXT = base64.b64encode(PICTURE).decode()
-TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+DATA = bytes(range(256)) + b"\xfb\xff\xbe"
+TEXT = base64.b64encode(DATA).decode()
+TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
-async def from_text(text: str) -> bytes:
+async def load_text(text: str) -> bytes:
     return read_image(await load_image(ImageRef(base64=text), Fetcher(FetchSettings()), StageTimer.after(5)))
 
 
-async def test_base64_is_not_decoded_while_loading() -> None:
+async def test_loading_does_not_decode_base64() -> None:
     assert await load_image(ImageRef(base64="****"), Fetcher(FetchSettings()), StageTimer.after(5)) == "****"
 
 
 async def error_of(text: str) -> ErrorCode:
     with pytest.raises(ApiError) as caught:
-        await from_text(text)
+        await load_text(text)
     return caught.value.code
 
 
-def test_the_limit_is_the_vendors_five_megabytes() -> None:
-    assert MAX_CHARACTERS == 5_242_880
+def test_the_limit_is_5_mib_of_base64() -> None:
+    assert MAX_BASE64_CHARACTERS == 5_242_880
     assert MAX_BYTES == 3_932_160
-    assert len(base64.b64encode(bytes(MAX_BYTES))) == MAX_CHARACTERS
+    assert len(base64.b64encode(bytes(MAX_BYTES))) == MAX_BASE64_CHARACTERS
 
 
-async def test_a_text_of_exactly_the_limit_is_accepted() -> None:
-    assert await from_text("A" * MAX_CHARACTERS) == bytes(MAX_BYTES)
+async def test_text_of_maximum_length_is_accepted() -> None:
+    assert await load_text("A" * MAX_BASE64_CHARACTERS) == bytes(MAX_BYTES)
 
 
-@pytest.mark.parametrize("text", ["A" * (MAX_CHARACTERS + 1), "=" * (MAX_CHARACTERS + 1), "é" * (MAX_CHARACTERS + 1)])
-async def test_a_text_beyond_the_limit_is_refused_unread(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["A" * (MAX_BASE64_CHARACTERS + 1), "=" * (MAX_BASE64_CHARACTERS + 1), "é" * (MAX_BASE64_CHARACTERS + 1)]
+)
+async def test_longer_text_is_rejected_without_decoding(text: str) -> None:
     assert await error_of(text) is ErrorCode.IMAGE_SIZE_EXCEED
 
 
@@ -72,19 +74,19 @@ async def test_a_text_beyond_the_limit_is_refused_unread(text: str) -> None:
         "data:image/png;base64," + TEXT.replace("+", "-").replace("/", "_").rstrip("="),
     ],
 )
-async def test_base64_is_read_in_every_form_whose_meaning_is_plain(text: str) -> None:
-    assert await from_text(text) == PICTURE
+async def test_common_variants_of_base64_are_accepted(text: str) -> None:
+    assert await load_text(text) == DATA
 
 
 @pytest.mark.parametrize(
     ("digits", "data"), [("QQ", b"A"), ("QQ=", b"A"), ("QQ==", b"A"), ("QUI", b"AB"), ("QUJD", b"ABC")]
 )
-async def test_padding_may_be_missing_in_part_or_whole(digits: str, data: bytes) -> None:
-    assert await from_text(digits) == data
+async def test_padding_may_be_incomplete(digits: str, data: bytes) -> None:
+    assert await load_text(digits) == data
 
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n\t", "data:image/png;base64,", "data:image/png;base64, \n", "=", "=="])
-async def test_no_data_is_an_empty_image(text: str) -> None:
+async def test_text_without_data_is_an_empty_image(text: str) -> None:
     assert await error_of(text) is ErrorCode.IMAGE_EMPTY
 
 
@@ -98,15 +100,15 @@ async def test_no_data_is_an_empty_image(text: str) -> None:
         TEXT[:-4] + "=" + TEXT[-4:],
     ],
 )
-async def test_what_is_not_base64_is_refused_not_skipped(text: str) -> None:
+async def test_other_characters_are_rejected_and_not_skipped(text: str) -> None:
     assert await error_of(text) is ErrorCode.IMAGE_DECODE_FAILED
 
 
-def reference(text: str) -> bytes | None:
-    """Decode with the standard library, in one way for all texts; None for what is refused."""
+def decode_with_standard_library(text: str) -> bytes | None:
+    """Return the expected result for any text, or None if it must be rejected."""
     prefix = source._PREFIX.match(text)
     try:
-        digits = text[prefix.end() if prefix else 0 :].encode("ascii").translate(TO_STANDARD, b" \t\r\n\v\f")
+        digits = text[prefix.end() if prefix else 0 :].encode("ascii").translate(TO_STANDARD_ALPHABET, b" \t\r\n\v\f")
         bare = digits.rstrip(b"=")
         if len(digits) - len(bare) > 2:
             return None
@@ -115,44 +117,46 @@ def reference(text: str) -> bytes | None:
         return None
 
 
-def decoded(text: str) -> bytes | None:
+def decode_or_none(text: str) -> bytes | None:
     try:
-        return source._from_base64(text)
+        return source._decode_any(text)
     except ApiError:
         return None
 
 
 @st.composite
-def mutated(draw: st.DrawFn) -> str:
-    """Draw base64 in one of its forms, long enough for vector instructions, and edit it here and there."""
+def mutated_base64(draw: st.DrawFn) -> str:
+    """Draw base64 in an accepted variant, long enough for vector instructions, and edit it at random positions."""
     text = base64.b64encode(draw(st.binary(max_size=200))).decode()
     text = draw(st.sampled_from(["", "data:image/png;base64,", " \nDATA:image/png;base64,"])) + text
     for _ in range(draw(st.integers(0, 4))):
-        at, length = draw(st.integers(0, len(text))), draw(st.integers(0, 2))
-        text = text[:at] + draw(st.text("Af09+/-_=== \n,:.!\0\x7fé\u212a\ud800", max_size=3)) + text[at + length :]
+        start, length = draw(st.integers(0, len(text))), draw(st.integers(0, 2))
+        text = (
+            text[:start] + draw(st.text("Af09+/-_=== \n,:.!\0\x7fé\u212a\ud800", max_size=3)) + text[start + length :]
+        )
     return text
 
 
-@given(mutated())
-def test_the_fast_way_and_the_forgiving_one_together_are_the_standard_librarys(text: str) -> None:
-    assert decoded(text) == reference(text)
+@given(mutated_base64())
+def test_decoding_agrees_with_the_standard_library(text: str) -> None:
+    assert decode_or_none(text) == decode_with_standard_library(text)
 
 
-def answering(data: bytes) -> Fetcher:
-    return mocked(lambda _request: answered(data))
+def fetcher_of(data: bytes) -> Fetcher:
+    return mock_fetcher(lambda _request: streamed_response(data))
 
 
-async def test_a_url_wins_over_inline_data_which_is_not_looked_at() -> None:
-    async with answering(PICTURE) as fetcher:
-        ref = ImageRef(base64="1" * (MAX_CHARACTERS + 1), url="http://a.example/a.jpg")
-        assert read_image(await load_image(ref, fetcher, StageTimer.after(5))) == PICTURE
+async def test_a_url_takes_precedence_over_inline_data() -> None:
+    async with fetcher_of(DATA) as fetcher:
+        ref = ImageRef(base64="1" * (MAX_BASE64_CHARACTERS + 1), url="http://a.example/a.jpg")
+        assert read_image(await load_image(ref, fetcher, StageTimer.after(5))) == DATA
 
 
 @pytest.mark.parametrize(
     ("size", "code"), [(MAX_BYTES, None), (MAX_BYTES + 1, ErrorCode.IMAGE_SIZE_EXCEED), (0, ErrorCode.IMAGE_EMPTY)]
 )
-async def test_a_url_is_held_to_the_size_of_inline_data(size: int, code: ErrorCode | None) -> None:
-    async with answering(bytes(size)) as fetcher:
+async def test_downloads_have_the_size_limit_of_inline_images(size: int, code: ErrorCode | None) -> None:
+    async with fetcher_of(bytes(size)) as fetcher:
         ref = ImageRef(url="http://a.example/a.jpg")
         if code is None:
             assert len(read_image(await load_image(ref, fetcher, StageTimer.after(5)))) == size
@@ -162,19 +166,19 @@ async def test_a_url_is_held_to_the_size_of_inline_data(size: int, code: ErrorCo
             assert caught.value.code is code
 
 
-async def test_the_largest_text_is_read_in_moments() -> None:
+async def test_the_largest_text_is_decoded() -> None:
     data = os.urandom(MAX_BYTES - 120_000)
     text = base64.encodebytes(data).decode()
-    assert MAX_CHARACTERS * 0.97 < len(text) <= MAX_CHARACTERS
+    assert MAX_BASE64_CHARACTERS * 0.97 < len(text) <= MAX_BASE64_CHARACTERS
     started = time.perf_counter()
-    assert await from_text(text) == data
+    assert await load_text(text) == data
     print(f"{len(text)} characters: {(time.perf_counter() - started) * 1000:.1f} ms")  # noqa: T201 - a measurement
 
 
 @pytest.mark.parametrize(
-    "text", ["data:" * 10**6, " " * MAX_CHARACTERS, "data:image/png" + ";a" * 10**6, "=" * MAX_CHARACTERS]
+    "text", ["data:" * 10**6, " " * MAX_BASE64_CHARACTERS, "data:image/png" + ";a" * 10**6, "=" * MAX_BASE64_CHARACTERS]
 )
-async def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
+async def test_hostile_text_is_rejected_in_linear_time(text: str) -> None:
     started = time.perf_counter()
     assert await error_of(text) in {ErrorCode.IMAGE_DECODE_FAILED, ErrorCode.IMAGE_EMPTY}
     assert time.perf_counter() - started < 2

@@ -1,4 +1,4 @@
-"""Node for the page's modules; Chromium, a real server and two photos for the page itself."""
+"""Node.js for the modules of the page; Chromium, real servers and photos for the page itself."""
 
 from __future__ import annotations
 
@@ -34,41 +34,41 @@ _FLAGS = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if importlib.util.find_spec("playwright") and _CHROMIUM:
         return
-    absent = pytest.mark.skip(reason="Playwright or Chromium is not here: `make playground-test`")
+    skip = pytest.mark.skip(reason="needs Playwright and Chromium: `make playground-test`")
     for item in items:
         if item.get_closest_marker("browser"):
-            item.add_marker(absent)
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")
 def in_node() -> Callable[[str, object], Any]:
-    """Run statements of a JavaScript module, with the page's modules beside it and ``input``; return its ``output``."""
+    """Return a function that runs JavaScript with ``load`` for modules and ``input``, and returns its ``output``."""
     node = shutil.which("node")
     if node is None:
-        pytest.skip("Node.js is not here to run the page's modules")
+        pytest.skip("needs Node.js")
 
-    def run(statements: str, given: object = None) -> Any:
-        head = f'const load = (name) => import("{FOLDER.as_uri()}/" + name);'
+    def run(statements: str, value: object = None) -> Any:
+        load = f'const load = (name) => import("{FOLDER.as_uri()}/" + name);'
         read = 'const input = JSON.parse(require("fs").readFileSync(0, "utf8"));'
-        program = f"{head} {read} (async () => {{ {statements}; console.log(JSON.stringify(output)); }})();"
-        done = subprocess.run(
-            [node, "--no-warnings", "-e", program], input=json.dumps(given), capture_output=True, text=True, check=True
+        program = f"{load} {read} (async () => {{ {statements}; console.log(JSON.stringify(output)); }})();"
+        completed = subprocess.run(
+            [node, "--no-warnings", "-e", program], input=json.dumps(value), capture_output=True, text=True, check=True
         )
-        return json.loads(done.stdout)
+        return json.loads(completed.stdout)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two of one person, one of six people, and one of nobody."""
+    """Two photos of one person, one of six people, and one without a face."""
     folder = tmp_path_factory.mktemp("photos")
     person = astronaut()
     contents = {
         "a.jpg": person,
         "b.jpg": another_shot(person),
         "six.jpg": cast(),
-        "nobody.jpg": person[300:500, :120],
+        "faceless.jpg": person[300:500, :120],
     }
     for name, image in contents.items():
         (folder / name).write_bytes(jpeg(image))
@@ -76,24 +76,23 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def closed() -> Iterator[Server]:
-    """A server that wants signatures."""
+def closed_server() -> Iterator[Server]:
+    """A server that requires signatures."""
     with running_server({"COMPAREFACE_PLAYGROUND__ENABLED": "true"}) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def open_server() -> Iterator[Server]:
-    """A server that lets everybody in."""
+    """A server that accepts unsigned requests."""
     with running_server({"COMPAREFACE_PLAYGROUND__ENABLED": "true", "COMPAREFACE_AUTH__MODE": "off"}) as server:
         yield server
 
 
-@pytest.fixture(scope="module")  # its event loop must end before tests that have loops of their own
+@pytest.fixture(scope="module")  # its event loop must end before asynchronous tests start
 def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only `make playground-test` installs it
-
-    with sync_playwright() as playwright:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
         yield browser
         browser.close()
@@ -101,11 +100,11 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def screenshot() -> Callable[[Any, str], None]:
-    """Keep a picture of the page in the folder that ``SCREENSHOTS`` names, for people to look at."""
+    """Return a function that saves a screenshot in the folder ``SCREENSHOTS``, if that variable is set."""
     folder = os.environ.get("SCREENSHOTS")
 
-    def keep(page: Any, name: str) -> None:
+    def save(page: Any, name: str) -> None:
         if folder:
             page.screenshot(path=Path(folder) / f"play-{name}.png", full_page=True)
 
-    return keep
+    return save

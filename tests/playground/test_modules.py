@@ -1,4 +1,4 @@
-"""The page's arithmetic, run by Node.js, against Python's and the service's own."""
+"""The modules of the page, run by Node.js and compared with Python and the service."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _Node = Callable[[str, object], Any]
 _NAMES = ("content-type", "host")
 
 
-def test_sha256_and_hmac_are_those_of_python(in_node: _Node) -> None:
-    chance = random.Random(8)
+def test_sha256_and_hmac_agree_with_python(in_node: _Node) -> None:
+    rng = random.Random(8)
     lengths = [*range(130), 1000, 100_003]
-    messages = [chance.randbytes(length) for length in lengths]
-    keys = [chance.randbytes(chance.randrange(150)) for _ in lengths]
+    messages = [rng.randbytes(length) for length in lengths]
+    keys = [rng.randbytes(rng.randrange(150)) for _ in lengths]
     output = in_node(
         """
         const { sha256, hmac, hex } = await load("sha256.js");
@@ -44,8 +44,8 @@ def _signed(call: dict[str, Any]) -> str:
     headers = {"content-type": "application/json", "host": host}
     payload = tc3.hashed_payload(tc3.sha256(call["body"].encode()))
     canonical = tc3.canonical_request("POST", "", headers, _NAMES, payload)
-    text = tc3.string_to_sign(str(call["timestamp"]), tc3.credential_scope(date, "iai"), canonical)
-    signature = tc3.signature(tc3.signing_key(call["secretKey"], date, "iai"), text)
+    string_to_sign = tc3.string_to_sign(str(call["timestamp"]), tc3.credential_scope(date, "iai"), canonical)
+    signature = tc3.signature(tc3.signing_key(call["secretKey"], date, "iai"), string_to_sign)
     return tc3.format_authorization(tc3.Authorization(call["secretId"], date, "iai", _NAMES, signature))
 
 
@@ -57,24 +57,24 @@ def _authorizations(in_node: _Node, calls: list[dict[str, Any]]) -> list[str]:
     return list(in_node(program, calls))
 
 
-def test_requests_are_signed_as_the_service_wants_them(in_node: _Node) -> None:
-    chance = random.Random(3)
+def test_signatures_agree_with_the_service(in_node: _Node) -> None:
+    rng = random.Random(3)
     letters = string.ascii_letters + string.digits
     calls = [
         {
-            "secretId": "".join(chance.choices(letters, k=36)),
-            "secretKey": "".join(chance.choices(letters + "密钥é:=+/ ", k=chance.randrange(1, 90))),
-            "host": chance.choice(["127.0.0.1:8000", "iai.example", "[::1]:80"]),
-            "body": json.dumps({"UrlA": "".join(chance.choices(letters + "图片", k=chance.randrange(300)))}),
-            "timestamp": chance.randrange(1_500_000_000, 2_000_000_000),
+            "secretId": "".join(rng.choices(letters, k=36)),
+            "secretKey": "".join(rng.choices(letters + "密钥é:=+/ ", k=rng.randrange(1, 90))),
+            "host": rng.choice(["127.0.0.1:8000", "iai.example", "[::1]:80"]),
+            "body": json.dumps({"UrlA": "".join(rng.choices(letters + "图片", k=rng.randrange(300)))}),
+            "timestamp": rng.randrange(1_500_000_000, 2_000_000_000),
         }
         for _ in range(300)
     ]
     assert _authorizations(in_node, calls) == [_signed(call) for call in calls]
 
 
-def test_the_vector_of_the_vendors_sdks_is_met(in_node: _Node) -> None:
-    """The other vectors of the document are in ``tests/api/auth/test_tc3.py``."""
+def test_the_signature_of_the_vendors_sdks_is_reproduced(in_node: _Node) -> None:
+    """``tests/api/auth/test_tc3.py`` has the other test vectors."""
     call = {
         "secretId": "AKIDEXAMPLE",
         "secretKey": "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE",
@@ -86,8 +86,8 @@ def test_the_vector_of_the_vendors_sdks_is_met(in_node: _Node) -> None:
     assert authorization.endswith("Signature=0665dedf81f89d660fe8501614e26b723e9d7f0827bff69879393bf0c498b1f6")
 
 
-def test_the_points_of_the_scale_are_those_of_the_service(in_node: _Node) -> None:
-    points = in_node('const output = (await load("score.js")).AT_FAR', None)
+def test_the_points_of_the_scale_agree_with_the_service(in_node: _Node) -> None:
+    points = in_node('const output = (await load("score.js")).SCORE_AT_FAR', None)
     assert points == {
         version.value: [[far, score] for far, score in _SCORE_AT_FAR[version].items()] for version in FaceModelVersion
     }
@@ -110,20 +110,23 @@ def test_the_points_of_the_scale_are_those_of_the_service(in_node: _Node) -> Non
         (97, "2.0", None, 3),
     ],
 )
-def test_a_score_is_told_as_one_in_so_many_pairs(
+def test_scores_are_converted_to_pairs_per_false_accept_and_band(
     in_node: _Node, score: float, version: str, pairs: int | None, band: int
 ) -> None:
-    program = 'const { oneIn, band } = await load("score.js"); const output = [oneIn(...input), band(...input)]'
+    program = """
+        const { pairsPerFalseAccept, band } = await load("score.js");
+        const output = [pairsPerFalseAccept(...input), band(...input)]
+    """
     assert in_node(program, [score, version]) == [pairs, band]
 
 
 @pytest.mark.parametrize("has_token", [True, False])
-def test_programs_ask_for_the_token_of_temporary_keys_only(in_node: _Node, has_token: bool) -> None:
+def test_programs_read_a_token_for_temporary_keys_only(in_node: _Node, has_token: bool) -> None:
     texts = in_node(
         """
-        const { sdks } = await load("snippets.js");
-        const call = { version: "2020-03-03", pictures: [{ side: "A" }, { side: "B" }], options: {}, secretId: "me" };
-        const output = sdks({ ...call, hasToken: input, endpoint: new URL("http://iai.example/") })
+        const { sdkPrograms } = await load("snippets.js");
+        const call = { version: "2020-03-03", images: [{ side: "A" }, { side: "B" }], options: {}, secretId: "me" };
+        const output = sdkPrograms({ ...call, hasToken: input, endpoint: new URL("http://iai.example/") })
         """,
         has_token,
     )
@@ -132,16 +135,16 @@ def test_programs_ask_for_the_token_of_temporary_keys_only(in_node: _Node, has_t
 
 
 @pytest.mark.parametrize("url", ["http://a.example/x?y='\"$z\\", None])
-def test_programs_carry_options_and_pictures(in_node: _Node, url: str | None) -> None:
+def test_programs_contain_options_and_images(in_node: _Node, url: str | None) -> None:
     call = {
         "version": "2018-03-01",
-        "pictures": [{"side": "A", "url": url}, {"side": "B"}],
+        "images": [{"side": "A", "url": url}, {"side": "B"}],
         "options": {"FaceModelVersion": "2.0", "QualityControl": 2},
     }
     texts = in_node(
         """
-        const { sdks } = await load("snippets.js");
-        const output = sdks({ ...input, secretId: "me", endpoint: new URL("https://iai.example:8443/") })
+        const { sdkPrograms } = await load("snippets.js");
+        const output = sdkPrograms({ ...input, secretId: "me", endpoint: new URL("https://iai.example:8443/") })
         """,
         call,
     )

@@ -1,4 +1,4 @@
-"""The playground's addresses, its words, and the settings that turn it on."""
+"""The files of the playground, its texts, and the setting that enables it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LOCAL = {"unreachable", "badSecretId"}
 
 
 @pytest.mark.parametrize("path", ["/playground", "/playground/", "/playground/app.js"])
-async def test_it_is_off_by_default_and_its_addresses_are_the_clouds(path: str) -> None:
+async def test_it_is_disabled_by_default_and_its_paths_are_api_requests(path: str) -> None:
     async with client_of(OPEN) as client:
         assert code_of(await client.get(path)) == "MissingParameter"
 
 
-async def test_the_root_stays_the_clouds() -> None:
+async def test_the_root_path_remains_the_api() -> None:
     async with client_of(_ON) as client:
         assert code_of(await client.get("/")) == "MissingParameter"
 
@@ -66,70 +66,70 @@ async def test_every_file_is_served_with_its_type_and_the_policy() -> None:
 
 
 @pytest.mark.parametrize("name", ["routes.py", "__init__.py", "..%2froutes.py", "%2e%2e/x", "x", "app.js%00", "a/b.js"])
-async def test_nothing_else_is_served(name: str) -> None:
+async def test_no_other_file_is_served(name: str) -> None:
     async with client_of(_ON) as client:
         reply = await client.get(f"/playground/{name}")
     assert b"import" not in reply.content
     assert reply.status_code == 404 or code_of(reply) == "MissingParameter"
 
 
-async def test_a_slash_at_the_end_leads_to_the_page_whatever_is_before_it() -> None:
+async def test_a_trailing_slash_redirects_to_the_page_below_any_path() -> None:
     async with client_of(_ON) as client:
         reply = await client.get("/playground/")
     assert reply.status_code == 307
     assert urljoin("https://host/below/playground/", reply.headers["location"]) == "https://host/below/playground"
 
 
-def test_all_that_the_page_and_its_modules_name_is_there() -> None:
-    named = set(re.findall(r'(?:src|href)="playground/([\w.]+)"', _SOURCES["index.html"]))
+def test_all_referenced_files_exist_and_all_files_are_referenced() -> None:
+    references = set(re.findall(r'(?:src|href)="playground/([\w.]+)"', _SOURCES["index.html"]))
     for name, text in _SOURCES.items():
         if name.endswith(".js"):
-            named |= set(re.findall(r'(?:from|URL\() ?"\./([\w.]+)"', text))
-            named |= set(re.findall(r'new URL\("(\w+\.json)"', text))
-    assert named | {"index.html"} == set(FILES)
+            references |= set(re.findall(r'(?:from|URL\() ?"\./([\w.]+)"', text))
+            references |= set(re.findall(r'new URL\("(\w+\.json)"', text))
+    assert references | {"index.html"} == set(FILES)
 
 
-def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
+def test_there_is_no_inline_code_and_no_external_url() -> None:
     assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?! type=\"module\" src)", _SOURCES["index.html"])
-    addresses = {address for text in _SOURCES.values() for address in re.findall(r"https?://[\w./]+", text)}
-    assert addresses == {"http://www.w3.org/2000/svg"}
+    urls = {url for text in _SOURCES.values() for url in re.findall(r"https?://[\w./]+", text)}
+    assert urls == {"http://www.w3.org/2000/svg"}
 
 
 @pytest.mark.parametrize("key", _STRINGS)
-def test_every_string_is_there_in_both_languages(key: str) -> None:
+def test_every_text_exists_in_both_languages(key: str) -> None:
     english, chinese = _STRINGS[key]
     assert english.strip()
     assert chinese.strip()
     assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", chinese))
 
 
-def test_every_string_is_used_and_every_one_used_is_there() -> None:
+def test_all_texts_are_used_and_all_used_texts_exist() -> None:
     text = "".join(text for name, text in _SOURCES.items() if name != "strings.json")
-    marked = set(re.findall(r'data-(?:text|label)="(\w+)"', text)) | set(re.findall(r'say\("(\w+)"', text))
+    marked = set(re.findall(r'data-(?:text|label)="(\w+)"', text)) | set(re.findall(r'translate\("(\w+)"', text))
     assert marked - _STRINGS.keys() == set()
-    made = {"band0", "band1", "band2", "band3"}  # say(`band${...}`)
-    regions = {"eye", "nose", "mouth", "eyebrow", "cheek", "chin"}  # FaceQualityCompleteness in small letters
-    plain = {key for key in _STRINGS if not key.startswith("error:")} - made - regions
-    assert {key for key in plain if f'"{key}"' not in text and not re.search(rf"\b{key}: ", text)} == set()
+    bands = {"band0", "band1", "band2", "band3"}  # translate(`band${...}`)
+    regions = {"eye", "nose", "mouth", "eyebrow", "cheek", "chin"}  # regions of FaceQualityCompleteness in lower case
+    literal = {key for key in _STRINGS if not key.startswith("error:")} - bands - regions
+    assert {key for key in literal if f'"{key}"' not in text and not re.search(rf"\b{key}: ", text)} == set()
 
 
-def test_errors_in_words_are_those_of_the_service() -> None:
+def test_error_texts_belong_to_error_codes_of_the_service() -> None:
     codes = {key.removeprefix("error:") for key in _STRINGS if key.startswith("error:")} - _LOCAL
     assert len(codes) > 15
     assert codes - {code.value for code in ErrorCode} == set()
 
 
-def test_the_announcement_tells_where_it_is() -> None:
+def test_the_announcement_contains_its_url() -> None:
     assert announcement(_ON, 8000, {}).endswith("; playground at http://127.0.0.1:8000/playground")
     assert "playground" not in announcement(Settings(), 8000, {})
 
 
-@pytest.mark.parametrize(("given", "value"), [(None, "true"), ("false", "false")])
-def test_make_serve_turns_it_on_unless_it_is_told_otherwise(given: str | None, value: str) -> None:
+@pytest.mark.parametrize(("variable", "expected"), [(None, "true"), ("false", "false")])
+def test_make_serve_enables_it_unless_the_environment_disables_it(variable: str | None, expected: str) -> None:
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "COMPAREFACE_"))}
-    if given:
-        environment["COMPAREFACE_PLAYGROUND__ENABLED"] = given
-    printed = subprocess.run(
+    if variable:
+        environment["COMPAREFACE_PLAYGROUND__ENABLED"] = variable
+    output = subprocess.run(
         ["make", "-pn", "serve"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     ).stdout
-    assert f"COMPAREFACE_PLAYGROUND__ENABLED = {value}" in printed
+    assert f"COMPAREFACE_PLAYGROUND__ENABLED = {expected}" in output

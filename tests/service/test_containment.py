@@ -1,4 +1,4 @@
-"""The whole engine: decoders that are killed cost their requests only; a request leaves nothing of its pictures."""
+"""Killed decoder processes fail only their own requests; no image data remains after a request."""
 
 from __future__ import annotations
 
@@ -48,59 +48,59 @@ async def _compare(engine: Engine, a: ImageRef, b: ImageRef) -> str:
     return "OK"
 
 
-def _decoders() -> list[int]:
-    """Process numbers of the decoders that this process started."""
-    found = []
+def _decoder_pids() -> list[int]:
+    """Return the process IDs of the decoder processes that this process started."""
+    pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             if parent == os.getpid() and b"decoder_process.py" in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-    return found
+                pids.append(int(folder.name))
+    return pids
 
 
-def _is_ready(decoder: int) -> bool:
-    """Whether it has started: the last that it does before is to silence its errors."""
+def _is_ready(pid: int) -> bool:
+    """Whether the process accepts images: its last step before that redirects standard error."""
     with suppress(OSError):
-        return Path(f"/proc/{decoder}/fd/2").readlink() == Path(os.devnull)
+        return Path(f"/proc/{pid}/fd/2").readlink() == Path(os.devnull)
     return False
 
 
-async def test_decoders_killed_at_work_cost_a_request_each_at_most(engine: Engine) -> None:
+async def test_each_killed_decoder_process_fails_at_most_one_request(engine: Engine) -> None:
     face = _ref(jpeg(astronaut()))
     assert await _compare(engine, face, face) == "OK"
-    answers: list[str] = []
+    outcomes: list[str] = []
     kills = 0
 
     async def keep_comparing() -> None:
         while kills < 6:
-            answers.append(await _compare(engine, face, face))
+            outcomes.append(await _compare(engine, face, face))
 
-    callers = [asyncio.create_task(keep_comparing()) for _ in range(4)]
+    clients = [asyncio.create_task(keep_comparing()) for _ in range(4)]
     while kills < 6:
         await asyncio.sleep(0.3)
-        ready = [decoder for decoder in _decoders() if _is_ready(decoder)]
+        ready = [pid for pid in _decoder_pids() if _is_ready(pid)]
         if ready:
             os.kill(random.Random(kills).choice(ready), signal.SIGKILL)
             kills += 1
-    await asyncio.gather(*callers)
-    assert set(answers) <= {"OK", ErrorCode.IMAGE_DECODE_FAILED.value}
-    assert answers.count(ErrorCode.IMAGE_DECODE_FAILED.value) <= kills
+    await asyncio.gather(*clients)
+    assert set(outcomes) <= {"OK", ErrorCode.IMAGE_DECODE_FAILED.value}
+    assert outcomes.count(ErrorCode.IMAGE_DECODE_FAILED.value) <= kills
     assert await _compare(engine, face, face) == "OK"
 
 
 def _large(seed: int) -> bytes:
-    """A picture of 48 MB, of 3 MB as a file, on which no face is."""
+    """Return an encoded image without a face: 3 MB as a file, 48 MB of pixels."""
     grain = np.random.default_rng(seed).integers(0, 255, (500, 500, 3), dtype=np.uint8)
     return write(Pillow.fromarray(grain).resize((4000, 4000), Pillow.Resampling.BICUBIC), "JPEG", quality=70)
 
 
 @pytest.mark.parametrize("outcome", ["OK", ErrorCode.NO_FACE_IN_PHOTO.value, ErrorCode.IMAGE_DECODE_FAILED.value])
-async def test_pictures_are_gone_with_their_request_without_waiting_for_a_collector(
+async def test_image_memory_is_freed_at_the_end_of_a_request_without_garbage_collection(
     engine: Engine, outcome: str
 ) -> None:
-    picture = jpeg(astronaut()) if outcome == "OK" else _large(1)
-    refs = [_ref(picture if outcome != ErrorCode.IMAGE_DECODE_FAILED.value else picture[:-9]) for _ in range(2)]
+    data = jpeg(astronaut()) if outcome == "OK" else _large(1)
+    refs = [_ref(data if outcome != ErrorCode.IMAGE_DECODE_FAILED.value else data[:-9]) for _ in range(2)]
     assert await _compare(engine, *refs) == outcome
     gc.collect()
     gc.disable()
@@ -108,18 +108,18 @@ async def test_pictures_are_gone_with_their_request_without_waiting_for_a_collec
     try:
         for _ in range(3):
             assert await _compare(engine, *refs) == outcome
-        await asyncio.sleep(0.5)  # where A is at fault, B may still be worked on
-        left, peak = tracemalloc.get_traced_memory()
+        await asyncio.sleep(0.5)  # after an error of A, B may still be processed
+        remaining, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
         gc.enable()
-    print(f"{outcome}: {left} bytes left of {peak}")  # noqa: T201
-    assert peak > len(picture)
-    assert left < 300_000
+    print(f"{outcome}: {remaining} of {peak} bytes remain")  # noqa: T201
+    assert peak > len(data)
+    assert remaining < 300_000
 
 
-SECRET = "X-Amz-Signature=d34db33f"
-URLS = (
+URL_SECRET = "X-Amz-Signature=d34db33f"
+URL_TEMPLATES = (
     "http://127.0.0.1:{port}/missing-name.jpg?{secret}",
     "http://nowhere.invalid/secret-name.jpg?{secret}",
     "http://169.254.169.254/secret-name.jpg?{secret}",
@@ -130,19 +130,19 @@ URLS = (
 
 
 @pytest.mark.parametrize("action", ["CompareFace", "DetectFace"])
-def test_neither_log_nor_reply_repeats_a_picture_or_its_address(capfd: pytest.CaptureFixture[str], action: str) -> None:
+def test_neither_log_nor_response_contains_image_data_or_urls(capfd: pytest.CaptureFixture[str], action: str) -> None:
     with running_server({"COMPAREFACE_LOG__LEVEL": "debug", "COMPAREFACE_FETCH__ALLOW": "127.0.0.1"}) as server:
         replies = []
-        for template in URLS:
-            url = template.format(port=server.port, secret=SECRET)
+        for template in URL_TEMPLATES:
+            url = template.format(port=server.port, secret=URL_SECRET)
             body = {"UrlA": url, "UrlB": url} if action == "CompareFace" else {"Url": url}
             replies.append(send(server, Case(ErrorCode.SERVER_ERROR, "", body, {**COMMON, "X-TC-Action": action})).text)
-        picture = base64.b64encode(jpeg(astronaut())[:-9]).decode()
-        body = {"ImageA": picture, "ImageB": picture} if action == "CompareFace" else {"Image": picture}
+        image = base64.b64encode(jpeg(astronaut())[:-9]).decode()
+        body = {"ImageA": image, "ImageB": image} if action == "CompareFace" else {"Image": image}
         replies.append(send(server, Case(ErrorCode.SERVER_ERROR, "", body, {**COMMON, "X-TC-Action": action})).text)
     written = capfd.readouterr()
     lines = [json.loads(line) for line in written.err.splitlines()]
-    assert sum(line.get("action") == action for line in lines) >= len(URLS), "every request has its line"
-    told = written.out + written.err + "".join(replies)
-    for secret in (SECRET, "d34db33f", "secret-name", "missing-name", picture[:64], picture[-64:], server.secret_key):
-        assert secret not in told
+    assert sum(line.get("action") == action for line in lines) >= len(URL_TEMPLATES), "every request has a log line"
+    output = written.out + written.err + "".join(replies)
+    for secret in (URL_SECRET, "d34db33f", "secret-name", "missing-name", image[:64], image[-64:], server.secret_key):
+        assert secret not in output

@@ -1,4 +1,4 @@
-"""A look at a picture ends in time, and decodes no more than it needs."""
+"""Detection stops at the deadline, and decodes only the resolution it needs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from app.service.face_pipeline import FaceDetectionPipeline
 from tests.support.images import astronaut, jpeg
 
 
-class _Nobody:
-    """A slow detector that finds nobody."""
+class _SlowDetector:
+    """A slow detector that finds no face."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -29,33 +29,34 @@ class _Nobody:
         return []
 
 
-def test_no_turn_is_begun_when_the_time_is_over(pack: Pack) -> None:
-    nobody = _Nobody()
+def test_no_rotation_is_tried_after_the_deadline(pack: Pack) -> None:
+    detector = _SlowDetector()
     grey = jpeg(np.full((100, 100, 3), 90, np.uint8))
-    detection, timer = FaceDetectionPipeline(nobody, pack.detector), StageTimer.after(0.5)
+    detection, timer = FaceDetectionPipeline(detector, pack.detector), StageTimer.after(0.5)
     with pytest.raises(DeadlineExceededError):
         detection.detect_all(detection.parse(grey, timer), timer, rotate=True)
-    assert nobody.calls < 4
+    assert detector.calls < 4
 
 
 @pytest.mark.parametrize(
-    ("head", "size", "side"),
+    ("head_side", "face_size", "decoded_side"),
     [
-        (1000, 80.0, 350),  # what is glanced at is enough for the crop
-        (1000, 150.0, 700),  # half of each side is
-        (250, 80.0, 1400),  # the face is found at half, which would be too little
+        (1000, 80.0, 350),  # the resolution of coarse detection is enough for the crop
+        (1000, 150.0, 700),  # half of the resolution is enough
+        (250, 80.0, 1400),  # the face is detected at half of the resolution, which is too low for the crop
     ],
 )
-def test_of_a_large_photo_only_what_the_face_needs_is_decoded(
-    pipelines: Pipelines, head: int, size: float, side: int
+def test_a_large_image_is_decoded_at_the_resolution_that_the_crop_needs(
+    pipelines: Pipelines, head_side: int, face_size: float, decoded_side: int
 ) -> None:
     canvas = np.full((1400, 1400, 3), 120, np.uint8)
-    canvas[200 : 200 + head, 300 : 300 + head] = cv2.resize(astronaut()[0:250, 100:350], (head, head))
+    head = cv2.resize(astronaut()[0:250, 100:350], (head_side, head_side))
+    canvas[200 : 200 + head_side, 300 : 300 + head_side] = head
     detection = pipelines.detection
     timer = StageTimer.after(30)
     encoded = detection.parse(jpeg(canvas), timer)
-    target = detection.detect_target(encoded, MatchingStrategy.LARGEST, size, timer, rotate=False)
-    assert target.image.shape == (side, side, 3)
-    left, right = detection.refine_landmarks(target, timer).landmarks[:2] * (1400 / side)
-    expected = np.array([300, 200]) + np.array([[105, 101], [147, 105]]) * head / 250
-    assert np.abs(np.stack([left, right]) - expected).max() < 0.05 * head
+    target = detection.detect_target(encoded, MatchingStrategy.LARGEST, face_size, timer, rotate=False)
+    assert target.image.shape == (decoded_side, decoded_side, 3)
+    left, right = detection.refine_landmarks(target, timer).landmarks[:2] * (1400 / decoded_side)
+    expected = np.array([300, 200]) + np.array([[105, 101], [147, 105]]) * head_side / 250
+    assert np.abs(np.stack([left, right]) - expected).max() < 0.05 * head_side

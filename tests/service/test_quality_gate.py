@@ -1,4 +1,4 @@
-"""QualityControl: what is looked at, what is refused, and the words for it."""
+"""QualityControl: which face is assessed, which is rejected, and the error text."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from tests.support.images import astronaut, blurred, jpeg, shrunk
 from tests.support.pipelines import detect_all
 
 
-class Spy(QualityAssessor):
-    """The real one, counting."""
+class CountingAssessor(QualityAssessor):
+    """The real assessor, recording the landmarks of each call."""
 
-    def __init__(self, real: QualityAssessor) -> None:
-        self._real = real
-        self.judged: list[Landmarks] = []
+    def __init__(self, assessor: QualityAssessor) -> None:
+        self._assessor = assessor
+        self.assessed: list[Landmarks] = []
 
     @property
-    def looks(self) -> int:
-        return len(self.judged)
+    def calls(self) -> int:
+        return len(self.assessed)
 
     def assess(self, image: Image, landmarks: Landmarks) -> QualityAssessment:
-        self.judged.append(landmarks)
-        return self._real.assess(image, landmarks)
+        self.assessed.append(landmarks)
+        return self._assessor.assess(image, landmarks)
 
 
-def _view(pipelines: Pipelines, image: Image) -> DetectedImage:
+def _detect_all(pipelines: Pipelines, image: Image) -> DetectedImage:
     return detect_all(pipelines.detection, jpeg(image))
 
 
@@ -47,15 +47,15 @@ _BLURRED = blurred(astronaut(), 5)
 
 
 @pytest.mark.parametrize("policy", QualityPolicy)
-def test_a_sharp_face_passes_where_a_blurred_one_does_not(
+def test_a_sharp_face_passes_and_a_blurred_one_is_rejected(
     pipelines: Pipelines, assessor: QualityAssessor, policy: QualityPolicy
 ) -> None:
-    judge = QualityGate(assessor, policy)
-    sharp, (face, *_) = _view(pipelines, astronaut())
-    judge.check(sharp, face, 1)
-    judge.check(_BLURRED, face, 0)
+    gate = QualityGate(assessor, policy)
+    sharp, (face, *_) = _detect_all(pipelines, astronaut())
+    gate.check(sharp, face, 1)
+    gate.check(_BLURRED, face, 0)
     with pytest.raises(ApiError) as caught:
-        judge.check(_BLURRED, face, 2)
+        gate.check(_BLURRED, face, 2)
     assert caught.value.code is ErrorCode.FACE_QUALITY_NOT_QUALIFIED
     english, chinese = (caught.value.with_image("A").message(chinese=chinese) for chinese in (False, True))
     assert english.startswith("The face image quality does not meet the requirement: extreme blurriness")
@@ -69,21 +69,21 @@ def embedder(store: Store, pack: Pack) -> Embedder:
     return Embedder(OrtSession.open(store.resolve(pack)[pack.embedder.file], "cpu", 1), pack.embedder)
 
 
-@pytest.mark.parametrize(("level", "looks"), [(0, 0), (1, 1), (4, 1)])
-def test_quality_is_looked_at_once_and_only_where_it_is_asked_for(
-    pipelines: Pipelines, assessor: QualityAssessor, embedder: Embedder, pack: Pack, level: int, looks: int
+@pytest.mark.parametrize(("level", "calls"), [(0, 0), (1, 1), (4, 1)])
+def test_quality_is_assessed_once_and_only_on_request(
+    pipelines: Pipelines, assessor: QualityAssessor, embedder: Embedder, pack: Pack, level: int, calls: int
 ) -> None:
-    spy = Spy(assessor)
-    judge = QualityGate(spy, QualityPolicy.ACCEPT_DESCRIBED)
-    subject = EmbeddingPipeline(pipelines.detection, judge, embedder, pack, MatchingStrategy.LARGEST)
+    counting_assessor = CountingAssessor(assessor)
+    gate = QualityGate(counting_assessor, QualityPolicy.ACCEPT_DESCRIBED)
+    pipeline = EmbeddingPipeline(pipelines.detection, gate, embedder, pack, MatchingStrategy.LARGEST)
     with suppress(ApiError):
-        subject.embed(jpeg(astronaut()), CompareOptions(quality_control=level), StageTimer.after(30))
-    assert spy.looks == looks
+        pipeline.embed(jpeg(astronaut()), CompareOptions(quality_control=level), StageTimer.after(30))
+    assert counting_assessor.calls == calls
 
 
 @pytest.mark.parametrize("strategy", MatchingStrategy)
 @pytest.mark.parametrize("blurred_is_larger", [False, True])
-def test_the_face_that_is_compared_is_the_one_that_is_judged(
+def test_quality_is_assessed_on_the_target_face(
     pipelines: Pipelines,
     assessor: QualityAssessor,
     embedder: Embedder,
@@ -91,19 +91,19 @@ def test_the_face_that_is_compared_is_the_one_that_is_judged(
     strategy: int,
     blurred_is_larger: bool,
 ) -> None:
-    """Of two faces, one sharp and one not, the refusal follows the one that ``select`` takes."""
+    """With a sharp and a blurred face, the image is rejected if ``select`` returns the blurred one."""
     small = shrunk(_BLURRED if not blurred_is_larger else astronaut(), 256)
     large = astronaut() if not blurred_is_larger else _BLURRED
     both = np.zeros((512, 768, 3), np.uint8)
     both[:, :512], both[:256, 512:] = large, small
-    view = _view(pipelines, both)
-    assert len(view.faces) == 2
-    compared = select(view.faces, view.image, MatchingStrategy(strategy), pack.detector.selection_confidence)
-    spy = Spy(assessor)
-    judge = QualityGate(spy, QualityPolicy.ACCEPT_DESCRIBED)
-    subject = EmbeddingPipeline(pipelines.detection, judge, embedder, pack, MatchingStrategy(strategy))
-    is_blurred = (compared.box.right < 512) is blurred_is_larger
+    detected = _detect_all(pipelines, both)
+    assert len(detected.faces) == 2
+    target = select(detected.faces, detected.image, MatchingStrategy(strategy), pack.detector.selection_confidence)
+    counting_assessor = CountingAssessor(assessor)
+    gate = QualityGate(counting_assessor, QualityPolicy.ACCEPT_DESCRIBED)
+    pipeline = EmbeddingPipeline(pipelines.detection, gate, embedder, pack, MatchingStrategy(strategy))
+    is_blurred = (target.box.right < 512) is blurred_is_larger
     with pytest.raises(ApiError) if is_blurred else nullcontext():
-        subject.embed(jpeg(both), CompareOptions(quality_control=2), StageTimer.after(30))
-    (judged,) = spy.judged
-    assert np.array_equal(judged, compared.landmarks)
+        pipeline.embed(jpeg(both), CompareOptions(quality_control=2), StageTimer.after(30))
+    (assessed,) = counting_assessor.assessed
+    assert np.array_equal(assessed, target.landmarks)

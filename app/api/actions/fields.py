@@ -9,7 +9,7 @@ from pydantic.config import JsonDict
 
 from app.domain import FaceModelVersion
 from app.errors import ApiError, ErrorCode, Text
-from app.imaging.source import MAX_CHARACTERS
+from app.imaging.source import MAX_BASE64_CHARACTERS
 
 # `json_schema_extra` only documents the values in OpenAPI. The actions check them and raise the vendor's codes.
 MODEL_VERSIONS: JsonDict = {"enum": [version.value for version in FaceModelVersion]}
@@ -20,7 +20,7 @@ Base64 = Annotated[
     str,
     Field(
         description="The image in base64: JPEG, PNG or BMP. Each side has 64 to 4000 pixels (PNG, BMP: 64 to 2000).",
-        json_schema_extra={"contentEncoding": "base64", "maxLength": MAX_CHARACTERS},
+        json_schema_extra={"contentEncoding": "base64", "maxLength": MAX_BASE64_CHARACTERS},
     ),
 ]
 Url = Annotated[

@@ -1,1 +1,1 @@
-"""The playground: a page that calls this service as any client does, and shows the calls."""
+"""The playground: a web page that calls this service like any client, and shows its requests as code."""

@@ -1,167 +1,172 @@
-// The page: two slots and options in; on "Compare" one CompareFace and two DetectFace, then what they said.
+// The page: two photos and options. "Compare" calls CompareFace once and DetectFace per photo, and shows the results.
 
-import { CodePanel } from "./code.js";
+import { CodePanel } from "./code_panel.js";
 import { byId } from "./dom.js";
-import { failed, qualities, scored } from "./outcome.js";
-import { ENDPOINT, aboutServer, asksForKeys, call } from "./service.js";
-import { Slot } from "./slot.js";
-import { language, say, switchLanguage, translatePage } from "./text.js";
+import { errorElement, qualityTable, scoreElements } from "./result.js";
+import { ENDPOINT, call, requiresSignature, serverInfo } from "./client.js";
+import { PhotoInput } from "./photo_input.js";
+import { language, switchLanguage, translate, translatePage } from "./i18n.js";
 
-const FACES = 120; // as many as DetectFace tells, for the page says how many there are
-const REMEMBERED = "compareface-key";
-const FIELDS = ["secretId", "secretKey", "token"];
+const MAX_FACES = 120; // the maximum of DetectFace, because the page shows the number of faces
+const STORAGE_KEY = "compareface-key";
 const KEY_INPUTS = { secretId: byId("secret-id"), secretKey: byId("secret-key"), token: byId("token") };
 
-const slots = ["A", "B"].map((side) => new Slot(byId(`slot-${side.toLowerCase()}`), side, forget));
-const code = new CodePanel(announce);
-const state = { about: null, needsKey: false, isBusy: false, result: null };
+const photoInputs = ["A", "B"].map((side) => new PhotoInput(byId(`photo-${side.toLowerCase()}`), side, clearResult));
+const codePanel = new CodePanel(announce);
+const state = { server: null, needsKey: false, isBusy: false, result: null };
 
-function credentials() {
-  return state.needsKey ? Object.fromEntries(FIELDS.map((name) => [name, KEY_INPUTS[name].value.trim()])) : null;
+function keyValues() {
+  return Object.fromEntries(Object.entries(KEY_INPUTS).map(([name, input]) => [name, input.value.trim()]));
 }
 
-function options() {
-  const model = byId("face-model-version").value;
-  const level = Number(byId("quality-control").value);
-  return {
-    ...(model && { FaceModelVersion: model }),
-    ...(level && { QualityControl: level }),
-    ...rotation(),
-  };
+function modelVersion() {
+  const version = byId("face-model-version").value;
+  return version ? { FaceModelVersion: version } : {};
 }
 
 function rotation() {
   return byId("rotate").checked ? { NeedRotateDetection: 1 } : {};
 }
 
-function missing() {
-  if (!slots.every((slot) => slot.picture)) return "missingPictures";
-  const key = credentials();
-  return key && !(key.secretId && key.secretKey) ? "missingKey" : "";
+function compareOptions() {
+  const level = Number(byId("quality-control").value);
+  return { ...modelVersion(), ...(level && { QualityControl: level }), ...rotation() };
+}
+
+// The key of the text that says what the user has to add first, or "".
+function missingInput(credentials) {
+  if (!photoInputs.every((input) => input.image)) return "missingPhotos";
+  return credentials && !(credentials.secretId && credentials.secretKey) ? "missingKey" : "";
+}
+
+function reportMissing(key) {
+  byId("missing").textContent = key && translate(key);
+  if (!key) return;
+  announce(translate(key));
+  if (key === "missingKey") KEY_INPUTS.secretId.focus();
+  else photoInputs.find((input) => !input.image).fileInput.focus();
 }
 
 async function compare(event) {
   event.preventDefault();
   if (state.isBusy) return;
-  await Promise.all(slots.map((slot) => slot.made));
-  if (state.isBusy) return; // somebody pressed twice while a photo was being made smaller
-  const lack = missing();
-  byId("missing").textContent = lack && say(lack);
-  if (lack) announce(say(lack));
-  if (lack) return lack === "missingKey" ? KEY_INPUTS.secretId.focus() : slots.find((slot) => !slot.picture).file.focus();
+  await Promise.all(photoInputs.map((input) => input.pending));
+  if (state.isBusy) return; // a second click while a photo was being converted
+  const credentials = state.needsKey ? keyValues() : null;
+  const missing = missingInput(credentials);
+  reportMissing(missing);
+  if (missing) return;
   setBusy(true);
   const version = byId("version").value;
-  const how = { credentials: credentials(), language: language() === "zh" ? "zh-CN" : "en-US" };
-  const chosen = options();
-  const parameters = { ...slots[0].parameters(), ...slots[1].parameters(), ...chosen };
-  const pictures = slots.map((slot) => slot.picture);
-  const result = await call("CompareFace", version, parameters, how);
-  if (slots.some((slot, index) => slot.picture !== pictures[index])) return setBusy(false); // of pictures no longer there
+  const caller = { credentials, language: language() === "zh" ? "zh-CN" : "en-US" };
+  const options = compareOptions();
+  const images = photoInputs.map((input) => input.image);
+  const result = await call("CompareFace", version, { ...photoInputs[0].parameters(), ...photoInputs[1].parameters(), ...options }, caller);
+  if (photoInputs.some((input, index) => input.image !== images[index])) return setBusy(false); // photos have been replaced
   state.result = result;
-  code.show({
+  codePanel.show({
     endpoint: ENDPOINT,
     request: result.request,
     version,
-    secretId: how.credentials?.secretId,
-    hasToken: Boolean(how.credentials?.token),
-    pictures: slots.map((slot) => ({ side: slot.side, url: slot.picture.url })),
-    options: chosen,
+    secretId: credentials?.secretId,
+    hasToken: Boolean(credentials?.token),
+    images: photoInputs.map(({ side, image }) => ({ side, url: image.url })),
+    options,
   });
-  showOutcome();
-  byId("outcome").scrollIntoView({ block: "nearest" });
-  announce(byId("outcome").querySelector(".headline, .error").innerText); // not textContent, which has no spaces between its parts
-  if (mayLook(result)) await Promise.all(slots.map((slot) => look(slot, version, how)));
-  showOutcome();
+  renderResult();
+  byId("result").scrollIntoView({ block: "nearest" });
+  announce(byId("result").querySelector(".headline, .error").innerText); // textContent has no spaces between elements
+  if (mayDetect(result)) await Promise.all(photoInputs.map((input) => detect(input, version, caller)));
+  renderResult();
   setBusy(false);
 }
 
-// Who is refused for the key, or by a server that is gone, need not be refused twice more.
-function mayLook({ error }) {
+// Whether DetectFace can succeed: not after an error of the key or of the connection.
+function mayDetect({ error }) {
   return !error?.isLocal && !error?.code.startsWith("AuthFailure") && !error?.code.startsWith("MissingParameter");
 }
 
-async function look(slot, version, how) {
-  const wanted = { MaxFaceNum: FACES, NeedFaceAttributes: 1, NeedQualityDetection: 1, NeedLandmarks: 1 };
-  const model = byId("face-model-version").value;
-  const parameters = { ...slot.parameters(""), ...wanted, ...rotation(), ...(model && { FaceModelVersion: model }) };
-  const { picture } = slot;
-  const detection = await call("DetectFace", version, parameters, how);
-  if (slot.picture === picture) slot.found(detection);
+async function detect(input, version, caller) {
+  const outputs = { MaxFaceNum: MAX_FACES, NeedFaceAttributes: 1, NeedQualityDetection: 1, NeedLandmarks: 1 };
+  const { image } = input;
+  const detection = await call("DetectFace", version, { ...input.parameters(""), ...outputs, ...rotation(), ...modelVersion() }, caller);
+  if (input.image === image) input.setDetection(detection);
 }
 
-function showOutcome() {
-  const { result, about } = state;
-  byId("outcome").hidden = !result;
+function renderResult() {
+  const { result, server } = state;
+  byId("result").hidden = !result;
   if (!result) return;
-  const table = qualities(slots.map((slot) => slot.detection));
-  byId("outcome").replaceChildren(...(result.error ? [failed(result)] : scored(result, about)), ...(table ? [table] : []));
+  const table = qualityTable(photoInputs.map((input) => input.detection));
+  byId("result").replaceChildren(...(result.error ? [errorElement(result)] : scoreElements(result, server)), ...(table ? [table] : []));
 }
 
-function forget() {
+function clearResult() {
   byId("missing").textContent = "";
   if (!state.result) return;
   state.result = null;
-  slots.forEach((slot) => slot.detection && slot.found(null));
-  showOutcome();
-  code.hide();
+  photoInputs.forEach((input) => input.detection && input.setDetection(null));
+  renderResult();
+  codePanel.hide();
 }
 
 function setBusy(isBusy) {
   state.isBusy = isBusy;
   byId("compare").setAttribute("aria-disabled", String(isBusy));
-  byId("compare").textContent = say(isBusy ? "comparing" : "compare");
+  byId("compare").textContent = translate(isBusy ? "comparing" : "compare");
 }
 
+// Passes a text to screen readers.
 function announce(text) {
   byId("status").textContent = text;
 }
 
-function translate() {
+function render() {
   translatePage();
-  byId("language").textContent = say("otherLanguage");
+  byId("language").textContent = translate("otherLanguage");
   byId("language").lang = language() === "en" ? "zh-CN" : "en";
   byId("missing").textContent = "";
-  const { about } = state;
-  byId("server").textContent = about?.engine ? say("running", { version: about.version, pack: about.engine.pack, device: about.engine.device }) : "";
-  slots.forEach((slot) => slot.draw());
+  const { server } = state;
+  byId("server").textContent = server?.engine ? translate("serverInfo", { version: server.version, pack: server.engine.pack, device: server.engine.device }) : "";
+  photoInputs.forEach((input) => input.render());
   setBusy(state.isBusy);
-  showOutcome();
-  code.draw();
+  renderResult();
+  codePanel.render();
 }
 
-function remember() {
-  if (byId("remember").checked) sessionStorage.setItem(REMEMBERED, JSON.stringify(credentials()));
-  else sessionStorage.removeItem(REMEMBERED);
+function storeKey() {
+  if (byId("remember").checked) sessionStorage.setItem(STORAGE_KEY, JSON.stringify(keyValues()));
+  else sessionStorage.removeItem(STORAGE_KEY);
 }
 
-function recall() {
-  const kept = JSON.parse(sessionStorage.getItem(REMEMBERED) ?? "null");
-  if (!kept) return;
+function restoreKey() {
+  const stored = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "null");
+  if (!stored) return;
   byId("remember").checked = true;
-  for (const name of FIELDS) KEY_INPUTS[name].value = kept[name];
+  for (const [name, input] of Object.entries(KEY_INPUTS)) input.value = stored[name];
 }
 
-// A pasted picture goes to the slot that has focus, else to the first empty one.
-function pasted(event) {
+// A pasted image goes to the photo input with focus, else to the first empty one.
+function handlePaste(event) {
   const [file] = event.clipboardData.files;
   if (!file) return;
   event.preventDefault();
-  const slot = slots.find((each) => each.root.contains(document.activeElement)) ?? slots.find((each) => !each.picture) ?? slots[1];
-  slot.take(file);
+  const target = photoInputs.find(({ root }) => root.contains(document.activeElement)) ?? photoInputs.find(({ image }) => !image) ?? photoInputs[1];
+  target.setFile(file);
 }
 
 byId("form").addEventListener("submit", compare);
 byId("language").addEventListener("click", () => {
   switchLanguage();
-  translate();
+  render();
 });
-byId("keys").addEventListener("input", remember);
-document.addEventListener("paste", pasted);
+byId("keys").addEventListener("input", storeKey);
+document.addEventListener("paste", handlePaste);
 for (const name of ["dragover", "drop"]) document.addEventListener(name, (event) => event.preventDefault());
 
-translate();
-[state.needsKey, state.about] = await Promise.all([asksForKeys(), aboutServer()]);
+render();
+[state.needsKey, state.server] = await Promise.all([requiresSignature(), serverInfo()]);
 byId("keys").hidden = !state.needsKey;
-recall();
-translate();
+restoreKey();
+render();
 document.documentElement.dataset.ready = "yes";

@@ -1,7 +1,7 @@
-"""The playground's addresses: a page, and the files beside this module that it loads. No cloud request is handled here.
+"""Routes of the playground: its page and the files that the page loads, from the folder of this module.
 
-In: nothing but the name of a file. Out: the file, with headers that let the page load and call its own origin only. The
-page is a client like any other: it signs in the browser and posts to ``/``.
+The headers allow the page to load from and call its own origin only. The page signs its requests in the browser and
+sends them to ``/``, like any client.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FOLDER = Path(__file__).resolve().parent
 _PAGE = "index.html"
 _TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json"}
 FILES = {path.name: _TYPES[path.suffix] for path in sorted(_FOLDER.iterdir()) if path.suffix in _TYPES}
-"""All that is served, with its type; other names are unknown, whatever they spell."""
+"""Name and media type of the files that are served."""
 
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -31,27 +31,27 @@ HEADERS = {
 
 
 async def page(_: Request) -> Response:
-    return _file(_PAGE)
+    return _response(_PAGE)
 
 
-async def resource(request: Request) -> Response:
+async def file(request: Request) -> Response:
     name = request.path_params["name"]
-    return _file(name) if name in FILES else Response(status_code=404, headers=HEADERS)
+    return _response(name) if name in FILES else Response(status_code=404, headers=HEADERS)
 
 
-async def slashed(_: Request) -> Response:
-    """Lead to the page: its links are relative, so that a proxy may serve it below a path of its own."""
+async def redirect_to_page(_: Request) -> Response:
+    """Redirect to the page without a slash. Links are relative, so that a proxy may serve the page below any path."""
     return RedirectResponse("../playground", headers=HEADERS)
 
 
 PLAYGROUND: tuple[BaseRoute, ...] = (
     Route("/playground", page),
-    Route("/playground/", slashed),
-    Route("/playground/{name}", resource),
+    Route("/playground/", redirect_to_page),
+    Route("/playground/{name}", file),
 )
 
 
-def _file(name: str) -> Response:
+def _response(name: str) -> Response:
     return Response(_content(name), media_type=FILES[name], headers=HEADERS)
 
 

@@ -1,11 +1,11 @@
-// CompareFace by the vendor's SDKs: a call in, a program out. The key comes from the environment, never from the page.
-// call: { host, scheme, module, id, hasToken, pictures: [{ side: "A" | "B", url? }], options: [[name, value]] }
+// Programs that call CompareFace with the vendor's SDKs. They read the SecretKey from the environment.
+// call: { host, scheme, module, id, hasToken, images: [{ side: "A" | "B", url? }], options: [[name, value]] }
 
-const text = JSON.stringify; // a text with its escapes is the same in all of the languages, but for PHP's $
+const literal = JSON.stringify; // a valid string literal in all of these languages, except for $ in PHP
 const file = ({ side }) => `${side.toLowerCase()}.jpg`;
 
-function lines(call, picture, option) {
-  return [...call.pictures.map(picture), ...call.options.map(([name, value]) => option(name, text(value)))];
+function assignments(call, imageLine, optionLine) {
+  return [...call.images.map(imageLine), ...call.options.map(([name, value]) => optionLine(name, literal(value)))].join("\n");
 }
 
 export const PYTHON = (call) => `# pip install tencentcloud-sdk-python-iai
@@ -18,20 +18,20 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.${call.module} import iai_client, models
 
-profile = ClientProfile(httpProfile=HttpProfile(protocol=${text(call.scheme)}, endpoint=${text(call.host)}))
-key = credential.Credential(${text(call.id)}, os.environ.get("SECRET_KEY", "any-key")${call.hasToken ? ', os.environ["TOKEN"]' : ""})
+profile = ClientProfile(httpProfile=HttpProfile(protocol=${literal(call.scheme)}, endpoint=${literal(call.host)}))
+key = credential.Credential(${literal(call.id)}, os.environ.get("SECRET_KEY", "any-key")${call.hasToken ? ', os.environ["TOKEN"]' : ""})
 client = iai_client.IaiClient(key, "", profile)
 
 request = models.CompareFaceRequest()
-${lines(
+${assignments(
   call,
-  (of) => of.url ? `request.Url${of.side} = ${text(of.url)}` : `request.Image${of.side} = base64.b64encode(Path("${file(of)}").read_bytes()).decode()`,
+  (image) => image.url ? `request.Url${image.side} = ${literal(image.url)}` : `request.Image${image.side} = base64.b64encode(Path("${file(image)}").read_bytes()).decode()`,
   (name, value) => `request.${name} = ${value}`,
-).join("\n")}
+)}
 print(client.CompareFace(request).Score)
 `;
 
-export const JAVA = (call) => `// com.tencentcloudapi:tencentcloud-sdk-java-iai of Maven Central
+export const JAVA = (call) => `// Maven Central: com.tencentcloudapi:tencentcloud-sdk-java-iai
 import com.tencentcloudapi.common.Credential;
 import com.tencentcloudapi.common.profile.ClientProfile;
 import com.tencentcloudapi.common.profile.HttpProfile;
@@ -41,31 +41,31 @@ import java.nio.file.*;
 import java.util.Base64;
 
 public class Compare {
-    static String picture(String name) throws Exception {
+    static String base64(String name) throws Exception {
         return Base64.getEncoder().encodeToString(Files.readAllBytes(Paths.get(name)));
     }
 
     public static void main(String[] args) throws Exception {
         HttpProfile http = new HttpProfile();
         http.setProtocol(HttpProfile.REQ_${call.scheme.toUpperCase()});
-        http.setEndpoint(${text(call.host)});
+        http.setEndpoint(${literal(call.host)});
         ClientProfile profile = new ClientProfile();
         profile.setHttpProfile(http);
         String key = System.getenv().getOrDefault("SECRET_KEY", "any-key");
-        IaiClient client = new IaiClient(new Credential(${text(call.id)}, key${call.hasToken ? ', System.getenv("TOKEN")' : ""}), "", profile);
+        IaiClient client = new IaiClient(new Credential(${literal(call.id)}, key${call.hasToken ? ', System.getenv("TOKEN")' : ""}), "", profile);
         CompareFaceRequest request = new CompareFaceRequest();
-${lines(
+${assignments(
   call,
-  (of) => of.url ? `        request.setUrl${of.side}(${text(of.url)});` : `        request.setImage${of.side}(picture("${file(of)}"));`,
+  (image) => image.url ? `        request.setUrl${image.side}(${literal(image.url)});` : `        request.setImage${image.side}(base64("${file(image)}"));`,
   (name, value) => `        request.set${name}(${value}${value.startsWith('"') ? "" : "L"});`,
-).join("\n")}
+)}
         System.out.println(client.CompareFace(request).getScore());
     }
 }
 `;
 
 export const GO = (call) => {
-  const usesFiles = call.pictures.some((of) => !of.url);
+  const usesFiles = call.images.some((image) => !image.url);
   return `// go mod init compare && go get github.com/tencentcloud/tencentcloud-sdk-go@v1.0.162
 package main
 
@@ -78,7 +78,7 @@ ${usesFiles ? '\t"encoding/base64"\n' : ""}	"fmt"
 	iai "github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/iai/${call.module}"
 )
 ${usesFiles ? `
-func picture(name string) *string {
+func base64File(name string) *string {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		panic(err)
@@ -88,26 +88,26 @@ func picture(name string) *string {
 ` : ""}
 func main() {
 	p := profile.NewClientProfile()
-	p.HttpProfile.Scheme, p.HttpProfile.Endpoint = ${text(call.scheme.toUpperCase())}, ${text(call.host)}
+	p.HttpProfile.Scheme, p.HttpProfile.Endpoint = ${literal(call.scheme.toUpperCase())}, ${literal(call.host)}
 	key := os.Getenv("SECRET_KEY")
 	if key == "" {
 		key = "any-key"
 	}
-	client, err := iai.NewClient(common.${call.hasToken ? "NewTokenCredential" : "NewCredential"}(${text(call.id)}, key${call.hasToken ? ', os.Getenv("TOKEN")' : ""}), "", p)
+	client, err := iai.NewClient(common.${call.hasToken ? "NewTokenCredential" : "NewCredential"}(${literal(call.id)}, key${call.hasToken ? ', os.Getenv("TOKEN")' : ""}), "", p)
 	if err != nil {
 		panic(err)
 	}
 	request := iai.NewCompareFaceRequest()
-${lines(
+${assignments(
   call,
-  (of) => of.url ? `\trequest.Url${of.side} = common.StringPtr(${text(of.url)})` : `\trequest.Image${of.side} = picture("${file(of)}")`,
+  (image) => image.url ? `\trequest.Url${image.side} = common.StringPtr(${literal(image.url)})` : `\trequest.Image${image.side} = base64File("${file(image)}")`,
   (name, value) => `\trequest.${name} = common.${value.startsWith('"') ? "StringPtr" : "Uint64Ptr"}(${value})`,
-).join("\n")}
-	answer, err := client.CompareFace(request)
+)}
+	response, err := client.CompareFace(request)
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(*answer.Response.Score)
+	fmt.Println(*response.Response.Score)
 }
 `;
 };
@@ -117,19 +117,19 @@ const { readFileSync } = require("fs");
 const { Client } = require("tencentcloud-sdk-nodejs").iai.${call.module};
 
 const client = new Client({
-  credential: { secretId: ${text(call.id)}, secretKey: process.env.SECRET_KEY || "any-key"${call.hasToken ? ", token: process.env.TOKEN" : ""} },
+  credential: { secretId: ${literal(call.id)}, secretKey: process.env.SECRET_KEY || "any-key"${call.hasToken ? ", token: process.env.TOKEN" : ""} },
   region: "",
-  profile: { httpProfile: { endpoint: ${text(call.host)}, protocol: "${call.scheme}://" } },
+  profile: { httpProfile: { endpoint: ${literal(call.host)}, protocol: "${call.scheme}://" } },
 });
-const picture = (name) => readFileSync(name).toString("base64");
+const base64 = (name) => readFileSync(name).toString("base64");
 const request = {
-${lines(
+${assignments(
   call,
-  (of) => of.url ? `  Url${of.side}: ${text(of.url)},` : `  Image${of.side}: picture("${file(of)}"),`,
+  (image) => image.url ? `  Url${image.side}: ${literal(image.url)},` : `  Image${image.side}: base64("${file(image)}"),`,
   (name, value) => `  ${name}: ${value},`,
-).join("\n")}
+)}
 };
-client.CompareFace(request).then((answer) => console.log(answer.Score));
+client.CompareFace(request).then((response) => console.log(response.Score));
 `;
 
 export const PHP = (call) => {
@@ -151,11 +151,11 @@ $key = new Credential(${php(call.id)}, getenv('SECRET_KEY') ?: 'any-key'${call.h
 $client = new IaiClient($key, '', $profile);
 
 $request = new CompareFaceRequest();
-${lines(
+${assignments(
   call,
-  (of) => of.url ? `$request->setUrl${of.side}(${php(of.url)});` : `$request->setImage${of.side}(base64_encode(file_get_contents('${file(of)}')));`,
+  (image) => image.url ? `$request->setUrl${image.side}(${php(image.url)});` : `$request->setImage${image.side}(base64_encode(file_get_contents('${file(image)}')));`,
   (name, value) => `$request->set${name}(${value});`,
-).join("\n")}
+)}
 echo $client->CompareFace($request)->getScore(), PHP_EOL;
 `;
 };
@@ -171,17 +171,17 @@ using TencentCloud.Iai.${namespace};
 using TencentCloud.Iai.${namespace}.Models;
 
 var profile = new ClientProfile {
-    HttpProfile = new HttpProfile { Protocol = "${call.scheme}://", Endpoint = ${text(call.host)} },
+    HttpProfile = new HttpProfile { Protocol = "${call.scheme}://", Endpoint = ${literal(call.host)} },
 };
 var key = Environment.GetEnvironmentVariable("SECRET_KEY") ?? "any-key";
-var client = new IaiClient(new Credential { SecretId = ${text(call.id)}, SecretKey = key${call.hasToken ? ', Token = Environment.GetEnvironmentVariable("TOKEN")' : ""} }, "", profile);
-var answer = client.CompareFaceSync(new CompareFaceRequest {
-${lines(
+var client = new IaiClient(new Credential { SecretId = ${literal(call.id)}, SecretKey = key${call.hasToken ? ', Token = Environment.GetEnvironmentVariable("TOKEN")' : ""} }, "", profile);
+var response = client.CompareFaceSync(new CompareFaceRequest {
+${assignments(
   call,
-  (of) => of.url ? `    Url${of.side} = ${text(of.url)},` : `    Image${of.side} = Convert.ToBase64String(File.ReadAllBytes("${file(of)}")),`,
+  (image) => image.url ? `    Url${image.side} = ${literal(image.url)},` : `    Image${image.side} = Convert.ToBase64String(File.ReadAllBytes("${file(image)}")),`,
   (name, value) => `    ${name} = ${value},`,
-).join("\n")}
+)}
 });
-Console.WriteLine(answer.Score);
+Console.WriteLine(response.Score);
 `;
 };

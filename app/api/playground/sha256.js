@@ -1,10 +1,10 @@
-// SHA-256 and HMAC (FIPS 180-4, RFC 2104): bytes in, bytes out.
-// Browsers keep crypto.subtle from pages of plain http, except on loopback, so this page brings its own.
+// SHA-256 and HMAC (FIPS 180-4, RFC 2104) of bytes.
+// Browsers offer crypto.subtle only to pages of HTTPS or loopback, so the page needs its own implementation.
 
 const BLOCK = 64;
 const PRIMES = firstPrimes(64);
-const K = Int32Array.from(PRIMES, (prime) => fraction(Math.cbrt(prime)));
-const START = Int32Array.from(PRIMES.slice(0, 8), (prime) => fraction(Math.sqrt(prime)));
+const ROUND_CONSTANTS = Int32Array.from(PRIMES, (prime) => fractionBits(Math.cbrt(prime)));
+const INITIAL_STATE = Int32Array.from(PRIMES.slice(0, 8), (prime) => fractionBits(Math.sqrt(prime)));
 
 function firstPrimes(count) {
   const primes = [];
@@ -12,7 +12,7 @@ function firstPrimes(count) {
   return primes;
 }
 
-function fraction(root) {
+function fractionBits(root) {
   return ((root % 1) * 2 ** 32) | 0;
 }
 
@@ -25,24 +25,24 @@ export function hex(bytes) {
 }
 
 export function sha256(message) {
-  const state = Int32Array.from(START);
-  const whole = message.length - (message.length % BLOCK);
+  const state = Int32Array.from(INITIAL_STATE);
+  const fullLength = message.length - (message.length % BLOCK);
   const words = new Int32Array(64);
-  const read = new DataView(message.buffer, message.byteOffset, message.byteLength);
-  for (let at = 0; at < whole; at += BLOCK) compress(state, words, read, at);
-  const tail = new Uint8Array(message.length - whole < 56 ? BLOCK : 2 * BLOCK);
-  tail.set(message.subarray(whole));
-  tail[message.length - whole] = 0x80;
-  const last = new DataView(tail.buffer);
-  last.setBigUint64(tail.length - 8, BigInt(message.length) * 8n);
-  for (let at = 0; at < tail.length; at += BLOCK) compress(state, words, last, at);
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+  for (let offset = 0; offset < fullLength; offset += BLOCK) compress(state, words, view, offset);
+  const tail = new Uint8Array(message.length - fullLength < 56 ? BLOCK : 2 * BLOCK);
+  tail.set(message.subarray(fullLength));
+  tail[message.length - fullLength] = 0x80;
+  const tailView = new DataView(tail.buffer);
+  tailView.setBigUint64(tail.length - 8, BigInt(message.length) * 8n);
+  for (let offset = 0; offset < tail.length; offset += BLOCK) compress(state, words, tailView, offset);
   const digest = new DataView(new ArrayBuffer(32));
   state.forEach((word, index) => digest.setInt32(4 * index, word));
   return new Uint8Array(digest.buffer);
 }
 
-function compress(state, w, read, at) {
-  for (let i = 0; i < 16; i += 1) w[i] = read.getInt32(at + 4 * i);
+function compress(state, w, view, offset) {
+  for (let i = 0; i < 16; i += 1) w[i] = view.getInt32(offset + 4 * i);
   for (let i = 16; i < 64; i += 1) {
     const x = w[i - 15];
     const y = w[i - 2];
@@ -60,7 +60,7 @@ function compress(state, w, read, at) {
   let h = state[7];
   for (let i = 0; i < 64; i += 1) {
     const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + K[i] + w[i]) | 0;
+    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + ROUND_CONSTANTS[i] + w[i]) | 0;
     const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
     const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
     h = g;
@@ -85,11 +85,11 @@ function compress(state, w, read, at) {
 export function hmac(key, message) {
   const block = new Uint8Array(BLOCK);
   block.set(key.length > BLOCK ? sha256(key) : key);
-  const inner = sha256(joined(block.map((byte) => byte ^ 0x36), message));
-  return sha256(joined(block.map((byte) => byte ^ 0x5c), inner));
+  const inner = sha256(concatenated(block.map((byte) => byte ^ 0x36), message));
+  return sha256(concatenated(block.map((byte) => byte ^ 0x5c), inner));
 }
 
-function joined(first, second) {
+function concatenated(first, second) {
   const bytes = new Uint8Array(first.length + second.length);
   bytes.set(first);
   bytes.set(second, first.length);

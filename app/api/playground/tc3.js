@@ -1,4 +1,4 @@
-// TC3-HMAC-SHA256, the vendor's "Signature Method v3", named as in app/api/auth/tc3.py: a request in, its headers out.
+// Headers of requests signed with TC3-HMAC-SHA256, the vendor's "Signature Method v3"; names as in app/api/auth/tc3.py.
 
 import { hex, hmac, sha256, utf8 } from "./sha256.js";
 
@@ -10,10 +10,10 @@ export const CONTENT_TYPE = "application/json";
 export function authorization({ secretId, secretKey, host, body, timestamp }) {
   const date = new Date(timestamp * 1000).toISOString().slice(0, 10);
   const scope = `${date}/${SERVICE}/tc3_request`;
-  const canonical = ["POST", "/", "", `content-type:${CONTENT_TYPE}\nhost:${host}\n`, SIGNED_HEADERS, hex(sha256(body))];
-  const text = [ALGORITHM, timestamp, scope, hex(sha256(utf8(canonical.join("\n"))))].join("\n");
-  const key = [date, SERVICE, "tc3_request"].reduce((of, part) => hmac(of, utf8(part)), utf8(`TC3${secretKey}`));
-  const signature = hex(hmac(key, utf8(text)));
+  const canonicalRequest = ["POST", "/", "", `content-type:${CONTENT_TYPE}\nhost:${host}\n`, SIGNED_HEADERS, hex(sha256(body))];
+  const stringToSign = [ALGORITHM, timestamp, scope, hex(sha256(utf8(canonicalRequest.join("\n"))))].join("\n");
+  const signingKey = [date, SERVICE, "tc3_request"].reduce((key, part) => hmac(key, utf8(part)), utf8(`TC3${secretKey}`));
+  const signature = hex(hmac(signingKey, utf8(stringToSign)));
   return `${ALGORITHM} Credential=${secretId}/${scope}, SignedHeaders=${SIGNED_HEADERS}, Signature=${signature}`;
 }
 

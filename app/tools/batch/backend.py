@@ -62,7 +62,7 @@ class _LocalBackend:
 @contextmanager
 def open_local_backend(settings: Settings, store: Store, pack: Pack) -> Iterator[EmbeddingBackend]:
     """Open the pack on the cores of this machine; images are decoded in separate processes, which may crash."""
-    with open_resources(settings, Metrics()) as resources:
-        pipelines = open_pipelines(settings, store, pack, resources.shared)
-        pipeline = require_expected_embedder(pipelines, pack, settings)
-        yield _LocalBackend(pipeline, resources.workers, resources.budget.workers)
+    resources = open_resources(settings, Metrics())
+    pipeline = require_expected_embedder(open_pipelines(settings, store, pack, resources.shared), pack, settings)
+    with resources.started_workers() as workers:
+        yield _LocalBackend(pipeline, workers, resources.shared.budget.workers)

@@ -7,7 +7,7 @@ embeds its images again. This is the only module that imports Ray.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -38,11 +38,10 @@ class EmbeddingActor:
         if store.pack(pack.name) != pack:
             raise BatchError(f"a node of the cluster has another pack {pack.name}")
         one_core = settings.runtime.model_copy(update={"threads": 1})
-        self._resources = ExitStack()  # never closed: the resources end with the process
-        shared = self._resources.enter_context(
-            open_resources(settings.model_copy(update={"runtime": one_core}), Metrics())
-        ).shared
-        self._pipeline = require_expected_embedder(open_pipelines(settings, store, pack, shared), pack, settings)
+        resources = open_resources(settings.model_copy(update={"runtime": one_core}), Metrics())
+        pipelines = open_pipelines(settings, store, pack, resources.shared)
+        self._pipeline = require_expected_embedder(pipelines, pack, settings)
+        resources.decoders.__enter__()  # never closed: the decoder process ends with the actor's process
 
     def outcome(self, encoded: bytes) -> Outcome:
         try:

@@ -1,41 +1,42 @@
-// The panel with the call as curl and in six languages: tabs, copy, and the body as a file.
+// The panel with the request as curl command and SDK programs: tabs, copy button, download of the body.
 
-import { byId, make } from "./dom.js";
-import { curl, sdks } from "./snippets.js";
-import { say } from "./text.js";
+import { byId, element } from "./dom.js";
+import { curl, sdkPrograms } from "./snippets.js";
+import { translate } from "./i18n.js";
 
-const KEYS = {
-  ArrowRight: (at, count) => (at + 1) % count,
-  ArrowLeft: (at, count) => (at + count - 1) % count,
+const TAB_KEYS = {
+  ArrowRight: (index, count) => (index + 1) % count,
+  ArrowLeft: (index, count) => (index + count - 1) % count,
   Home: () => 0,
   End: (_, count) => count - 1,
 };
 
 export class CodePanel {
+  // announce(text) passes a text to screen readers.
   constructor(announce) {
     Object.assign(this, { announce, call: null, selected: 0 });
     byId("copy").addEventListener("click", () => this.copy());
     byId("save").addEventListener("click", () => this.save());
-    byId("tabs").addEventListener("keydown", (event) => this.moved(event));
+    byId("tabs").addEventListener("keydown", (event) => this.handleKey(event));
   }
 
   show(call) {
     this.call = call.request ? call : null;
-    this.draw();
+    this.render();
   }
 
   hide() {
     this.call = null;
-    this.draw();
+    this.render();
   }
 
-  draw() {
+  render() {
     byId("calls").hidden = !this.call;
     if (!this.call) return;
     const command = curl(this.call.endpoint, this.call.request);
-    const texts = { curl: command.text, ...sdks(this.call) };
+    const texts = { curl: command.text, ...sdkPrograms(this.call) };
     const names = Object.keys(texts);
-    byId("tabs").replaceChildren(...names.map((name, index) => make("button", {
+    byId("tabs").replaceChildren(...names.map((name, index) => element("button", {
       type: "button",
       role: "tab",
       id: `tab-${index}`,
@@ -48,37 +49,37 @@ export class CodePanel {
     byId("panel").setAttribute("aria-labelledby", `tab-${this.selected}`);
     byId("code").textContent = texts[names[this.selected]];
     byId("save").hidden = !(isCurl && command.needsFile);
-    byId("calls-hint").textContent = say(isCurl ? (command.needsFile ? "curlFileHint" : "curlHint") : "sdkHint");
+    byId("calls-hint").textContent = translate(isCurl ? (command.needsFile ? "curlFileHint" : "curlHint") : "sdkHint");
   }
 
   select(index) {
     this.selected = index;
-    this.draw();
+    this.render();
     byId(`tab-${index}`).focus();
   }
 
-  moved(event) {
-    if (!(event.key in KEYS)) return;
+  handleKey(event) {
+    if (!(event.key in TAB_KEYS)) return;
     event.preventDefault(); // Home and End would scroll the page
-    this.select(KEYS[event.key](this.selected, byId("tabs").children.length));
+    this.select(TAB_KEYS[event.key](this.selected, byId("tabs").children.length));
   }
 
   async copy() {
+    let key = "copied";
     try {
       await navigator.clipboard.writeText(byId("code").textContent);
-      this.announce(say("copied"));
-      byId("copy").textContent = say("copied");
-    } catch { // plain http from another host has no clipboard
+    } catch { // pages of plain HTTP have no clipboard
       getSelection().selectAllChildren(byId("code"));
-      this.announce(say("copyFailed"));
-      byId("copy").textContent = say("copyFailed");
+      key = "copyFailed";
     }
-    setTimeout(() => { byId("copy").textContent = say("copy"); }, 2500);
+    this.announce(translate(key));
+    byId("copy").textContent = translate(key);
+    setTimeout(() => { byId("copy").textContent = translate("copy"); }, 2500);
   }
 
   save() {
     const url = URL.createObjectURL(new Blob([this.call.request.body], { type: "application/json" }));
-    make("a", { href: url, download: "request.json" }).click();
+    element("a", { href: url, download: "request.json" }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   }
 }

@@ -1,4 +1,4 @@
-"""Servers that misbehave, and the resolvers and clocks to meet them with."""
+"""Misbehaving servers, and fetchers with a replaced network."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from app.ops.deadline import Deadline
 from app.service.errors import api_errors
 from app.settings import FetchSettings
 
-Behaviour: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-Answer: TypeAlias = Callable[[httpx.Request], httpx.Response]
+Handler: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Responder: TypeAlias = Callable[[httpx.Request], httpx.Response]
 PUBLIC = "8.8.8.8"
 
 
 @asynccontextmanager
-async def serving(behave: Behaviour) -> AsyncIterator[int]:
-    """A server on 127.0.0.1 that reads a request and then does as ``behave`` says; yields its port."""
+async def running_server(handle: Handler) -> AsyncIterator[int]:
+    """Run a server on 127.0.0.1 that reads the head of a request and calls ``handle``; yield its port."""
     running: set[asyncio.Task[None]] = set()
 
     async def on_connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,7 +31,7 @@ async def serving(behave: Behaviour) -> AsyncIterator[int]:
             running.add(task)
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await reader.readuntil(b"\r\n\r\n")
-            await behave(reader, writer)
+            await handle(reader, writer)
             await writer.drain()
         writer.close()
 
@@ -45,20 +45,20 @@ async def serving(behave: Behaviour) -> AsyncIterator[int]:
         await asyncio.gather(*running, return_exceptions=True)
 
 
-def saying(*parts: bytes, pause: float = 0.0) -> Behaviour:
-    """Send ``parts`` one by one, then close."""
+def sending(*parts: bytes, pause: float = 0.0) -> Handler:
+    """Return a handler that sends ``parts`` one by one, then closes."""
 
-    async def behave(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for part in parts:
             writer.write(part)
             await writer.drain()
             await asyncio.sleep(pause)
 
-    return behave
+    return handle
 
 
-def answered(data: bytes = b"", status: int = 200, headers: Mapping[str, str] | None = None) -> httpx.Response:
-    """A response that is still to be read, as the network's are."""
+def streamed_response(data: bytes = b"", status: int = 200, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    """Return a response whose body has not been read."""
 
     async def parts() -> AsyncIterator[bytes]:
         yield data
@@ -66,8 +66,8 @@ def answered(data: bytes = b"", status: int = 200, headers: Mapping[str, str] | 
     return httpx.Response(status, headers=headers, content=parts())
 
 
-def resolving(*addresses: str) -> Resolver:
-    """Every host has these ``addresses``."""
+def fixed_resolver(*addresses: str) -> Resolver:
+    """Return a resolver that returns ``addresses`` for every host."""
 
     async def resolver(_host: str, _port: int) -> list[str]:
         return list(addresses)
@@ -75,17 +75,19 @@ def resolving(*addresses: str) -> Resolver:
     return resolver
 
 
-def mocked(answer: Answer, resolver: Resolver | None = None, settings: FetchSettings | None = None) -> Fetcher:
-    """A fetcher whose network is the function ``answer``."""
+def mock_fetcher(
+    respond: Responder, resolver: Resolver | None = None, settings: FetchSettings | None = None
+) -> Fetcher:
+    """Return a fetcher whose requests go to the function ``respond``."""
     return Fetcher(
         settings or FetchSettings(),
-        resolver=resolver or resolving(PUBLIC),
-        transport=httpx.MockTransport(answer),
+        resolver=resolver or fixed_resolver(PUBLIC),
+        transport=httpx.MockTransport(respond),
     )
 
 
-async def failure(fetcher: Fetcher, url: str, deadline_s: float = 5.0, max_bytes: int = 1000) -> ApiError:
-    """Return the error of fetching ``url``, as the service maps it."""
+async def fetch_error(fetcher: Fetcher, url: str, deadline_s: float = 5.0, max_bytes: int = 1000) -> ApiError:
+    """Return the error of fetching ``url``, converted like in the service."""
     async with fetcher:
         with pytest.raises(ApiError) as caught, api_errors():
             await fetcher.fetch(url, Deadline.after(deadline_s), max_bytes)
