@@ -1,7 +1,7 @@
-"""The vocabulary shared by all stages: what an image, a face, a crop, an embedding and a comparison are.
+"""Types that all stages share: images, faces, crops, embeddings, options and results.
 
-Stages hand over ever narrower values and change none in place: ``Image`` -> ``Face`` -> ``Crop`` -> ``Embedding``.
-Coordinates are pixels, x to the right, y down, of the upright picture (after its EXIF orientation).
+A stage returns a new value and changes none in place: ``Image`` -> ``Face`` -> ``Crop`` -> ``Embedding``. Coordinates
+are pixels of the upright image (after its EXIF orientation), x to the right, y down.
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ ImageData: TypeAlias = bytes | str
 """An encoded image: the bytes of a file, or their base64 text."""
 
 Landmarks: TypeAlias = NDArray[np.float32]
-"""5 x 2, float32, (x, y): left eye, right eye, nose tip, left and right mouth corner, as seen by the viewer."""
+"""5 x 2, float32, (x, y) in pixels: left eye, right eye, nose tip, left and right mouth corner.
+
+Left and right are those of the viewer of the upright face.
+"""
 
 Crop: TypeAlias = NDArray[np.uint8]
-"""S x S x 3, uint8, BGR: an aligned face, S given by the pack's embedder."""
+"""S x S x 3, uint8, BGR: an aligned face; the pack's embedder defines S."""
 
 Embedding: TypeAlias = NDArray[np.float32]
-"""D, float32, of Euclidean length 1."""
+"""D, float32, of unit length (L2 norm 1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A bounding box in pixels; edges may lie outside the picture."""
+    """A bounding box in pixels; its edges may lie outside the image."""
 
     left: float
     top: float
@@ -41,45 +44,44 @@ class Box:
 
     @property
     def area(self) -> float:
-        """Square pixels."""
+        """Area in square pixels, at least 0."""
         return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
 
-    @property
-    def pixels(self) -> tuple[int, int, int, int]:
-        """The smallest rectangle of whole pixels around it: x, y, width, height."""
+    def to_xywh(self) -> tuple[int, int, int, int]:
+        """Return x, y, width and height of the smallest rectangle of whole pixels that contains the box."""
         left, top = math.floor(self.left), math.floor(self.top)
         return left, top, math.ceil(self.right) - left, math.ceil(self.bottom) - top
 
     def clipped(self, width: int, height: int) -> Box:
-        """The part of it that lies in a picture of ``width`` x ``height`` pixels."""
+        """Return the part of the box that lies in an image of ``width`` x ``height`` pixels."""
         return Box(max(self.left, 0.0), max(self.top, 0.0), min(self.right, width), min(self.bottom, height))
 
     def iou(self, other: Box) -> float:
-        """The share of the area of both that they have in common (intersection over union), [0, 1]."""
+        """Return the intersection over union with ``other``, in [0, 1]."""
         left, top = max(self.left, other.left), max(self.top, other.top)
-        shared = Box(left, top, min(self.right, other.right), min(self.bottom, other.bottom)).area
-        return shared / (self.area + other.area - shared) if shared else 0.0
+        intersection = Box(left, top, min(self.right, other.right), min(self.bottom, other.bottom)).area
+        return intersection / (self.area + other.area - intersection) if intersection else 0.0
 
     def scaled(self, factor: float) -> Box:
-        """The same in a picture of ``factor`` times as many pixels a side."""
+        """Return the box in an image whose sides have ``factor`` times as many pixels."""
         return Box(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One detected face; ``confidence`` is the detector's, in [0, 1]."""
+    """One detected face; ``confidence`` is the detector's score, in [0, 1]."""
 
     box: Box
     landmarks: Landmarks
     confidence: float
 
     def scaled(self, factor: float) -> Face:
-        """The same in a picture of ``factor`` times as many pixels a side."""
+        """Return the face in an image whose sides have ``factor`` times as many pixels."""
         return Face(self.box.scaled(factor), self.landmarks * np.float32(factor), self.confidence)
 
 
 class MatchingStrategy(IntEnum):
-    """Which face of a picture is compared; the values of the wire's ``FaceMatchingStrategy``."""
+    """Which face of an image is the target face; the values of the wire's ``FaceMatchingStrategy``."""
 
     MOST_CONFIDENT = 0
     LARGEST = 1
@@ -94,7 +96,7 @@ class FaceModelVersion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """Where a picture comes from. A URL wins over inline data, which is then not even looked at."""
+    """The source of an image: inline base64 text or a URL. If both are set, ``base64`` is ignored."""
 
     base64: str = ""
     url: str = ""
@@ -106,7 +108,7 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """The visible share of each region of a face, in percent, 0-100; of both sides together where there are two."""
+    """The visible share of each region of a face, in percent, 0-100. Paired regions count as one region."""
 
     eyebrow: int
     eye: int
@@ -118,9 +120,9 @@ class Completeness:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How good the picture of one face is: the vendor's ``FaceQualityInfo``, all of it 0-100.
+    """The image quality of one face, the vendor's ``FaceQualityInfo``; each number is 0-100.
 
-    ``sharpness`` from 80 is sharp, below 40 very blurry; ``brightness`` of 30 to 70 is normal; ``score`` sums up.
+    ``sharpness``: from 80 sharp, below 40 very blurry. ``brightness``: 30 to 70 is normal. ``score``: the total.
     """
 
     score: int
@@ -130,9 +132,9 @@ class Quality:
 
 
 class QualityPolicy(StrEnum):
-    """How ``QualityControl`` 1 to 4 is read: as the worst picture that passes, or as the best that is refused.
+    """Whether a ``QualityControl`` level of 1 to 4 accepts or rejects an image that just fits its description.
 
-    The second reading has nothing to refuse at 4: it is there as strict as the first.
+    Level 4 describes the best images, so both policies accept them.
     """
 
     ACCEPT_DESCRIBED = "accept-described"
@@ -141,10 +143,9 @@ class QualityPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where a head looks, in degrees.
+    """The pose of a head, in degrees.
 
-    ``pitch`` > 0: up; ``yaw`` > 0: to the viewer's right; ``roll`` > 0: clockwise as the viewer
-    sees it, (-180, 180].
+    ``pitch`` > 0: up. ``yaw`` > 0: to the viewer's right. ``roll`` > 0: clockwise for the viewer, in (-180, 180].
     """
 
     pitch: float
@@ -154,9 +155,10 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class CompareOptions:
-    """What a caller may ask for.
+    """The options of a comparison.
 
-    ``matching_strategy`` None means the server's default. ``quality_control`` 0-4: 0 judges no quality.
+    ``matching_strategy``: None selects the server's default. ``rotate``: detect rotated faces, too.
+    ``quality_control``: 0-4; 0 skips the quality check.
     """
 
     face_model_version: FaceModelVersion = FaceModelVersion.V3
@@ -167,7 +169,10 @@ class CompareOptions:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The answer: ``score`` in [0, 100] on the scale of ``face_model_version``, ``cosine`` in [-1, 1]."""
+    """The result of a comparison.
+
+    ``score``: in [0, 100], on the scale of ``face_model_version``. ``cosine``: cosine similarity, in [-1, 1].
+    """
 
     score: float
     cosine: float
@@ -176,7 +181,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class DetectOptions:
-    """What may be asked of a picture: at most ``most`` faces of at least ``smallest`` pixels in width and height."""
+    """The options of a detection.
+
+    Return at most ``max_faces`` faces, each at least ``min_size`` pixels wide and high. ``attributes`` and ``quality``:
+    measure them. ``rotate``: detect rotated faces, too.
+    """
 
     face_model_version: FaceModelVersion = FaceModelVersion.V3
     max_faces: int = 1
@@ -188,15 +197,15 @@ class DetectOptions:
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What is measured of a face; ``mask``: nose, mouth and chin are covered, whatever covers them."""
+    """Measured attributes of a face; ``has_mask``: anything covers nose, mouth and chin."""
 
     pose: Pose
-    mask: bool
+    has_mask: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectedFace:
-    """One face; None is what was not asked for, or is not given for so many faces."""
+    """One face of a detection; ``attributes`` or ``quality`` is None if it was not measured."""
 
     box: Box
     landmarks: Landmarks
@@ -206,7 +215,7 @@ class DetectedFace:
 
 @dataclass(frozen=True, slots=True)
 class DetectionResult:
-    """The answer: the pixels of the upright picture, and its faces, largest first."""
+    """The size of the upright image in pixels, and its faces, largest first."""
 
     width: int
     height: int

@@ -27,9 +27,8 @@ from app.ops.stage_timer import StageTimer
 from app.packs.store import Store
 from app.runtime.worker_pool import ThreadBudget
 from app.scoring.intervals import binomial
-from app.vision.quality.assess import QualityAssessment
+from app.vision.quality.assessment import QualityAssessment, accepts, grade, problems
 from app.vision.quality.crop import SIDE, QualityCrop
-from app.vision.quality.grade import accepts, grade, problems
 from app.vision.selection import select
 from benchmarks.tables import table
 from models.quality.train.faces import is_held_out

@@ -193,7 +193,7 @@ def bricks() -> Image:
 
 def detector_rates(detector: Detector, spec: DetectorSpec, images: Sequence[Image]) -> dict[str, dict[str, Any]]:
     """Return what the detector finds at each roll: alone, and in full detection without and with the option."""
-    thresholds = ConfidenceThresholds.of(spec)
+    thresholds = ConfidenceThresholds.from_spec(spec)
     methods: dict[str, Callable[[Image], list[Face]]] = {
         "alone": detector.detect,
         "without_option": lambda image: detect_full(detector, image, thresholds, rotate=False),

@@ -148,7 +148,7 @@ def compare(samples: Iterator[Sample], detector: Detector, spec: DetectorSpec) -
 def _full(data: bytes, detector: Detector, spec: DetectorSpec) -> _Result:
     started = time.perf_counter()
     image: Image = decode(data)
-    faces = detect_full(detector, image, ConfidenceThresholds.of(spec), rotate=False)
+    faces = detect_full(detector, image, ConfidenceThresholds.from_spec(spec), rotate=False)
     face = select(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence) if faces else None
     return _Result(face, 1000 * (time.perf_counter() - started))
 

@@ -20,7 +20,7 @@ from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.worker_pool import ThreadBudget
 from app.service.face_pipeline import EmbeddingPipeline
-from app.vision.quality.assess import QualityAssessor
+from app.vision.quality.assessment import QualityAssessor
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")

@@ -23,8 +23,7 @@ from app.runtime.worker_pool import WorkerPool
 from app.service.errors import api_errors
 from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.pose import pose
-from app.vision.quality.assess import QualityAssessor
-from app.vision.quality.mask import is_masked
+from app.vision.quality.assessment import QualityAssessor, is_masked
 from app.vision.selection import largest_first
 
 _MAX_ATTRIBUTES, _MAX_QUALITIES = 5, 30
@@ -67,7 +66,7 @@ class FaceAnalyzer:
             image, faces = self._detection.detect_all(encoded, timer, rotate=options.rotate)
             if not faces:
                 raise ApiError(ErrorCode.NO_FACE_IN_PHOTO)
-            accepted = [face for face in largest_first(faces, image) if min(face.box.pixels[2:]) >= options.min_size]
+            accepted = [face for face in largest_first(faces, image) if min(face.box.to_xywh()[2:]) >= options.min_size]
             if not accepted:
                 raise ApiError(ErrorCode.FACE_SIZE_TOO_SMALL)
             with timer.stage("quality"):
@@ -90,7 +89,7 @@ class FaceAnalyzer:
             return DetectedFace(face.box, face.landmarks, None, None)
         assessment = self._assessor.assess(image, face.landmarks)
         measured = Attributes(
-            pose(face.landmarks, self._pitch_offset), is_masked(assessment.visible, assessment.crop.inside)
+            pose(face.landmarks, self._pitch_offset), is_masked(assessment.visibility, assessment.crop.inside)
         )
         return DetectedFace(
             face.box,

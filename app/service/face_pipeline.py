@@ -54,7 +54,7 @@ class FaceDetectionPipeline:
         """Without ``decoders``, images are decoded in this process."""
         self._decoders = decoders
         self._detector = detector
-        self._thresholds = ConfidenceThresholds.of(spec)
+        self._thresholds = ConfidenceThresholds.from_spec(spec)
         self._max_side = spec.max_side
         self._landmark_crop = spec.landmark_crop
 

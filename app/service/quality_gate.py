@@ -7,8 +7,7 @@ from types import MappingProxyType
 
 from app.domain import Face, Image, Quality, QualityPolicy
 from app.errors import ApiError, ErrorCode, Text
-from app.vision.quality.assess import QualityAssessor
-from app.vision.quality.grade import accepts, problems
+from app.vision.quality.assessment import QualityAssessor, accepts, problems
 
 _CHINESE: Mapping[str, str] = MappingProxyType(
     {

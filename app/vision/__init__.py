@@ -1,1 +1,1 @@
-"""Pixels -> face -> embedding, pose and quality. Pure numpy and OpenCV around a ``Session``."""
+"""Face detection, alignment, embedding, pose and quality of decoded images, with numpy, OpenCV and a ``Session``."""

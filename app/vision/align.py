@@ -1,4 +1,4 @@
-"""Similarity transforms (rotation, uniform scale, shift), and the aligned crop that an embedder gets.
+"""Similarity transforms (rotation, uniform scale, shift), and the aligned crop for the embedder.
 
 A transform is a 2 x 3 float64 matrix that maps points (x, y) in pixels of one image to pixels of another.
 """
@@ -14,14 +14,14 @@ from app.domain import Crop, Image, Landmarks
 _MIN_BILINEAR_SCALE = 0.5
 """Below this scale bilinear sampling skips pixels, so the image is area-averaged first."""
 _MIN_SCALE = 1e-6
-"""Landmarks that coincide have scale 0."""
+"""Lower bound of the scale, which is 0 if all landmarks coincide."""
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the similarity that maps N x 2 ``source`` points to ``target`` points with the least squared error.
 
-    With points as complex numbers it is one division: the reflection-free case of Umeyama, "Least-Squares Estimation
-    of Transformation Parameters Between Two Point Patterns", 1991.
+    It is the reflection-free case of Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
+    Patterns", 1991: one division if points are complex numbers.
     """
     a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
     b = target[:, 0] + 1j * target[:, 1].astype(np.float64)
@@ -33,7 +33,7 @@ def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> ND
 
 
 def invert_points(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> Landmarks:
-    """Return where N x 2 ``points`` come from: the points that ``matrix`` maps to them, float32."""
+    """Return the points that ``matrix`` maps to ``points``; both N x 2, the result float32."""
     return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T.astype(np.float32)
 
 
@@ -52,7 +52,7 @@ def warp_crop(image: Image, matrix: NDArray[np.float64], side: int) -> Crop:
 
 
 def _shrink(image: Image, matrix: NDArray[np.float64], scale: float, side: int) -> tuple[Image, NDArray[np.float64]]:
-    """Return the part of ``image`` that the crop shows, area-averaged by a whole factor, and its matrix."""
+    """Return the part of ``image`` that the crop shows, averaged over square blocks, and the matrix for it."""
     factor = int(min(1.0 / max(scale, _MIN_SCALE), *image.shape[:2]))
     corners = np.array([[0, 0], [side, 0], [0, side], [side, side]], dtype=np.float64)
     inside = cv2.transform(corners[None], cv2.invertAffineTransform(matrix))[0]

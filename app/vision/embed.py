@@ -1,4 +1,4 @@
-"""Crop -> embedding. Everything in which embedders differ comes from ``pack.toml``."""
+"""Embed an aligned crop. All differences between embedders come from ``pack.toml``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ class Embedder:
         self._spec = spec
 
     def embed(self, crop: Crop) -> Embedding:
-        """Return the unit-length embedding of ``crop``; with ``mirror``, of it and its mirror image together."""
+        """Return the embedding of ``crop``; with ``mirror``, the mean of the crop's and its mirror image's."""
         (outputs,) = self._session.run(blob(crop, self._spec))
         total: NDArray[np.float64] = outputs.sum(axis=0, dtype=np.float64)
-        unit = total / np.linalg.norm(total)
-        return unit.astype(np.float32)
+        return np.asarray(total / np.linalg.norm(total), np.float32)
 
 
 def blob(crop: Crop, spec: EmbedderSpec) -> Tensor:
-    """Return ``crop`` as the network wants it and, with ``mirror``, its mirror image: N x 3 x H x W, float32."""
+    """Return the network's input, N x 3 x H x W float32: ``crop``, and with ``mirror`` its mirror image."""
     planes = (crop[..., ::-1] if spec.color == "RGB" else crop).transpose(2, 0, 1)
-    views = np.empty((2 if spec.mirror else 1, *planes.shape), dtype=np.float32)
-    np.subtract(planes, np.array(spec.mean, dtype=np.float32)[:, None, None], out=views[0])
-    views[0] /= np.float32(spec.std)
-    views[1:] = views[0, ..., ::-1]
-    return views
+    images = np.empty((2 if spec.mirror else 1, *planes.shape), dtype=np.float32)
+    np.subtract(planes, np.array(spec.mean, dtype=np.float32)[:, None, None], out=images[0])
+    images[0] /= np.float32(spec.std)
+    images[1:] = images[0, ..., ::-1]
+    return images

@@ -1,9 +1,8 @@
-"""Five landmarks -> where the head looks.
+"""Estimate the pose of a head from its five landmarks.
 
-A rigid head seen from afar is a 2 x 3 matrix away from its landmarks (weak perspective): fitted by least squares, then
-brought to the nearest scaled rotation. ``yaw`` and ``pitch`` hang on how much the nose of the head model stands out, so
-they are good to some degrees; so is ``roll``, of a head that is turned far. Detectors put mouths at different heights:
-``pitch`` 0 is the pitch of the average photograph of a face, of each detector.
+Weak perspective: a 2 x 3 matrix maps a rigid head model to the landmarks. It is fitted by least squares and replaced by
+the nearest scaled rotation. The model has one nose length for everybody, so pitch and yaw are accurate to a few
+degrees, and so is roll at large yaw.
 """
 
 from __future__ import annotations
@@ -18,25 +17,26 @@ HEAD: NDArray[np.float64] = np.array(
 )
 """5 x 3, x to the viewer's right, y down, z away from the viewer; the eyes are 35.2 units apart.
 
-x and y: the mean of what CenterFace finds on 200 pictures of LFW, made symmetric. z: the six-point head of the OpenCV
-tutorials on pose, whose pupils are 330 apart, its nose 135 before the eyes and 125 before the mouth's corners.
+x and y: the mean landmarks of CenterFace on 200 LFW images, made symmetric. z: the six-point head of OpenCV's pose
+tutorials, with the pupils 330 units apart and the nose 135 in front of the eyes and 125 in front of the corners of
+the mouth.
 """
-_CENTRED = HEAD - HEAD.mean(axis=0)
-_INVERSE = np.linalg.pinv(_CENTRED)
+_INVERSE = np.linalg.pinv(HEAD - HEAD.mean(axis=0))
 
 
 def pose(landmarks: Landmarks, pitch_offset: float) -> Pose:
     """Return the pose of the head with ``landmarks``, in degrees.
 
-    ``pitch_offset``: the pitch that the detector's landmarks show of a face that looks straight ahead.
+    ``pitch_offset``: the mean pitch of the detector's landmarks on faces that look straight ahead. It is subtracted,
+    because detectors place the mouth at different heights.
     """
     points = landmarks.astype(np.float64)
-    seen = (_INVERSE @ (points - points.mean(axis=0))).T
-    left, _, right = np.linalg.svd(seen, full_matrices=False)
-    across, down = left @ right
-    away = np.cross(across, down)
+    projection = (_INVERSE @ (points - points.mean(axis=0))).T
+    left, _, right = np.linalg.svd(projection, full_matrices=False)
+    x_axis, y_axis = left @ right
+    z_axis = np.cross(x_axis, y_axis)
     return Pose(
-        pitch=float(np.degrees(-np.arctan2(away[1], away[2]))) - pitch_offset,
-        yaw=float(np.degrees(np.arcsin(np.clip(away[0], -1.0, 1.0)))),
-        roll=float(np.degrees(np.arctan2(down[0], across[0]))),
+        pitch=float(np.degrees(-np.arctan2(z_axis[1], z_axis[2]))) - pitch_offset,
+        yaw=float(np.degrees(np.arcsin(np.clip(z_axis[0], -1.0, 1.0)))),
+        roll=float(np.degrees(np.arctan2(y_axis[0], x_axis[0]))),
     )

@@ -1,10 +1,10 @@
-"""Rotated images (``NeedRotateDetection``): which rotation of an image shows its faces upright.
+"""Find the rotation at which the faces of an image are upright (``NeedRotateDetection``).
 
-The image is rotated for the detector only: boxes and landmarks are returned in pixels of the image as it is. Landmarks
-keep their meaning (the "left eye" is the left one of the upright face), so that ``align`` makes an upright crop.
+Only the detector's input is rotated: boxes and landmarks are returned in pixels of the image. Landmarks keep their
+meaning (the "left eye" is the left one of the upright face), so that ``align`` returns an upright crop.
 
-Detectors find faces that lean by up to some 30 degrees. They also report most sideways faces, but with landmarks of no
-use; :func:`is_upright` drops those.
+Detectors are reliable up to about 30 degrees of roll. They also detect most sideways faces, but with wrong landmarks;
+:func:`is_upright` drops those faces.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from app.vision.pose import HEAD
 
 QUARTER_TURNS = (0.0, -90.0, 90.0, 180.0)
 DIAGONALS = (-45.0, 45.0, -135.0, 135.0)
-"""Degrees clockwise: upright first, then the likeliest."""
+"""Degrees clockwise, most likely first."""
 
 
 class UprightFaces(NamedTuple):
-    """The upright faces of an image, and those of them that may end the search for its rotation."""
+    """The upright faces of an image, and those of them that are allowed to end the search for its rotation."""
 
     faces: list[Face]
     decisive: list[Face]
@@ -38,23 +38,24 @@ DetectUpright: TypeAlias = Callable[[Image], UprightFaces]
 """Returns the upright faces of a rotated image, in its pixels."""
 
 _MAX_ROLL = 60.0
-"""Degrees of roll from which a detector's landmarks are of no use."""
+"""Degrees of roll from which a detector's landmarks are wrong."""
 _MAX_GOOD_ROLL = 25.0
-"""Degrees of roll up to which landmarks are good: half the step between two rotations, and a little."""
+"""Degrees of roll up to which landmarks are accurate: slightly more than half the step between two rotations."""
 _MIN_EYE_DISTANCE = 0.26
-"""Distance of the eyes in square roots of the box's area, below which landmarks are of no use.
+"""Eye distance relative to the square root of the box's area; below it the landmarks are those of a sideways face.
 
-The largest faces of 5,206 upright images have .27 or more (median .37); on sideways faces landmarks gather in the middle.
+The largest faces of 5,206 upright images have at least 0.27 (median 0.37). Landmarks of sideways faces are too close
+together.
 """
 _EYE_DISTANCE = float(HEAD[1, 0] - HEAD[0, 0])
 _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
-_UPRIGHT_BONUS = 0.02
-"""Score by which another rotation must exceed the upright one."""
+_UNROTATED_BONUS = 0.02
+"""Margin by which the score of another rotation must exceed that of the unrotated image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rotation:
-    """A rotation of an image about its centre, on a canvas that holds all of it.
+    """A rotation of an image by ``degrees`` clockwise about its centre; the rotated image contains all of it.
 
     ``matrix``: 2 x 3, maps pixels of the image to pixels of the rotated image of ``width`` x ``height``.
     """
@@ -65,8 +66,7 @@ class Rotation:
     height: int
 
     @classmethod
-    def of(cls, image: Image, degrees: float) -> Self:
-        """Return the rotation of ``image`` by ``degrees`` clockwise."""
+    def for_image(cls, image: Image, degrees: float) -> Self:
         height, width = image.shape[:2]
         matrix = cv2.getRotationMatrix2D((0, 0), -degrees, 1).astype(np.float64).round(12)
         size = np.ceil(np.abs(matrix[:, :2]) @ (width, height)).astype(int)
@@ -74,7 +74,7 @@ class Rotation:
         return cls(degrees, matrix, int(size[0]), int(size[1]))
 
     def apply(self, image: Image) -> Image:
-        """Return the rotated image, black around it."""
+        """Return the rotated image, with black corners."""
         if not self.degrees:
             return image
         return cv2.warpAffine(image, self.matrix, (self.width, self.height)).astype(np.uint8, copy=False)
@@ -86,7 +86,7 @@ class Rotation:
     def unrotate_face(self, face: Face) -> Face:
         """Map a face of the rotated image to the image.
 
-        The box keeps its centre and its sides, and is rotated by the nearest quarter turn.
+        The box is rotated by the nearest quarter turn, so that it keeps its centre and its size.
         """
         if not self.degrees:
             return face
@@ -105,7 +105,7 @@ class RotatedFaces(NamedTuple):
     rotation: Rotation
     faces: list[Face]
     is_certain: bool
-    """Whether a decisive face is so confident that it is neither sideways nor upside down."""
+    """Whether the confidence of a decisive face rules out a sideways or upside-down face."""
 
     def unrotated(self) -> list[Face]:
         """Return the faces in pixels of the image."""
@@ -113,7 +113,7 @@ class RotatedFaces(NamedTuple):
 
 
 def uprightness(face: Face) -> float:
-    """Return the confidence of ``face``, less the more it leans."""
+    """Return the confidence of ``face`` times the cosine of its roll."""
     return face.confidence * float(np.cos(np.radians(roll(face))))
 
 
@@ -125,15 +125,16 @@ def detect_rotated(
     rings: Sequence[Sequence[float]] = (QUARTER_TURNS, DIAGONALS),
     score: Callable[[Face], float] = uprightness,
 ) -> RotatedFaces:
-    """Return the rotation of ``image`` that shows upright faces best, and its faces.
+    """Return the best rotation of ``image`` and its faces.
 
-    The search ends at the first rotation with a decisive, near-upright face of ``upright_confidence``, or after a ring
-    of rotations without any face. If no rotation is certain, the one with the highest ``score`` of a face is best.
+    ``rings``: degrees, tried in this order. The search ends at the first rotation with a decisive, near-upright face of
+    ``upright_confidence``, or after a ring without any face. If no rotation is certain, the one with the highest
+    ``score`` of a face is the best.
     """
     candidates: list[RotatedFaces] = []
     for ring in rings:
         for degrees in ring:
-            rotation = Rotation.of(image, degrees)
+            rotation = Rotation.for_image(image, degrees)
             faces, decisive = detect(rotation.apply(image))
             is_certain = any(face.confidence >= upright_confidence and is_near_upright(face) for face in decisive)
             candidates.append(RotatedFaces(rotation, faces, is_certain))
@@ -145,7 +146,7 @@ def detect_rotated(
 
 
 def _score(candidate: RotatedFaces, score: Callable[[Face], float]) -> float:
-    return max(map(score, candidate.faces), default=0.0) + (0.0 if candidate.rotation.degrees else _UPRIGHT_BONUS)
+    return max(map(score, candidate.faces), default=0.0) + (0.0 if candidate.rotation.degrees else _UNROTATED_BONUS)
 
 
 def detect_upright(detector: Detector, image: Image, side: int | None = None) -> list[Face]:
@@ -154,23 +155,23 @@ def detect_upright(detector: Detector, image: Image, side: int | None = None) ->
 
 
 def roll(face: Face) -> float:
-    """Roll in degrees, clockwise, in (-180, 180]."""
+    """Return the roll in degrees, clockwise, in (-180, 180]."""
     return float(np.degrees(np.angle(_scale_and_roll(face))))
 
 
 def is_near_upright(face: Face) -> bool:
-    """Whether the roll is small enough for good landmarks."""
+    """Return whether the roll is small enough for accurate landmarks."""
     return abs(roll(face)) <= _MAX_GOOD_ROLL
 
 
 def is_upright(face: Face) -> bool:
-    """Whether the landmarks are those of an upright or leaning face."""
-    fitted = _scale_and_roll(face)
+    """Return whether roll and distances of the landmarks are those of an upright face, not of a sideways face."""
+    scale_and_roll = _scale_and_roll(face)
     left, right, _, mouth_left, mouth_right = face.landmarks
     height = float(np.hypot(*(mouth_left + mouth_right - left - right))) / 2
-    scale = max(abs(fitted), height / _EYES_TO_MOUTH)  # a profile keeps only its height
-    is_leaning = abs(float(np.degrees(np.angle(fitted)))) < _MAX_ROLL
-    return is_leaning and scale * _EYE_DISTANCE > _MIN_EYE_DISTANCE * face.box.area**0.5
+    scale = max(abs(scale_and_roll), height / _EYES_TO_MOUTH)  # the eyes of a profile are close together
+    has_small_roll = abs(float(np.degrees(np.angle(scale_and_roll)))) < _MAX_ROLL
+    return has_small_roll and scale * _EYE_DISTANCE > _MIN_EYE_DISTANCE * face.box.area**0.5
 
 
 def _scale_and_roll(face: Face) -> complex:

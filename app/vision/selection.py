@@ -1,4 +1,4 @@
-"""Choose among the faces of an image: the target face, the largest, the one that another detection found too."""
+"""Select a face of an image: the target face, the largest, or the best match of a box."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def visible_area(face: Face, image: Image) -> float:
 
 
 def largest_first(faces: Sequence[Face], image: Image) -> list[Face]:
-    """Return the faces by visible area, largest first; equal ones keep their order."""
+    """Return the faces by visible area, largest first; faces of equal area keep their order."""
     return sorted(faces, key=lambda face: visible_area(face, image), reverse=True)
 
 
 def select(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, selection_confidence: float) -> Face:
     """Return the target face of ``image``; raise :class:`NoFaceError` if ``faces`` is empty.
 
-    ``LARGEST`` takes the largest visible area. A face below ``selection_confidence`` gives way to one above it of
-    comparable size: a neighbour who is cut off or out of focus is seldom the person meant. Of equal areas the more
-    confident face wins, then the first.
+    ``LARGEST`` selects the largest visible area, but prefers a face of comparable size with ``selection_confidence`` to
+    a face without: a larger face that is cut off or out of focus is seldom the intended person. Among equal areas the
+    highest confidence is selected, then the first face.
     """
     if not faces:
         raise NoFaceError

@@ -11,7 +11,7 @@ from app.environment import Settings
 from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
 from app.service.detect import FaceAnalyzer
-from app.vision.quality.assess import QualityAssessor
+from app.vision.quality.assessment import QualityAssessor
 from tests.service.test_quality_gate import CountingAssessor
 from tests.support.images import astronaut, cast, jpeg, shrunk
 
@@ -82,7 +82,7 @@ def test_a_face_cropped_at_the_nose_has_no_mask(pipelines: Pipelines) -> None:
         assert face.quality is not None
         assert face.quality.completeness.mouth <= 50
         assert face.attributes is not None
-        assert not face.attributes.mask
+        assert not face.attributes.has_mask
 
 
 async def test_errors_name_no_image(settings: Settings) -> None:

@@ -17,7 +17,7 @@ from app.runtime.session import OrtSession
 from app.service.face_pipeline import DetectedImage, EmbeddingPipeline
 from app.service.quality_gate import QualityGate
 from app.vision.embed import Embedder
-from app.vision.quality.assess import QualityAssessment, QualityAssessor
+from app.vision.quality.assessment import QualityAssessment, QualityAssessor
 from app.vision.selection import select
 from tests.support.images import astronaut, blurred, jpeg, shrunk
 from tests.support.pipelines import detect_all

@@ -48,7 +48,7 @@ class Pipeline:
         files = store.resolve(pack)
         session = OrtSession.open(files[pack.detector.file], "cpu", 1)
         self.detector = CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
-        self._thresholds = ConfidenceThresholds.of(pack.detector)
+        self._thresholds = ConfidenceThresholds.from_spec(pack.detector)
         self._landmark_crop = pack.detector.landmark_crop
         self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
@@ -93,7 +93,7 @@ def london_pairs() -> list[ImagePair]:
 
 def rotate(image: Image, landmarks: Landmarks | None, degrees: float) -> tuple[Image, Landmarks]:
     """Return the image rotated clockwise, and its landmarks."""
-    rotation = Rotation.of(image, degrees)
+    rotation = Rotation.for_image(image, degrees)
     points = np.zeros((5, 2), np.float32) if landmarks is None else landmarks
     return rotation.apply(image), (points @ rotation.matrix[:, :2].T + rotation.matrix[:, 2]).astype(np.float32)
 

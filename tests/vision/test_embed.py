@@ -8,8 +8,8 @@ from app.packs.manifest import EmbedderSpec, Pack
 from app.vision.embed import Embedder
 
 
-class _Recorder:
-    """A session that remembers its batch and answers with each view's channel means."""
+class _RecordingSession:
+    """A session that records its batch and returns the mean of each channel of each image."""
 
     def __init__(self) -> None:
         self.batch: NDArray[np.float32] = np.empty(0, dtype=np.float32)
@@ -27,8 +27,8 @@ _CROP = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
 
 
 @pytest.mark.parametrize(("color", "channels"), [("RGB", (2, 1, 0)), ("BGR", (0, 1, 2))])
-def test_the_network_sees_what_the_pack_says(pack: Pack, color: str, channels: tuple[int, ...]) -> None:
-    session = _Recorder()
+def test_the_input_follows_the_pack(pack: Pack, color: str, channels: tuple[int, ...]) -> None:
+    session = _RecordingSession()
     Embedder(session, _spec(pack, color=color, mirror=False)).embed(_CROP)
     assert session.batch.shape == (1, 3, 4, 4)
     for position, channel in enumerate(channels):
@@ -36,8 +36,8 @@ def test_the_network_sees_what_the_pack_says(pack: Pack, color: str, channels: t
         np.testing.assert_allclose(session.batch[0, position], expected)
 
 
-def test_the_mirror_image_is_embedded_with_the_crop(pack: Pack) -> None:
-    session = _Recorder()
+def test_the_embedding_is_the_mean_of_the_crop_and_its_mirror_image(pack: Pack) -> None:
+    session = _RecordingSession()
     embedding = Embedder(session, _spec(pack, mirror=True)).embed(_CROP)
     np.testing.assert_array_equal(session.batch[1], session.batch[0][:, :, ::-1])
     total = session.batch[:, :, :, 0].mean(axis=2).sum(axis=0)
@@ -45,6 +45,6 @@ def test_the_mirror_image_is_embedded_with_the_crop(pack: Pack) -> None:
 
 
 def test_embeddings_have_unit_length(pack: Pack) -> None:
-    embedding = Embedder(_Recorder(), _spec(pack, mirror=True)).embed(_CROP)
+    embedding = Embedder(_RecordingSession(), _spec(pack, mirror=True)).embed(_CROP)
     assert embedding.dtype == np.float32
     assert np.linalg.norm(embedding) == pytest.approx(1.0)

@@ -1,7 +1,8 @@
-"""A coarse look is enough where it is; where it is not, all pixels count."""
+"""Coarse detection, full detection, and refinement of landmarks; with scripted and with real detectors."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,6 @@ import pytest
 from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import LandmarkCrop, Pack
 from app.packs.store import Store
-from app.runtime.session import OrtSession
-from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.rotation import roll
 from app.vision.search import (
@@ -24,84 +23,91 @@ from app.vision.search import (
     refine_landmarks,
 )
 from app.vision.selection import NoFaceError, select
-from tests.support.detectors import detectors
 from tests.support.images import astronaut, cast
 from tests.support.pipelines import detect_target
 from tests.support.rotation import MAX_LANDMARK_ERROR, landmark_error, rotate
+from tests.vision.detect.reference_faces import open_published
 
-_ALL_TURNS = 8
-_TRUST = ConfidenceThresholds(selection=0.8, upright=0.9)
-_CLOSE_UP = LandmarkCrop(side=128, face=64.0)
+_ALL_ROTATIONS = 8
+_THRESHOLDS = ConfidenceThresholds(selection=0.8, upright=0.9)
+_LANDMARK_CROP = LandmarkCrop(side=128, face=64.0)
 _UPRIGHT = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32) / 100
 
 
 def _face(left: float, top: float, side: float, confidence: float = 0.95) -> Face:
-    return Face(Box(left, top, left + side, top + side), (_UPRIGHT * side + [left, top]).astype(np.float32), confidence)
+    landmarks = (_UPRIGHT * side + [left, top]).astype(np.float32)
+    return Face(Box(left, top, left + side, top + side), landmarks, confidence)
 
 
-class _Told:
-    """A detector that finds at each size of the look what the test says; the whole search is None."""
+class _ScriptedDetector:
+    """Returns given faces by input side, None being full detection, and records the sides."""
 
     def __init__(self, faces: dict[int | None, list[Face]]) -> None:
         self._faces = faces
-        self.looks: list[int | None] = []
+        self.sides: list[int | None] = []
 
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        self.looks.append(side)
+        self.sides.append(side)
         return self._faces.get(side, [])
 
 
-def _looks(told: dict[int | None, list[Face]], **asked: object) -> tuple[Face, list[int | None]]:
-    detector = _Told(told)
-    options = {"rotate": False, "strategy": MatchingStrategy.LARGEST, **asked}
-    face = detect_target(detector, np.zeros((640, 640, 3), np.uint8), _TRUST, **options)  # type: ignore[arg-type]
-    return face, detector.looks
+def _search(
+    faces: dict[int | None, list[Face]],
+    *,
+    strategy: MatchingStrategy = MatchingStrategy.LARGEST,
+    rotate: bool = False,
+) -> tuple[Face, list[int | None]]:
+    """Return the target face and the input sides of the detections."""
+    detector = _ScriptedDetector(faces)
+    image = np.zeros((640, 640, 3), np.uint8)
+    return detect_target(detector, image, _THRESHOLDS, strategy=strategy, rotate=rotate), detector.sides
 
 
-def test_a_clear_large_face_is_found_by_one_coarse_look() -> None:
+def test_a_large_confident_face_needs_one_coarse_detection() -> None:
     portrait = _face(100, 100, 300)
-    assert _looks({96: [portrait]}) == (portrait, [96])
+    assert _search({96: [portrait]}) == (portrait, [96])
 
 
-def test_a_face_too_small_for_the_coarse_look_is_looked_at_more_finely() -> None:
+def test_a_face_too_small_for_one_scale_is_detected_at_the_next() -> None:
     small = _face(100, 100, 120)  # 18 pixels of 96, 30 of 160, 60 of 320
-    assert _looks({96: [small], 160: [small], 320: [small]}) == (small, [96, 160, 320])
+    assert _search({96: [small], 160: [small], 320: [small]}) == (small, [96, 160, 320])
 
 
-def test_a_small_face_needs_the_whole_search() -> None:
-    tiny = _face(100, 100, 40)
-    assert _looks({96: [], 160: [], 320: [tiny], None: [tiny]}) == (tiny, [96, 160, 320, None])
+def test_a_small_face_needs_full_detection() -> None:
+    small = _face(100, 100, 40)
+    assert _search({96: [], 160: [], 320: [small], None: [small]}) == (small, [96, 160, 320, None])
 
 
-def test_an_unclear_face_needs_the_whole_search() -> None:
-    dim, seen = _face(100, 100, 300, 0.7), _face(102, 100, 300, 0.75)
-    assert _looks({96: [dim], 160: [dim], 320: [dim], None: [seen]}) == (seen, [96, 160, 320, None])
+def test_a_face_of_low_confidence_needs_full_detection() -> None:
+    coarse, full = _face(100, 100, 300, 0.7), _face(102, 100, 300, 0.75)
+    assert _search({96: [coarse], 160: [coarse], 320: [coarse], None: [full]}) == (full, [96, 160, 320, None])
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.5])
-def test_a_face_of_comparable_size_leaves_the_choice_to_the_whole_search(confidence: float) -> None:
-    one, rival = _face(20, 100, 250), _face(320, 100, 200, confidence)
-    closer = _face(320, 90, 260, 0.95)
-    assert _looks({96: [one, rival], None: [one, closer]}) == (closer, [96, None])
+def test_two_faces_of_comparable_size_need_full_detection(confidence: float) -> None:
+    face, rival = _face(20, 100, 250), _face(320, 100, 200, confidence)
+    larger_rival = _face(320, 90, 260, 0.95)
+    assert _search({96: [face, rival], None: [face, larger_rival]}) == (larger_rival, [96, None])
 
 
-def test_a_much_smaller_neighbour_is_no_rival() -> None:
-    one, neighbour = _face(20, 100, 250), _face(320, 100, 170)
-    assert _looks({96: [neighbour, one]}) == (one, [96])
+def test_a_much_smaller_face_does_not_need_full_detection() -> None:
+    face, neighbour = _face(20, 100, 250), _face(320, 100, 170)
+    assert _search({96: [neighbour, face]}) == (face, [96])
 
 
-def test_the_most_confident_face_of_all_needs_the_whole_search() -> None:
+def test_the_most_confident_face_needs_full_detection() -> None:
     large, small = _face(20, 20, 300), _face(400, 400, 50, 0.99)
-    told: dict[int | None, list[Face]] = {96: [large], None: [small, large]}
-    assert _looks(told, strategy=MatchingStrategy.MOST_CONFIDENT) == (small, [None])
+    faces: dict[int | None, list[Face]] = {96: [large], None: [small, large]}
+    assert _search(faces, strategy=MatchingStrategy.MOST_CONFIDENT) == (small, [None])
 
 
-def test_with_rotation_quarter_turns_are_glanced_at_before_all_pixels_are_looked_at() -> None:
-    assert _looks({None: [_face(100, 100, 300)]}, rotate=True)[1] == [*ROTATION_SIDES * 8, None]
+def test_with_rotation_all_rotations_are_detected_coarsely_before_full_detection() -> None:
+    _, sides = _search({None: [_face(100, 100, 300)]}, rotate=True)
+    assert sides == [*ROTATION_SIDES * _ALL_ROTATIONS, None]
 
 
-class _Turned(_Told):
-    """Finds a large face with the confidences given: upright, then in the other turns; a little less in 96 pixels."""
+class _ConfidencePerRotation(_ScriptedDetector):
+    """Returns a large face with the confidence of each rotation in turn; a bit less confident at 96 pixels."""
 
     def __init__(self, *confidences: float) -> None:
         super().__init__({})
@@ -110,171 +116,187 @@ class _Turned(_Told):
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
         super().detect(image, side)
         if side == ROTATION_SIDES[0]:
-            self._confidence = self._confidences[self.looks.count(side) - 1]
-        elif self.looks.count(ROTATION_SIDES[0]) == _ALL_TURNS:
+            self._confidence = self._confidences[self.sides.count(side) - 1]
+        elif self.sides.count(ROTATION_SIDES[0]) == _ALL_ROTATIONS:
             self._confidence = self._confidences[0]
         confidence = {COARSE_SIDES[0]: 0.97, ROTATION_SIDES[0]: 1.0}.get(side or 0, 0.0) * self._confidence
         return [_face(100, 100, 320, confidence)] if confidence else []
 
 
 @pytest.mark.parametrize(
-    ("confidences", "turn", "looks"),
+    ("confidences", "degrees", "rotations"),
     [
-        ((0.92,), 0, 1),  # sure at once
-        ((0.85, 0, 0.7, 0.86, 0, 0, 0, 0), 0, 8),  # clear, and nothing is much clearer
-        ((0.85, 0, 0, 0.88, 0, 0, 0, 0), None, 8),  # clear, but upside down it is clearer: the whole search has to tell
+        ((0.92,), 0, 1),  # certain without rotation
+        ((0.85, 0, 0.7, 0.86, 0, 0, 0, 0), 0, 8),  # confident, and no rotation is much more confident
+        ((0.85, 0, 0, 0.88, 0, 0, 0, 0), None, 8),  # confident, but more confident upside down: needs full detection
         ((0.85, 0, 0, 0.93), 180, 4),
-        ((0.85, 0.7, 0.7, 0.86, 0.93), -45, 5),  # some faces between the quarter turns look upright, too
+        ((0.85, 0.7, 0.7, 0.86, 0.93), -45, 5),  # some faces between two quarter turns look upright, too
         ((0.7, 0.93), -90, 2),
         ((0.7, 0.85, 0, 0.88, 0, 0, 0, 0), None, 8),
         ((0, 0.89, 0, 0, 0, 0, 0, 0), None, 8),
     ],
 )
-def test_some_faces_are_taken_for_upright_ones_upside_down(
-    confidences: tuple[float, ...], turn: float | None, looks: int
+def test_the_confidence_of_each_rotation_decides_the_rotation(
+    confidences: tuple[float, ...], degrees: float | None, rotations: int
 ) -> None:
-    detector = _Turned(*confidences)
-    face = detect_coarse(detector, np.zeros((640, 640, 3), np.uint8), _TRUST, rotate=True)
-    if turn is None:
+    detector = _ConfidencePerRotation(*confidences)
+    face = detect_coarse(detector, np.zeros((640, 640, 3), np.uint8), _THRESHOLDS, rotate=True)
+    if degrees is None:
         assert face is None
     else:
         assert face is not None
-        assert face.confidence == pytest.approx(0.97 * confidences[looks - 1 if looks < _ALL_TURNS else 0])
-        assert (turn + roll(face) + 180) % 360 == pytest.approx(180, abs=0.1)
-    assert detector.looks.count(ROTATION_SIDES[0]) == looks
+        assert face.confidence == pytest.approx(0.97 * confidences[rotations - 1 if rotations < _ALL_ROTATIONS else 0])
+        assert (degrees + roll(face) + 180) % 360 == pytest.approx(180, abs=0.1)
+    assert detector.sides.count(ROTATION_SIDES[0]) == rotations
 
 
-def test_a_turn_that_is_sure_but_shows_no_face_in_fewer_pixels_is_left_to_the_whole_search() -> None:
-    told: dict[int | None, list[Face]] = {128: [_face(100, 100, 320, 0.95)], None: [_face(90, 90, 320)]}
-    assert _looks(told, rotate=True) == (told[None][0], [128, 96, 160, 320, None])
+def test_a_certain_rotation_without_a_face_at_the_coarse_sides_needs_full_detection() -> None:
+    faces: dict[int | None, list[Face]] = {128: [_face(100, 100, 320, 0.95)], None: [_face(90, 90, 320)]}
+    assert _search(faces, rotate=True) == (faces[None][0], [128, 96, 160, 320, None])
 
 
 @pytest.mark.parametrize("side", [70, 128])
-def test_a_picture_that_no_turn_can_be_told_of_is_left_to_the_whole_search(side: int) -> None:
-    detector = _Told({None: [_face(10, 10, 50)]})
-    detect_target(detector, np.zeros((side, side, 3), np.uint8), _TRUST, rotate=True)
-    assert detector.looks == [None]
+def test_an_image_too_small_for_the_search_of_the_rotation_needs_full_detection(side: int) -> None:
+    detector = _ScriptedDetector({None: [_face(10, 10, 50)]})
+    detect_target(detector, np.zeros((side, side, 3), np.uint8), _THRESHOLDS, rotate=True)
+    assert detector.sides == [None]
 
 
-def test_a_picture_smaller_than_the_coarse_looks_is_looked_at_once() -> None:
-    detector, face = _Told({None: [_face(10, 10, 70)]}), _face(10, 10, 70)
-    found = detect_target(detector, np.zeros((90, 96, 3), np.uint8), _TRUST, rotate=False)
-    assert (found.box, detector.looks) == (face.box, [None])
+def test_an_image_smaller_than_the_coarse_sides_needs_only_full_detection() -> None:
+    face = _face(10, 10, 70)
+    detector = _ScriptedDetector({None: [face]})
+    target = detect_target(detector, np.zeros((90, 96, 3), np.uint8), _THRESHOLDS, rotate=False)
+    assert (target.box, detector.sides) == (face.box, [None])
 
 
-def test_nobody_is_told_after_the_whole_search() -> None:
+def test_an_image_without_a_face_is_an_error() -> None:
     with pytest.raises(NoFaceError):
-        _looks({})
+        _search({})
 
 
-# --- the real detector ---
+# --- real detectors ---
 
 
-@pytest.fixture(scope="module")
-def detector(store: Store, pack: Pack) -> Detector:
-    store.build_missing(pack)
-    session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)
-    return DETECTORS[pack.detector.family](session, pack.detector)
+def _detect_target(detector: Detector, image: Image, thresholds: ConfidenceThresholds) -> Face:
+    return detect_target(detector, image, thresholds, rotate=False)
 
 
-def _largest(detector: Detector, image: Image, trust: ConfidenceThresholds) -> Face:
-    return detect_target(detector, image, trust, rotate=False)
-
-
-def _whole(detector: Detector, image: Image, trust: ConfidenceThresholds) -> Face:
-    faces = detect_full(detector, image, trust, rotate=False)
-    return select(faces, image, MatchingStrategy.LARGEST, trust.selection)
+def _largest_of_full_detection(detector: Detector, image: Image, thresholds: ConfidenceThresholds) -> Face:
+    faces = detect_full(detector, image, thresholds, rotate=False)
+    return select(faces, image, MatchingStrategy.LARGEST, thresholds.selection)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1, 2, 4])
-@pytest.mark.parametrize("picture", [astronaut, cast])
-def test_the_search_finds_the_face_that_the_whole_search_finds(
-    detector: Detector, pack: Pack, picture: object, scale: float
+@pytest.mark.parametrize("load_image", [astronaut, cast])
+def test_coarse_to_fine_detection_selects_the_face_of_full_detection(
+    detector: Detector, thresholds: ConfidenceThresholds, load_image: Callable[[], Image], scale: float
 ) -> None:
-    image = np.asarray(cv2.resize(picture(), None, fx=scale, fy=scale), np.uint8)  # type: ignore[operator]
-    trust = ConfidenceThresholds.of(pack.detector)
-    assert _largest(detector, image, trust).box.iou(_whole(detector, image, trust).box) > 0.5
+    image = np.asarray(cv2.resize(load_image(), None, fx=scale, fy=scale), np.uint8)
+    target = _detect_target(detector, image, thresholds)
+    assert target.box.iou(_largest_of_full_detection(detector, image, thresholds).box) > 0.5
 
 
-@pytest.mark.parametrize("ahead", [0, 1, 2, 3])
-def test_the_largest_of_several_wins_wherever_it_stands(detector: Detector, pack: Pack, ahead: int) -> None:
+@pytest.mark.parametrize("largest", [0, 1, 2, 3])
+def test_the_largest_of_four_faces_is_selected_at_every_position(
+    detector: Detector, thresholds: ConfidenceThresholds, largest: int
+) -> None:
     head = astronaut()[0:250, 100:350]
     canvas = np.full((800, 800, 3), 120, np.uint8)
-    for place in range(4):
-        side = 380 if place == ahead else 300
-        top, left = 400 * (place // 2), 400 * (place % 2)
+    for position in range(4):
+        side = 380 if position == largest else 300
+        top, left = 400 * (position // 2), 400 * (position % 2)
         canvas[top : top + side, left : left + side] = cv2.resize(head, (side, side))
-    box = _largest(detector, canvas, ConfidenceThresholds.of(pack.detector)).box
-    assert (box.left + box.right) / 2 // 400 + 2 * ((box.top + box.bottom) / 2 // 400) == ahead
+    box = _detect_target(detector, canvas, thresholds).box
+    assert (box.left + box.right) / 2 // 400 + 2 * ((box.top + box.bottom) / 2 // 400) == largest
 
 
 @pytest.mark.shared
-def test_the_search_agrees_with_the_whole_one_on_lfw(detector: Detector, pack: Pack, shared: Path) -> None:
-    pictures = [cv2.imread(str(path)) for path in sorted((shared / "data/lfw").glob("*/*.jpg"))[::40]]
-    assert len(pictures) > 100
-    trust = ConfidenceThresholds.of(pack.detector)
-    for image in (np.asarray(picture, np.uint8) for picture in pictures):
-        assert _largest(detector, image, trust).box.iou(_whole(detector, image, trust).box) > 0.4
-
-
-@pytest.mark.shared
-@pytest.mark.parametrize("name", ["open", "opencv", "buffalo_m"])
-@pytest.mark.parametrize(("degrees", "most_wrong"), [(0, 0), (45, 2), (180, 0)])
-def test_every_face_is_found_the_right_way_up(
-    store: Store, pack: Pack, shared: Path, name: str, degrees: int, most_wrong: int
+def test_coarse_to_fine_detection_agrees_with_full_detection_on_lfw(
+    detector: Detector, thresholds: ConfidenceThresholds, shared: Path
 ) -> None:
-    detector, spec = detectors(store, pack)[name]
-    trust, wrong = ConfidenceThresholds.of(spec), 0
+    paths = sorted((shared / "data/lfw").glob("*/*.jpg"))[::40]
+    assert len(paths) > 100
+    for path in paths:
+        image = np.asarray(cv2.imread(str(path)), np.uint8)
+        target = _detect_target(detector, image, thresholds)
+        assert target.box.iou(_largest_of_full_detection(detector, image, thresholds).box) > 0.4
+
+
+_PUBLISHED_FILES = {
+    "opencv": "models/yunet/face_detection_yunet_2023mar.onnx",
+    "buffalo_m": "models/insightface/det_2.5g.onnx",
+}
+
+
+@pytest.fixture(params=["open", *_PUBLISHED_FILES])
+def pack_detector(
+    request: pytest.FixtureRequest, detector: Detector, store: Store, shared: Path, tmp_path: Path
+) -> tuple[Detector, ConfidenceThresholds]:
+    """The detector of a pack, and its thresholds."""
+    pack: Pack = store.pack(request.param)
+    thresholds = ConfidenceThresholds.from_spec(pack.detector)
+    if pack.name == "open":
+        return detector, thresholds
+    return open_published(shared / _PUBLISHED_FILES[pack.name], pack.detector, tmp_path), thresholds
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("degrees", "max_errors"), [(0, 0), (45, 2), (180, 0)])
+def test_rotated_faces_get_upright_landmarks(
+    pack_detector: tuple[Detector, ConfidenceThresholds], shared: Path, degrees: int, max_errors: int
+) -> None:
+    detector, thresholds = pack_detector
+    errors = 0
     for path in sorted((shared / "data/lfw").glob("*/*.jpg"))[5::100]:
-        picture = np.asarray(cv2.imread(str(path)), np.uint8)
-        upright = detect_target(detector, picture, trust, rotate=False)
-        image, expected = rotate(picture, upright.landmarks, degrees)
-        face = detect_target(detector, image, trust, rotate=True)
-        wrong += landmark_error(face.landmarks, expected) > MAX_LANDMARK_ERROR
-    assert wrong <= most_wrong
+        image = np.asarray(cv2.imread(str(path)), np.uint8)
+        upright = _detect_target(detector, image, thresholds)
+        rotated, expected = rotate(image, upright.landmarks, degrees)
+        face = detect_target(detector, rotated, thresholds, rotate=True)
+        errors += landmark_error(face.landmarks, expected) > MAX_LANDMARK_ERROR
+    assert errors <= max_errors
 
 
 # --- landmarks ---
 
 
-def _off(face: Face, other: Face) -> float:
-    """Mean distance of the landmarks, in distances of the eyes."""
-    eyes = float(np.hypot(*(other.landmarks[1] - other.landmarks[0])))
-    return float(np.hypot(*(face.landmarks - other.landmarks).T).mean()) / eyes
+def _refined(detector: Detector, image: Image, thresholds: ConfidenceThresholds) -> Face:
+    return refine_landmarks(detector, image, _detect_target(detector, image, thresholds), _LANDMARK_CROP)
 
 
 @pytest.mark.parametrize("scale", [0.5, 2, 4])
-def test_refined_landmarks_do_not_depend_on_the_size_of_the_picture(
-    detector: Detector, pack: Pack, scale: float
+def test_refined_landmarks_do_not_depend_on_the_size_of_the_image(
+    detector: Detector, thresholds: ConfidenceThresholds, scale: float
 ) -> None:
     image = astronaut()
-    other = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    trust = ConfidenceThresholds.of(pack.detector)
-    here = refine_landmarks(detector, image, _largest(detector, image, trust), _CLOSE_UP)
-    there = refine_landmarks(detector, other, _largest(detector, other, trust), _CLOSE_UP)
-    assert _off(there.scaled(1 / scale), here) < 0.04
+    resized = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    refined = _refined(detector, image, thresholds)
+    refined_in_resized = _refined(detector, resized, thresholds)
+    assert landmark_error(refined_in_resized.scaled(1 / scale).landmarks, refined.landmarks) < 0.04
 
 
 @pytest.mark.parametrize("degrees", [-25, -12, 12, 25])
-def test_refined_landmarks_lean_with_the_face(detector: Detector, pack: Pack, degrees: float) -> None:
-    image, trust = astronaut(), ConfidenceThresholds.of(pack.detector)
-    here = refine_landmarks(detector, image, _largest(detector, image, trust), _CLOSE_UP)
+def test_refined_landmarks_follow_the_roll_of_the_face(
+    detector: Detector, thresholds: ConfidenceThresholds, degrees: float
+) -> None:
+    image = astronaut()
     matrix = cv2.getRotationMatrix2D((224, 110), degrees, 1)
-    leaning = np.asarray(cv2.warpAffine(image, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    there = refine_landmarks(detector, leaning, _largest(detector, leaning, trust), _CLOSE_UP)
-    turned = here.landmarks @ matrix[:, :2].T + matrix[:, 2]
-    assert _off(there, Face(here.box, turned.astype(np.float32), 1.0)) < 0.05
+    rotated = np.asarray(cv2.warpAffine(image, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    refined = _refined(detector, image, thresholds)
+    refined_in_rotated = _refined(detector, rotated, thresholds)
+    expected = (refined.landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    assert landmark_error(refined_in_rotated.landmarks, expected) < 0.05
 
 
-def test_a_face_that_the_second_look_does_not_show_stays_as_it_is(detector: Detector) -> None:
-    nobody = np.full((300, 300, 3), 120, np.uint8)
+def test_a_face_that_is_not_detected_on_its_crop_is_unchanged(detector: Detector) -> None:
+    blank = np.full((300, 300, 3), 120, np.uint8)
     face = _face(50, 50, 150)
-    assert refine_landmarks(detector, nobody, face, _CLOSE_UP) is face
-    assert refine_landmarks(detector, nobody, _face(50, 50, 0), _CLOSE_UP).box == Box(50, 50, 50, 50)
+    assert refine_landmarks(detector, blank, face, _LANDMARK_CROP) is face
+    assert refine_landmarks(detector, blank, _face(50, 50, 0), _LANDMARK_CROP).box == Box(50, 50, 50, 50)
 
 
-def test_the_second_look_is_at_the_face_and_at_no_neighbour(detector: Detector) -> None:
+def test_refined_landmarks_are_those_of_the_face_and_not_of_a_neighbour(detector: Detector) -> None:
     image = cast()
     for face in detector.detect(image):
-        assert face.box.iou(refine_landmarks(detector, image, face, _CLOSE_UP).box) == 1.0
-        assert _off(refine_landmarks(detector, image, face, _CLOSE_UP), face) < 0.15
+        refined = refine_landmarks(detector, image, face, _LANDMARK_CROP)
+        assert face.box.iou(refined.box) == 1.0
+        assert landmark_error(refined.landmarks, face.landmarks) < 0.15

@@ -115,7 +115,7 @@ class FaceInfoWithLandmarks(FaceInfo):
 
 def face_info(face: DetectedFace, *, landmarks: bool) -> FaceInfo:
     """Return the response's object for ``face``; with ``landmarks``, a :class:`FaceInfoWithLandmarks`."""
-    left, top, width, height = face.box.pixels
+    left, top, width, height = face.box.to_xywh()
     info = FaceInfo(
         x=left,
         y=top,
@@ -136,7 +136,9 @@ def _attributes_info(attributes: Attributes | None) -> FaceAttributesInfo:
     if attributes is None:
         return FaceAttributesInfo()
     pitch, yaw, roll = (round(angle) for angle in (attributes.pose.pitch, attributes.pose.yaw, attributes.pose.roll))
-    return FaceAttributesInfo(pitch=pitch, yaw=yaw, roll=roll, mask=attributes.mask, hat=None, hair=None, eye_open=None)
+    return FaceAttributesInfo(
+        pitch=pitch, yaw=yaw, roll=roll, mask=attributes.has_mask, hat=None, hair=None, eye_open=None
+    )
 
 
 def _quality_info(quality: Quality | None) -> FaceQualityInfo:

@@ -67,7 +67,7 @@ export function errorElement({ error, requestId }) {
     error.isLocal ? null : element("p", { class: "facts" }, translate("errorFacts", { code: error.code, id: requestId })));
 }
 
-// Visible share of a region, in percent, up to which QualityControl reports a problem (app/vision/quality/grade.py).
+// Visible share of a region, in percent, up to which QualityControl reports a problem (app/vision/quality/assessment.py).
 const PROBLEM_VISIBILITY = { Eye: 80, Nose: 60, Mouth: 50, Eyebrow: 80, Cheek: 70, Chin: 70 };
 const SEVERE = ["Eye", "Nose", "Mouth"];
 

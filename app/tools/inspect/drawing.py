@@ -18,10 +18,8 @@ from PIL import ImageDraw, ImageFont
 
 from app.domain import Box, Crop, Face, Image, QualityPolicy
 from app.tools.inspect.findings import Finding, QualityRow, conclusion, headline, quality_rows
-from app.vision.quality.assess import QualityAssessment
-from app.vision.quality.bands import COMPLETENESS, Severity
-from app.vision.quality.crop import SIDE
-from app.vision.quality.regions import POLYGONS
+from app.vision.quality.assessment import COMPLETENESS_BANDS, QualityAssessment, Severity
+from app.vision.quality.crop import REGIONS, SIDE
 
 _Colour: TypeAlias = tuple[int, int, int]
 """RGB."""
@@ -116,16 +114,16 @@ def _draw_bar(pen: ImageDraw.ImageDraw, left: int, top: int, row: QualityRow) ->
     pen.rectangle((start, top + 4, start + width, top + 16), fill=_EMPTY_BAR)
     pen.rectangle((start, top + 4, start + width * row.value / 100, top + 16), fill=colour)
     for band in row.bands[:-1]:
-        edge = start + width * (band.last + 1) / 100
+        edge = start + width * (band.upper + 1) / 100
         pen.line((edge, top + 1, edge, top + 19), fill=_TEXT_COLOUR)
-    pen.text((start + width + 10, top), row.band.word, font=_FONT, fill=colour)
+    pen.text((start + width + 10, top), row.band.label, font=_FONT, fill=colour)
 
 
 def _with_regions(assessment: QualityAssessment) -> Crop:
     """Return the crop (RGB) with each region outlined in the colour of its severity."""
     crop = assessment.crop.image[..., ::-1].copy()
-    for row in quality_rows(assessment.quality)[-len(COMPLETENESS) :]:
-        polygons = [np.array(polygon, np.int32) for polygon in POLYGONS[row.name.lower()]]
+    for row in quality_rows(assessment.quality)[-len(COMPLETENESS_BANDS) :]:
+        polygons = [np.array(polygon, np.int32) for polygon in REGIONS[row.name.lower()]]
         cv2.polylines(crop, polygons, True, _SEVERITY_COLOURS[row.band.severity], 2, cv2.LINE_AA)
     return crop
 
@@ -133,7 +131,7 @@ def _with_regions(assessment: QualityAssessment) -> Crop:
 def _with_visibility(assessment: QualityAssessment) -> Crop:
     """Return the crop (RGB) with covered cells in red and pixels outside the photo in grey."""
     crop, inside = assessment.crop.image[..., ::-1], assessment.crop.inside[..., None]
-    covered = cv2.resize(1 - assessment.visible, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)[..., None]
+    covered = cv2.resize(1 - assessment.visibility, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)[..., None]
     opacity: NDArray[np.float32] = 0.6 * covered
     blended = crop * (1 - opacity) + np.array(_COVERED, np.float32) * opacity
     return np.where(inside, blended, np.array(_OUTSIDE, np.float32)).astype(np.uint8)

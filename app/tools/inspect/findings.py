@@ -10,9 +10,19 @@ import numpy as np
 
 from app.domain import Face, Image, Pose, Quality, QualityPolicy
 from app.vision.pose import pose
-from app.vision.quality.assess import QualityAssessment, QualityAssessor
-from app.vision.quality.bands import BRIGHTNESS, COMPLETENESS, SCORE, SHARPNESS, Band, band
-from app.vision.quality.grade import accepts, grade, problems
+from app.vision.quality.assessment import (
+    BRIGHTNESS_BANDS,
+    COMPLETENESS_BANDS,
+    SCORE_BANDS,
+    SHARPNESS_BANDS,
+    Band,
+    QualityAssessment,
+    QualityAssessor,
+    accepts,
+    find_band,
+    grade,
+    problems,
+)
 
 _LEVELS = range(5)
 
@@ -26,7 +36,7 @@ class QualityRow(NamedTuple):
 
     @property
     def band(self) -> Band:
-        return band(self.value, self.bands)
+        return find_band(self.value, self.bands)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,12 +78,12 @@ def inspect_face(
 def quality_rows(quality: Quality) -> list[QualityRow]:
     """Return the rows of the quality table."""
     return [
-        QualityRow("Score", quality.score, SCORE),
-        QualityRow("Sharpness", quality.sharpness, SHARPNESS),
-        QualityRow("Brightness", quality.brightness, BRIGHTNESS),
+        QualityRow("Score", quality.score, SCORE_BANDS),
+        QualityRow("Sharpness", quality.sharpness, SHARPNESS_BANDS),
+        QualityRow("Brightness", quality.brightness, BRIGHTNESS_BANDS),
         *(
             QualityRow(name.capitalize(), getattr(quality.completeness, name), bands)
-            for name, bands in COMPLETENESS.items()
+            for name, bands in COMPLETENESS_BANDS.items()
         ),
     ]
 
@@ -103,7 +113,7 @@ def as_text(findings: Sequence[Finding], policy: QualityPolicy) -> str:
         rows = quality_rows(finding.assessment.quality)
         lines += [
             headline(number, finding),
-            *(f"  {row.name:<12}{row.value:>4}  {row.band.word}" for row in rows),
+            *(f"  {row.name:<12}{row.value:>4}  {row.band.label}" for row in rows),
             f"  Problems: {', '.join(finding.problems) or 'none'}",
             f"  {conclusion(finding, policy)}",
         ]
@@ -113,7 +123,7 @@ def as_text(findings: Sequence[Finding], policy: QualityPolicy) -> str:
 def as_json(finding: Finding, policy: QualityPolicy) -> dict[str, object]:
     """Return the values of a finding under their names in the API, where the API has a name."""
     values = {row.name: row.value for row in quality_rows(finding.assessment.quality)}
-    left, top, width, height = finding.face.box.pixels
+    left, top, width, height = finding.face.box.to_xywh()
     return {
         "Compared": finding.is_compared,
         "X": left,
@@ -127,7 +137,7 @@ def as_json(finding: Finding, policy: QualityPolicy) -> dict[str, object]:
         "Roll": round(finding.pose.roll),
         "FaceQualityInfo": {
             **{name: values[name] for name in ("Score", "Sharpness", "Brightness")},
-            "Completeness": {name.capitalize(): values[name.capitalize()] for name in COMPLETENESS},
+            "Completeness": {name.capitalize(): values[name.capitalize()] for name in COMPLETENESS_BANDS},
         },
         "Grade": finding.grade,
         "Problems": list(finding.problems),

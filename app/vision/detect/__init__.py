@@ -1,4 +1,4 @@
-"""Face detectors, one family per module; ``pack.toml`` names the family."""
+"""Face detectors, one family per module. The key ``family`` in ``pack.toml`` selects one."""
 
 from __future__ import annotations
 

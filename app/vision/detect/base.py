@@ -1,126 +1,168 @@
-"""What a detector is, and the arithmetic families share: fitting a picture in, grid_cells of a grid, suppressing repeats."""
+"""The detector interface, and the steps that all detector families share: resizing, grid cells and NMS."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Box, Face, Image
+from app.packs.manifest import DetectorSpec
+from app.runtime.session import Session, Tensor
 
 STRIDES = (8, 16, 32)
-"""Detector pixels per cell, of the families that look for small, medium and large faces on a grid each."""
+"""Pixels per grid cell, in families with one grid each for small, medium and large faces."""
+INPUT_MULTIPLE = 32
+"""Pixels; the networks take images whose sides are multiples of it."""
 
-_AREAS = 32
-"""Of which a side is averaged at the least."""
-_MOST_CANDIDATES = 2000
-"""Cells decoded at the most, top_candidates first: bounds the work on a picture made of faces."""
+_MIN_BLOCKS = 32
+"""Blocks per side that block averaging leaves at least."""
+_MAX_CANDIDATES = 2000
+"""Limit of decoded candidates; bounds the work on an image full of faces."""
 
 
 class Detector(Protocol):
-    """Finds faces; keeps no state between calls."""
+    """Detects faces; keeps no state between calls."""
 
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
         """Return all faces, most confident first, in pixels of ``image``.
 
-        It is looked at with ``side`` pixels a side at the most; by default, as many as the pack says.
+        A larger image is shrunk to a longer side of ``side`` pixels first; None uses the pack's ``max_side``.
         """
 
 
 class Candidates(NamedTuple):
-    """Candidates, top_candidates first: ``scores`` N, ``boxes`` N x 4 (left, top, right, bottom), ``landmarks`` N x 5 x 2."""
+    """Detections before NMS, most confident first; all arrays are float32, coordinates are pixels.
+
+    ``scores``: N. ``boxes``: N x 4 (left, top, right, bottom). ``landmarks``: N x 5 x 2 (x, y).
+    """
 
     scores: NDArray[np.float32]
     boxes: NDArray[np.float32]
     landmarks: NDArray[np.float32]
 
-    def before(self, scale: float) -> Candidates:
-        """The same in pixels of the picture before it was scaled by ``scale``."""
+    def unscaled(self, scale: float) -> Candidates:
+        """Return the candidates in pixels of the image before it was resized by ``scale``."""
         return Candidates(self.scores, self.boxes / np.float32(scale), self.landmarks / np.float32(scale))
 
-    def at(self, rows: NDArray[np.intp]) -> Candidates:
-        """Some of them."""
-        return Candidates(self.scores[rows], self.boxes[rows], self.landmarks[rows])
+    def take(self, indices: NDArray[np.intp]) -> Candidates:
+        """Return the candidates at ``indices``."""
+        return Candidates(self.scores[indices], self.boxes[indices], self.landmarks[indices])
+
+
+class NetworkDetector(ABC):
+    """Base of the detector families: resize, :meth:`candidates`, NMS. Implements :class:`Detector`."""
+
+    max_iou: ClassVar[float]
+    """IoU of two boxes up to which NMS keeps both."""
+
+    def __init__(self, session: Session, spec: DetectorSpec) -> None:
+        self._session = session
+        self._confidence = spec.confidence
+        self._max_side = spec.max_side
+
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        resized = resize_and_pad(image, side or self._max_side, INPUT_MULTIPLE)
+        return to_faces(self.candidates(resized.image).unscaled(resized.scale), self.max_iou)
+
+    @abstractmethod
+    def candidates(self, image: Image) -> Candidates:
+        """Return the candidates of ``image`` in its pixels; its sides are multiples of ``INPUT_MULTIPLE``."""
 
 
 class ResizedImage(NamedTuple):
-    """A picture made ready for a network: ``image`` H x W x 3 uint8; detector pixels / ``scale`` = its own."""
+    """A network's input image, H x W x 3 uint8; its pixel coordinates / ``scale`` are those of the original image."""
 
     image: Image
     scale: float
 
 
 def resize_and_pad(image: Image, max_side: int, multiple: int) -> ResizedImage:
-    """Shrink to ``max_side`` where larger, then pad right and below with black to multiples of ``multiple``.
+    """Shrink ``image`` to ``max_side`` if it is larger, then pad it with black to sides that ``multiple`` divides.
 
-    Areas of whole pixels are averaged first, then bilinear sampling skips none (but of thin pictures): a sixth to two
-    fifths of the time of averaging areas of any size. What is less than an area at the right or below is left out: a
-    32nd of a side at most.
+    The padding is on the right and at the bottom. Blocks of whole pixels are averaged first, so that bilinear sampling
+    skips no pixel (except in thin images). This takes at most 40 % of the time of ``INTER_AREA`` alone. Pixels beyond
+    the last whole block are dropped, at most 1/32 of a side.
     """
     sides = image.shape[:2]
-    factor = max(1, min(max(sides) // max_side, min(sides) // _AREAS))
+    factor = max(1, min(max(sides) // max_side, min(sides) // _MIN_BLOCKS))
     if factor > 1:
         height, width = (side // factor for side in sides)
-        whole = image[: height * factor, : width * factor]
-        image = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        blocks = image[: height * factor, : width * factor]
+        image = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     height, width = image.shape[:2]
     scale = min(1.0, max_side / max(height, width))
     if scale < 1.0:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-    below, right = -image.shape[0] % multiple, -image.shape[1] % multiple
-    padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT)
+    bottom, right = -image.shape[0] % multiple, -image.shape[1] % multiple
+    padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
     return ResizedImage(padded.astype(np.uint8, copy=False), scale / factor)
+
+
+def to_blob(image: NDArray[np.uint8]) -> Tensor:
+    """Return ``image`` (H x W x 3) as 1 x 3 x H x W float32, channels in the same order."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
+
+
+def join_strides(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Concatenate each kind of output over the strides; ``outputs`` has one kind after the other, by stride."""
+    count = len(STRIDES)
+    return [np.concatenate(outputs[start : start + count]) for start in range(0, len(outputs), count)]
 
 
 @lru_cache(maxsize=32)
 def grid_cells(height: int, width: int, anchors: int) -> NDArray[np.float32]:
-    """All grid_cells of a picture of ``height`` x ``width`` detector pixels: stride by stride, row by row.
+    """Return all cells of an image of ``height`` x ``width`` pixels, stride by stride, row by row.
 
-    Return N x 3 float32, read-only: x and y of the cell's corner at the top left, in pixels, and its stride. Each
-    cell is listed ``anchors`` times in a row. Both sides must be multiples of the largest stride.
+    N x 3 float32, read-only: x and y of the cell's top left corner in pixels, and its stride. Each cell is repeated
+    ``anchors`` times. ``height`` and ``width`` must be multiples of the largest stride.
     """
     grids = []
     for stride in STRIDES:
         rows, columns = np.mgrid[0:height:stride, 0:width:stride]
         grids.append(np.stack([columns, rows, np.full_like(rows, stride)], axis=-1).reshape(-1, 3))
-    listed = np.repeat(np.concatenate(grids).astype(np.float32), anchors, axis=0)
-    listed.flags.writeable = False
-    return listed
+    cells = np.repeat(np.concatenate(grids).astype(np.float32), anchors, axis=0)
+    cells.flags.writeable = False
+    return cells
 
 
 def top_candidates(scores: NDArray[np.float32], confidence: float) -> NDArray[np.intp]:
-    """Where ``scores`` (N) has at least ``confidence``: top_candidates first, equals in order, and not more than a bound."""
-    likely = np.flatnonzero(scores >= confidence)
-    return likely[np.argsort(-scores[likely], kind="stable")[:_MOST_CANDIDATES]]
+    """Return the indices of the highest ``scores`` (N) of at least ``confidence``, highest first, at most 2,000.
+
+    Equal scores keep their order.
+    """
+    indices = np.flatnonzero(scores >= confidence)
+    return indices[np.argsort(-scores[indices], kind="stable")[:_MAX_CANDIDATES]]
 
 
-def to_faces(found: Candidates, overlap: float) -> list[Face]:
-    """Candidates -> faces: repeats are suppressed."""
+def to_faces(candidates: Candidates, max_iou: float) -> list[Face]:
+    """Return the candidates that NMS keeps, most confident first."""
     return [
-        Face(Box(*found.boxes[row].tolist()), found.landmarks[row].copy(), float(found.scores[row]))
-        for row in nms(found.boxes, overlap)
+        Face(Box(*candidates.boxes[row].tolist()), candidates.landmarks[row].copy(), float(candidates.scores[row]))
+        for row in nms(candidates.boxes, max_iou)
     ]
 
 
-def nms(boxes: NDArray[np.float32], overlap: float) -> list[int]:
-    """Greedy non-maximum suppression.
+def nms(boxes: NDArray[np.float32], max_iou: float) -> list[int]:
+    """Return the rows that greedy non-maximum suppression keeps.
 
-    ``boxes``: N x 4 (left, top, right, bottom), top_candidates first. Return the rows to keep: each overlaps every better
-    kept one by at most ``overlap`` (intersection over union).
+    ``boxes``: N x 4 (left, top, right, bottom), most confident first. The IoU of two kept boxes is at most ``max_iou``.
     """
     left, top, right, bottom = boxes.T
     area = (right - left) * (bottom - top)
     kept: list[int] = []
     rest = np.arange(len(boxes))
     while rest.size:
-        top_candidates, rest = rest[0], rest[1:]
-        kept.append(int(top_candidates))
-        width = np.minimum(right[top_candidates], right[rest]) - np.maximum(left[top_candidates], left[rest])
-        height = np.minimum(bottom[top_candidates], bottom[rest]) - np.maximum(top[top_candidates], top[rest])
-        shared = np.maximum(width, 0) * np.maximum(height, 0)
-        rest = rest[shared <= overlap * (area[top_candidates] + area[rest] - shared)]
+        best, rest = rest[0], rest[1:]
+        kept.append(int(best))
+        width = np.minimum(right[best], right[rest]) - np.maximum(left[best], left[rest])
+        height = np.minimum(bottom[best], bottom[rest]) - np.maximum(top[best], top[rest])
+        intersection = np.maximum(width, 0) * np.maximum(height, 0)
+        rest = rest[intersection <= max_iou * (area[best] + area[rest] - intersection)]
     return kept

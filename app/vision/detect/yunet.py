@@ -1,9 +1,8 @@
-"""YuNet (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023), as OpenCV Zoo publishes it.
+"""YuNet (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023), as published in the OpenCV Zoo.
 
-In: a picture. Out: its faces. The network sees BGR 0-255 without mean or scale. At each of three strides it answers,
-per cell, with a class score, an objectness, a box (offset of the centre, log of the size) and five landmarks; their
-order is ours. Decoding and overlap are those of OpenCV's ``FaceDetectorYN`` (modules/objdetect/src/face_detect.cpp),
-except that boxes are not cut to whole pixels before repeats are suppressed.
+Input: BGR, 0-255, without mean or scale. Output, at three strides, per cell: a class score, an objectness, a box
+(offset of its centre, log of its size) and five landmarks, in units of the stride. Decoding and NMS follow OpenCV's
+``FaceDetectorYN`` (modules/objdetect/src/face_detect.cpp), but boxes are not rounded to whole pixels before NMS.
 """
 
 from __future__ import annotations
@@ -12,44 +11,34 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.domain import Face, Image
-from app.packs.manifest import DetectorSpec
-from app.runtime.session import Session, Tensor
-from app.vision.detect.base import STRIDES, Candidates, grid_cells, resize_and_pad, to_faces, top_candidates
-
-_MULTIPLE = STRIDES[-1]
-_OVERLAP = 0.3
+from app.domain import Image
+from app.runtime.session import Tensor
+from app.vision.detect.base import Candidates, NetworkDetector, grid_cells, join_strides, to_blob, top_candidates
 
 
-class YuNet:
-    """A :class:`~app.vision.detect.base.Detector`."""
+class YuNet(NetworkDetector):
+    """The detector of the family ``yunet``."""
 
-    def __init__(self, session: Session, spec: DetectorSpec) -> None:
-        self._session = session
-        self._confidence = spec.confidence
-        self._max_side = spec.max_side
+    max_iou = 0.3
 
-    def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        fitted = resize_and_pad(image, side or self._max_side, _MULTIPLE)
-        blob = np.ascontiguousarray(fitted.image.transpose(2, 0, 1)[None], dtype=np.float32)
-        outputs = [output[0] for output in self._session.run(blob)]
-        height, width = fitted.image.shape[:2]
-        return to_faces(decode(outputs, height, width, self._confidence).before(fitted.scale), _OVERLAP)
+    def candidates(self, image: Image) -> Candidates:
+        outputs = [output[0] for output in self._session.run(to_blob(image))]
+        height, width = image.shape[:2]
+        return decode(outputs, height, width, self._confidence)
 
 
 def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float) -> Candidates:
-    """Rotation the network's answers to a picture of ``height`` x ``width`` into candidates, top_candidates first.
+    """Decode the outputs for an input of ``height`` x ``width`` pixels; return candidates in its pixels.
 
-    ``outputs``: class scores, objectness, boxes, landmarks, each of them for strides 8, 16, 32: N x 1, 1, 4 or 10.
+    ``outputs``: class scores (N x 1), objectness (N x 1), boxes (N x 4) and landmarks (N x 10), each of them for
+    strides 8, 16 and 32.
     """
-    classes, objects, boxes, points = (
-        np.concatenate(outputs[start : start + len(STRIDES)]) for start in range(0, 4 * len(STRIDES), len(STRIDES))
-    )
-    scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))
-    chosen = top_candidates(scores, confidence)
-    place = grid_cells(height, width, 1)[chosen]
-    corner, stride = place[:, :2], place[:, 2:]
-    centre = corner + boxes[chosen, :2] * stride
-    half = np.exp(boxes[chosen, 2:]) * stride / 2
-    landmarks = corner[:, None] + points[chosen].reshape(-1, 5, 2) * stride[:, None]
-    return Candidates(scores[chosen], np.concatenate([centre - half, centre + half], axis=1), landmarks)
+    classes, objectness, boxes, points = join_strides(outputs)
+    scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objectness[:, 0], 0, 1))
+    top = top_candidates(scores, confidence)
+    cells = grid_cells(height, width, 1)[top]
+    corners, strides = cells[:, :2], cells[:, 2:]
+    centres = corners + boxes[top, :2] * strides
+    half_sizes = np.exp(boxes[top, 2:]) * strides / 2
+    landmarks = corners[:, None] + points[top].reshape(-1, 5, 2) * strides[:, None]
+    return Candidates(scores[top], np.concatenate([centres - half_sizes, centres + half_sizes], axis=1), landmarks)

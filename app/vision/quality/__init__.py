@@ -1,1 +1,1 @@
-"""One face -> how good its picture is: sharpness, brightness, what covers it, and what `QualityControl` says."""
+"""Image quality of a face: sharpness, brightness, completeness, and the grade for ``QualityControl``."""

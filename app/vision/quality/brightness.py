@@ -1,8 +1,8 @@
-"""Quality crop and visibility map -> how bright the face is, 0-100.
+"""Measure the brightness of a face, 0-100.
 
-The mean lightness (CIE L*, of OFIQ's luminance) of the face where nothing covers it. L* and not luminance, because
-it is even to the eye: a well-lit dark face then lies far above a face in the dark. The share that is black, or blown
-out, counts on top: a face lit from one side, half of it black, is dim, since half of it cannot be recognised.
+It is the mean lightness (CIE L*, of OFIQ's luminance) of the visible face. L* is perceptually uniform, so a dark face
+in good light is far brighter than a face in the dark. Black and overexposed pixels count extra: a face that is half
+black is dim.
 """
 
 from __future__ import annotations
@@ -11,51 +11,47 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.vision.quality.completeness import VISIBLE
-from app.vision.quality.crop import SIDE, QualityCrop
-from app.vision.quality.regions import FACE
+from app.vision.quality.crop import FACE_OUTLINE, SIDE, QualityCrop, polygon_mask
+from app.vision.quality.visibility import VISIBLE, VisibilityMap
 
-_BLACK, _BLOWN_OUT = 25, 247
-"""Values of a pixel up to which it is under-exposed, and from which it is over-exposed; OFIQ's."""
-_LIGHT = (0.0, 22.0, 55.0, 82.0, 100.0)
-"""L* of a face: none; the darkest faces of people in good light (LFW, London: 25 and more) and a little below; the
-usual; the lightest in good light (LFW: 99 % below 76) and a little above; white."""
+_BLACK, _OVEREXPOSED = 25, 247
+"""Highest value of an underexposed pixel, and lowest value of an overexposed pixel (OFIQ)."""
+_LIGHTNESS = (0.0, 22.0, 55.0, 82.0, 100.0)
+"""L* of: black; a bit below the darkest faces in good light (LFW and London: at least 25); a typical face; a bit above
+the lightest faces in good light (LFW: 99 % below 76); white."""
 _POINTS = (0.0, 30.0, 50.0, 70.0, 100.0)
-"""What these are worth; 30 to 70 is the vendor's normal band."""
-_LEAST = 0.02
-"""Share of the face that must be visible; the light on whatever covers the rest counts if less is."""
+"""Points for each ``_LIGHTNESS``; 30 to 70 is the vendor's normal band."""
+_MIN_VISIBLE = 0.02
+"""Share of the face that must be visible; below it, the covered parts are measured, too."""
 
-_FACE = cv2.fillPoly(np.zeros((SIDE, SIDE), np.uint8), [np.array(FACE, np.int32)], 1).astype(bool)
+_FACE = polygon_mask([FACE_OUTLINE]).astype(bool)
 _LUMINANCE_OF_BGR = np.array([0.0722, 0.7152, 0.2126], np.float32)
 
 
-def brightness(crop: QualityCrop, visible: NDArray[np.float32]) -> int:
-    """Return 0-100; 30 to 70 is normal. 0 for a face that lies outside the picture.
-
-    ``visible`` as ``Visibility.map`` gives it.
-    """
+def measure_brightness(crop: QualityCrop, visibility: VisibilityMap) -> int:
+    """Return the brightness, 0-100; 30 to 70 is normal, 0 is a face outside the image."""
     face = _FACE & crop.inside
-    shown = face & (cv2.resize(visible, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) > VISIBLE)
-    pixels = crop.image[shown if shown.sum() > _LEAST * _FACE.sum() else face]
+    visible = face & (cv2.resize(visibility, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) > VISIBLE)
+    pixels = crop.image[visible if visible.sum() > _MIN_VISIBLE * _FACE.sum() else face]
     if not len(pixels):
         return 0
     luminance = _LINEAR[pixels] @ _LUMINANCE_OF_BGR
-    light = float(_lightness(luminance).mean())
-    light *= 1 - float((luminance <= _LINEAR[_BLACK]).mean())
-    light += (100 - light) * float((luminance >= _LINEAR[_BLOWN_OUT]).mean())
-    return round(float(np.interp(light, _LIGHT, _POINTS)))
+    lightness = float(_lightness(luminance).mean())
+    lightness *= 1 - float((luminance <= _LINEAR[_BLACK]).mean())
+    lightness += (100 - lightness) * float((luminance >= _LINEAR[_OVEREXPOSED]).mean())
+    return round(float(np.interp(lightness, _LIGHTNESS, _POINTS)))
 
 
-def _linear(value: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return sRGB values in [0, 1] as shares of light (IEC 61966-2-1)."""
-    curve = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004
-    return curve.astype(np.float32)
+def _linear(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return linear light of sRGB ``values``, both in [0, 1] (IEC 61966-2-1)."""
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004
+    return linear.astype(np.float32)
 
 
 def _lightness(luminance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return L*, 0-100, of luminances in [0, 1] (CIE 15)."""
-    dark = luminance <= 216 / 24389
-    return np.where(dark, luminance * (24389 / 27), 116 * np.cbrt(luminance) - 16)
+    """Return L*, 0-100, of ``luminance`` in [0, 1] (CIE 15)."""
+    is_dark = luminance <= 216 / 24389
+    return np.where(is_dark, luminance * (24389 / 27), 116 * np.cbrt(luminance) - 16)
 
 
 _LINEAR = _linear(np.arange(256) / 255)

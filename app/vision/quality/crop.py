@@ -1,13 +1,13 @@
-"""Face in a picture -> the crop on which quality is measured.
+"""The quality crop (one face in a standard position, the input of all quality measures) and the regions of the face.
 
-All measures look at the same crop, in which the eyes are 60 pixels apart: a number then does not depend on the size
-of the photo, and a face enlarged from few pixels is as blurry as it looks. The crop shows the whole face from the
-forehead to below the chin.
+The eyes are 60 pixels apart in every crop, so measures do not depend on the size of the image. A face enlarged from few
+pixels is as blurry as it looks. The crop shows the face from the forehead to below the chin.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -18,10 +18,11 @@ from app.vision.align import align, similarity
 from app.vision.pose import pose
 
 SIDE = 224
-"""Pixels of the crop's sides."""
-
+"""Pixels per side of the crop."""
+MAP_SIDE = 56
+"""Cells per side of a map; each cell covers 4 x 4 pixels of the crop."""
 EYE_DISTANCE = 60.0
-"""Pixels between the eyes, of a face seen from the front."""
+"""Pixels between the eyes of a frontal face."""
 
 # insightface's template for 112 x 112 (python-package/insightface/utils/face_align.py), enlarged and centred.
 _ARCFACE = np.array(
@@ -30,13 +31,48 @@ _ARCFACE = np.array(
 _SCALE = EYE_DISTANCE / (73.5318 - 38.2946)
 
 TEMPLATE: NDArray[np.float32] = (_ARCFACE * _SCALE + [(SIDE - 112 * _SCALE) / 2, 0]).astype(np.float32)
-"""Where the five landmarks lie in the crop: 5 x 2, pixels."""
+"""Positions of the five landmarks in the crop: 5 x 2, pixels."""
+
+Polygon: TypeAlias = tuple[tuple[int, int], ...]
+"""Corners (x, y) in pixels of the crop."""
+
+
+def _mirrored_pair(polygon: Polygon) -> tuple[Polygon, Polygon]:
+    """Return ``polygon``, on the viewer's left, and its mirror image."""
+    return polygon, tuple((SIDE - 1 - x, y) for x, y in polygon)
+
+
+def _symmetric(left_half: Polygon) -> Polygon:
+    """Return the symmetric polygon; ``left_half`` runs from top to bottom."""
+    return left_half + tuple((SIDE - 1 - x, y) for x, y in reversed(left_half))
+
+
+REGIONS: Mapping[str, tuple[Polygon, ...]] = {
+    "eyebrow": _mirrored_pair(((58, 77), (62, 67), (79, 63), (101, 69), (101, 77), (79, 72))),
+    "eye": _mirrored_pair(((65, 89), (72, 81), (82, 79), (91, 81), (99, 89), (91, 95), (82, 97), (72, 95))),
+    "nose": (_symmetric(((106, 89), (102, 110), (94, 123), (98, 132), (111, 135))),),
+    "cheek": _mirrored_pair(((58, 104), (87, 106), (89, 124), (80, 146), (76, 160), (67, 150), (60, 130))),
+    "mouth": (_symmetric(((111, 150), (98, 149), (86, 157), (98, 167), (111, 170))),),
+    "chin": (_symmetric(((111, 176), (86, 174), (92, 188), (101, 195), (111, 197))),),
+}
+"""The polygons of each region, for a frontal face whose landmarks lie on ``TEMPLATE``."""
+
+FACE_OUTLINE: Polygon = _symmetric(
+    ((111, 42), (84, 46), (60, 60), (53, 90), (55, 122), (63, 154), (80, 182), (98, 199), (111, 203))
+)
+"""The whole face, from the forehead to the chin."""
+
+
+_Y, _X = np.mgrid[:SIDE, :SIDE]
+_EDGE = -0.5
+"""Coordinate of an image's left and top edge: the centre of its first pixel is at 0."""
 
 
 class QualityCrop(NamedTuple):
-    """``image``: SIDE x SIDE x 3, uint8, BGR. ``inside``: SIDE x SIDE, bool: the pixels that the picture has.
+    """A face in the standard position.
 
-    ``yaw``: degrees, above 0 the face looks to the viewer's right.
+    ``image``: SIDE x SIDE x 3, uint8, BGR, black outside the image. ``inside``: SIDE x SIDE, bool: the pixels that the
+    image contains. ``yaw``: degrees, > 0 if the face looks to the viewer's right.
     """
 
     image: Crop
@@ -45,19 +81,33 @@ class QualityCrop(NamedTuple):
 
 
 def quality_crop(image: Image, landmarks: Landmarks) -> QualityCrop:
-    """Bring the face with ``landmarks`` into the standard position; what lies outside the picture is black."""
+    """Return the quality crop of the face with ``landmarks``."""
     crop = align(image, landmarks, TEMPLATE, SIDE)
     return QualityCrop(crop, _inside(image, landmarks), pose(landmarks, pitch_offset=0).yaw)
 
 
 def _inside(image: Image, landmarks: Landmarks) -> NDArray[np.bool_]:
     """Return which pixels of the crop have their centre in ``image``."""
-    back = cv2.invertAffineTransform(similarity(landmarks, TEMPLATE))
-    x, y = (row[0] * _X + row[1] * _Y + row[2] for row in np.asarray(back))
+    inverse = cv2.invertAffineTransform(similarity(landmarks, TEMPLATE))
+    x, y = (row[0] * _X + row[1] * _Y + row[2] for row in np.asarray(inverse))
     height, width = image.shape[:2]
     return np.asarray((x >= _EDGE) & (x < width + _EDGE) & (y >= _EDGE) & (y < height + _EDGE))
 
 
-_Y, _X = np.mgrid[:SIDE, :SIDE]
-_EDGE = -0.5
-"""Where a picture begins: the centre of its first pixel is 0."""
+def polygon_mask(polygons: Sequence[Polygon]) -> NDArray[np.uint8]:
+    """Return SIDE x SIDE, 1 in the pixels of ``polygons``, else 0."""
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    for polygon in polygons:
+        cv2.fillPoly(mask, [np.array(polygon, np.int32)], 1)
+    return mask
+
+
+def cell_shares(polygons: Sequence[Polygon]) -> NDArray[np.float32]:
+    """Return the share of each cell that lies in ``polygons``: MAP_SIDE x MAP_SIDE, in [0, 1]."""
+    return to_cells(polygon_mask(polygons))
+
+
+def to_cells(mask: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the mean of each cell of ``mask`` (SIDE x SIDE): MAP_SIDE x MAP_SIDE, in [0, 1]."""
+    cells = cv2.resize(mask.astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
+    return cells.astype(np.float32, copy=False)

@@ -1,36 +1,57 @@
-"""Quality crop -> which parts of the face nothing lies in front of: a small segmentation network.
+"""Visible parts of a face: a small segmentation network, and the visible share of each region.
 
-The file ``models/quality/visibility.onnx`` is this project's own; ``models/quality/README.md`` tells how it was made.
-A mask, sunglasses, a hand, hair over the brows or a bottle cover; spectacles, a beard and shadow do not, nor does the
-pose of the head.
+``models/quality/README.md`` describes the network and its training. Masks, sunglasses, hands, hair over the eyebrows or
+a bottle cover the face. Spectacles, beards, shadows and the pose of the head do not.
 """
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain import Completeness
 from app.runtime.session import Session
-from app.vision.quality.crop import QualityCrop
-from app.vision.quality.regions import MAP_SIDE
+from app.vision.quality.crop import REGIONS, QualityCrop, cell_shares, to_cells
 
 INPUT_SIDE = 112
-"""Pixels of the network's input."""
+"""Pixels per side of the network's input."""
+VISIBLE = 0.5
+"""Probability above which a cell is visible."""
+_MAX_FRONTAL_YAW = 40.0
+"""Degrees of yaw from which the far side of a face is hidden, so that only the near side counts."""
+
+VisibilityMap: TypeAlias = NDArray[np.float32]
+"""MAP_SIDE x MAP_SIDE: the probability that nothing covers the cell, times its share inside the image."""
+
+REGION_CELLS = {name: cell_shares(polygons) for name, polygons in REGIONS.items()}
+"""The share of each cell that lies in a region."""
+_LEFT_CELLS = {name: cell_shares(polygons[:1]) for name, polygons in REGIONS.items()}
+_RIGHT_CELLS = {name: cell_shares(polygons[-1:]) for name, polygons in REGIONS.items()}
 
 
-class Visibility:
-    """The network opened as ``session``: N x 3 x 112 x 112 float32 BGR 0-255 -> N x 1 x 56 x 56, in [0, 1]."""
+class VisibilityNetwork:
+    """The network: N x 3 x 112 x 112 float32, BGR, 0-255 -> N x 1 x 56 x 56, in [0, 1]."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def map(self, crop: QualityCrop) -> NDArray[np.float32]:
-        """Return for each cell, MAP_SIDE x MAP_SIDE, the probability that nothing covers it.
+    def predict(self, crop: QualityCrop) -> VisibilityMap:
+        """Return the visibility map of ``crop``."""
+        resized = cv2.resize(crop.image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
+        batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], dtype=np.float32)
+        return np.asarray(self._session.run(batch)[0][0, 0] * to_cells(crop.inside), dtype=np.float32)
 
-        Of a cell that lies partly outside the picture it is so much less; outside it is 0.
-        """
-        small = cv2.resize(crop.image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
-        batch = np.ascontiguousarray(small.transpose(2, 0, 1)[None], dtype=np.float32)
-        inside = cv2.resize(crop.inside.astype(np.float32), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
-        return np.asarray(self._session.run(batch)[0][0, 0] * inside, dtype=np.float32)
+
+def measure_completeness(visibility: VisibilityMap, yaw: float = 0.0) -> Completeness:
+    """Return the visible share of each region in percent, the vendor's ``Completeness``.
+
+    ``yaw``: degrees, > 0 if the face looks to the viewer's right.
+    """
+    is_visible = visibility > VISIBLE
+    regions = REGION_CELLS if abs(yaw) < _MAX_FRONTAL_YAW else _LEFT_CELLS if yaw > 0 else _RIGHT_CELLS
+    return Completeness(
+        **{name: round(100 * float(cells[is_visible].sum() / cells.sum())) for name, cells in regions.items()}
+    )

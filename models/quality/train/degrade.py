@@ -1,4 +1,4 @@
-"""A sharp, evenly lit picture -> what cameras make of it: light, noise, shake, compression. All random, all seeded."""
+"""Degrade sharp, evenly lit images as cameras do: motion blur, light, noise and compression."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from app.domain import Image
 
 
-def motion(length: float, angle: float) -> NDArray[np.float32]:
-    """Return the kernel of a straight move by ``length`` pixels."""
+def motion_kernel(length: float, angle: float) -> NDArray[np.float32]:
+    """Return the kernel of a linear motion by ``length`` pixels at ``angle`` radians."""
     half = int(length / 2) + 2
     kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
     for step in np.linspace(-length / 2, length / 2, 4 * len(kernel)):
@@ -20,8 +20,8 @@ def motion(length: float, angle: float) -> NDArray[np.float32]:
     return np.asarray(kernel / kernel.sum(), np.float32)
 
 
-def lit(image: Image, rng: np.random.Generator) -> Image:
-    """Return it in other light and with noise: nothing that is blur."""
+def relight(image: Image, rng: np.random.Generator) -> Image:
+    """Return ``image`` with random gamma, exposure, contrast, side light and noise, but without blur."""
     values = image / 255.0
     side = image.shape[0]
     if rng.random() < 0.7:
@@ -33,8 +33,8 @@ def lit(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.25:
         y, x = np.mgrid[:side, :side] / side - 0.5
         angle = rng.uniform(0, 2 * np.pi)
-        beyond = x * np.cos(angle) + y * np.sin(angle) + rng.uniform(-0.1, 0.3)
-        values *= (rng.uniform(0.03, 0.3) + 0.9 / (1 + np.exp(-rng.uniform(2, 8) * beyond)))[..., None]
+        depth = x * np.cos(angle) + y * np.sin(angle) + rng.uniform(-0.1, 0.3)
+        values *= (rng.uniform(0.03, 0.3) + 0.9 / (1 + np.exp(-rng.uniform(2, 8) * depth)))[..., None]
     if rng.random() < 0.6:
         channels = rng.choice((1, 3))
         values = values + rng.normal(0, rng.uniform(0, 12) / 255, (side, side, channels))
@@ -42,7 +42,7 @@ def lit(image: Image, rng: np.random.Generator) -> Image:
 
 
 def jpeg(image: Image, quality: int) -> Image:
-    """Return it compressed; quality 0 leaves it as it is."""
+    """Return ``image`` after JPEG compression; quality 0 returns it unchanged."""
     if not quality:
         return image
     data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]

@@ -1,4 +1,4 @@
-"""The faces of ``../shared/data``, found by the detector of the pack ``open`` and cut as for a judgement."""
+"""The training faces: images of ``../shared/data``, detected by the pack ``open``, as quality crops."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from app.vision.selection import select
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 
 
-class Found(NamedTuple):
-    """A picture, ``name`` PERSON/FILE, and the landmarks of the face that would be compared."""
+class LabelledFace(NamedTuple):
+    """An image with its ``name`` PERSON/FILE, and the landmarks of its target face."""
 
     name: str
     image: Image
@@ -31,12 +31,12 @@ class Found(NamedTuple):
 
 
 def is_held_out(name: str) -> bool:
-    """Whether the person of the picture PERSON/FILE belongs to the half that is judged, not learned from."""
+    """Return whether the person of the image PERSON/FILE belongs to the half for evaluation, not for training."""
     return hashlib.sha256(Path(name).parts[0].encode()).digest()[0] % 2 == 1
 
 
-def found(folder: str, step: int = 1) -> Iterator[Found]:
-    """Yield every ``step``-th picture of ``DATA``/``folder`` that shows a face."""
+def detect_faces(folder: str, step: int = 1) -> Iterator[LabelledFace]:
+    """Yield the target face of every ``step``-th image of ``DATA``/``folder``; skip images without a face."""
     store = Store.from_settings(load_settings().models)
     pack = store.pack("open")
     store.build_missing(pack)
@@ -47,32 +47,35 @@ def found(folder: str, step: int = 1) -> Iterator[Found]:
         faces = detector.detect(image)
         if faces:
             face = select(faces, image, MatchingStrategy.LARGEST, pack.detector.selection_confidence)
-            yield Found(str(path.relative_to(DATA / folder)), image, face.landmarks)
+            yield LabelledFace(str(path.relative_to(DATA / folder)), image, face.landmarks)
 
 
 class Faces(NamedTuple):
-    """``crops``: N x 224 x 224 x 3, uint8, BGR; ``inside``: N x 224 x 224, bool; ``names``: N times PERSON/FILE."""
+    """Quality crops of N faces.
+
+    ``crops``: N x 224 x 224 x 3, uint8, BGR. ``inside``: N x 224 x 224, bool. ``names``: N strings PERSON/FILE.
+    """
 
     crops: NDArray[np.uint8]
     inside: NDArray[np.bool_]
     names: NDArray[np.str_]
 
     @classmethod
-    def of(cls, folder: str, cache: Path) -> Self:
-        """The quality crops of all pictures of a folder; ``cache`` is read if there, else written."""
+    def load(cls, folder: str, cache: Path) -> Self:
+        """Return the faces of all images of ``folder``; read them from ``cache`` if it exists, else write it."""
         if not cache.is_file():
-            each = [(one.name, quality_crop(one.image, one.landmarks)) for one in found(folder)]
+            named_crops = [(face.name, quality_crop(face.image, face.landmarks)) for face in detect_faces(folder)]
             cache.parent.mkdir(parents=True, exist_ok=True)
             np.savez(
                 cache,
-                crops=np.stack([crop.image for _, crop in each]),
-                inside=np.stack([crop.inside for _, crop in each]),
-                names=np.array([name for name, _ in each]),
+                crops=np.stack([crop.image for _, crop in named_crops]),
+                inside=np.stack([crop.inside for _, crop in named_crops]),
+                names=np.array([name for name, _ in named_crops]),
             )
-        with np.load(cache) as kept:
-            return cls(kept["crops"], kept["inside"], kept["names"])
+        with np.load(cache) as arrays:
+            return cls(arrays["crops"], arrays["inside"], arrays["names"])
 
-    def only(self, wanted: Callable[[int], bool]) -> Faces:
-        """Those in the rows that are ``wanted``."""
-        rows = [row for row in range(len(self.crops)) if wanted(row)]
+    def filtered(self, is_kept: Callable[[int], bool]) -> Faces:
+        """Return the faces in the rows for which ``is_kept`` is true."""
+        rows = [row for row in range(len(self.crops)) if is_kept(row)]
         return Faces(self.crops[rows], self.inside[rows], self.names[rows])

@@ -1,4 +1,4 @@
-"""Sunglasses cover, spectacles do not."""
+"""Glasses: sunglasses cover the eyes, spectacles do not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.quality.train.layers import Layer, Points, Rng, Scene, blank, patch,
 
 
 def _lenses(rng: Rng) -> list[Points]:
-    """Return the outlines of two lenses about the eyes."""
+    """Return the outlines of two lenses around the eyes."""
     across, down, corner = rng.uniform(20, 32), rng.uniform(12, 26), rng.uniform(2, 6)
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     power = 2 / corner
@@ -32,25 +32,26 @@ def _lenses(rng: Rng) -> list[Points]:
     return [left, right]
 
 
-def _frame(canvas: NDArray[np.float32], lenses: Sequence[Points], thick: int) -> None:
+def _draw_frame(canvas: NDArray[np.float32], lenses: Sequence[Points], thickness: int) -> None:
+    """Draw rims, bridge and temples on ``canvas``."""
     for lens in lenses:
-        cv2.polylines(canvas, [lens.round().astype(np.int32)], True, 1.0, thick, cv2.LINE_AA)
+        cv2.polylines(canvas, [lens.round().astype(np.int32)], True, 1.0, thickness, cv2.LINE_AA)
     left, right = lenses
     bridge = [left[:, 0].max(), left[:, 1].mean() - 4, right[:, 0].min(), right[:, 1].mean() - 4]
     x0, y0, x1, y1 = (int(value) for value in bridge)
-    cv2.line(canvas, (x0, y0), (x1, y1), 1.0, thick, cv2.LINE_AA)
+    cv2.line(canvas, (x0, y0), (x1, y1), 1.0, thickness, cv2.LINE_AA)
     for lens, end in ((left, 8), (right, 216)):
         outer = lens[np.argmin(lens[:, 0]) if end < SIDE // 2 else np.argmax(lens[:, 0])]
-        cv2.line(canvas, outer.astype(int).tolist(), (end, int(outer[1]) - 3), 1.0, thick, cv2.LINE_AA)
+        cv2.line(canvas, outer.astype(int).tolist(), (end, int(outer[1]) - 3), 1.0, thickness, cv2.LINE_AA)
 
 
 def sunglasses(scene: Scene) -> Layer:
-    """Dark or mirroring lenses through which no eye is seen."""
+    """Return dark or mirrored lenses that hide the eyes."""
     rng = scene.rng
     lenses = _lenses(rng)
     alpha = np.maximum(polygon(lenses[0]), polygon(lenses[1])) * np.float32(rng.uniform(0.82, 1))
     frame = blank()
-    _frame(frame, lenses, int(rng.integers(1, 8)))
+    _draw_frame(frame, lenses, int(rng.integers(1, 8)))
     y = np.linspace(rng.uniform(0.3, 1), rng.uniform(1, 1.8), SIDE, dtype=np.float32)[:, None, None]
     tint = rng.uniform(0, 60, 3) if rng.random() < 0.8 else rng.uniform(0, 220, 3)
     colour = np.clip(np.broadcast_to(tint * y, (SIDE, SIDE, 3)) + 0.2 * rng.random() * patch(scene), 0, 255)
@@ -60,11 +61,11 @@ def sunglasses(scene: Scene) -> Layer:
 
 
 def spectacles(scene: Scene) -> Layer:
-    """Frames with clear lenses and reflections: the eyes are seen."""
+    """Return frames with clear lenses and reflections; the eyes stay visible."""
     rng = scene.rng
     lenses = _lenses(rng)
     frame = blank()
-    _frame(frame, lenses, int(rng.choice([1, 2, 3, 4, 6], p=[0.25, 0.25, 0.25, 0.15, 0.1])))
+    _draw_frame(frame, lenses, int(rng.choice([1, 2, 3, 4, 6], p=[0.25, 0.25, 0.25, 0.15, 0.1])))
     glare = blank()
     if rng.random() < 0.5:
         band = rng.uniform(40, 184)

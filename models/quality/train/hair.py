@@ -1,51 +1,55 @@
-"""Hair: a fringe covers, a beard does not."""
+"""Hair: a fringe covers the face, a beard does not."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from app.vision.quality.crop import SIDE
 from models.quality.train.layers import Layer, Scene, blank
 
 
 def fringe(scene: Scene) -> Layer:
-    """Hair over the brows, or down one side of the face."""
+    """Return hair over the eyebrows, or down one side of the face."""
     rng = scene.rng
     dark = np.array([rng.uniform(0, 90), rng.uniform(0, 110), rng.uniform(5, 150)]) if rng.random() < 0.5 else None
-    own = np.median(scene.face[8:36, 70:154].reshape(-1, 3), axis=0)
-    base = own if dark is None else np.sort(dark)
+    base = _hair_colour(scene) if dark is None else np.sort(dark)
     alpha, light = blank(), np.full((SIDE, SIDE), 0.7, np.float32)
-    lowest, is_side, sign = rng.uniform(66, 108), rng.random() < 0.35, rng.choice([-1, 1])
+    bottom, is_side, sign = rng.uniform(66, 108), rng.random() < 0.35, rng.choice([-1, 1])
     for _ in range(int(rng.integers(60, 240))):
         start = np.array([rng.uniform(30, 194), rng.uniform(-10, 30)])
-        end = np.array([start[0] + rng.normal(0, 12), lowest + rng.normal(0, 9)])
+        end = np.array([start[0] + rng.normal(0, 12), bottom + rng.normal(0, 9)])
         if is_side:
             start = np.array([112 + sign * rng.uniform(-20, 60), rng.uniform(-10, 20)])
             end = np.array([112 + sign * rng.uniform(25, 95), rng.uniform(120, 235)])
         bend = (start + end) / 2 + rng.normal(0, 9, 2) + (sign * 14 if is_side else 0)
         t = np.linspace(0, 1, 9)[:, None]
         strand = ((1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end).round().astype(np.int32)
-        thick = int(rng.integers(1, 7))
-        cv2.polylines(light, [strand], False, rng.uniform(0.5, 1.4), max(thick - 1, 1), cv2.LINE_AA)
-        cv2.polylines(alpha, [strand], False, 1.0, thick, cv2.LINE_AA)
+        thickness = int(rng.integers(1, 7))
+        cv2.polylines(light, [strand], False, rng.uniform(0.5, 1.4), max(thickness - 1, 1), cv2.LINE_AA)
+        cv2.polylines(alpha, [strand], False, 1.0, thickness, cv2.LINE_AA)
     return Layer(np.clip(base * light[..., None], 0, 255).astype(np.float32), alpha)
 
 
 def beard(scene: Scene) -> Layer:
-    """Short or long hair on chin and jaw, around the mouth at most: a face's own."""
+    """Return short or long hair on chin and jaw, at most around the mouth."""
     rng = scene.rng
-    own = np.median(scene.face[8:36, 70:154].reshape(-1, 3), axis=0)
-    drawn = rng.uniform(10, 235) * np.array([0.75, 0.88, 1.0]) ** rng.uniform(0, 2)
-    base = own if rng.random() < 0.4 else drawn
+    random_colour = rng.uniform(10, 235) * np.array([0.75, 0.88, 1.0]) ** rng.uniform(0, 2)
+    base = _hair_colour(scene) if rng.random() < 0.4 else random_colour
     alpha, light = blank(), np.ones((SIDE, SIDE), np.float32)
-    wide, high, low = rng.uniform(16, 62), rng.uniform(138, 172), rng.uniform(192, 222)
+    half_width, top, bottom = rng.uniform(16, 62), rng.uniform(138, 172), rng.uniform(192, 222)
     for _ in range(int(rng.integers(200, 900))):
-        x, y = 112 + wide * rng.uniform(-1, 1), rng.uniform(high, low)
+        x, y = 112 + half_width * rng.uniform(-1, 1), rng.uniform(top, bottom)
         is_cheek = y < 172 and abs(x - 112) < 34
-        if is_cheek and not (high < 150 and 138 < y < 148):
+        if is_cheek and not (top < 150 and 138 < y < 148):
             continue
         end = (int(x + (x - 112) * 0.1 + rng.normal(0, 3)), int(y + rng.uniform(3, 14)))
         cv2.line(alpha, (int(x), int(y)), end, rng.uniform(0.4, 1), int(rng.integers(1, 4)), cv2.LINE_AA)
         cv2.line(light, (int(x), int(y)), end, rng.uniform(0.6, 1.3), 1, cv2.LINE_AA)
     return Layer(np.clip(base * light[..., None], 0, 255).astype(np.float32), alpha)
+
+
+def _hair_colour(scene: Scene) -> NDArray[np.float64]:
+    """Return the median colour of the top of the crop, BGR."""
+    return np.asarray(np.median(scene.face[8:36, 70:154].reshape(-1, 3), axis=0), np.float64)

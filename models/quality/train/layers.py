@@ -1,4 +1,4 @@
-"""What is laid over a quality crop, and what it may be made of. Coordinates are pixels of the crop."""
+"""Layers that are blended over a quality crop, and their surfaces. Coordinates are pixels of the crop."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Points: TypeAlias = NDArray[np.float64]
 
 
 class Layer(NamedTuple):
-    """``colour``: SIDE x SIDE x 3, float32, BGR 0-255; ``alpha``: SIDE x SIDE, float32, how opaque it is, 0-1."""
+    """``colour``: SIDE x SIDE x 3, float32, BGR, 0-255. ``alpha``: SIDE x SIDE, float32, opacity, 0-1."""
 
     colour: NDArray[np.float32]
     alpha: NDArray[np.float32]
 
 
 class Scene(NamedTuple):
-    """The face that is to be covered, and the crop of another from which surfaces are taken."""
+    """The crop of the face to cover, the crop of another face as a source of surfaces, and the random generator."""
 
     face: Crop
     other: Crop
@@ -35,6 +35,7 @@ class Scene(NamedTuple):
 
 
 def blank() -> NDArray[np.float32]:
+    """Return SIDE x SIDE zeros."""
     return np.zeros((SIDE, SIDE), np.float32)
 
 
@@ -44,21 +45,21 @@ def polygon(points: Points) -> NDArray[np.float32]:
 
 
 def smooth(points: Points, steps: int = 3) -> Points:
-    """Return the closed polygon with rounder corners (Chaikin)."""
+    """Return the closed polygon with rounded corners (Chaikin's algorithm)."""
     for _ in range(steps):
-        after = np.roll(points, -1, axis=0)
-        points = np.stack([0.75 * points + 0.25 * after, 0.25 * points + 0.75 * after], axis=1).reshape(-1, 2)
+        following = np.roll(points, -1, axis=0)
+        points = np.stack([0.75 * points + 0.25 * following, 0.25 * points + 0.75 * following], axis=1).reshape(-1, 2)
     return points
 
 
 def skin(scene: Scene) -> NDArray[np.float32]:
-    """Return a colour of the face's own cheeks, made lighter or darker."""
+    """Return the colour of the cheeks, randomly lighter or darker, BGR."""
     cheeks = np.concatenate([scene.face[105:140, 60:85].reshape(-1, 3), scene.face[105:140, 140:165].reshape(-1, 3)])
     return np.asarray(np.clip(np.median(cheeks, axis=0) * scene.rng.uniform(0.7, 1.25), 0, 255), np.float32)
 
 
 def surface(scene: Scene) -> NDArray[np.float32]:
-    """Return a plain, striped, woven, chequered or photographed surface, lit from somewhere."""
+    """Return the colours of a plain, striped, photographed, textured or noisy surface with random shading."""
     rng = scene.rng
     base = rng.choice([rng.uniform(0, 255, 3), np.full(3, rng.uniform(0, 255))]).astype(np.float32)
     kind = rng.choice(["plain", "stripes", "photo", "texture", "noise"], p=[0.5, 0.12, 0.2, 0.1, 0.08])
@@ -71,10 +72,10 @@ def surface(scene: Scene) -> NDArray[np.float32]:
     elif kind == "photo":
         colour = patch(scene)
     elif kind == "texture":
-        files = _textures()
-        picture = files[rng.integers(len(files))]
+        textures = _textures()
+        texture = textures[rng.integers(len(textures))]
         size = int(rng.integers(SIDE // 2, 2 * SIDE))
-        tile = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        tile = cv2.resize(texture, (size, size), interpolation=cv2.INTER_AREA)
         colour = np.tile(tile, (SIDE // size + 1, SIDE // size + 1, 1))[:SIDE, :SIDE].astype(np.float32)
     elif kind == "noise":
         grain = rng.normal(0, rng.uniform(10, 50), (SIDE // 4, SIDE // 4, 1)).astype(np.float32)
@@ -83,16 +84,16 @@ def surface(scene: Scene) -> NDArray[np.float32]:
 
 
 def patch(scene: Scene) -> NDArray[np.float32]:
-    """Return a part of the other crop, enlarged."""
+    """Return an enlarged, randomly rotated part of the other crop."""
     size = int(scene.rng.integers(SIDE // 4, SIDE))
     left, top = scene.rng.integers(0, SIDE - size, 2)
     part = scene.other[top : top + size, left : left + size]
-    turned = np.rot90(part, int(scene.rng.integers(4)))
-    return np.asarray(cv2.resize(turned, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
+    rotated = np.rot90(part, int(scene.rng.integers(4)))
+    return np.asarray(cv2.resize(rotated, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def shading(rng: Rng) -> NDArray[np.float32]:
-    """Return soft light and folds, about 1."""
+    """Return factors of brightness around 1: soft light and folds."""
     coarse = rng.normal(1, rng.uniform(0, 0.25), (int(rng.integers(2, 6)), int(rng.integers(2, 6)))).astype(np.float32)
     light = cv2.resize(coarse, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
     if rng.random() < 0.4:

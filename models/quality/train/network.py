@@ -1,7 +1,7 @@
 """The visibility network, in torch: 112 x 112 BGR -> 56 x 56 logits of "nothing covers this cell".
 
-Residual blocks (arXiv 1512.03385) down to 7 x 7 cells, which see the whole face, and a pyramid (arXiv 1612.03144)
-back up. Few channels where there are many cells: that is what costs time, here and in training.
+Residual blocks (arXiv 1512.03385) down to 7 x 7 cells, whose receptive field is the whole face, and a feature pyramid
+(arXiv 1612.03144) back up. Large maps have few channels to save time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _WIDTHS = (16, 48, 72, 88)
 """Channels at 56, 28, 14 and 7 cells."""
 _BLOCKS = (0, 1, 1, 1)
 _PYRAMID = (16, 32, 48)
-"""Channels on the way up, at 56, 28 and 14 cells."""
+"""Channels of the pyramid at 56, 28 and 14 cells."""
 
 
 def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -25,7 +25,7 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class _Residual(nn.Module):
-    """Two convolutions, added to their input."""
+    """Two convolutions with a skip connection."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -33,8 +33,8 @@ class _Residual(nn.Module):
             _convolution(width, width), nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
         )
 
-    def forward(self, seen: Tensor) -> Tensor:
-        return torch.relu(seen + self.steps(seen))
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.relu(features + self.steps(features))
 
 
 class Network(nn.Module):
@@ -55,20 +55,20 @@ class Network(nn.Module):
         self.head = nn.Conv2d(_PYRAMID[0], 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        seen, levels = (images - 127.5) / 64, []
+        features, levels = (images - 127.5) / 64, []
         for stage in self.stages:
-            seen = stage(seen)
-            levels.append(seen)
-        out = levels.pop()
+            features = stage(features)
+            levels.append(features)
+        merged = levels.pop()
         for merge in reversed(self.merges):
-            larger = nn.functional.interpolate(out, scale_factor=2.0, mode="nearest")
-            out = merge(torch.cat([larger, levels.pop()], dim=1))
-        logits: Tensor = self.head(out)
+            larger = nn.functional.interpolate(merged, scale_factor=2.0, mode="nearest")
+            merged = merge(torch.cat([larger, levels.pop()], dim=1))
+        logits: Tensor = self.head(merged)
         return logits
 
 
 class Probabilities(nn.Module):
-    """What is exported: the logits as probabilities."""
+    """The exported network: probabilities instead of logits."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()

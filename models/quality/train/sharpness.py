@@ -1,9 +1,9 @@
-"""Sharp faces, blurred by a known amount -> the weights of ``app/vision/quality/sharpness.py``, printed to be pasted.
+"""Fit the weights of ``app/vision/quality/sharpness.py`` to known blur and print them.
 
-``python -m models.quality.train.sharpness`` (about two minutes on one core). Half of the people of ``../shared/data``
-are learned from. First the studio photos alone; then also the LFW pictures that the first fit finds sharpest, whose
-own blur it estimates. Each face is brought to a random size, blurred, compressed; what that costs in detail is told as
-the sigma of the Gaussian blur of equal squared error. Gamma, exposure, contrast, side light and noise do not count.
+``python -m models.quality.train.sharpness`` takes about two minutes on one core and uses half of the people of
+``../shared/data``. The first fit uses the studio photos. The second adds the sharpest LFW images, whose own blur the
+first fit estimates. Each face is resized, blurred and compressed at random. Its known blur is the sigma of the Gaussian
+blur with the same squared error; gamma, exposure, contrast, side light and noise do not count as blur.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from numpy.typing import NDArray
 
 from app.domain import Image, Landmarks
 from app.vision.align import align, similarity
-from app.vision.quality import sharpness
 from app.vision.quality.crop import EYE_DISTANCE, SIDE, TEMPLATE, quality_crop
-from models.quality.train.degrade import jpeg, lit, motion
-from models.quality.train.faces import found, is_held_out
+from app.vision.quality.sharpness import MIN_BLUR, blur_features
+from models.quality.train.degrade import jpeg, motion_kernel, relight
+from models.quality.train.faces import detect_faces, is_held_out
 
-_PER_STUDIO, _PER_LFW, _SHARPEST, _LFW_STEP = 200, 16, 150, 2
+_SAMPLES_PER_STUDIO_FACE, _SAMPLES_PER_LFW_FACE, _LFW_FACES, _LFW_STEP = 200, 16, 150, 2
 _RIDGE, _SEED = 10.0, 0
-_SMALLEST, _LARGEST = 15.0, 180.0
-"""Pixels between the eyes, of the faces in the pictures made."""
-_OWN = 0.8
-"""Pixels: the least blur that an LFW face has, whose eyes are some 40 pixels apart in the file."""
+_MIN_EYE_DISTANCE, _MAX_EYE_DISTANCE = 15.0, 180.0
+"""Pixels between the eyes of the degraded faces."""
+_MIN_LFW_BLUR = 0.8
+"""Pixels of blur that an LFW face has at least, because its eyes are only about 40 pixels apart in the file."""
 _COVERED = 0.2
-"""Share of the faces that something covers: its own edges and plainness are not the face's."""
+"""Share of faces with an occluder, whose edges and plain areas are not those of the face."""
 _MASK = np.array([[58, 125], [112, 110], [166, 125], [160, 175], [112, 205], [64, 175]], np.float64)
 _BAR = np.array([[58, 80], [166, 80], [166, 102], [58, 102]], np.float64)
 _SIGMAS = np.arange(0, 10.1, 0.25)
 
 
-class Sharp(NamedTuple):
-    """A sharp face; ``blur`` is its own, in pixels of the quality crop."""
+class SharpFace(NamedTuple):
+    """A sharp face and the blur that it has nevertheless, in pixels of the quality crop."""
 
     image: Image
     landmarks: Landmarks
@@ -51,98 +51,107 @@ class Sample(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """As in ``app/vision/quality/sharpness.py``."""
+    """The weights and the constant of ``app/vision/quality/sharpness.py``."""
 
     weights: NDArray[np.float64]
     constant: float
 
-    def blur(self, seen: NDArray[np.float64]) -> float:
-        total = float(np.exp(seen @ self.weights + self.constant))
-        return float(np.sqrt(max(total**2 - sharpness.FLOOR**2, 0.0)))
+    def estimate_blur(self, features: NDArray[np.float64]) -> float:
+        total = float(np.exp(features @ self.weights + self.constant))
+        return float(np.sqrt(max(total**2 - MIN_BLUR**2, 0.0)))
 
 
 def main() -> None:
     cv2.setNumThreads(1)
     rng = np.random.default_rng(_SEED)
-    studio = [Sharp(one.image, one.landmarks, 0.0) for one in found("london") if not is_held_out(one.name)]
-    samples = list(degrade(studio, _PER_STUDIO, rng))
+    studio = [
+        SharpFace(face.image, face.landmarks, 0.0) for face in detect_faces("london") if not is_held_out(face.name)
+    ]
+    samples = list(degrade(studio, _SAMPLES_PER_STUDIO_FACE, rng))
     first = fit(samples)
-    others = []
-    for one in found("lfw", _LFW_STEP):
-        seen = sharpness.features(quality_crop(one.image, one.landmarks))
-        if seen is not None and not is_held_out(one.name):
-            others.append(Sharp(one.image, one.landmarks, max(first.blur(seen), _OWN)))
-    others.sort(key=lambda face: face.blur)
-    samples += degrade(others[:_SHARPEST], _PER_LFW, rng)
+    lfw = []
+    for face in detect_faces("lfw", _LFW_STEP):
+        features = blur_features(quality_crop(face.image, face.landmarks))
+        if features is not None and not is_held_out(face.name):
+            lfw.append(SharpFace(face.image, face.landmarks, max(first.estimate_blur(features), _MIN_LFW_BLUR)))
+    lfw.sort(key=lambda face: face.blur)
+    samples += degrade(lfw[:_LFW_FACES], _SAMPLES_PER_LFW_FACE, rng)
     weights, constant = fit(samples)
-    print(f"# {len(studio)} studio pictures, {_SHARPEST} of LFW, {len(samples)} samples")
+    print(f"# {len(studio)} studio images, {_LFW_FACES} of LFW, {len(samples)} samples")
     print(f"_WEIGHTS = np.array({[round(float(weight), 4) for weight in weights]})\n_CONSTANT = {constant:.4f}")
 
 
-def degrade(faces: Sequence[Sharp], each: int, rng: np.random.Generator) -> Iterator[Sample]:
-    """Yield ``each`` degraded versions of every face."""
+def degrade(faces: Sequence[SharpFace], count: int, rng: np.random.Generator) -> Iterator[Sample]:
+    """Yield ``count`` degraded samples of every face."""
     for face in faces:
-        for _ in range(each):
-            shown = _covered(face, rng) if rng.random() < _COVERED else face
-            reference = _grey(shown.image, face.landmarks)
-            image, quality = _blurred(shown, rng)
+        for _ in range(count):
+            original = _covered(face, rng) if rng.random() < _COVERED else face
+            reference = _grey(original.image, face.landmarks)
+            image, quality = _blurred(original, rng)
             landmarks = (TEMPLATE * image.shape[0] / SIDE).astype(np.float32)
-            lost = equal_blur(reference, _grey(jpeg(image, quality), landmarks))
-            shot = jpeg(lit(image, rng), quality)
-            seen = sharpness.features(quality_crop(shot, landmarks))
-            if seen is not None:
-                yield Sample(seen, float(np.hypot(face.blur, lost)))
+            added_blur = equal_blur(reference, _grey(jpeg(image, quality), landmarks))
+            photo = jpeg(relight(image, rng), quality)
+            features = blur_features(quality_crop(photo, landmarks))
+            if features is not None:
+                yield Sample(features, float(np.hypot(face.blur, added_blur)))
 
 
 def equal_blur(sharp: NDArray[np.uint8], degraded: NDArray[np.uint8]) -> float:
-    """Return the sigma of the Gaussian blur that changes the grey crop ``sharp`` as much as ``degraded`` differs."""
+    """Return the sigma of the Gaussian blur of ``sharp`` with the squared error of ``degraded``; both are grey."""
     margin = slice(SIDE // 5, -SIDE // 10)
-    plain = sharp.astype(np.float32)
+    reference = sharp.astype(np.float32)
 
     def error(other: NDArray[np.float32]) -> float:
-        return float(np.square(other - plain)[margin, margin].mean())
+        return float(np.square(other - reference)[margin, margin].mean())
 
-    curve = [0.0, *(error(np.asarray(cv2.GaussianBlur(plain, (0, 0), sigma), np.float32)) for sigma in _SIGMAS[1:])]
-    return float(np.interp(error(degraded.astype(np.float32)), curve, _SIGMAS))
+    errors = [
+        0.0,
+        *(error(np.asarray(cv2.GaussianBlur(reference, (0, 0), sigma), np.float32)) for sigma in _SIGMAS[1:]),
+    ]
+    return float(np.interp(error(degraded.astype(np.float32)), errors, _SIGMAS))
 
 
 def _grey(image: Image, landmarks: Landmarks) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(quality_crop(image, landmarks).image, cv2.COLOR_BGR2GRAY), np.uint8)
 
 
-def _covered(face: Sharp, rng: np.random.Generator) -> Sharp:
-    """Return it with something plain, as a mask is, over its lower half or over its eyes."""
+def _covered(face: SharpFace, rng: np.random.Generator) -> SharpFace:
+    """Return ``face`` with a plain polygon over its lower half or its eyes."""
     corners = _MASK if rng.random() < 0.7 else _BAR
-    drawn = corners + rng.uniform(-8, 8, (len(corners), 2))
-    placed = np.asarray(cv2.transform(drawn[None], similarity(TEMPLATE, face.landmarks)), np.float64)
+    polygon = corners + rng.uniform(-8, 8, (len(corners), 2))
+    in_image = np.asarray(cv2.transform(polygon[None], similarity(TEMPLATE, face.landmarks)), np.float64)
     colour: list[float] = rng.uniform(0, 255, 3).tolist()
-    image = cv2.fillPoly(face.image.copy(), [placed[0].round().astype(np.int32)], colour)
+    image = cv2.fillPoly(face.image.copy(), [in_image[0].round().astype(np.int32)], colour)
     return face._replace(image=np.asarray(image, np.uint8))
 
 
-def _blurred(face: Sharp, rng: np.random.Generator) -> tuple[Image, int]:
-    """Return the face at some size, out of focus or shaken, and a JPEG quality (0: not compressed)."""
-    largest = min(float(np.hypot(*(face.landmarks[1] - face.landmarks[0]))), _LARGEST)
-    sizes = (np.exp(rng.uniform(np.log(_SMALLEST), np.log(largest))), min(EYE_DISTANCE, largest), largest)
-    eyes = rng.choice(sizes, p=(0.5, 0.35, 0.15))
-    side = round(SIDE * eyes / EYE_DISTANCE)
+def _blurred(face: SharpFace, rng: np.random.Generator) -> tuple[Image, int]:
+    """Return the face at a random size, out of focus or with motion blur, and a JPEG quality (0: not compressed)."""
+    largest = min(float(np.hypot(*(face.landmarks[1] - face.landmarks[0]))), _MAX_EYE_DISTANCE)
+    distances = (
+        np.exp(rng.uniform(np.log(_MIN_EYE_DISTANCE), np.log(largest))),
+        min(EYE_DISTANCE, largest),
+        largest,
+    )
+    eye_distance = rng.choice(distances, p=(0.5, 0.35, 0.15))
+    side = round(SIDE * eye_distance / EYE_DISTANCE)
     image = align(face.image, face.landmarks, (TEMPLATE * side / SIDE).astype(np.float32), side)
     sigma = np.exp(rng.uniform(np.log(0.3), np.log(8))) * side / SIDE
     kind = rng.choice(("none", "focus", "motion"), p=(0.15, 0.55, 0.3))
     if kind == "focus":
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
     elif kind == "motion":
-        image = np.asarray(cv2.filter2D(image, -1, motion(sigma * np.sqrt(12), rng.uniform(0, np.pi))), np.uint8)
+        image = np.asarray(cv2.filter2D(image, -1, motion_kernel(sigma * np.sqrt(12), rng.uniform(0, np.pi))), np.uint8)
     return image, int(np.exp(rng.uniform(np.log(4), np.log(96)))) if rng.random() < 0.6 else 0
 
 
 def fit(samples: Sequence[Sample]) -> Fit:
-    """Return the ridge regression of log(hypot(blur, FLOOR)) on the features."""
-    seen = np.array([sample.features for sample in samples])
-    target = np.log(np.hypot([sample.blur for sample in samples], sharpness.FLOOR))
-    centre, spread = seen.mean(axis=0), seen.std(axis=0)
-    scaled = (seen - centre) / spread
-    gram = scaled.T @ scaled + _RIDGE * np.eye(seen.shape[1])
+    """Return the ridge regression of log(hypot(blur, MIN_BLUR)) on the features."""
+    features = np.array([sample.features for sample in samples])
+    target = np.log(np.hypot([sample.blur for sample in samples], MIN_BLUR))
+    centre, spread = features.mean(axis=0), features.std(axis=0)
+    scaled = (features - centre) / spread
+    gram = scaled.T @ scaled + _RIDGE * np.eye(features.shape[1])
     weights = np.linalg.solve(gram, scaled.T @ (target - target.mean())) / spread
     return Fit(weights, float(target.mean() - centre @ weights))
 

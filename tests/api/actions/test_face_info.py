@@ -71,7 +71,7 @@ async def test_landmarks_are_returned_on_request(
 
 async def test_measured_attributes_and_quality_are_returned() -> None:
     quality = Quality(63, 73, 47, Completeness(99, 98, 97, 52, 95, 47))
-    detected = DetectedFace(Box(1, 2, 41, 52), LANDMARKS, Attributes(Pose(-3.6, 12.5, 179.7), mask=True), quality)
+    detected = DetectedFace(Box(1, 2, 41, 52), LANDMARKS, Attributes(Pose(-3.6, 12.5, 179.7), has_mask=True), quality)
     service = FakeService(detection=replace(DETECTION_RESULT, faces=(detected,)))
     async with client_of(engine=FakeEngine(service)) as client:
         response = response_of(await client.post("/", content='{"Image":"i"}', headers=_V2020))

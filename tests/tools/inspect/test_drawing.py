@@ -21,10 +21,8 @@ from app.tools.inspect.drawing import (
     draw,
 )
 from app.tools.inspect.findings import Finding
-from app.vision.quality.assess import QualityAssessment
-from app.vision.quality.bands import Severity
-from app.vision.quality.crop import SIDE, TEMPLATE, QualityCrop
-from app.vision.quality.regions import MAP_SIDE
+from app.vision.quality.assessment import QualityAssessment, Severity
+from app.vision.quality.crop import MAP_SIDE, SIDE, TEMPLATE, QualityCrop
 
 _MARGIN = 16
 _POLICY = QualityPolicy.ACCEPT_DESCRIBED

@@ -10,7 +10,7 @@ from app.tools.inspect.findings import quality_rows
 
 def _words(value: int) -> list[str]:
     completeness = Completeness(value, value, value, value, value, value)
-    return [row.band.word for row in quality_rows(Quality(value, value, value, completeness))]
+    return [row.band.label for row in quality_rows(Quality(value, value, value, completeness))]
 
 
 @pytest.mark.parametrize(

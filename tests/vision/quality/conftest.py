@@ -1,4 +1,4 @@
-"""The astronaut's face as a quality crop, found by the real detector."""
+"""The astronaut's face and its quality crop."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.support.pipelines import detect_all
 
 
 @pytest.fixture(scope="session")
-def found(pipelines: Pipelines) -> Face:
-    """The face of the astronaut, in her picture."""
+def face(pipelines: Pipelines) -> Face:
+    """The face of the astronaut, as detected."""
     (face,) = detect_all(pipelines.detection, jpeg(astronaut())).faces
     return face
 
 
 @pytest.fixture(scope="session")
-def crop(found: Face) -> QualityCrop:
-    return quality_crop(astronaut(), found.landmarks)
+def crop(face: Face) -> QualityCrop:
+    return quality_crop(astronaut(), face.landmarks)

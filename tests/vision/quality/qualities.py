@@ -1,4 +1,4 @@
-"""Strategies and examples of qualities."""
+"""Hypothesis strategies for qualities, and examples."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from app.domain import Completeness, Quality
-from app.vision.quality.score import score
+from app.vision.quality.assessment import quality_score
 
-WHOLE = Completeness(100, 100, 100, 100, 100, 100)
-FINE = Quality(95, 95, 50, WHOLE)
+COMPLETE = Completeness(100, 100, 100, 100, 100, 100)
+FINE = Quality(95, 95, 50, COMPLETE)
 
 percents = st.integers(0, 100)
 completenesses = st.builds(Completeness, percents, percents, percents, percents, percents, percents)
@@ -18,22 +18,23 @@ completenesses = st.builds(Completeness, percents, percents, percents, percents,
 
 @st.composite
 def qualities(draw: st.DrawFn) -> Quality:
-    """Any measures, with the score that belongs to them."""
-    sharpness, brightness, completeness = draw(percents), draw(percents), draw(completenesses)
-    return Quality(score(sharpness, brightness, completeness), sharpness, brightness, completeness)
+    """Draw any measures, with the score that follows from them."""
+    measures = draw(percents), draw(percents), draw(completenesses)
+    return Quality(quality_score(*measures), *measures)
 
 
 @st.composite
-def improved(draw: st.DrawFn) -> tuple[Quality, Quality]:
-    """A quality, and the same better in one dimension."""
+def improvements(draw: st.DrawFn) -> tuple[Quality, Quality]:
+    """Draw a quality, and the same quality with one better measure."""
     quality = draw(qualities())
-    name = draw(st.sampled_from(["sharpness", "brightness", *WHOLE.__slots__]))
+    measure = draw(st.sampled_from(["sharpness", "brightness", *COMPLETE.__slots__]))
     sharpness, brightness, completeness = quality.sharpness, quality.brightness, quality.completeness
-    if name == "sharpness":
+    if measure == "sharpness":
         sharpness = draw(st.integers(sharpness, 100))
-    elif name == "brightness":
+    elif measure == "brightness":
         brightness = draw(st.integers(*sorted((brightness, 50))))
     else:
-        completeness = replace(completeness, **{name: draw(st.integers(getattr(completeness, name), 100))})
-    better = Quality(score(sharpness, brightness, completeness), sharpness, brightness, completeness)
-    return quality, better
+        better_percent = draw(st.integers(getattr(completeness, measure), 100))
+        completeness = replace(completeness, **{measure: better_percent})
+    score = quality_score(sharpness, brightness, completeness)
+    return quality, Quality(score, sharpness, brightness, completeness)

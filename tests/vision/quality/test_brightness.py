@@ -7,71 +7,72 @@ import numpy as np
 import pytest
 
 from app.engine import Pipelines
-from app.vision.quality.assess import QualityAssessor
-from app.vision.quality.brightness import brightness
-from app.vision.quality.crop import SIDE, QualityCrop
-from app.vision.quality.regions import MAP_SIDE
+from app.vision.quality.assessment import QualityAssessor
+from app.vision.quality.brightness import measure_brightness
+from app.vision.quality.crop import MAP_SIDE, SIDE, QualityCrop
 from tests.support.degradations import BRIGHTNESS_LADDERS, Ladder, exposure, spearman
 from tests.support.pipelines import detect_all
-from tests.vision.quality.faces import masked, whole
+from tests.vision.quality.occlusions import full_crop, with_mask
 
-_ALL = np.ones((MAP_SIDE, MAP_SIDE), np.float32)
+_ALL_VISIBLE = np.ones((MAP_SIDE, MAP_SIDE), np.float32)
 
 
 @pytest.mark.parametrize("ladder", BRIGHTNESS_LADDERS.values(), ids=BRIGHTNESS_LADDERS)
-def test_it_follows_the_light(crop: QualityCrop, ladder: Ladder) -> None:
-    points = [brightness(whole(ladder.degrade(crop.image, step)), _ALL) for step in ladder.steps]
+def test_brightness_follows_the_light(crop: QualityCrop, ladder: Ladder) -> None:
+    points = [measure_brightness(full_crop(ladder.degrade(crop.image, step)), _ALL_VISIBLE) for step in ladder.steps]
     assert ladder.sign * spearman(ladder.steps, points) > 0.99, points
     assert max(points) - min(points) > 40
 
 
 @pytest.mark.parametrize(("stops", "lowest", "highest"), [(-4, 0, 29), (0, 30, 70), (2, 71, 100)])
-def test_the_bands_are_those_of_the_vendor(crop: QualityCrop, stops: float, lowest: int, highest: int) -> None:
-    assert lowest <= brightness(whole(exposure(crop.image, stops)), _ALL) <= highest
+def test_exposure_decides_the_vendors_band(crop: QualityCrop, stops: float, lowest: int, highest: int) -> None:
+    assert lowest <= measure_brightness(full_crop(exposure(crop.image, stops)), _ALL_VISIBLE) <= highest
 
 
 @pytest.mark.parametrize(("value", "points"), [(0, 0), (255, 100)])
 def test_black_is_0_and_white_is_100(value: int, points: int) -> None:
-    assert brightness(whole(np.full((SIDE, SIDE, 3), value, np.uint8)), _ALL) == points
+    assert measure_brightness(full_crop(np.full((SIDE, SIDE, 3), value, np.uint8)), _ALL_VISIBLE) == points
 
 
-def test_it_never_falls_where_a_grey_gets_lighter() -> None:
-    points = [brightness(whole(np.full((SIDE, SIDE, 3), grey, np.uint8)), _ALL) for grey in range(256)]
+def test_a_lighter_grey_is_never_less_bright() -> None:
+    images = [np.full((SIDE, SIDE, 3), grey, np.uint8) for grey in range(256)]
+    points = [measure_brightness(full_crop(image), _ALL_VISIBLE) for image in images]
     assert points == sorted(points)
     assert len(set(points)) > 50
 
 
-def test_what_covers_the_face_does_not_count(assessor: QualityAssessor, crop: QualityCrop) -> None:
+def test_covered_parts_do_not_count(assessor: QualityAssessor, crop: QualityCrop) -> None:
     """A white mask in the dark makes the face no brighter."""
     dark = exposure(crop.image, -3)
-    white = masked(np.zeros_like(dark)) > 0
-    assessed = assessor.assess_crop(whole(np.where(white, 230, dark).astype(np.uint8)))
-    plain = brightness(whole(dark), _ALL)
-    assert assessed.quality.brightness == pytest.approx(plain, abs=12)
-    assert brightness(assessed.crop, _ALL) > plain + 20
+    is_mask = with_mask(np.zeros_like(dark)) > 0
+    masked = assessor.assess_crop(full_crop(np.where(is_mask, 230, dark).astype(np.uint8)))
+    without_mask = measure_brightness(full_crop(dark), _ALL_VISIBLE)
+    assert masked.quality.brightness == pytest.approx(without_mask, abs=12)
+    assert measure_brightness(masked.crop, _ALL_VISIBLE) > without_mask + 20
 
 
-def test_a_face_half_in_the_dark_is_dimmer(crop: QualityCrop) -> None:
-    half = crop.image.copy()
-    half[:, : SIDE // 2] = exposure(half, -6)[:, : SIDE // 2]
-    assert brightness(whole(half), _ALL) < brightness(crop, _ALL) - 20
+def test_a_face_half_in_the_dark_is_less_bright(crop: QualityCrop) -> None:
+    half_dark = crop.image.copy()
+    half_dark[:, : SIDE // 2] = exposure(half_dark, -6)[:, : SIDE // 2]
+    assert measure_brightness(full_crop(half_dark), _ALL_VISIBLE) < measure_brightness(crop, _ALL_VISIBLE) - 20
 
 
-def test_a_face_outside_the_picture_has_none(crop: QualityCrop) -> None:
-    assert brightness(QualityCrop(crop.image, np.zeros((SIDE, SIDE), np.bool_)), _ALL) == 0
+def test_a_face_outside_the_image_has_brightness_0(crop: QualityCrop) -> None:
+    assert measure_brightness(QualityCrop(crop.image, np.zeros((SIDE, SIDE), np.bool_)), _ALL_VISIBLE) == 0
 
 
 @pytest.mark.shared
-def test_studio_light_is_normal_whatever_the_skin(
+def test_studio_light_is_normal_for_every_skin_colour(
     assessor: QualityAssessor, pipelines: Pipelines, shared: Path
 ) -> None:
-    """14 people, one in the same light as the other."""
-    points, lumas = [], []
+    """14 people in the same light."""
+    points, cheek_lumas = [], []
     for path in sorted((shared / "data/london").glob("*/neutral.jpg")):
         image, (face, *_) = detect_all(pipelines.detection, path.read_bytes())
-        found = assessor.assess(image, face.landmarks)
-        points.append(found.quality.brightness)
-        lumas.append(float(np.median(cv2.cvtColor(found.crop.image, cv2.COLOR_BGR2GRAY)[108:140, 62:84])))
+        assessment = assessor.assess(image, face.landmarks)
+        points.append(assessment.quality.brightness)
+        grey = cv2.cvtColor(assessment.crop.image, cv2.COLOR_BGR2GRAY)
+        cheek_lumas.append(float(np.median(grey[108:140, 62:84])))
     assert len(points) == 14
-    assert max(lumas) > 1.5 * min(lumas)
+    assert max(cheek_lumas) > 1.5 * min(cheek_lumas)
     assert all(30 <= value <= 70 for value in points), points

@@ -9,13 +9,19 @@ import onnxruntime
 import pytest
 
 from app.domain import Image
-from app.packs.convert import onnx_graph
 from app.packs.manifest import DetectorSpec, LandmarkCrop
-from app.runtime.session import OrtSession, Tensor
+from app.runtime.session import Tensor
 from app.vision.detect.base import Candidates, resize_and_pad, to_faces
 from app.vision.detect.scrfd import Scrfd, decode, merge
 from tests.support.images import astronaut, cast
-from tests.vision.real_faces import Other, edges, pair_up, people
+from tests.vision.detect.reference_faces import (
+    ASTRONAUT_LANDMARKS,
+    ReferenceFace,
+    edges,
+    match_faces,
+    open_published,
+    people,
+)
 
 _FILES = ("det_2.5g.onnx", "det_500m.onnx")
 _SPEC = DetectorSpec(
@@ -36,7 +42,7 @@ def _outputs(height: int, width: int) -> list[Tensor]:
 
 
 def _plant(outputs: list[Tensor], level: int, anchor: int, score: float) -> None:
-    """A face that reaches 1, 2, 3 and 4 strides left, up, right and down of its cell's corner."""
+    """Plant a face whose edges are 1, 2, 3 and 4 strides left of, above, right of and below the cell's corner."""
     outputs[level][anchor] = score
     outputs[3 + level][anchor] = [1, 2, 3, 4]
     outputs[6 + level][anchor] = [-0.5, -1, 1.5, -1, 0.5, 0.25, 0, 1, 1, 1]
@@ -44,26 +50,26 @@ def _plant(outputs: list[Tensor], level: int, anchor: int, score: float) -> None
 
 @pytest.mark.parametrize("level", [0, 1, 2])
 @pytest.mark.parametrize("anchor", [0, 1])
-def test_one_planted_box_is_decoded_to_its_place(level: int, anchor: int) -> None:
+def test_a_planted_box_is_decoded_at_its_position(level: int, anchor: int) -> None:
     outputs, stride = _outputs(96, 160), (8, 16, 32)[level]
     columns = 160 // stride
     _plant(outputs, level, 2 * (2 * columns + 3) + anchor, 0.9)
-    found = decode(outputs, 96, 160, 0.5)
+    candidates = decode(outputs, 96, 160, 0.5)
     x, y = 3 * stride, 2 * stride
-    assert found.boxes.tolist() == [[x - stride, y - 2 * stride, x + 3 * stride, y + 4 * stride]]
-    assert found.landmarks[0, 0].tolist() == [x - 0.5 * stride, y - stride]
-    assert found.landmarks[0, 2].tolist() == [x + 0.5 * stride, y + 0.25 * stride]
-    assert found.scores.tolist() == [pytest.approx(0.9)]
+    assert candidates.boxes.tolist() == [[x - stride, y - 2 * stride, x + 3 * stride, y + 4 * stride]]
+    assert candidates.landmarks[0, 0].tolist() == [x - 0.5 * stride, y - stride]
+    assert candidates.landmarks[0, 2].tolist() == [x + 0.5 * stride, y + 0.25 * stride]
+    assert candidates.scores.tolist() == [pytest.approx(0.9)]
 
 
-def test_nothing_above_the_threshold_means_no_faces() -> None:
+def test_scores_below_the_threshold_are_no_faces() -> None:
     outputs = _outputs(32, 32)
     _plant(outputs, 0, 7, 0.49)
     assert decode(outputs, 32, 32, 0.5).scores.tolist() == []
-    assert Scrfd(_Planted((7, 0.49)), _SPEC).detect(np.zeros((32, 32, 3), np.uint8)) == []
+    assert Scrfd(_PlantedSession((7, 0.49)), _SPEC).detect(np.zeros((32, 32, 3), np.uint8)) == []
 
 
-def test_the_last_cell_of_every_grid_lies_in_the_corner() -> None:
+def test_the_last_cell_of_every_grid_is_in_the_bottom_right_corner() -> None:
     outputs = _outputs(64, 96)
     for level in range(3):
         _plant(outputs, level, -1, 0.9 - 0.1 * level)
@@ -71,54 +77,54 @@ def test_the_last_cell_of_every_grid_lies_in_the_corner() -> None:
     assert noses.tolist() == [[96 - s / 2, 64 - s * 0.75] for s in (8, 16, 32)]
 
 
-def test_no_more_candidates_are_decoded_than_a_bound() -> None:
+def test_at_most_2000_candidates_are_decoded() -> None:
     outputs = _outputs(640, 640)
     outputs[0][:] = np.linspace(0.5, 1, len(outputs[0]), dtype=np.float32)[:, None]
-    found = decode(outputs, 640, 640, 0.5)
-    assert len(found.scores) == 2000
-    assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
-    assert found.scores[0] == 1
+    scores = decode(outputs, 640, 640, 0.5).scores
+    assert len(scores) == 2000
+    assert scores.tolist() == sorted(scores.tolist(), reverse=True)
+    assert scores[0] == 1
 
 
-class _Planted:
-    """A session that always sees the same faces and remembers what it was shown."""
+class _PlantedSession:
+    """A session that returns the same faces for every input and records its inputs."""
 
     def __init__(self, *anchors: tuple[int, float]) -> None:
         self._anchors = anchors
-        self.seen: Tensor = np.zeros(0, np.float32)
-        self.looks: list[tuple[int, ...]] = []
+        self.last_batch: Tensor = np.zeros(0, np.float32)
+        self.sizes: list[tuple[int, ...]] = []
 
     def run(self, batch: Tensor) -> list[Tensor]:
-        self.seen = batch
-        self.looks.append(batch.shape[2:])
+        self.last_batch = batch
+        self.sizes.append(batch.shape[2:])
         outputs = _outputs(*batch.shape[2:])
         for anchor, score in self._anchors:
             _plant(outputs, 0, anchor, score)
         return outputs
 
 
-def test_the_network_sees_rgb_around_zero() -> None:
-    session = _Planted()
+def test_the_input_is_rgb_centred_at_zero() -> None:
+    session = _PlantedSession()
     image = np.zeros((100, 70, 3), np.uint8)
     image[..., :] = (10, 20, 255)
     assert Scrfd(session, _SPEC).detect(image) == []
-    assert session.seen.shape == (1, 3, 128, 96)
-    assert session.seen.dtype == np.float32
-    assert session.seen[0, :, 50, 50].tolist() == [127.5 / 128, -107.5 / 128, -117.5 / 128]
-    assert session.seen[0, :, 110, 80].tolist() == [-127.5 / 128] * 3
+    assert session.last_batch.shape == (1, 3, 128, 96)
+    assert session.last_batch.dtype == np.float32
+    assert session.last_batch[0, :, 50, 50].tolist() == [127.5 / 128, -107.5 / 128, -117.5 / 128]
+    assert session.last_batch[0, :, 110, 80].tolist() == [-127.5 / 128] * 3
 
 
-def test_faces_come_best_first_without_repeats_in_pixels_of_the_picture() -> None:
+def test_faces_are_sorted_by_confidence_without_duplicates_in_pixels_of_the_image() -> None:
     row = 2 * 40  # anchors
-    session = _Planted((10 * row + 10, 0.7), (10 * row + 11, 0.8), (10 * row + 60, 0.9), (0, 0.65))
+    session = _PlantedSession((10 * row + 10, 0.7), (10 * row + 11, 0.8), (10 * row + 60, 0.9), (0, 0.65))
     spec = _SPEC.model_copy(update={"max_side": 320})
     faces = Scrfd(session, spec).detect(np.zeros((640, 640, 3), np.uint8))  # halved: 320 x 320
     assert [round(face.confidence, 2) for face in faces] == [0.9, 0.8, 0.65]
-    assert edges(faces[2]) == (-16, -32, 48, 64)  # beyond the picture, as faces at its edge do
+    assert edges(faces[2]) == (-16, -32, 48, 64)  # outside the image, as for a face at its edge
 
 
-def _found(*faces: tuple[float, float, float]) -> Candidates:
-    """Faces of a score, a left edge and a side, all of them squares at the top."""
+def _candidates(*faces: tuple[float, float, float]) -> Candidates:
+    """Return square candidates at the top of the image, each given by its score, left edge and side."""
     boxes = [(left, 0, left + side, side) for _, left, side in faces]
     return Candidates(
         np.array([score for score, _, _ in faces], np.float32),
@@ -136,24 +142,24 @@ def _found(*faces: tuple[float, float, float]) -> Candidates:
         ([(0.5, 0, 50)], [(0.9, 0, 51), (0.8, 99, 351)], [(0.5, 0, 50)]),
     ],
 )
-def test_the_second_look_adds_large_faces_only(
+def test_the_coarse_pass_adds_only_large_faces(
     fine: list[tuple[float, float, float]],
     coarse: list[tuple[float, float, float]],
     merged: list[tuple[float, float, float]],
 ) -> None:
-    found, expected = merge(_found(*fine), _found(*coarse)), _found(*merged)
-    np.testing.assert_array_equal(found.scores, expected.scores)
-    np.testing.assert_array_equal(found.boxes, expected.boxes)
+    candidates, expected = merge(_candidates(*fine), _candidates(*coarse)), _candidates(*merged)
+    np.testing.assert_array_equal(candidates.scores, expected.scores)
+    np.testing.assert_array_equal(candidates.boxes, expected.boxes)
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "looks"),
+    ("height", "width", "sizes"),
     [(320, 320, [(320, 320)]), (250, 200, [(256, 224)]), (640, 321, [(640, 352), (192, 128)])],
 )
-def test_large_pictures_are_looked_at_twice(height: int, width: int, looks: list[tuple[int, int]]) -> None:
-    session = _Planted()
+def test_large_images_get_a_coarse_pass(height: int, width: int, sizes: list[tuple[int, int]]) -> None:
+    session = _PlantedSession()
     Scrfd(session, _SPEC).detect(np.zeros((height, width, 3), np.uint8))
-    assert session.looks == looks
+    assert session.sizes == sizes
 
 
 @pytest.fixture(scope="module", params=_FILES)
@@ -164,9 +170,9 @@ def published(request: pytest.FixtureRequest, shared: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def detector(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Scrfd:
-    path = tmp_path_factory.mktemp("scrfd") / _SPEC.file
-    path.write_bytes(onnx_graph.clean(published.read_bytes()))
-    return Scrfd(OrtSession.open(path, "cpu", 1), _SPEC)
+    scrfd = open_published(published, _SPEC, tmp_path_factory.mktemp("scrfd"))
+    assert isinstance(scrfd, Scrfd)
+    return scrfd
 
 
 @pytest.fixture(scope="module")
@@ -175,37 +181,37 @@ def insightface(published: Path) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 3  # one file claims a size of 640 for its outputs and warns about every other
+    options.log_severity_level = 3  # one file declares outputs for 640 pixels and warns about other sizes
     session = onnxruntime.InferenceSession(str(published), options, providers=["CPUExecutionProvider"])
     return SCRFD(session=session)
 
 
-def _as_insightface(insightface: Any, image: Image) -> list[Other]:
+def _detect_with_insightface(insightface: Any, image: Image) -> list[ReferenceFace]:
     size = (image.shape[1], image.shape[0])
     rows, landmarks = insightface.detect(image, input_size=size, det_thresh=_SPEC.confidence)
-    return [Other(row[:4], points, float(row[4])) for row, points in zip(rows, landmarks, strict=True)]
+    return [ReferenceFace(row[:4], points, float(row[4])) for row, points in zip(rows, landmarks, strict=True)]
 
 
 @pytest.mark.shared
-def test_the_faces_of_one_look_are_those_of_insightface(detector: Scrfd, insightface: Any, shared: Path) -> None:
+def test_a_pass_detects_the_faces_that_insightface_detects(detector: Scrfd, insightface: Any, shared: Path) -> None:
     count = 0
-    for picture in people(shared):
-        image = resize_and_pad(picture, _SPEC.max_side, 32).image  # a size at which insightface neither scales nor pads
-        paired = pair_up(to_faces(detector._look(image), 0.4), _as_insightface(insightface, image))
-        assert paired.alone == 0
-        for face, other in paired.faces:
-            np.testing.assert_allclose(edges(face), other.box, atol=1e-3)
-            np.testing.assert_allclose(face.landmarks, other.landmarks, atol=1e-3)
-            assert face.confidence == pytest.approx(other.score, abs=1e-5)
-        count += len(paired.faces)
+    for original in people(shared):
+        image = resize_and_pad(original, _SPEC.max_side, 32).image  # insightface neither scales nor pads this size
+        faces = to_faces(detector._detect_once(image), detector.max_iou)
+        matched = match_faces(faces, _detect_with_insightface(insightface, image))
+        assert matched.unmatched == 0
+        for face, reference in matched.pairs:
+            np.testing.assert_allclose(edges(face), reference.box, atol=1e-3)
+            np.testing.assert_allclose(face.landmarks, reference.landmarks, atol=1e-3)
+            assert face.confidence == pytest.approx(reference.score, abs=1e-5)
+        count += len(matched.pairs)
     assert count >= 100
 
 
 @pytest.mark.shared
-def test_the_astronaut_has_one_face_in_the_right_place(detector: Scrfd) -> None:
+def test_the_astronaut_has_one_face_with_accurate_landmarks(detector: Scrfd) -> None:
     (face,) = detector.detect(astronaut())
-    read_off_the_picture = [(203.5, 101.5), (246.5, 103.6), (223, 127), (204.5, 141.6), (242.6, 142.6)]
-    assert np.linalg.norm(face.landmarks - read_off_the_picture, axis=1).max() < 7
+    assert np.linalg.norm(face.landmarks - ASTRONAUT_LANDMARKS, axis=1).max() < 7
 
 
 @pytest.mark.shared
@@ -214,10 +220,9 @@ def test_six_people_have_six_faces(detector: Scrfd) -> None:
 
 
 @pytest.mark.shared
-def test_a_face_that_fills_a_large_picture_is_found(detector: Scrfd) -> None:
+def test_a_face_that_fills_a_large_image_is_detected(detector: Scrfd) -> None:
     portrait = cv2.resize(astronaut()[45:175, 165:285], None, fx=5, fy=5, interpolation=cv2.INTER_LINEAR)
     image = np.asarray(portrait, np.uint8)
-    assert to_faces(detector._look(image[:640, :576]), 0.4) == []
+    assert to_faces(detector._detect_once(image[:640, :576]), detector.max_iou) == []
     (face,) = detector.detect(image)
-    read_off_the_picture = [(203.5, 101.5), (246.5, 103.6), (223, 127), (204.5, 141.6), (242.6, 142.6)]
-    assert np.linalg.norm(face.landmarks / 5 + (165, 45) - read_off_the_picture, axis=1).max() < 7
+    assert np.linalg.norm(face.landmarks / 5 + (165, 45) - ASTRONAUT_LANDMARKS, axis=1).max() < 7

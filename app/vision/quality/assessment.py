@@ -1,0 +1,209 @@
+"""Assess the image quality of a face: measures, total score, problems, grade, and acceptance by ``QualityControl``.
+
+The bands and their names are the vendor's (``FaceQualityInfo`` and ``FaceQualityCompleteness``, CompareFace page).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.domain import Completeness, Image, Landmarks, Quality, QualityPolicy
+from app.vision.quality.brightness import measure_brightness
+from app.vision.quality.crop import QualityCrop, quality_crop, to_cells
+from app.vision.quality.sharpness import measure_sharpness
+from app.vision.quality.visibility import REGION_CELLS, VISIBLE, VisibilityMap, VisibilityNetwork, measure_completeness
+
+
+class Severity(IntEnum):
+    """How bad a value in a band is."""
+
+    NONE = 0
+    MILD = 1
+    SEVERE = 2
+
+
+class Band(NamedTuple):
+    """A range of a measure's values: those above the previous band, up to and including ``upper``.
+
+    ``label`` is for people, ``problem`` the vendor's name of the problem, ``edge`` the nearest edge of the good values.
+    """
+
+    upper: int
+    label: str
+    severity: Severity = Severity.NONE
+    problem: str = ""
+    edge: int = 0
+
+
+def _region_bands(upper: int, severity: Severity, problem: str) -> tuple[Band, ...]:
+    return Band(upper, "covered", severity, problem, edge=upper), Band(100, "visible")
+
+
+SHARPNESS_BANDS = (
+    Band(39, "very blurry", Severity.SEVERE, "extreme blurriness", edge=80),
+    Band(59, "blurry", Severity.MILD, "blurriness", edge=80),
+    Band(79, "average", Severity.MILD, "average blurriness", edge=80),
+    Band(100, "sharp"),
+)
+BRIGHTNESS_BANDS = (
+    Band(29, "dark", Severity.MILD, "excessive dimness", edge=30),
+    Band(70, "normal"),
+    Band(100, "bright", Severity.MILD, "excessive brightness", edge=70),
+)
+COMPLETENESS_BANDS: Mapping[str, tuple[Band, ...]] = {
+    "eyebrow": _region_bands(80, Severity.MILD, "covered eyebrows"),
+    "eye": _region_bands(80, Severity.SEVERE, "covered eyes"),
+    "nose": _region_bands(60, Severity.SEVERE, "covered nose"),
+    "cheek": _region_bands(70, Severity.MILD, "covered cheeks"),
+    "mouth": _region_bands(50, Severity.SEVERE, "covered mouth"),
+    "chin": _region_bands(70, Severity.MILD, "covered chin"),
+}
+SCORE_BANDS = (
+    Band(39, "poor", Severity.SEVERE),
+    Band(59, "fair", Severity.MILD),
+    Band(79, "good"),
+    Band(100, "excellent"),
+)
+"""Without problems: the score only sums up the other measures."""
+
+_MIN_BRIGHTNESS, _MAX_BRIGHTNESS = (band.edge for band in BRIGHTNESS_BANDS if band.severity)
+"""Range of normal brightness, in which the score loses nothing."""
+_BRIGHTNESS_LOSS = 0.9
+"""Share of the score that is lost at a brightness of 0 or 100."""
+_COVERED_LOSS = {"eyebrow": 0.15, "eye": 0.5, "nose": 0.4, "cheek": 0.15, "mouth": 0.4, "chin": 0.15}
+"""Share of the score that is lost if a region is covered; a sharp face with a mask keeps about 25 points."""
+
+_SLIGHT = 10
+"""Points from the edge within which a mild problem is slight."""
+_MIN_USABLE_SCORE = 20
+"""Images below this score get grade 0."""
+_MAX_MILD_PROBLEMS = 2
+"""Mild problems that grade 3 allows."""
+
+_MASK_REGIONS = {"nose": 0.5, "mouth": 0.5, "chin": 0.0}
+"""Regions that a mask covers, and the share of each that must be inside the image to report a mask."""
+_INSIDE = 0.99
+"""Share of a cell inside the image above which the cell counts as inside."""
+
+
+def find_band(value: int, bands: tuple[Band, ...]) -> Band:
+    """Return the band that contains ``value``, 0-100."""
+    return next(band for band in bands if value <= band.upper)
+
+
+def quality_score(sharpness: int, brightness: int, completeness: Completeness) -> int:
+    """Return the total score, 0-100, the vendor's ``Score``; it is at most ``sharpness``.
+
+    An improved measure never lowers it. The vendor's example (DetectFace page) scores about 63: sharpness 73,
+    brightness 47, cheeks 52, chin 47 and 99 for the other regions.
+    """
+    total = float(sharpness)
+    distance = max(_MIN_BRIGHTNESS - brightness, brightness - _MAX_BRIGHTNESS, 0)
+    total *= 1 - _BRIGHTNESS_LOSS * distance / _MIN_BRIGHTNESS
+    for region, percent in asdict(completeness).items():
+        total *= 1 - _COVERED_LOSS[region] * (1 - percent / 100)
+    return round(total)
+
+
+class Problem(NamedTuple):
+    """A quality problem, named by the vendor's ``text``. A severe problem is never slight."""
+
+    text: str
+    is_severe: bool
+    is_slight: bool
+
+
+def problems(quality: Quality) -> list[Problem]:
+    """Return the problems, severe ones first; each measure has at most one."""
+    measures = [(quality.sharpness, SHARPNESS_BANDS), (quality.brightness, BRIGHTNESS_BANDS)]
+    measures += [(getattr(quality.completeness, region), bands) for region, bands in COMPLETENESS_BANDS.items()]
+    in_bands = [(value, find_band(value, bands)) for value, bands in measures]
+    severe = [Problem(band.problem, True, False) for _, band in in_bands if band.severity is Severity.SEVERE]
+    mild = [
+        Problem(band.problem, False, abs(value - band.edge) <= _SLIGHT)
+        for value, band in in_bands
+        if band.severity is Severity.MILD
+    ]
+    return severe + mild
+
+
+def grade(quality: Quality) -> int:
+    """Return the grade, from 4 for the best images to 0 for unusable ones.
+
+    The rules follow the vendor's description of the levels of ``QualityControl``.
+    """
+    if quality.score < _MIN_USABLE_SCORE:
+        return 0
+    all_problems = problems(quality)
+    if any(problem.is_severe for problem in all_problems):
+        return 1
+    if not all_problems or (len(all_problems) == 1 and all_problems[0].is_slight):
+        return 4
+    return 3 if len(all_problems) <= _MAX_MILD_PROBLEMS else 2
+
+
+def accepts(quality: Quality, level: int, policy: QualityPolicy) -> bool:
+    """Return whether ``QualityControl`` = ``level`` (0-4) accepts the face; level 0 accepts every face."""
+    if level == 0:
+        return True
+    min_grade = level if policy is QualityPolicy.ACCEPT_DESCRIBED else min(level + 1, 4)
+    return grade(quality) >= min_grade
+
+
+def is_masked(visibility: VisibilityMap, inside: NDArray[np.bool_]) -> bool:
+    """Return whether anything covers nose, mouth and chin, the vendor's ``Mask``.
+
+    Only cells inside the image count, unlike in ``measure_completeness``: a face that is cut off at the nose has no
+    mask. ``inside``: as in ``QualityCrop``.
+    """
+    cells_inside = to_cells(inside) > _INSIDE
+    for region, min_share in _MASK_REGIONS.items():
+        cells = REGION_CELLS[region]
+        total, total_inside = float(cells.sum()), float(cells[cells_inside].sum())
+        if total_inside < min_share * total:
+            return False
+        visible = float(cells[cells_inside & (visibility > VISIBLE)].sum())
+        if total_inside and not _is_covered(round(100 * visible / total_inside), region):
+            return False
+    return True
+
+
+def _is_covered(percent: int, region: str) -> bool:
+    """Return whether a ``region`` with ``percent`` visible counts as covered."""
+    return find_band(percent, COMPLETENESS_BANDS[region]).severity is not Severity.NONE
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QualityAssessment:
+    """The quality of a face, and the crop and visibility map that it was measured on."""
+
+    quality: Quality
+    crop: QualityCrop
+    visibility: VisibilityMap
+
+
+class QualityAssessor:
+    """Measures the quality of faces."""
+
+    def __init__(self, network: VisibilityNetwork) -> None:
+        self._network = network
+
+    def assess(self, image: Image, landmarks: Landmarks) -> QualityAssessment:
+        """Return the quality of the face of ``image`` with ``landmarks``."""
+        return self.assess_crop(quality_crop(image, landmarks))
+
+    def assess_crop(self, crop: QualityCrop) -> QualityAssessment:
+        """Return the quality of the face in ``crop``."""
+        visibility = self._network.predict(crop)
+        measures = (
+            measure_sharpness(crop),
+            measure_brightness(crop, visibility),
+            measure_completeness(visibility, crop.yaw),
+        )
+        return QualityAssessment(Quality(quality_score(*measures), *measures), crop, visibility)
