@@ -1,7 +1,7 @@
-"""Settings: one frozen tree, read once from the environment by ``cli`` and ``asgi``, handed down in parts.
+"""The tree of all settings, read once from environment variables by ``cli`` and ``asgi`` and passed on in groups.
 
-``COMPAREFACE_<GROUP>__<FIELD>`` names a setting (``COMPAREFACE_SERVER__PORT=9000``). A name that no field claims
-is refused, so that a misspelt setting cannot go unnoticed. README lists all of them (a test holds it to that).
+``COMPAREFACE_<GROUP>__<FIELD>`` sets a field (``COMPAREFACE_SERVER__PORT=9000``). Unknown names with this prefix are
+rejected, so that a misspelt setting is noticed.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from app.settings import (
 
 _PREFIX = "COMPAREFACE_"
 _KUBERNETES = re.compile(rf"{_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
-"""What Kubernetes adds to the environment of pods beside a Service called `compareface`."""
+"""Variables that Kubernetes sets in all pods of a namespace with a Service called `compareface`."""
 
 
 class SettingsError(OperatorError):
-    """The configuration cannot be used; the text is for the operator."""
+    """The settings cannot be used."""
 
 
 class Settings(BaseSettings):
-    """The whole tree."""
+    """All settings."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -67,20 +67,20 @@ class Settings(BaseSettings):
 
     @property
     def is_open(self) -> bool:
-        """Whether requests are let in without a signature."""
+        """Whether requests without a signature are accepted."""
         return self.auth.mode == "off" or not self.auth.has_keys
 
     def check_may_serve(self, *, on_loopback: bool) -> None:
-        """Raise :class:`SettingsError` where strangers would be let in without that having been said."""
+        """Raise ``SettingsError`` if other hosts could send unsigned requests while ``auth.mode`` is ``required``."""
         if self.is_open and self.auth.mode != "off" and not on_loopback:
             raise SettingsError(
-                "no keys are configured, so nobody but this machine may be served: set COMPAREFACE_AUTH__KEYS, "
-                "COMPAREFACE_AUTH__KEYS_FILE, or let everybody in with COMPAREFACE_AUTH__MODE=off"
+                "no keys are configured, so the service may only listen on loopback: set COMPAREFACE_AUTH__KEYS or "
+                "COMPAREFACE_AUTH__KEYS_FILE, or accept every request with COMPAREFACE_AUTH__MODE=off"
             )
 
 
 def environment_names() -> list[str]:
-    """Every environment variable that a setting claims."""
+    """Return the environment variables of all settings."""
     return [
         f"{_PREFIX}{group}__{field}".upper()
         for group, info in Settings.model_fields.items()
@@ -90,26 +90,26 @@ def environment_names() -> list[str]:
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment; raise :class:`SettingsError` with a text for the operator."""
-    claimed = environment_names()
-    ours = [name for name in os.environ if name.upper().startswith(_PREFIX) and not _KUBERNETES.fullmatch(name)]
-    unknown = sorted(name for name in ours if name.upper() not in claimed)
+    """Read the settings from the environment; raise :class:`SettingsError` if they are invalid."""
+    known = environment_names()
+    used = [name for name in os.environ if name.upper().startswith(_PREFIX) and not _KUBERNETES.fullmatch(name)]
+    unknown = sorted(name for name in used if name.upper() not in known)
     if unknown:
-        raise SettingsError(f"unknown setting: {', '.join(_with_hint(name, claimed) for name in unknown)}")
+        raise SettingsError(f"unknown setting: {', '.join(_with_suggestion(name, known) for name in unknown)}")
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError("; ".join(_complaint(detail) for detail in error.errors())) from error
+        raise SettingsError("; ".join(_message(detail) for detail in error.errors())) from error
 
 
-def _with_hint(name: str, claimed: list[str]) -> str:
-    near = difflib.get_close_matches(name.upper(), claimed, n=1, cutoff=0.8)
-    return f"{name} (is {near[0]} meant?)" if near else name
+def _with_suggestion(name: str, known: list[str]) -> str:
+    similar = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
+    return f"{name} (did you mean {similar[0]}?)" if similar else name
 
 
-def _complaint(detail: ErrorDetails) -> str:
-    """One error in the operator's words; never the value, which may be a secret."""
+def _message(detail: ErrorDetails) -> str:
+    """Return one error as ``NAME: reason``, without the value, which may be a secret."""
     name = _PREFIX + "__".join(str(part) for part in detail["loc"][:2]).upper() if detail["loc"] else ""
-    is_switch = detail["type"] in {"bool_parsing", "bool_type"}
-    message = "Input should be 'true' or 'false'" if is_switch else detail["msg"].removeprefix("Value error, ")
-    return f"{name}: {message}" if name else message
+    is_boolean = detail["type"] in {"bool_parsing", "bool_type"}
+    reason = "Input should be 'true' or 'false'" if is_boolean else detail["msg"].removeprefix("Value error, ")
+    return f"{name}: {reason}" if name else reason

@@ -1,6 +1,7 @@
-"""Groups of settings: what can be set, within which bounds, and what it is without being set.
+"""The groups of settings: names, defaults, limits and descriptions.
 
-``config`` makes one tree of them; who needs a group is handed it and imports it from here.
+``app.environment`` combines them in one tree and reads it from environment variables. A component receives only the
+group that it needs. ``deploy/settings_table.py`` prints the descriptions as a table for the documentation.
 """
 
 from __future__ import annotations
@@ -28,23 +29,23 @@ def _split(value: object) -> object:
 
 
 class Group(BaseModel):
-    """Settings that belong together."""
+    """Base class of the groups."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class ServerSettings(Group):
-    """Where the service listens and how it stops."""
+    """Address and shutdown of the server."""
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 selects a free port.")
     readiness_delay_s: float = Field(
         1.0,
         ge=0,
-        description="Seconds at shutdown in which `/readyz` already says no and requests are still taken, so that "
-        "balancers look away first.",
+        description="Seconds at shutdown during which `/readyz` returns 503 but requests are still accepted, so that "
+        "load balancers stop sending new ones.",
     )
-    drain_s: int = Field(30, ge=0, description="Seconds that running requests get to finish at shutdown, after that.")
+    drain_s: int = Field(30, ge=0, description="Seconds after that for running requests to finish.")
 
     @property
     def is_loopback(self) -> bool:
@@ -57,27 +58,30 @@ class ServerSettings(Group):
 
 
 class AuthSettings(Group):
-    """Who may call."""
+    """Authentication of clients."""
 
     mode: Literal["required", "off"] = Field(
-        "required", description="`required` verifies signatures; `off` lets everybody in."
+        "required", description="`required` verifies signatures; `off` accepts every request."
     )
-    keys: SecretStr = Field(SecretStr(""), description="Accepted keys, `SecretId:SecretKey`, separated by commas.")
+    keys: SecretStr = Field(SecretStr(""), description="Accepted keys as `SecretId:SecretKey`, separated by commas.")
     keys_file: Path | None = Field(
         None,
-        description="TOML file of callers, with keys, tokens, rates and rights; read again when it changes.",
+        description="TOML file with callers, their keys, tokens, rate limits and permissions. It is reloaded when it "
+        "changes.",
     )
     skip: Literal["refuse", "allow"] = Field(
         "refuse",
-        description="`allow` lets everybody in who sends `Authorization: SKIP`, the SDKs' option not to sign.",
+        description="`allow` accepts unsigned requests with `Authorization: SKIP`, an option of the SDKs.",
     )
     v1: Literal["allow", "refuse"] = Field(
         "allow",
-        description="`refuse` turns away HmacSHA1 and HmacSHA256, which only old clients need and which bind less.",
+        description="`refuse` rejects the older signatures HmacSHA1 and HmacSHA256, which cover less of a request.",
     )
-    max_skew_s: int = Field(300, ge=1, description="Seconds a request's timestamp may differ from the clock.")
+    max_skew_s: int = Field(
+        300, ge=1, description="Maximum difference in seconds between a request's timestamp and the server's clock."
+    )
     hosts: _Names = Field(
-        (), description="Public host names of the service that clients sign although a proxy changes them."
+        (), description="Public host names of the service, if a proxy changes the host that clients sign."
     )
 
     _split_hosts = field_validator("hosts", mode="before")(_split)
@@ -99,7 +103,7 @@ class AuthSettings(Group):
 
     @property
     def secret_keys(self) -> Mapping[str, tuple[str, ...]]:
-        """SecretId -> its SecretKeys; an id may have several, so that keys can be rotated."""
+        """SecretId -> its SecretKeys. An id may have several, so that keys can be rotated."""
         return _parse_keys(self.keys)
 
 
@@ -116,83 +120,83 @@ def _parse_keys(value: SecretStr) -> dict[str, tuple[str, ...]]:
 
 
 class LimitsSettings(Group):
-    """Bounds that keep one request from hurting the others."""
+    """Limits that keep the service responsive under load."""
 
     max_body_bytes: int = Field(
-        11 * _MIB, ge=1024, description="Largest request body (two pictures of 5 MB and their JSON)."
+        11 * _MIB, ge=1024, description="Largest request body: two images of 5 MB and their JSON."
     )
     max_v1_body_bytes: int = Field(
-        _MIB, ge=1024, description="Largest body of a request signed by HmacSHA1 or HmacSHA256; the vendor's bound."
+        _MIB, ge=1024, description="Largest body of a request signed by HmacSHA1 or HmacSHA256, as in Tencent Cloud."
     )
     max_query_bytes: int = Field(32 * 1024, ge=1024, description="Largest query string of a GET request.")
     max_connections: int = Field(
         1000,
         ge=1,
-        description="Open connections; beyond, the one that has waited longest for a request is closed. Fewer where "
-        "the system allows fewer open files. At most a quarter of so many, rounded up, stand in line for their turn.",
+        description="Open connections, or fewer if the system allows fewer open files. Beyond that, the longest idle "
+        "connection is closed. At most a quarter as many requests are queued.",
     )
     header_timeout_s: float = Field(
         10.0,
         gt=0,
-        description="Seconds for the head of a request to arrive, from the connection's opening or the last reply.",
+        description="Seconds for the head of a request to arrive after the connection opens or the last response.",
     )
     min_body_rate: int = Field(
         32 * 1024,
         ge=1,
-        description="Slowest that a body may come in, bytes per second, after five seconds; who is slower is told "
-        "RequestTimeout.",
+        description="Slowest upload of a body in bytes per second, after the first five seconds. Slower requests fail "
+        "with RequestTimeout.",
     )
     max_in_flight: int = Field(
-        32, ge=1, description="Requests worked on at the same time; each may hold its body in memory."
+        32, ge=1, description="Requests processed at the same time; each may hold its body in memory."
     )
     max_wait_s: float = Field(
         5.0,
         ge=0,
-        description="Seconds a request waits for its turn before it is told RequestLimitExceeded, and with it all who "
-        "wait; at most half of `deadline_s`.",
+        description="Seconds in the queue after which all queued requests fail with RequestLimitExceeded; at most half "
+        "of `deadline_s`.",
     )
-    deadline_s: float = Field(30.0, gt=0, description="Seconds a request may take in all.")
+    deadline_s: float = Field(30.0, gt=0, description="Seconds for the whole request.")
 
 
 class WireSettings(Group):
-    """How strictly requests are read."""
+    """Parsing of requests."""
 
     parameters: Literal["strict", "lenient"] = Field(
         "strict",
-        description="`strict` refuses unknown parameters and wrong JSON types, as the vendor does; `lenient` "
-        'ignores the former and takes `"1"` for 1.',
+        description="`strict` rejects unknown parameters and wrong JSON types, as Tencent Cloud does; `lenient` "
+        'ignores unknown parameters and accepts `"1"` for 1.',
     )
 
 
 class FetchSettings(Group):
-    """How pictures named by URL are fetched."""
+    """Download of images by URL."""
 
     allow: _Names = Field(
-        (), description="Networks (10.1.0.0/16) or host names that may be reached although they are private."
+        (), description="Private networks (10.1.0.0/16) or host names from which images may be fetched."
     )
-    timeout_s: float = Field(10.0, gt=0, description="Seconds for one picture, redirects included.")
-    max_redirects: int = Field(3, ge=0, description="Redirects followed; each one is vetted anew.")
+    timeout_s: float = Field(10.0, gt=0, description="Seconds to fetch one image, including redirects.")
+    max_redirects: int = Field(3, ge=0, description="Redirects to follow; the target of each one is checked.")
 
     _split_allow = field_validator("allow", mode="before")(_split)
 
 
 class ModelsSettings(Group):
-    """Which models compare faces."""
+    """Model packs and their files."""
 
     pack: str = Field(
         "auto",
         pattern=_PACK_NAME,
-        description="Name of the model pack; `auto` is `omz` where it is installed, else `open`.",
+        description="Model pack; `auto` selects `omz` if it is installed, else `open`.",
     )
     weights_dir: Path | None = Field(
         None,
-        description="Folder of the weight files; default: `models/` of a checkout, else the user's cache.",
+        description="Folder for weight files; by default `models/` in a checkout, else the user's cache.",
     )
     pack_2_0: str | None = Field(
-        None, pattern=_PACK_NAME, description="Another pack for `FaceModelVersion` 2.0; default: the same."
+        None, pattern=_PACK_NAME, description="Pack for `FaceModelVersion` 2.0; by default the same pack."
     )
     mirrors: _Names = Field(
-        (), description="Addresses of folders, tried in order before a published file's own address; https or http."
+        (), description="http(s) URLs of folders with weight files, tried in order before the original URL of a file."
     )
 
     _split_mirrors = field_validator("mirrors", mode="before")(_split)
@@ -201,76 +205,73 @@ class ModelsSettings(Group):
     @classmethod
     def _check_mirrors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.fullmatch(r"https?://[^\s/]+(/\S*)?", address) for address in value):
-            raise ValueError("a mirror is an address that starts with https:// or http://")
+            raise ValueError("a mirror is a URL that starts with https:// or http://")
         return value
 
     @property
     def is_automatic(self) -> bool:
-        """Whether the pack is chosen by what is installed."""
+        """Whether the installed files determine the pack."""
         return self.pack == "auto"
 
 
 class RuntimeSettings(Group):
-    """Where the models run."""
+    """Inference."""
 
     device: Literal["cpu", "cuda", "tensorrt"] = Field(
-        "cpu", description="Device of the models, `cpu`, `cuda` or `tensorrt`; never replaced silently."
+        "cpu", description="Device for the models: `cpu`, `cuda` or `tensorrt`. The service never uses another one."
     )
     threads: int | None = Field(
-        None, ge=1, description="CPU threads to use; default: what affinity and the cgroup quota grant."
+        None, ge=1, description="CPU threads; by default the cores that the CPU affinity and the cgroup quota allow."
     )
-    int8: bool = Field(
-        True, description="Whether a pack's network in 8-bit integers, where it has one, is what runs on the CPU."
-    )
+    int8: bool = Field(True, description="Whether to run a pack's int8 model on the CPU, if it has one.")
 
 
 class CompareSettings(Group):
-    """What CompareFace does where a request is silent."""
+    """Defaults of CompareFace."""
 
     matching_strategy: MatchingStrategy = Field(
         MatchingStrategy.LARGEST,
-        description="Face taken from a picture: 1 the largest, 0 the most confident.",
+        description="Default of `FaceMatchingStrategy`: 1 compares the largest face of an image, 0 the most confident.",
     )
 
 
 class QualitySettings(Group):
-    """How QualityControl is read."""
+    """Quality control."""
 
     policy: QualityPolicy = Field(
         QualityPolicy.ACCEPT_DESCRIBED,
-        description="`accept-described`: a level names the worst picture it still accepts; `reject-described`: the "
-        "best one it refuses.",
+        description="Whether the description of a `QualityControl` level names the worst accepted image "
+        "(`accept-described`) or the best rejected image (`reject-described`).",
     )
 
 
 class PlaygroundSettings(Group):
-    """The page that shows what the service does."""
+    """The playground page."""
 
-    enabled: bool = Field(False, description="Whether `/playground` serves the page; `make serve` turns it on.")
+    enabled: bool = Field(False, description="Whether to serve the page `/playground`; `make serve` turns it on.")
 
 
 class LogSettings(Group):
-    """What is logged; never pictures, keys or URL queries."""
+    """Logging; the log never contains images, keys or URL queries."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severity logged.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest severity to log.")
 
 
 class MetricsSettings(Group):
-    """What is counted, for Prometheus."""
+    """Prometheus metrics."""
 
     enabled: bool = Field(
         False,
-        description="Whether `GET /metrics` is served, to everybody who reaches the port: it tells how much is asked "
-        "and what fails.",
+        description="Whether to serve `GET /metrics`, without authentication. It shows request rates and errors.",
     )
 
 
 class TracesSettings(Group):
-    """Where the course of each request is sent, for OpenTelemetry."""
+    """OpenTelemetry traces."""
 
     endpoint: str | None = Field(
         None,
         pattern=r"^https?://[^\s/]+/\S*$",
-        description="Address of a collector that takes spans by OTLP over HTTP, `http://collector:4318/v1/traces`; "
-        "default: none are made. Needs the extra `otel`.",
+        description="URL of a collector for OTLP over HTTP, such as `http://collector:4318/v1/traces`; by default no "
+        "traces. Needs the extra `otel`.",
     )

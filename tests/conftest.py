@@ -1,6 +1,6 @@
-"""Fixtures shared by all tests: real models, real faces, the folder ../shared."""
+"""Fixtures for all tests: settings, real models, the folder ../shared."""
 
-# ruff: noqa: E402 - the environment is cleared before the program is imported
+# ruff: noqa: E402 - the environment is cleared before app is imported
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import hypothesis
 import pytest
 
 for _name in [name for name in os.environ if name.upper().startswith("COMPAREFACE_")]:
-    del os.environ[_name]  # the settings of whoever runs the tests are none of theirs
-os.environ["COMPAREFACE_MODELS__PACK"] = "open"  # and neither is what happens to be installed
+    del os.environ[_name]  # settings of the developer must not affect the tests
+os.environ["COMPAREFACE_MODELS__PACK"] = "open"  # nor must installed packs
 
 from app.engine import Pipelines, SharedModels, open_pipelines, open_shared_models
 from app.environment import Settings
@@ -22,7 +22,7 @@ from app.runtime.worker_pool import ThreadBudget
 from app.service.face_pipeline import EmbeddingPipeline
 from app.vision.quality.assessment import QualityAssessor
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine must not fail a test
 hypothesis.settings.load_profile("untimed")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -37,10 +37,10 @@ def shared() -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if SHARED.is_dir():
         return
-    absent = pytest.mark.skip(reason="the folder ../shared (real faces, recorded requests) is not here")
+    skip = pytest.mark.skip(reason="the folder ../shared (real faces, recorded requests) is absent")
     for item in items:
         if item.get_closest_marker("shared"):
-            item.add_marker(absent)
+            item.add_marker(skip)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +68,7 @@ def shared_models(settings: Settings) -> SharedModels:
 
 @pytest.fixture(scope="session")
 def assessor(shared_models: SharedModels) -> QualityAssessor:
-    """What judges quality, with its real network."""
+    """The quality assessor with its real network."""
     return shared_models.assessor
 
 

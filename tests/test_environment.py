@@ -22,7 +22,7 @@ def test_every_setting_has_a_description() -> None:
     ("name", "value"),
     [("SERVR__PORT", "1"), ("SERVER__PROT", "1"), ("SERVER", "{}"), ("server__x", "1")],
 )
-def test_a_misspelt_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_unknown_name_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match="unknown setting: COMPAREFACE_"):
         _load(monkeypatch, **{name: value})
 
@@ -42,40 +42,42 @@ def test_a_misspelt_name_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, 
         ("LIMITS__DEADLINE_S", "0"),
     ],
 )
-def test_a_bad_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_invalid_value_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^COMPAREFACE_{name}: [^;]*$"):
         _load(monkeypatch, **{name: value})
 
 
-def test_a_switch_that_is_neither_on_nor_off_is_told_what_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_an_invalid_boolean_names_the_valid_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPAREFACE_RUNTIME__INT8", "maybe")
     with pytest.raises(SettingsError, match=r"INT8: Input should be 'true' or 'false'$"):
         load_settings()
 
 
-def test_what_kubernetes_adds_for_a_service_of_our_name_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    added = {
+def test_variables_that_kubernetes_adds_for_a_service_called_compareface_are_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    variables = {
         "SERVICE_HOST": "10.0.0.7",
         "SERVICE_PORT_HTTP": "80",
         "PORT": "tcp://10.0.0.7:80",
         "PORT_80_TCP_ADDR": "10.0.0.7",
     }
-    assert _load(monkeypatch, **added) == Settings()
+    assert _load(monkeypatch, **variables) == Settings()
 
 
-def test_mirrors_are_addresses_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirrors_keep_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _load(monkeypatch, MODELS__MIRRORS="https://a.example/models, http://10.0.0.7:8080")
     assert settings.models.mirrors == ("https://a.example/models", "http://10.0.0.7:8080")
 
 
-def test_keys_may_be_several_and_an_id_may_have_two(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_id_may_have_several_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _load(monkeypatch, AUTH__KEYS="id1:old, id2:k:with:colons ,id1:new,")
     assert settings.auth.secret_keys == {"id1": ("old", "new"), "id2": ("k:with:colons",)}
     assert not settings.is_open
 
 
 @pytest.mark.parametrize("keys", ["nokey", "id:", ":key", "id1:key,broken"])
-def test_a_malformed_key_is_refused_without_being_shown(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+def test_the_error_for_a_malformed_key_does_not_show_it(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
     with pytest.raises(SettingsError, match=r"^COMPAREFACE_AUTH__KEYS: entry [12] is not of the form") as caught:
         _load(monkeypatch, AUTH__KEYS=keys)
     assert keys not in str(caught.value)
@@ -87,21 +89,21 @@ def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_without_keys_loopback_is_served_openly(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_loopback_is_served_without_keys(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     settings = _load(monkeypatch, SERVER__HOST=host)
     settings.check_may_serve(on_loopback=settings.server.is_loopback)
     assert settings.is_open
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "compareface.example"])
-def test_without_keys_no_other_address_is_served(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+def test_other_addresses_need_keys(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     settings = _load(monkeypatch, SERVER__HOST=host)
     with pytest.raises(SettingsError, match=r"^no keys are configured.*COMPAREFACE_AUTH__MODE=off"):
         settings.check_may_serve(on_loopback=settings.server.is_loopback)
 
 
 @pytest.mark.parametrize("environment", [{"AUTH__MODE": "off"}, {"AUTH__KEYS": "id:key"}])
-def test_other_addresses_are_served_with_keys_or_an_open_door(
+def test_other_addresses_are_served_with_keys_or_with_authentication_off(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
     settings = _load(monkeypatch, SERVER__HOST="0.0.0.0", **environment)
@@ -120,6 +122,6 @@ def test_settings_cannot_be_changed() -> None:
         Settings().server.port = 1  # type: ignore[misc]
 
 
-def test_a_misspelt_setting_is_told_with_the_one_that_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match=r"COMPAREFACE_AUTH__KEY \(is COMPAREFACE_AUTH__KEYS meant\?\)$"):
+def test_the_error_for_a_misspelt_name_suggests_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"COMPAREFACE_AUTH__KEY \(did you mean COMPAREFACE_AUTH__KEYS\?\)$"):
         _load(monkeypatch, AUTH__KEY="a:b")

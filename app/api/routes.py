@@ -37,7 +37,7 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    is_ready = not getattr(request.state, "is_stopping", False)
+    is_ready = not getattr(request.state, "is_draining", False)
     return JSONResponse({"ready": is_ready}, 200 if is_ready else 503, headers=NO_STORE_HEADERS)
 
 

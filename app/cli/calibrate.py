@@ -78,8 +78,8 @@ def _warn(table: Calibration) -> None:
     extrapolated = [point.far for point in table.impostor if point.is_extrapolated]
     if extrapolated:
         print(
-            f"warning: FAR {extrapolated[0]:g} and less are extrapolated: fewer than {MIN_EXPECTED_IMPOSTORS} pairs expected "
-            "above",
+            f"warning: FAR {extrapolated[0]:g} and less are extrapolated: "
+            f"fewer than {MIN_EXPECTED_IMPOSTORS} pairs expected above",
             file=sys.stderr,
         )
 

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    process.forbid_core_dumps()
+    process.disable_core_dumps()
     settings = load_settings()
     settings.check_may_serve(on_loopback=settings.server.is_loopback)
     # The request of --check is answered with an error, which would be logged.

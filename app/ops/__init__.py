@@ -1,1 +1,1 @@
-"""Seeing it run: deadlines, logs, metrics, traces."""
+"""Operation: deadlines, stage durations, logs, metrics, traces, and settings of the process."""

@@ -1,4 +1,4 @@
-"""One deadline per request: a point in time that every stage checks."""
+"""The deadline of one request, which every stage checks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class DeadlineExceededError(Exception):
-    """The time of a request is up."""
+    """The deadline of a request has passed."""
 
 
 @dataclass(slots=True)
@@ -22,7 +22,7 @@ class Deadline:
         return cls(time.monotonic() + seconds)
 
     def expire(self) -> None:
-        """End the request: work that still runs for it stops at its next check."""
+        """End the request now: its remaining work stops at the next check."""
         self.at = -math.inf
 
     def remaining(self) -> float:

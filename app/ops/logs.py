@@ -1,6 +1,6 @@
-"""Logging: JSON lines on stderr, ``{"time", "level", "logger", "message", ...}``; never what a request contained.
+"""Logging: one JSON object per line on stderr, ``{"time", "level", "logger", "message", ...}``.
 
-A record's own fields are passed as ``extra={"fields": {...}}``.
+Log lines never contain request content. Pass additional fields as ``extra={"fields": {...}}``.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ import logging
 import sys
 from typing import TextIO
 
-# Below WARNING they write out URLs that are fetched or asked for, queries included, and what EXIF says of a picture.
-_INDISCREET = ("httpx", "httpcore", "uvicorn.access", "PIL")
-_CHATTY = "python_multipart"  # tells every flaw of a body, with excerpts; the reply says enough
-_WITH_OWN_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
+# Below WARNING these log URLs with their queries, and EXIF fields of images.
+_LOG_URLS_OR_EXIF = ("httpx", "httpcore", "uvicorn.access", "PIL")
+# It logs excerpts of malformed bodies; the response names the error already.
+_LOGS_BODIES = "python_multipart"
+_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
 class JsonFormatter(logging.Formatter):
-    """One record, one line."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        time = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         line: dict[str, object] = {
-            "time": moment.isoformat(timespec="milliseconds"),
+            "time": time.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -35,15 +36,15 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send all loggers, uvicorn's among them, to ``stream`` (standard error); records below ``level`` are dropped."""
+    """Send the records of all loggers, including uvicorn's, to ``stream`` (default: stderr), from ``level`` upwards."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in _WITH_OWN_HANDLERS:
+    for name in _WITH_HANDLERS:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    for name in _INDISCREET:
+    for name in _LOG_URLS_OR_EXIF:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger(_CHATTY).setLevel(logging.CRITICAL)
+    logging.getLogger(_LOGS_BODIES).setLevel(logging.CRITICAL)

@@ -1,7 +1,7 @@
-"""Every metric, for Prometheus. In: what others count and time. Out: the text of ``/metrics``.
+"""All Prometheus metrics, served as text at ``/metrics``.
 
-An engine owns one :class:`Metrics`; what lies below it is handed the one method that it needs. Labels have few values:
-names of ours, never a caller's words.
+An engine owns one :class:`Metrics` and passes single methods of it to lower layers. Label values come from small fixed
+sets, never from a request.
 """
 
 from __future__ import annotations
@@ -28,85 +28,88 @@ _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 
 _WAIT_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 _ITEMS = (1, 2, 4, 8, 16)
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # they double the series, and the start of the process is told once already
+# They double the number of series, and `process_start_time_seconds` has the same information.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """The metrics of one service. Safe to use from several threads at once."""
+    """The metrics of one service. Thread-safe."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._requests = Counter(
             "compareface_requests_total",
-            "Requests by action (`other`: none of ours) and code.",
+            "Requests by action (`other`: unknown action) and result code.",
             ["action", "code"],
             registry=registry,
         )
         self._request_seconds = Histogram(
             "compareface_request_seconds",
-            "How long requests took that were answered OK.",
+            "Duration of successful requests.",
             ["action"],
             buckets=_REQUEST_S,
             registry=registry,
         )
         self._stage_seconds = Histogram(
             "compareface_stage_seconds",
-            "How long a request was in a stage, both pictures of a comparison together, whatever its answer.",
+            "Duration of a request's stages, summed over both images of a comparison, for all result codes.",
             ["stage"],
             buckets=_STAGE_S,
             registry=registry,
         )
-        self.in_flight = Gauge("compareface_in_flight", "Requests at work.", registry=registry)
-        self.queued = Gauge("compareface_queued", "Requests in line for a place.", registry=registry)
+        self.in_flight = Gauge("compareface_in_flight", "Requests in process.", registry=registry)
+        self.queued = Gauge("compareface_queued", "Requests in the queue.", registry=registry)
         self._batch_size = Histogram(
-            "compareface_batch_size", "Items of a run on a GPU.", ["model"], buckets=_ITEMS, registry=registry
+            "compareface_batch_size", "Items per model run on a GPU.", ["model"], buckets=_ITEMS, registry=registry
         )
         self._batch_wait = Histogram(
             "compareface_batch_wait_seconds",
-            "How long a call waited for its run on a GPU.",
+            "Time from a call to the start of its model run on a GPU.",
             ["model"],
             buckets=_WAIT_S,
             registry=registry,
         )
-        self._fetched = Counter("compareface_fetch_bytes_total", "Bytes of pictures fetched.", registry=registry)
-        self._restarts = Counter("compareface_decoder_restarts_total", "DecoderPool replaced.", registry=registry)
-        self._engine = Info("compareface_engine", "What is running.", registry=registry)
+        self._fetched = Counter("compareface_fetch_bytes_total", "Bytes of images fetched by URL.", registry=registry)
+        self._restarts = Counter(
+            "compareface_decoder_restarts_total", "Decoder processes that were replaced.", registry=registry
+        )
+        self._engine = Info("compareface_engine", "Version, model pack and device.", registry=registry)
 
     def preseed(self, actions: Iterable[str], codes: Collection[str]) -> None:
-        """Begin what alerts look at with 0: they would not see the first error of a series that begins with it."""
+        """Create the request counters that alerts use, at 0: ``rate`` misses the first error of a new series."""
         for action in actions:
             for code in codes:
                 self._requests.labels(action, code)
 
     def record_request(self, action: str, code: str, seconds: float, stages: Mapping[str, float]) -> None:
-        """Count a request that is over, and what its stages took."""
+        """Count a finished request and the durations of its stages."""
         self._requests.labels(action, code).inc()
-        if code == "OK":  # refusals take no time and would hide how long the others wait
+        if code == "OK":  # errors are quick, and would hide the latency of successful requests
             self._request_seconds.labels(action).observe(seconds)
-        for stage, taken in stages.items():
-            self._stage_seconds.labels(stage).observe(taken)
+        for stage, duration in stages.items():
+            self._stage_seconds.labels(stage).observe(duration)
 
     def record_batch(self, model: str, items: int) -> None:
-        """Count a run of ``items`` together."""
+        """Count a model run with ``items`` items."""
         self._batch_size.labels(model).observe(items)
 
     def record_batch_wait(self, model: str, seconds: float) -> None:
-        """Count a call's wait for its run."""
+        """Count the time that a call waited for its model run."""
         self._batch_wait.labels(model).observe(seconds)
 
     def record_fetched_bytes(self, size: int) -> None:
-        """Count bytes that came from a URL."""
+        """Count bytes fetched from a URL."""
         self._fetched.inc(size)
 
     def record_decoder_restart(self) -> None:
-        """Count a decoder that was replaced."""
+        """Count a replaced decoder process."""
         self._restarts.inc()
 
     def set_build_info(self, pack: str, device: str, provider: str) -> None:
-        """Tell what is running."""
+        """Set the labels of ``compareface_engine_info``."""
         self._engine.info({"pack": pack, "device": device, "provider": provider, "version": app.__version__})
 
     def render(self) -> bytes:
-        """Return all of it in Prometheus's format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Work on bytes that may be many: on a thread beside the event loop, where it would keep others waiting."""
+"""Run work on large inputs in a thread, so that it does not block the event loop."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import ParamSpec, TypeVar
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_FEW = 2**17
-"""Bytes of JSON that are parsed in 1 ms; a thread and back take 0.1 ms or more."""
+_MAX_INLINE_BYTES = 2**17
+"""JSON of this size is parsed in 1 ms; a thread costs at least 0.1 ms."""
 
 
 async def offload(size: int | None, work: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-    """Return what ``work`` returns. It takes as long as ``size`` bytes of JSON do, or None knows how long."""
-    if size is not None and size <= _FEW:
+    """Return the result of ``work``, which runs in a thread unless it is cheap.
+
+    ``size``: bytes of JSON, used to estimate the cost; ``None`` always offloads.
+    """
+    if size is not None and size <= _MAX_INLINE_BYTES:
         return work(*args, **kwargs)
     return await asyncio.to_thread(work, *args, **kwargs)

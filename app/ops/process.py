@@ -1,4 +1,4 @@
-"""The process as the system sees it: it leaves no core dumps, knows how many files it may open and how it is called."""
+"""Settings of the operating system for this process: core dumps, open files, and the command that started it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from pathlib import Path
 _NAME = "compareface"
 
 
-def forbid_core_dumps() -> None:
-    """A dump of the memory would hold keys and pictures."""
+def disable_core_dumps() -> None:
+    """A core dump would contain keys and images."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def allow_open_files(wanted: int) -> int:
-    """Have up to ``wanted`` files and sockets allowed to be open; return how many are."""
+def raise_open_file_limit(count: int) -> int:
+    """Allow ``count`` open files and sockets, or as many as the hard limit permits; return the resulting limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < count:
+        soft = count if hard == resource.RLIM_INFINITY else min(count, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return soft
 
 
-def own_command(arguments: str) -> str:
-    """Return a command of this program as it works when it is copied into the operator's shell.
+def shell_command(arguments: str) -> str:
+    """Return a ``compareface`` command that works when the operator copies it into a shell.
 
-    An environment that is not activated has its programs beside Python, and not on the path: `make` uses one.
+    The programs of a virtual environment that is not activated are beside Python but not on the path.
     """
-    beside = Path(sys.executable).with_name(_NAME)
-    if not beside.exists() or shutil.which(_NAME) == str(beside):
+    program = Path(sys.executable).with_name(_NAME)
+    if not program.exists() or shutil.which(_NAME) == str(program):
         return f"{_NAME} {arguments}"
-    here = Path.cwd()
-    near = beside.relative_to(here) if beside.is_relative_to(here) else beside
-    return f"{shlex.quote(str(near))} {arguments}"
+    folder = Path.cwd()
+    path = program.relative_to(folder) if program.is_relative_to(folder) else program
+    return f"{shlex.quote(str(path))} {arguments}"

@@ -1,4 +1,4 @@
-"""How long each stage of a request took; log, metrics and traces are made of it once the request has ended."""
+"""Durations of a request's stages, for the access log, the metrics and the traces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Stage(NamedTuple):
 
 @dataclass(slots=True)
 class StageTimer:
-    """The stages of one request, in the order in which they ended; the two images of a comparison overlap."""
+    """The stages of one request, in the order of their ends; the two images of a comparison overlap."""
 
     deadline: Deadline
     stages: list[Stage] = field(default_factory=list)
@@ -33,7 +33,7 @@ class StageTimer:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage; raise ``DeadlineExceededError`` instead of beginning one without time left."""
+        """Time a stage; raise ``DeadlineExceededError`` before it begins if no time is left."""
         self.deadline.check()
         began = time.monotonic()
         try:

@@ -16,7 +16,7 @@ from typing import Self
 
 import platformdirs
 
-from app.ops.process import own_command
+from app.ops.process import shell_command
 from app.packs import build, files, licence, manifest
 from app.packs.manifest import Pack, PackageSource, PackError, PackFile
 from app.settings import ModelsSettings, RuntimeSettings
@@ -165,12 +165,12 @@ class Store:
             command = "pull" if pack.downloads else "prepare"
             raise PackError(
                 f"pack {pack.name} in {self.folder(pack)}: {', '.join(problems)}; "
-                f"run `{own_command(f'models {command} {pack.name}')}`"
+                f"run `{shell_command(f'models {command} {pack.name}')}`"
             )
         if not licence.is_accepted(pack.licence, self.folder(pack)):
             raise PackError(
                 f"the licence of pack {pack.name} has not been accepted ({pack.licence.name}, {pack.licence.url}); "
-                f"run `{own_command(f'models pull {pack.name}')}`"
+                f"run `{shell_command(f'models pull {pack.name}')}`"
             )
         return {file.name: self.path(pack, file) for file in pack.files}
 

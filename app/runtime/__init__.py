@@ -1,1 +1,1 @@
-"""Where compute runs: devices, threads, sessions. Knows nothing about faces."""
+"""Model inference: devices, sessions, batches and worker threads. Knows nothing about faces."""

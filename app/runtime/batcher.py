@@ -1,9 +1,8 @@
-"""Many threads' calls -> few runs of a model on a device. Knows nothing about faces.
+"""Runs the calls of several threads together, because on a GPU a batch of 16 costs little more than a single item.
 
-On a GPU a run of sixteen items costs little more than a run of one. So one thread at a time uses the device, and what
-waits meanwhile runs together next. There is no thread and no timer for that: whoever finds the device free runs its own
-call at once, and then hands over to the caller that has waited longest, who takes along all who wait with items of the
-same shape. Callers block, so there are never more calls than workers, and when the workers have ended none is left.
+One thread at a time uses the device; calls that arrive meanwhile form the next batch. There is no extra thread and no
+timer: a call on a free device runs at once. After a run, the thread of the oldest queued call runs it together with all
+queued calls of the same item shape. Callers block, so the queue never holds more calls than there are workers.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ import numpy as np
 from app.runtime.session import OrtSession, Session, Tensor
 
 MAX_BATCH_SIZE = 16
-"""Items in one run; more would keep those that come later waiting."""
+"""Items per run; larger batches would delay the calls that arrive during the run."""
 
-_CLOSE = 1e-3  # of the largest output: a hundred times what another order of sums does to float32
+_TOLERANCE = 1e-3
+"""Allowed difference, relative to the largest output: 100 times the effect of another summation order in float32."""
 
 
 class BatchMetrics(Protocol):
-    """Is told of runs and waits, by the name of the model."""
+    """Records runs and waiting times by the name of the model."""
 
     def record_batch(self, model: str, items: int) -> None: ...
 
@@ -33,46 +33,46 @@ class BatchMetrics(Protocol):
 
 
 class RunError(RuntimeError):
-    """A run on the device failed. Everyone whose items were in it gets one of their own."""
+    """A run on the device failed. Each call of the batch raises its own instance."""
 
 
 @dataclass(eq=False, slots=True)
 class _Call:
     batch: Tensor
-    turn: Event = field(default_factory=Event)
-    """Set when the call is done, or is to use the device now."""
-    came: float = field(default_factory=time.monotonic)
+    wakeup: Event = field(default_factory=Event)
+    """Set when the call is done, or when its thread must run the next batch."""
+    queued_at: float = field(default_factory=time.monotonic)
     is_done: bool = False
     outputs: list[Tensor] | None = None
     error: Exception | None = None
 
     @property
-    def kind(self) -> tuple[object, ...]:
-        """What items must have in common to run together."""
+    def item_type(self) -> tuple[object, ...]:
+        """The dtype and item shape that calls of one batch must share."""
         return (self.batch.dtype, *self.batch.shape[1:])
 
 
 class BatchingSession:
-    """A :class:`Session` that runs the calls of several threads together, ``max_batch_size`` items at the most."""
+    """A :class:`Session` that runs the calls of several threads in batches of at most ``max_batch_size`` items."""
 
-    def __init__(self, session: Session, max_batch_size: int, model: str, tally: BatchMetrics) -> None:
+    def __init__(self, session: Session, max_batch_size: int, model: str, metrics: BatchMetrics) -> None:
         self._session = session
         self.max_batch_size = max_batch_size
         self._model = model
-        self._tally = tally
+        self._metrics = metrics
         self._lock = Lock()
-        self._waiting: list[_Call] = []
+        self._queue: list[_Call] = []
         self._is_busy = False
 
     def run(self, batch: Tensor) -> list[Tensor]:
-        """Run ``batch``, alone or with others; raise :class:`RunError` where that fails."""
+        """Run ``batch``, alone or with other calls; raise :class:`RunError` if the run fails."""
         call = _Call(batch)
         with self._lock:
-            self._waiting.append(call)
+            self._queue.append(call)
             if not self._is_busy:
                 self._is_busy = True
-                call.turn.set()
-        call.turn.wait()
+                call.wakeup.set()
+        call.wakeup.wait()
         if not call.is_done:
             self._run_batch()
         if call.outputs is None:
@@ -80,75 +80,76 @@ class BatchingSession:
         return call.outputs
 
     def _run_batch(self) -> None:
-        """Use the device for one run, and hand it over."""
-        calls = self._take()
+        """Run the next batch on the device, then wake the thread of the next queued call."""
+        calls = self._next_calls()
         try:
-            outputs = self._session.run(_joined(calls))
-            for call, own in zip(calls, _split_outputs(outputs, calls), strict=True):
-                call.outputs = own
+            outputs = self._session.run(_concatenated(calls))
+            for call, call_outputs in zip(calls, _split_outputs(outputs, calls), strict=True):
+                call.outputs = call_outputs
         except Exception as error:
             for call in calls:
                 call.error = error
         finally:
-            self._hand_over()
+            self._release_device()
             for call in calls:
                 call.is_done = True
-                call.turn.set()
+                call.wakeup.set()
 
-    def _take(self) -> list[_Call]:
-        """Remove from those who wait the first, and whoever can run with it, in order."""
+    def _next_calls(self) -> list[_Call]:
+        """Remove the oldest call from the queue, and all that fit into its batch, in order."""
         with self._lock:
-            first = self._waiting[0]
-            taken, items = [first], len(first.batch)
-            for call in self._waiting[1:]:
-                if call.kind == first.kind and items + len(call.batch) <= self.max_batch_size:
-                    taken.append(call)
+            first = self._queue[0]
+            calls, items = [first], len(first.batch)
+            for call in self._queue[1:]:
+                if call.item_type == first.item_type and items + len(call.batch) <= self.max_batch_size:
+                    calls.append(call)
                     items += len(call.batch)
-            self._waiting = [call for call in self._waiting if call not in taken]
+            self._queue = [call for call in self._queue if call not in calls]
         began = time.monotonic()
-        for call in taken:
-            self._tally.record_batch_wait(self._model, began - call.came)
-        self._tally.record_batch(self._model, items)
-        return taken
+        for call in calls:
+            self._metrics.record_batch_wait(self._model, began - call.queued_at)
+        self._metrics.record_batch(self._model, items)
+        return calls
 
-    def _hand_over(self) -> None:
+    def _release_device(self) -> None:
         with self._lock:
-            self._is_busy = bool(self._waiting)
-            if self._waiting:
-                self._waiting[0].turn.set()
+            self._is_busy = bool(self._queue)
+            if self._queue:
+                self._queue[0].wakeup.set()
 
 
-def _joined(calls: Sequence[_Call]) -> Tensor:
+def _concatenated(calls: Sequence[_Call]) -> Tensor:
     return calls[0].batch if len(calls) == 1 else np.concatenate([call.batch for call in calls])
 
 
 def _split_outputs(outputs: list[Tensor], calls: Sequence[_Call]) -> list[list[Tensor]]:
-    """Return each call's rows of ``outputs``."""
+    """Return each call's rows of ``outputs``; raise ``ValueError`` if a row is missing."""
     if len(calls) == 1:
         return [outputs]
     ends = np.cumsum([len(call.batch) for call in calls])
     if any(len(output) != ends[-1] for output in outputs):
         raise ValueError(f"{ends[-1]} items gave outputs of {[output.shape for output in outputs]}")
     parts = [np.split(output, ends[:-1]) for output in outputs]
-    return [list(own) for own in zip(*parts, strict=True)]
+    return [list(call_outputs) for call_outputs in zip(*parts, strict=True)]
 
 
-def batching_session(session: OrtSession, model: str, tally: BatchMetrics) -> BatchingSession:
-    """Wrap ``session``, once it is tried whether its file takes several items and it has run as many as it may."""
-    most = MAX_BATCH_SIZE if session.max_batch_size is None and keeps_items_apart(session, session.item_shape) else 1
-    session.run(np.zeros((most, *session.item_shape), dtype=np.float32))
-    return BatchingSession(session, most, model, tally)
+def batching_session(session: OrtSession, model: str, metrics: BatchMetrics) -> BatchingSession:
+    """Wrap ``session``, after one run with the largest batch that its file supports (1 or ``MAX_BATCH_SIZE``)."""
+    has_batches = session.max_batch_size is None and has_independent_items(session, session.item_shape)
+    batch_size = MAX_BATCH_SIZE if has_batches else 1
+    session.run(np.zeros((batch_size, *session.item_shape), dtype=np.float32))
+    return BatchingSession(session, batch_size, model, metrics)
 
 
-def keeps_items_apart(session: Session, item_shape: Sequence[int]) -> bool:
-    """Whether items that run together come out as they do alone; not every file that declares a batch keeps it up."""
+def has_independent_items(session: Session, item_shape: Sequence[int]) -> bool:
+    """Return whether two items give the same outputs in one run as in two; some files declare a batch but mix items."""
     items = np.random.default_rng(0).uniform(0, 255, (2, *item_shape)).astype(np.float32)
-    alone = [np.concatenate(pair) for pair in zip(session.run(items[:1]), session.run(items[1:]), strict=True)]
+    separate = [np.concatenate(pair) for pair in zip(session.run(items[:1]), session.run(items[1:]), strict=True)]
     try:
-        together = session.run(items)
-    except Exception:  # whichever it is: alone they did run
+        batched = session.run(items)
+    except Exception:  # any error of onnxruntime: single items ran without one
         return False
     return all(
-        len(ours) == len(items) and np.allclose(ours, theirs, rtol=0, atol=_CLOSE * np.abs(theirs).max())
-        for ours, theirs in zip(together, alone, strict=True)
+        len(output) == len(items) and np.allclose(output, expected, rtol=0, atol=_TOLERANCE * np.abs(expected).max())
+        for output, expected in zip(batched, separate, strict=True)
     )

@@ -1,8 +1,7 @@
-"""Device name -> onnxruntime execution provider and its options, as one table; and the checks that a device is used.
+"""Devices and their onnxruntime execution providers, and checks that the requested device is used.
 
-A device that was asked for is used or refused; nothing falls back to the CPU silently. Scores are calibrated once for
-all machines, so devices calculate in full float32: no half precision, and none of NVIDIA's TF32, which has 10 bits of
-mantissa and is on by default.
+A device is used or refused; nothing falls back to the CPU silently. All devices calculate in float32, because scores
+are calibrated once for all machines: no half precision, and no TF32, NVIDIA's default with 10 bits of mantissa.
 """
 
 from __future__ import annotations
@@ -17,19 +16,20 @@ from app.errors import OperatorError
 
 
 class DeviceError(OperatorError):
-    """The device asked for is not available; the text is for the operator."""
+    """The requested device cannot be used."""
 
 
 class Provider(NamedTuple):
     """An onnxruntime execution provider.
 
-    ``beneath``: the device that takes the nodes this one cannot. ``environment``: what its libraries read there.
+    ``remedy``: what the device needs. ``fallback``: the device for nodes that this one does not support.
+    ``environment``: variables that the provider's libraries read.
     """
 
     name: str
     options: dict[str, str]
     remedy: str
-    beneath: str | None = None
+    fallback: str | None = None
     environment: Mapping[str, str] = {}
 
 
@@ -40,13 +40,13 @@ class Node(NamedTuple):
     operator: str
 
 
-_GPU = "an NVIDIA GPU, its driver, and onnxruntime-gpu in the place of onnxruntime (deploy/README.md, section GPU)"
+_GPU = "an NVIDIA GPU, its driver, and onnxruntime-gpu instead of onnxruntime (deploy/README.md)"
 
 PROVIDERS = {
     "cpu": Provider("CPUExecutionProvider", {}, "reinstall onnxruntime"),
     "cuda": Provider(
         "CUDAExecutionProvider",
-        # The default tries every algorithm at every new shape, which takes seconds; pictures have many shapes.
+        # The default tries every algorithm for each new input shape, which takes seconds; images have many shapes.
         {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"},
         f"it needs {_GPU}",
     ),
@@ -57,16 +57,16 @@ PROVIDERS = {
             "trt_engine_cache_enable": "1",
             "trt_engine_cache_path": str(platformdirs.user_cache_path("compareface") / "tensorrt"),
         },
-        f"it needs {_GPU}, and the libraries of TensorRT 10 where the loader finds them (LD_LIBRARY_PATH)",
-        beneath="cuda",
-        environment={"NVIDIA_TF32_OVERRIDE": "0"},  # it has no option for that
+        f"it needs {_GPU}, and the libraries of TensorRT 10 on the path of the loader (LD_LIBRARY_PATH)",
+        fallback="cuda",
+        environment={"NVIDIA_TF32_OVERRIDE": "0"},  # TensorRT has no option to disable TF32
     ),
 }
 
 _CPU = PROVIDERS["cpu"].name
 _BUILDS = ("onnxruntime", "onnxruntime-gpu")
-_HEAVY = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
-"""Operators that take nearly all of the time. Others, such as sums of shapes, are left to the CPU on purpose."""
+_EXPENSIVE = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+"""Operators that take nearly all of the time. onnxruntime leaves others, such as shape arithmetic, to the CPU."""
 
 
 def select_provider(device: str, available: Collection[str]) -> Provider:
@@ -77,42 +77,42 @@ def select_provider(device: str, available: Collection[str]) -> Provider:
     return provider
 
 
-def beneath(provider: Provider) -> list[Provider]:
-    """Return the providers that take the nodes which ``provider`` cannot, but for the CPU, which is always the last."""
-    return [PROVIDERS[provider.beneath]] if provider.beneath else []
+def fallback_providers(provider: Provider) -> list[Provider]:
+    """Return the providers for nodes that ``provider`` does not support, without the CPU, which is always last."""
+    return [PROVIDERS[provider.fallback]] if provider.fallback else []
 
 
 def installed_builds() -> list[str]:
-    """Return the installed distributions that own the folder ``onnxruntime``."""
+    """Return the installed distributions that contain the package ``onnxruntime``."""
     return [name for name in _BUILDS if _is_installed(name)]
 
 
-def check_build(installed: Collection[str], *, is_whole: bool) -> None:
-    """Raise :class:`DeviceError` where onnxruntime is not what one distribution brought.
+def check_build(installed: Collection[str], *, is_complete: bool) -> None:
+    """Raise :class:`DeviceError` unless the files of onnxruntime come from a single distribution.
 
-    insightface asks for ``onnxruntime`` by name, so pip installs it beside ``onnxruntime-gpu``: the later one
-    overwrites files of the other, and uninstalling either deletes files of both.
+    insightface requires ``onnxruntime``, so pip installs it beside ``onnxruntime-gpu``: the later one overwrites files
+    of the other, and uninstalling either deletes files of both.
     """
     if len(installed) > 1:
         raise DeviceError(
-            f"{' and '.join(installed)} are both installed and overwrite each other's files. Repair: "
+            f"{' and '.join(installed)} are both installed and overwrite each other's files: run "
             "`pip uninstall -y onnxruntime onnxruntime-gpu`, then for a GPU `pip install --no-deps onnxruntime-gpu`, "
             "else `pip install onnxruntime`"
         )
-    if not is_whole:
+    if not is_complete:
         raise DeviceError(
-            "files of onnxruntime are missing, as when one of onnxruntime and onnxruntime-gpu was uninstalled beside "
-            "the other: uninstall both and install one"
+            "files of onnxruntime are missing, probably because onnxruntime and onnxruntime-gpu were both installed "
+            "and one was uninstalled: uninstall both, then install one"
         )
 
 
 def check_placement(device: str, model: str, nodes: Iterable[Node]) -> None:
-    """Raise :class:`DeviceError` where the CPU would do the heavy work of another device."""
-    heavy = [node.provider for node in nodes if node.operator in _HEAVY]
-    if PROVIDERS[device].name != _CPU and (left := heavy.count(_CPU)):
+    """Raise :class:`DeviceError` if the CPU would run expensive nodes of ``model`` instead of ``device``."""
+    expensive = [node.provider for node in nodes if node.operator in _EXPENSIVE]
+    if PROVIDERS[device].name != _CPU and (on_cpu := expensive.count(_CPU)):
         raise DeviceError(
-            f"device {device!r} leaves {left} of {len(heavy)} convolutions and matrix products of {model} to the CPU: "
-            f"{PROVIDERS[device].remedy}"
+            f"device {device!r} leaves {on_cpu} of {len(expensive)} convolutions and matrix products of {model} to the "
+            f"CPU: {PROVIDERS[device].remedy}"
         )
 
 

@@ -1,7 +1,7 @@
-"""One thread budget: how many workers, how many threads inside each model run.
+"""The thread pool for image work, and its budget: the number of workers, and of threads in one model run.
 
-A session has one pool of ``intra_op - 1`` helpers, and every run uses the thread that calls it and what helpers are
-free. So each core gets a worker, and the helpers are as many as the two pictures of a lone comparison leave idle.
+An onnxruntime session has ``intra_op - 1`` helper threads, shared by all of its runs, and each run also uses the thread
+that calls it. So every core gets a worker, and the helpers use the cores that a single comparison leaves idle.
 """
 
 from __future__ import annotations
@@ -22,84 +22,86 @@ from app.runtime.batcher import MAX_BATCH_SIZE
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_AT_ONCE = 2
-"""Pictures of a comparison."""
+_IMAGES_PER_COMPARISON = 2
 
-_MOST_INTRA_OP = 4
+_MAX_INTRA_OP = 4
 """Small face models gain little from more threads in one run."""
 
 _WORKERS_PER_CORE = 4
-"""With a GPU: one decodes or detects, the others wait for the device."""
+"""With a GPU: one worker decodes or detects while the others wait for the device."""
 
 
 class ThreadBudget(NamedTuple):
-    """``workers`` pictures at a time, each with at most ``intra_op`` threads in a model run."""
+    """``workers`` images at a time, and at most ``intra_op`` threads in each model run."""
 
     workers: int
     intra_op: int
 
 
 def thread_budget(cores: int, device: str = "cpu") -> ThreadBudget:
-    """Split ``cores`` between workers and the threads of one model run."""
+    """Divide ``cores`` between workers and the threads of one model run."""
     if device != "cpu":
-        # One batch on the device and one that forms; a picture at work may take 50 MB.
+        # One batch runs while the next one forms; more would cost memory, up to 50 MB for each image in process.
         return ThreadBudget(workers=min(_WORKERS_PER_CORE * cores, 2 * MAX_BATCH_SIZE), intra_op=1)
-    idle = max(0, cores - _AT_ONCE)
-    return ThreadBudget(workers=max(_AT_ONCE, cores), intra_op=min(1 + idle, _MOST_INTRA_OP))
+    idle = max(0, cores - _IMAGES_PER_COMPARISON)
+    return ThreadBudget(workers=max(_IMAGES_PER_COMPARISON, cores), intra_op=min(1 + idle, _MAX_INTRA_OP))
 
 
 def pinned_cpus(cores: int, device: str) -> tuple[int, ...]:
-    """Return the CPUs that workers keep to, one each; none where the system had better choose.
+    """Return the CPUs to pin workers to, one each; empty if the scheduler should choose.
 
-    On two cores Linux often lets the second picture of a comparison wait behind the first while the other core is idle,
-    for milliseconds. Where there are more cores it has more to choose from.
+    On two cores Linux often runs both images of a comparison on one core for milliseconds while the other is idle.
+    With more cores that is rare.
     """
     if device != "cpu" or not hasattr(os, "sched_getaffinity"):
         return ()
     allowed = os.sched_getaffinity(0)
-    if not len(allowed) == cores == _AT_ONCE:
+    if not len(allowed) == cores == _IMAGES_PER_COMPARISON:
         return ()
     try:
-        os.sched_setaffinity(0, allowed)  # to see whether we may
+        os.sched_setaffinity(0, allowed)  # changes nothing, but fails if pinning is not permitted
     except OSError:
         return ()
     return tuple(sorted(allowed))
 
 
 def available_cores(root: Path = Path("/")) -> int:
-    """Whole cores this process may use: its CPU affinity, capped by the quotas of its cgroup and of all above it."""
+    """Return the cores this process may use: its CPU affinity, limited by the quotas of its cgroup and its ancestors.
+
+    ``root``: the root of the file system that contains ``proc`` and ``sys``.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quotas = [quota for folder in _cgroups(root) if (quota := _quota(folder))]
+        quotas = [quota for folder in _cgroup_folders(root) if (quota := _cpu_quota(folder))]
     except (OSError, ValueError, IndexError):
-        return cores  # no cgroups here
+        return cores  # no cgroups, or a format that is not known
     return max(1, min([cores, *map(int, quotas)]))
 
 
-def _cgroups(root: Path) -> Iterator[Path]:
-    """Folders of the cgroups that bound this process's CPU time, in the hierarchies of version 2 and 1.
+def _cgroup_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders of the cgroups that limit this process's CPU time, in cgroup v2 and v1 hierarchies.
 
-    ``/proc/self/mountinfo`` says which cgroup is mounted where, ``/proc/self/cgroup`` which one is ours.
+    ``/proc/self/mountinfo`` lists where cgroups are mounted, ``/proc/self/cgroup`` the cgroups of this process.
     """
-    own = {}
+    cgroups = {}
     for line in (root / "proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        own.update(dict.fromkeys(controllers.split(","), PurePosixPath(path)))
+        cgroups.update(dict.fromkeys(controllers.split(","), PurePosixPath(path)))
     for line in (root / "proc/self/mountinfo").read_text().splitlines():
         mount, _, filesystem = line.partition(" - ")
-        top, point = mount.split()[3:5]
+        mount_root, mount_point = mount.split()[3:5]
         kind, _, options = filesystem.split(" ", 2)
         controller = {"cgroup2": "", "cgroup": "cpu"}.get(kind)
-        if controller not in own or (kind == "cgroup" and "cpu" not in options.split(",")):
+        if controller not in cgroups or (kind == "cgroup" and "cpu" not in options.split(",")):
             continue
-        mounted = root / point.lstrip("/")
-        # In a container ours may be told as the host sees it, and only its own part be mounted: then at the top.
-        inside = own[controller].relative_to(top) if own[controller].is_relative_to(top) else PurePosixPath()
-        yield from (mounted / part for part in (inside, *inside.parents))
+        cgroup = cgroups[controller]
+        # A container may see its cgroup by the host's path while only that cgroup is mounted, at the mount point.
+        relative = cgroup.relative_to(mount_root) if cgroup.is_relative_to(mount_root) else PurePosixPath()
+        yield from (root / mount_point.lstrip("/") / path for path in (relative, *relative.parents))
 
 
-def _quota(folder: Path) -> float | None:
-    """Cores that a cgroup grants (version 2 ``cpu.max``, version 1 ``cfs``), or ``None`` where it sets no bound."""
+def _cpu_quota(folder: Path) -> float | None:
+    """Return the cores that a cgroup grants (``cpu.max`` in v2, ``cpu.cfs_*`` in v1), or ``None`` if unlimited."""
     if (folder / "cpu.max").exists():
         limit, period = (folder / "cpu.max").read_text().split()
     elif (folder / "cpu.cfs_quota_us").exists():
@@ -110,26 +112,26 @@ def _quota(folder: Path) -> float | None:
     return int(limit) / int(period) if limit not in {"max", "-1"} else None
 
 
-def _keep_to_one(free: queue.SimpleQueue[int]) -> None:
-    """Keep the calling thread to the next core of ``free``, where there is one and it is still ours."""
+def _pin_thread(free_cpus: queue.SimpleQueue[int]) -> None:
+    """Pin the calling thread to the next of ``free_cpus``, unless none is left or the process lost it."""
     with suppress(queue.Empty, OSError):
-        core = free.get_nowait()
-        os.sched_setaffinity(0, {core})
+        cpu = free_cpus.get_nowait()
+        os.sched_setaffinity(0, {cpu})
 
 
 class WorkerPool(AbstractContextManager["WorkerPool"]):
-    """The pool on which pictures are decoded and models run; the event loop only waits."""
+    """The threads that decode images and run models, while the event loop only waits."""
 
-    def __init__(self, budget: ThreadBudget, cores: Iterable[int] = ()) -> None:
-        """``cores``: the CPUs that workers keep to, one each, as :func:`pinned_cpus` returns them."""
-        free: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for core in cores:
-            free.put(core)
+    def __init__(self, budget: ThreadBudget, cpus: Iterable[int] = ()) -> None:
+        """``cpus``: the CPUs to pin workers to, as returned by :func:`pinned_cpus`."""
+        free_cpus: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for cpu in cpus:
+            free_cpus.put(cpu)
         self._pool = ThreadPoolExecutor(
-            budget.workers, thread_name_prefix="worker", initializer=_keep_to_one, initargs=(free,)
+            budget.workers, thread_name_prefix="worker", initializer=_pin_thread, initargs=(free_cpus,)
         )
         self._workers = budget.workers
-        self._at_hand = 0
+        self._unfinished = 0
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -141,21 +143,21 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def run(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """Run ``function`` on a worker thread and return its result; cancelled in time, it never runs."""
+        """Run ``function`` on a worker thread and return its result; if cancelled before it starts, it never runs."""
         work = self._pool.submit(function, *args, **kwargs)
         with self._lock:
-            self._at_hand += 1
-        work.add_done_callback(self._finished)
+            self._unfinished += 1
+        work.add_done_callback(self._count_finished)
         try:
             return await asyncio.wrap_future(work)
         finally:
-            del work  # an error would hold it, and it the error with all its frames, pictures among them
+            del work  # breaks the cycle future - error - frames, which would keep images in memory
 
-    def _finished(self, _: object) -> None:
-        """Called where the work was done: who left does not end work that runs, and it still counts."""
+    def _count_finished(self, _: object) -> None:
+        """Called when the work ends: running work counts even if its caller was cancelled."""
         with self._lock:
-            self._at_hand -= 1
+            self._unfinished -= 1
 
-    def would_queue(self, more: int) -> bool:
-        """Whether some of the work at hand and ``more`` would wait for a worker."""
-        return self._at_hand + more > self._workers
+    def would_queue(self, additional: int) -> bool:
+        """Return whether a call would wait for a worker if ``additional`` calls were submitted now."""
+        return self._unfinished + additional > self._workers

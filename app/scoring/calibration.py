@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from app.errors import OperatorError
-from app.ops.process import own_command
+from app.ops.process import shell_command
 from app.scoring.pairs import PairCounts
 
 FARS = (0.5, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -138,11 +138,11 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
         genuine = [(float(row["tar"]), float(row["cosine"])) for row in table["genuine"]]
         calibration = Calibration(**_checked(table["about"]), impostor=tuple(impostor), genuine=tuple(genuine))
     except FileNotFoundError as error:
-        raise CalibrationError(f"{path} is missing: run `{own_command('calibrate')}`") from error
+        raise CalibrationError(f"{path} is missing: run `{shell_command('calibrate')}`") from error
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} cannot be read: {error!r}") from error
     if calibration.embedder_sha256 != embedder_sha256:
-        raise CalibrationError(f"{path} was measured with another embedder file: run `{own_command('calibrate')}`")
+        raise CalibrationError(f"{path} was measured with another embedder file: run `{shell_command('calibrate')}`")
     if [point.far for point in impostor] != list(FARS) or not _is_ascending(impostor):
         raise CalibrationError(f"{path} does not contain ascending cosines for the FARs {FARS}")
     if len(genuine) < _MIN_GENUINE_POINTS or not _is_ascending(genuine):

@@ -1,1 +1,1 @@
-"""What is specific to uvicorn and h11: connection limits and graceful shutdown."""
+"""uvicorn and h11 as this service runs them: connection limits and graceful shutdown."""

@@ -1,18 +1,23 @@
-"""Connection: what a peer may do with a socket while it has no request at work, so that sockets cannot be held.
+"""HTTP/1.1 connections with limits, so that clients cannot hold sockets or memory by sending slowly or not at all.
 
-Every connection is at one of two stages, and each has its time: it *waits* for the head of a request (``header_timeout_s`` from
-the opening or from the last reply), or a request is *at work* (its deadline, and as long again for the reply to be
-taken). When there are more connections than there may be, the one that has waited longest gives way; where all are at
-work, the newest does. So slow heads and idle connections cost those who have them, and nobody else.
+A connection is idle or busy, and each state has a time limit:
 
-Who is answered while still sending is let finish: a socket closed with bytes unread resets the connection, and the
-reply may be lost with it (RFC 9112 section 9.6).
+- *idle*: no request head has arrived yet. The limit is ``header_timeout_s`` after the opening or the last response.
+- *busy*: a request is processed. The limit is the request's deadline, and the same time again to take the response.
+
+If a server has more than ``max_connections`` connections, it closes the one that has been idle longest. If all others
+are busy, it closes the new one.
+
+After an early response the server keeps reading the request body, because closing a socket with unread data resets
+the connection, and the client may lose the response (RFC 9112 section 9.6).
+
+The module subclasses uvicorn's ``H11Protocol`` and ``FlowControl`` and replaces h11's receive buffer. Neither is a
+public interface, so ``pyproject.toml`` keeps both packages below their next minor version.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -21,51 +26,69 @@ from h11._receivebuffer import ReceiveBuffer
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-PARTING_S = 0.5
-"""Seconds, when the service stops, in which a request that is on its way may still come on an idle connection, or the
-next bytes of who has been answered while sending."""
+DRAIN_GRACE_S = 0.5
+"""Seconds at shutdown for a request to arrive on an idle connection, or for more bytes of a body after its response."""
 
-_PIECE, _PIECE_OF_BODY = 16 * 1024, 256 * 1024
-"""Bytes read at once: so many are worked through before it is others' turn, and a head may be longer than its bound by
-so many, because h11 bounds it only as long as it is incomplete. A body of known length is no work."""
+_READ_SIZE = 16 * 1024
+"""Bytes per read. A head may exceed its limit by one read, because h11 checks the limit only on incomplete heads."""
+
+_BODY_READ_SIZE = 256 * 1024
+"""Bytes per read of a body of known length, which needs no parsing."""
+
+MAX_HEADER_LINES = 500
+"""Limit for a head, and for the trailers of a chunked body. h11 needs 5 us per line, and 64 KB can hold 32,000."""
 
 
-_MOST_LINES = 500
-"""Of a head, or of the trailers of a body in chunks: h11 takes 5 us for each, and 64 KB could hold 32,000."""
+class ConnectionLimits(NamedTuple):
+    """Limits for the connections of one server."""
 
-
-class Bounds(NamedTuple):
-    """Of the connections of one server."""
-
-    most: int
+    max_connections: int
     header_timeout_s: float
     deadline_s: float
 
 
-def bounded(bounds: Bounds) -> type[asyncio.Protocol]:
-    """Return what uvicorn asks for: something to be called for each connection."""
-    waiting: dict[Connection, None] = {}
-    return cast("type[asyncio.Protocol]", partial(Connection, bounds, waiting))
+def protocol_factory(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+    """Return the value of ``uvicorn.Config(http=...)``: a callable that creates the protocol of one connection."""
+    idle: dict[Connection, None] = {}
+    return cast("type[asyncio.Protocol]", partial(Connection, limits, idle))
 
 
-class _Transport:
-    """asyncio's, but closing while the peer ``has_more`` is to tell it the end, and to drop what it still sends."""
+class _LineLimitedBuffer(ReceiveBuffer):
+    """h11's receive buffer, with a limit on the lines of a head or of trailers."""
 
-    def __init__(self, transport: asyncio.Transport, has_more: Callable[[], bool]) -> None:
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        lines = super().maybe_extract_lines()
+        if lines is not None and len(lines) > MAX_HEADER_LINES:
+            raise h11.LocalProtocolError("too many lines")  # h11 raises it again as a RemoteProtocolError
+        return lines
+
+
+def limit_header_lines(conn: h11.Connection) -> None:
+    """Make ``conn`` reject more than ``MAX_HEADER_LINES`` header lines before it parses them.
+
+    h11 limits only the bytes of a head, and offers no public hook between splitting and parsing its lines.
+    """
+    conn._receive_buffer = _LineLimitedBuffer()  # noqa: SLF001
+
+
+class _LingeringTransport:
+    """asyncio's transport, but ``close`` closes only the sending half while the client still sends."""
+
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
         self._transport = transport
-        self._has_more = has_more
+        self._connection = connection
         self._is_closed = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
     def close(self) -> None:
-        if self._is_closed or not self._has_more() or self._transport.is_closing():
+        if self._is_closed or not self._connection.is_receiving or self._transport.is_closing():
             self._transport.close()
         else:
             try:
                 self._transport.write_eof()
-            except OSError:  # the peer has reset it, and asyncio does not know yet
+            except OSError:  # the client has reset the connection, and asyncio has not noticed yet
                 self._transport.abort()
             self._transport.resume_reading()
         self._is_closed = True
@@ -73,156 +96,155 @@ class _Transport:
     def is_closing(self) -> bool:
         return self._is_closed or self._transport.is_closing()
 
-    @property
-    def at_once(self) -> int:
-        """The most that is read at once, bytes."""
-        return cast("int", self._transport.max_size)  # type: ignore[attr-defined] # of asyncio's own loops
 
-    @at_once.setter
-    def at_once(self, most: int) -> None:
-        self._transport.max_size = most  # type: ignore[attr-defined]
+class _PipeliningFlowControl(FlowControl):
+    """uvicorn's flow control, but it does not resume reading while pipelined data is waiting.
 
-
-class _Flow(FlowControl):
-    """uvicorn's, which reads on whenever a body is asked for; but never while the peer ``is_ahead``.
-
-    Else every request of those sent ahead would let more of them into memory than it takes out.
+    uvicorn resumes for every body that is read, so each pipelined request would admit more data than it consumes.
     """
 
-    def __init__(self, transport: asyncio.Transport, is_ahead: Callable[[], bool], asked: Callable[[], None]) -> None:
-        """``asked`` is called before it reads on."""
+    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
         super().__init__(transport)
-        self._is_ahead = is_ahead
-        self._asked = asked
+        self._connection = connection
 
     def resume_reading(self) -> None:
-        if not self._is_ahead():
-            self._asked()
+        if not self._connection.has_pipelined_data:
+            self._connection.enlarge_reads()
             super().resume_reading()
 
 
-class _Received(ReceiveBuffer):
-    """h11's, but for heads and trailers of very many lines: those make no sense, as others that make none."""
+class Connection(H11Protocol, asyncio.BufferedProtocol):
+    """uvicorn's HTTP/1.1 protocol with time, size and memory limits.
 
-    def maybe_extract_lines(self) -> list[bytearray] | None:
-        lines = super().maybe_extract_lines()
-        if lines is not None and len(lines) > _MOST_LINES:
-            raise h11.LocalProtocolError("too many lines")
-        return lines
+    ``BufferedProtocol`` is asyncio's public way to choose the size of each read.
+    """
 
-
-class Connection(H11Protocol):
-    """uvicorn's, with a limit to everything."""
-
-    def __init__(self, bounds: Bounds, waiting: dict[Connection, None], **of_uvicorn: Any) -> None:
-        """``waiting``: all connections that wait, of the whole server, longest first."""
-        super().__init__(**of_uvicorn)
-        self.conn._receive_buffer = _Received()  # noqa: SLF001 - h11 bounds bytes, not lines
-        self.timeout_keep_alive = bounds.header_timeout_s  # type: ignore[assignment] # uvicorn closes who then sends nothing
-        self._bounds = bounds
-        self._waiting = waiting
+    def __init__(self, limits: ConnectionLimits, idle: dict[Connection, None], **uvicorn_arguments: Any) -> None:
+        """``idle``: the idle connections of the whole server, in the order in which they became idle."""
+        super().__init__(**uvicorn_arguments)
+        limit_header_lines(self.conn)
+        # uvicorn closes a connection that receives nothing for this time after a response.
+        self.timeout_keep_alive = limits.header_timeout_s  # type: ignore[assignment]
+        self._limits = limits
+        self._idle = idle
         self._timer: asyncio.TimerHandle | None = None
-        self._is_parting = False
-        self._to_come = 0  # bytes of a body of known length, about
+        self._is_draining = False
+        self._body_bytes_left = 0  # approximately, for a body of known length
+        self._read_size = _READ_SIZE
+        self._buffer = bytearray()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        self._guarded = _Transport(transport, lambda: self._has_more)
-        self._guarded.at_once = _PIECE
-        super().connection_made(cast("asyncio.Transport", self._guarded))
-        self.flow = _Flow(self.transport, lambda: self._is_ahead, self._read_at_once)
-        self._wait()
-        if len(self.connections) > self._bounds.most:
-            next(iter(self._waiting)).leave()
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        super().connection_made(cast("asyncio.Transport", _LingeringTransport(transport, self)))
+        self.flow = _PipeliningFlowControl(self.transport, self)
+        self._become_idle()
+        if len(self.connections) > self._limits.max_connections:
+            next(iter(self._idle)).abort()
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        self._buffer = bytearray(self._read_size)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        data, self._buffer = self._buffer, bytearray()
+        del data[nbytes:]
+        self.data_received(cast("bytes", data))
 
     def data_received(self, data: bytes) -> None:
-        """What comes after the last request is nobody's; h11 would make an error of it, also of a mere empty line."""
-        if self._is_parting and self._has_more and not self._is_at_work:
-            self._limit(PARTING_S)  # else it is cut off while it sends, and does not come to read its reply
+        """Parse ``data``, but drop bytes after the last request: h11 would reject even an empty line."""
+        if self._is_draining and self.is_receiving and not self._is_busy:
+            self._abort_after(DRAIN_GRACE_S)  # a client that is cut off while sending does not read its response
         if not (self.conn.their_state is h11.MUST_CLOSE or self.transport.is_closing()):
             super().data_received(data)
-            self._to_come -= len(data)
-            self._guarded.at_once = min(self._guarded.at_once, self._piece)
+            self._body_bytes_left -= len(data)
+            self._read_size = min(self._read_size, self._max_read_size)
 
     def _should_upgrade(self) -> bool:
-        return False  # uvicorn would complain in the log, twice for every request that asks
+        return False  # uvicorn would log two warnings for each request that asks for an upgrade
 
     def handle_events(self) -> None:
         super().handle_events()
         if self.conn.their_state is h11.IDLE:
-            self.flow.resume_reading()  # all that was sent ahead has been looked at
-        if self in self._waiting and self._is_at_work:
-            del self._waiting[self]
-            self._limit(2 * self._bounds.deadline_s)
-            self._to_come = int(dict(self.headers).get(b"content-length", 0))
-            if {b"content-length", b"transfer-encoding"}.issubset(name for name, _ in self.headers):
-                self.send_400_response("Ambiguous length.")  # a proxy may have seen another end of the body
+            self.flow.resume_reading()  # no pipelined request is left
+        if self in self._idle and self._is_busy:
+            self._become_busy()
 
     def on_response_complete(self) -> None:
-        self._wait()
-        super().on_response_complete()  # a request that has come meanwhile is begun here
+        self._become_idle()
+        super().on_response_complete()  # starts the next request if it has arrived already
 
     def send_400_response(self, msg: str) -> None:
-        if self._is_at_work:
-            self.cycle.disconnected = True  # whoever works for this request is told, and sends no second reply
-            self.cycle.message_event.set()
-            self.cycle.response_complete = True
-            self._wait()
+        if self._is_busy:
+            self._cancel_request()
         try:
             super().send_400_response(msg)
-        except h11.LocalProtocolError:  # a reply has been sent, or begun
-            self.leave()
+        except h11.LocalProtocolError:  # a response has been started or sent
+            self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._waiting.pop(self, None)
+        self._idle.pop(self, None)
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        if self._is_at_work:
-            self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]  # else the peer would send more
+        if self._is_busy:  # the response asks the client to close, so that it sends no further request
+            self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
             super().shutdown()
         else:
-            self._limit(PARTING_S)
-        self._is_parting = True
+            self._abort_after(DRAIN_GRACE_S)
+        self._is_draining = True
 
-    def leave(self) -> None:
-        """Close without a word; what the peer has not taken yet is dropped."""
+    def abort(self) -> None:
+        """Close at once, without a response; drop unsent data."""
         self.transport.abort()
-        self._waiting.pop(self, None)
+        self._idle.pop(self, None)
         self.connections.discard(self)
 
-    @property
-    def _piece(self) -> int:
-        return min(max(self._to_come, _PIECE), _PIECE_OF_BODY)
-
-    def _read_at_once(self) -> None:
-        """Read what is left of a body in large pieces, once it is asked for; who waits in line has little in memory."""
-        self._guarded.at_once = self._piece
+    def enlarge_reads(self) -> None:
+        """Use large reads for the rest of a body, once the application reads it. Queued requests keep small ones."""
+        self._read_size = self._max_read_size
 
     @property
-    def _is_at_work(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # None until the first request
+    def has_pipelined_data(self) -> bool:
+        """Whether more data has arrived than the current request, which is complete."""
+        is_complete = self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}
+        return is_complete and self.conn.trailing_data[0] != b""
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether the client may still send: its body is incomplete, or it sent invalid or pipelined data."""
+        return self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or self.has_pipelined_data
+
+    @property
+    def _is_busy(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
 
     @property
-    def _is_ahead(self) -> bool:
-        """Whether the peer has sent more than the request that it is answered, and which has ended."""
-        has_ended = self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}
-        return has_ended and self.conn.trailing_data[0] != b""
+    def _max_read_size(self) -> int:
+        return min(max(self._body_bytes_left, _READ_SIZE), _BODY_READ_SIZE)
 
-    @property
-    def _has_more(self) -> bool:
-        """Whether the peer may be sending: its body has not ended, or what it sent made no sense, or was too much."""
-        return self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or self._is_ahead
+    def _become_busy(self) -> None:
+        del self._idle[self]
+        self._abort_after(2 * self._limits.deadline_s)
+        self._body_bytes_left = int(dict(self.headers).get(b"content-length", 0))
+        if {b"content-length", b"transfer-encoding"}.issubset(name for name, _ in self.headers):
+            self.send_400_response("Ambiguous length.")  # a proxy may have used the other length
 
-    def _wait(self) -> None:
-        self._waiting.pop(self, None)
-        self._waiting[self] = None
-        kept = self._bounds.deadline_s if self._has_more else self._bounds.header_timeout_s
-        self._limit(PARTING_S if self._is_parting else kept)
+    def _become_idle(self) -> None:
+        self._idle.pop(self, None)
+        self._idle[self] = None
+        timeout = self._limits.deadline_s if self.is_receiving else self._limits.header_timeout_s
+        self._abort_after(DRAIN_GRACE_S if self._is_draining else timeout)
 
-    def _limit(self, seconds: float) -> None:
+    def _cancel_request(self) -> None:
+        """Report a disconnect to the application, which then cancels its work and sends no second response."""
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        self.cycle.response_complete = True
+        self._become_idle()
+
+    def _abort_after(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self.loop.call_later(seconds, self.leave)
+        self._timer = self.loop.call_later(seconds, self.abort)

@@ -1,8 +1,12 @@
-"""Server: uvicorn, but for how it begins and ends: nobody who was let in goes without a reply.
+"""A uvicorn server with a graceful shutdown: every accepted connection receives a response.
 
-At the end, in this order: ``/readyz`` says no and replies ask for the connection to be closed, while requests are taken
-as ever (``readiness_delay_s``, for balancers to look away); nobody new can connect, who has connected is let in, and the address
-is given up; what is at work is finished (``drain_s``); what is left then is told so.
+Shutdown takes four steps:
+
+1. ``/readyz`` returns 503, and responses ask clients to close the connection. For ``readiness_delay_s`` seconds the
+   server still processes requests, so that load balancers can stop sending new ones.
+2. The kernel drops new connection attempts. Established connections are accepted, then the listener closes.
+3. Running requests have ``drain_s`` seconds to finish.
+4. Requests that still run are cancelled; their response says that the service is being stopped.
 """
 
 from __future__ import annotations
@@ -17,92 +21,92 @@ from contextlib import suppress
 import uvicorn
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 
-_LINE = 1024
-"""Connections that the kernel holds until they are accepted."""
+LISTEN_BACKLOG = 1024
+"""Established connections that the kernel queues until the server accepts them."""
 
-AT_ONCE = 32
-"""Connections that asyncio accepts in one turn of its loop, before it looks at any of them."""
+ACCEPT_BATCH = 32
+"""Connections that asyncio accepts in one iteration of its loop, before it reads from any of them."""
 
-TOO_MANY = 4 * AT_ONCE
-"""Connections beyond the bound that may be open for a moment: one is known, and closed, some turns after it came."""
+MAX_EXCESS_CONNECTIONS = 4 * ACCEPT_BATCH
+"""Connections over the limit that may be open for a moment: one is closed a few loop iterations after its arrival."""
 
-_ATTACH_FILTER = 26
-"""SO_ATTACH_FILTER of Linux (asm-generic/socket.h); Python has no name for it."""
+_SO_ATTACH_FILTER = 26
+"""Linux, asm-generic/socket.h; Python's ``socket`` module lacks it."""
 
-_NO_SYN = b"".join(
+_DROP_SYN = b"".join(
     struct.pack("HBBI", *instruction)
     for instruction in (
         (0x30, 0, 0, 13),  # load the flags of the TCP header
-        (0x45, 0, 1, 0x02),  # is SYN among them?
+        (0x45, 0, 1, 0x02),  # is SYN set?
         (0x06, 0, 0, 0),  # yes: drop the packet
-        (0x06, 0, 0, 0xFFFFFFFF),  # no: keep it
+        (0x06, 0, 0, 0xFFFFFFFF),  # no: keep the packet
     )
 )
-"""A classic BPF program (linux/filter.h): nobody begins to connect, and who has begun goes on."""
+"""A classic BPF program (linux/filter.h) that drops connection attempts and keeps all other packets."""
 
-_LOOKS_S = 0.1
+_POLL_S = 0.1
 
 _HANDSHAKE_S = 0.2
-"""Seconds for connections that have begun to be made; longer than most round trips."""
+"""Seconds for handshakes in progress to finish; longer than most round trips."""
 
 
 class Server(uvicorn.Server):
-    """One server; its configuration has ``backlog=AT_ONCE``."""
+    """A uvicorn server for one process; its configuration must have ``backlog=ACCEPT_BATCH``."""
 
     def __init__(self, config: uvicorn.Config, readiness_delay_s: float) -> None:
         super().__init__(config)
-        self._notice_s = readiness_delay_s
+        self._readiness_delay_s = readiness_delay_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
-            listener.listen(_LINE)
+            listener.listen(LISTEN_BACKLOG)  # uvicorn's backlog also limits the connections accepted at once
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.lifespan.state["is_stopping"] = True
+        self.lifespan.state["is_draining"] = True
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE_HEADER]
-        await self._wait(self._notice_s)
+        await self._sleep_unless_forced(self._readiness_delay_s)
         for listener in sockets or ():
-            take_no_more(listener)
+            drop_connection_attempts(listener)
         await asyncio.sleep(_HANDSHAKE_S)
-        latecomers = [connection for listener in sockets or () for connection in _accepted(listener)]
+        pending = [connection for listener in sockets or () for connection in _accept_pending(listener)]
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
-        for connection in latecomers:
-            await loop.connect_accepted_socket(self._protocol, connection)
+        for connection in pending:
+            await loop.connect_accepted_socket(self._create_protocol, connection)
         await super().shutdown(sockets)
-        if self.force_exit:  # uvicorn would leave the application to be cancelled, which ends in a traceback
+        if self.force_exit:  # uvicorn would skip this, and the application would end in a traceback
             await self.lifespan.shutdown()
 
-    async def _wait(self, seconds: float) -> None:
-        """Wait, but not for who asks a second time to stop, by Ctrl-C."""
+    async def _sleep_unless_forced(self, seconds: float) -> None:
+        """Sleep, but return early when a second Ctrl-C sets ``force_exit``."""
         until = time.monotonic() + seconds
         while not self.force_exit and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - uvicorn sets a flag
-            await asyncio.sleep(min(left, _LOOKS_S))
+            await asyncio.sleep(min(left, _POLL_S))
 
-    def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn calls it
+    def _create_protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg] # the arguments that uvicorn passes
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
 
 
-def take_no_more(listener: socket.socket) -> None:
-    """Have the kernel ignore who begins to connect; it will be refused when it tries again, a second later.
+def drop_connection_attempts(listener: socket.socket) -> None:
+    """Make the kernel drop new SYN packets; the client retries a second later and is refused.
 
-    Otherwise who connects between the last look at the listener and its closing, which under load is milliseconds
-    later, is let in by the kernel and then cut off. Where the kernel has no such filter (not Linux), that remains.
+    Without the filter, a connection made between the last ``accept`` and the closing of the listener would be reset.
+    Systems other than Linux have no such filter, so a few connections may be reset there.
     """
-    program = ctypes.create_string_buffer(_NO_SYN, len(_NO_SYN))
-    count = len(_NO_SYN) // struct.calcsize("HBBI")
+    program = ctypes.create_string_buffer(_DROP_SYN, len(_DROP_SYN))
+    count = len(_DROP_SYN) // struct.calcsize("HBBI")
     with suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HP", count, ctypes.addressof(program)))
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", count, ctypes.addressof(program)))
 
 
-def _accepted(listener: socket.socket) -> list[socket.socket]:
-    """Return all who have connected and are not accepted yet."""
+def _accept_pending(listener: socket.socket) -> list[socket.socket]:
+    """Return all established connections that have not been accepted yet."""
     connections = []
-    with suppress(OSError):  # BlockingIOError: nobody else is there
+    with suppress(OSError):  # BlockingIOError: no connection is left
         while True:
             connection, _ = listener.accept()
             connection.setblocking(False)

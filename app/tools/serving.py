@@ -11,7 +11,7 @@ from fastapi import FastAPI
 import app
 from app.api.auth.keys import KeyRing
 from app.environment import Settings
-from app.ops.process import allow_open_files
+from app.ops.process import raise_open_file_limit
 from app.server.connection import ConnectionLimits, protocol_factory
 from app.server.server import ACCEPT_BATCH, MAX_EXCESS_CONNECTIONS
 
@@ -39,9 +39,9 @@ def bind(host: str, port: int) -> socket.socket:
 def server_config(settings: Settings, application: FastAPI) -> uvicorn.Config:
     """Return the uvicorn configuration; raise the limit of open files if the connections need it."""
     limits = settings.limits
-    # A request may fetch two images by URL. MAX_EXCESS_CONNECTIONS connections may be open for a moment before they are closed.
+    # A request may fetch two images by URL. Excess connections are open for a moment before they are closed.
     other_files = 2 * limits.max_in_flight + MAX_EXCESS_CONNECTIONS + _RESERVED_FILES
-    allowed_files = allow_open_files(limits.max_connections + other_files)
+    allowed_files = raise_open_file_limit(limits.max_connections + other_files)
     max_connections = max(1, min(limits.max_connections, allowed_files - other_files))
     return uvicorn.Config(
         application,

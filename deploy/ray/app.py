@@ -41,7 +41,7 @@ def application() -> WithState:
     from app.asgi import serve_app  # noqa: PLC0415 - heavy, and only replicas need it
     from app.ops import process  # noqa: PLC0415
 
-    process.forbid_core_dumps()
+    process.disable_core_dumps()
     return WithState(serve_app())
 
 

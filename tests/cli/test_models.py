@@ -14,7 +14,7 @@ import pytest
 
 from app.cli import models
 from app.environment import SettingsError, load_settings
-from app.ops.process import own_command
+from app.ops.process import shell_command
 from app.packs import build, download
 from app.packs import store as store_module
 from app.packs.manifest import PackError
@@ -328,7 +328,7 @@ def test_a_failed_download_of_the_better_pack_is_reported_with_its_cost_in_accur
     assert "using pack open" in err
     assert [f"{_tar(name):.2f}"[1:] in err for name in ("open", "omz")] == [True, True]
     assert "127.0.0.1 answered 503; example.invalid" in err  # once each: no retries
-    assert err.endswith(f"to get the better pack: {own_command('models pull tiny')}\n")
+    assert err.endswith(f"to get the better pack: {shell_command('models pull tiny')}\n")
     assert preferred.requests == [("/tiny.zip", "")]
 
 

@@ -1,4 +1,4 @@
-"""A live server for the whole session, and a web server on loopback whose pictures it may fetch."""
+"""A live service for the whole session, and a web server on loopback from which it may fetch images."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tests.support.server import Server, running_server
 STALL_S = 5.0
 
 
-class _Pictures(BaseHTTPRequestHandler):
-    """/astronaut.jpg is a picture, /stall answers after :data:`STALL_S` seconds, all else is missing."""
+class _ImageHandler(BaseHTTPRequestHandler):
+    """Serves /astronaut.jpg; /stall responds after :data:`STALL_S` seconds; every other path is 404."""
 
     def do_GET(self) -> None:
         if self.path == "/stall":
             time.sleep(STALL_S)
-        found = self.path == "/astronaut.jpg"
-        body = jpeg(astronaut()) if found else b""
-        self.send_response(200 if found else 404)
+        exists = self.path == "/astronaut.jpg"
+        body = jpeg(astronaut()) if exists else b""
+        self.send_response(200 if exists else 404)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        with suppress(BrokenPipeError):  # whoever asked for /stall has left
+        with suppress(BrokenPipeError):  # the client of /stall has disconnected
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
@@ -36,9 +36,9 @@ class _Pictures(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def pictures() -> Iterator[str]:
+def images_url() -> Iterator[str]:
     """Base URL of the web server."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Pictures) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _ImageHandler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -46,8 +46,8 @@ def pictures() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """It knows the callers of ``KEYS_FILE``, too."""
+def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service that also accepts the callers of ``KEYS_FILE``."""
     keys = tmp_path_factory.mktemp("keys") / "keys.toml"
     keys.write_text(KEYS_FILE)
     settings = {"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", "COMPAREFACE_AUTH__KEYS_FILE": str(keys)}

@@ -1,7 +1,7 @@
-"""Bytes to a live server and its replies back, on a socket: what no HTTP client would send.
+"""Raw bytes to a live server and its responses, on a socket: requests that no HTTP client would send.
 
-A *script* makes the pieces to send for a given server, since signatures depend on its key: bytes, seconds to wait, or
-:data:`END`, which closes the sending half. A reply is the code of the envelope, "OK", or ``HTTP <status>``.
+A *script* returns the steps for a server, because signatures depend on its key. A step is bytes to send, seconds to
+wait, or :data:`END`, which closes the sending half. A response is named by its error code, "OK", or ``HTTP <status>``.
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ from tests.support.fakes import authorization
 from tests.support.server import Server
 
 END = None
-Script: TypeAlias = Callable[[Server], Iterable[bytes | float | None]]
+Step: TypeAlias = bytes | float | None
+Script: TypeAlias = Callable[[Server], Iterable[Step]]
 
-_PATIENCE_S = 20.0
+_TIMEOUT_S = 20.0
 _PROBE = b"GET /healthz HTTP/1.1\r\nHost: probe\r\n\r\n"
-_SAFE = {"cache-control": "no-store", "x-content-type-options": "nosniff", "content-type": "application/json"}
+_REQUIRED_HEADERS = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "content-type": "application/json",
+}
 
 
-def raw(*pieces: bytes | float | None) -> Script:
-    return lambda _: pieces
+def raw(*steps: Step) -> Script:
+    return lambda _: steps
 
 
 def get(target: str, *headers: str) -> Script:
@@ -34,43 +39,41 @@ def get(target: str, *headers: str) -> Script:
 
 
 def post(body: bytes, **changes: str) -> Script:
-    """A signed request; ``X_TC_Action="..."`` changes a header, which may be several lines. "" leaves it out."""
-    return lambda server: [head_of(server, body, changes) + body]
+    """A signed request. ``X_TC_Action="..."`` replaces a header, which may contain line breaks; "" removes it."""
+    return lambda server: [request_head(server, body, changes) + body]
 
 
 def slowly(body: bytes, pieces: int, pause_s: float, **changes: str) -> Script:
-    """A signed request whose body comes in pieces."""
+    """A signed request whose body is sent in pieces, with a pause before each."""
     size = -(-len(body) // pieces)
 
-    def script(server: Server) -> Iterable[bytes | float | None]:
-        yield head_of(server, body, changes)
-        for at in range(0, len(body), size):
+    def script(server: Server) -> Iterable[Step]:
+        yield request_head(server, body, changes)
+        for start in range(0, len(body), size):
             yield pause_s
-            yield body[at : at + size]
+            yield body[start : start + size]
 
     return script
 
 
-def chunked(chunks: Iterable[bytes], *, extension: bytes = b"", then: bytes = b"0\r\n\r\n", **changes: str) -> Script:
-    """A signed request whose body comes in chunks; ``then`` stands where the last chunk does."""
+def chunked(chunks: Iterable[bytes], *, extension: bytes = b"", end: bytes = b"0\r\n\r\n", **changes: str) -> Script:
+    """A signed request with a chunked body; ``end`` replaces the last chunk."""
 
     def script(server: Server) -> Iterable[bytes]:
-        pieces = list(chunks)
+        parts = list(chunks)
         headers = {"Transfer_Encoding": "chunked", "Content_Length": "", **changes}
-        coded = b"".join(b"%x%s\r\n%s\r\n" % (len(chunk), extension, chunk) for chunk in pieces)
-        return [head_of(server, b"".join(pieces), headers) + coded + then]
+        coded = b"".join(b"%x%s\r\n%s\r\n" % (len(chunk), extension, chunk) for chunk in parts)
+        return [request_head(server, b"".join(parts), headers) + coded + end]
 
     return script
 
 
 def packet(*scripts: Script) -> Script:
-    """All at once."""
-    return lambda server: [
-        b"".join(piece for script in scripts for piece in script(server) if isinstance(piece, bytes))
-    ]
+    """All scripts in one send."""
+    return lambda server: [b"".join(step for script in scripts for step in script(server) if isinstance(step, bytes))]
 
 
-def head_of(server: Server, body: bytes, changes: Mapping[str, str]) -> bytes:
+def request_head(server: Server, body: bytes, changes: Mapping[str, str]) -> bytes:
     now = int(time.time())
     content_type = changes.get("Content_Type", "application/json")
     signed = authorization(
@@ -96,10 +99,10 @@ def head_of(server: Server, body: bytes, changes: Mapping[str, str]) -> bytes:
 
 
 class Exchange:
-    """One connection and what comes back on it."""
+    """One connection and its responses."""
 
     def __init__(self, server: Server) -> None:
-        self._socket = socket.create_connection((server.host, server.port), timeout=_PATIENCE_S)
+        self._socket = socket.create_connection((server.host, server.port), timeout=_TIMEOUT_S)
         self._received = b""
 
     def __enter__(self) -> Exchange:
@@ -108,19 +111,19 @@ class Exchange:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def play(self, pieces: Iterable[bytes | float | None]) -> None:
-        """Send; who is cut off stops sending, as the reply may have come already."""
+    def play(self, steps: Iterable[Step]) -> None:
+        """Run the steps; stop if the server closes the connection, because it may have responded already."""
         with suppress(ConnectionError):
-            for piece in pieces:
-                if isinstance(piece, bytes):
-                    self._socket.sendall(piece)
-                elif piece is END:
+            for step in steps:
+                if isinstance(step, bytes):
+                    self._socket.sendall(step)
+                elif step is END:
                     self._socket.shutdown(socket.SHUT_WR)
                 else:
-                    time.sleep(piece)
+                    time.sleep(step)
 
-    def reply(self) -> str:
-        """Return the next reply; "" when the connection is closed instead."""
+    def response(self) -> str:
+        """Return the name of the next response; "" if the connection is closed."""
         while b"\r\n\r\n" not in self._received:
             if not self._more():
                 return ""
@@ -129,7 +132,7 @@ class Exchange:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         status = first.split()[1]
         if status == "100":
-            return self.reply()
+            return self.response()
         return _name(status, headers, self._body(headers))
 
     def _body(self, headers: Mapping[str, str]) -> bytes:
@@ -149,16 +152,16 @@ class Exchange:
         return bool(received)
 
     def is_open(self) -> bool:
-        """Whether the next request is answered."""
+        """Return whether the server answers another request on this connection."""
         self.play([_PROBE])
-        return self.reply() == "HTTP 200"
+        return self.response() == "HTTP 200"
 
 
 def _name(status: str, headers: Mapping[str, str], body: bytes) -> str:
-    """Return the reply's name, after looking at what every reply has."""
+    """Check the headers that every response has, and return its name."""
     assert "server" not in headers
     assert not [name for name in headers if name.startswith("access-control-")]
     if status != "200" or not body.startswith(b'{"Response":'):
         return f"HTTP {status}"
-    assert {name: headers.get(name) for name in _SAFE} == _SAFE
+    assert {name: headers.get(name) for name in _REQUIRED_HEADERS} == _REQUIRED_HEADERS
     return str(json.loads(body)["Response"].get("Error", {}).get("Code", "OK"))

@@ -1,4 +1,4 @@
-"""Requests of real SDKs, recorded byte by byte: ../shared/spec/wire_dumps."""
+"""Recorded requests of real SDKs, in ../shared/spec/wire_dumps."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SECRET_ID, SECRET_KEY, TOKEN = "AKIDEXAMPLE", "SECRETEXAMPLE", "TOKENX"
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """One request with its body, its v1 parameters parsed."""
+class RecordedRequest:
+    """A request with its body; v1 parameters are parsed."""
 
     name: str
     scheme: str
@@ -34,17 +34,17 @@ class Recorded:
         return "x-tc-content-sha256" in self.request.headers
 
 
-def recordings() -> Iterator[Recorded]:
-    """Yield all signed ones; none where the folder is absent."""
+def recordings() -> Iterator[RecordedRequest]:
+    """Yield all signed requests; none if the folder is absent."""
     for path in sorted(_DUMPS.glob("*/*.txt")):
         raw, mark, verdict = path.read_bytes().partition(_VERDICT)
         scheme = json.loads(verdict).get("scheme") if mark and path.name != "_summary.txt" else None
         if scheme:
-            yield Recorded(f"{path.parent.name}/{path.stem}", scheme, parse(raw))
+            yield RecordedRequest(f"{path.parent.name}/{path.stem}", scheme, parse(raw))
 
 
 def parse(raw: bytes) -> CloudRequest:
-    """Return the request that these bytes are; a form's last newline is the recorder's."""
+    """Parse the bytes of a request; the last newline of a form was added by the recorder."""
     head, _, rest = raw.partition(b"\r\n\r\n")
     line, *lines = head.decode("latin-1").split("\r\n")
     method, target, _ = line.split(" ")
@@ -56,7 +56,7 @@ def parse(raw: bytes) -> CloudRequest:
 
 
 def with_parameters(request: CloudRequest) -> CloudRequest:
-    """Return the request as the gateway knows it: v1 parameters at hand."""
+    """Return the request with its v1 parameters parsed, as the gateway passes it on."""
     if not request.is_v1:
         return request
     form = request.query.encode("latin-1") if request.method == "GET" else request.body
@@ -64,7 +64,7 @@ def with_parameters(request: CloudRequest) -> CloudRequest:
 
 
 class Verifier:
-    """Lets requests in as of their own time, or of another."""
+    """Verifies requests at a given time."""
 
     def __init__(self, secret_key: str = SECRET_KEY) -> None:
         keys = "\n".join(
@@ -77,13 +77,13 @@ class Verifier:
             settings = AuthSettings(keys_file=Path(file.name))
             ring = KeyRing(settings, clock=lambda: 0.0)
         self._now = 0.0
-        self._subject = Authenticator(settings, ring, is_open=False, clock=lambda: self._now)
+        self._authenticator = Authenticator(settings, ring, is_open=False, clock=lambda: self._now)
 
     def accepts(self, request: CloudRequest, now: float) -> bool:
-        """Whether the request is let in at ``now``; raise whatever is not an ``ApiError``."""
+        """Return whether the request verifies at ``now``; raise every error but ``ApiError``."""
         self._now = now
         try:
-            self._subject.verify(request, self._subject.check_headers(request))
+            self._authenticator.verify(request, self._authenticator.check_headers(request))
         except ApiError:
             return False
         return True

@@ -1,4 +1,4 @@
-"""Every attack of the table, on a real server: the exact reply, no defect in its log, and nobody else is hurt."""
+"""Every attack of the table on a real server: exact response, no error in the log, and the service keeps working."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DOCUMENT = Path(__file__).resolve().parents[2] / "SECURITY.md"
 
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a short patience for heads; its log is looked at in the end."""
+    """A server with a short header timeout; the fixture checks its log at the end."""
     log = tmp_path_factory.mktemp("attacked") / "log"
     with running_server(
         {"COMPAREFACE_LIMITS__HEADER_TIMEOUT_S": "2", "COMPAREFACE_LOG__LEVEL": "info"}, log=log
@@ -31,19 +31,19 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert not [line for line in lines if line.get("code") == "FailedOperation.ServerError"]
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.words)
-def test_the_attack_is_answered_as_the_table_says(attacked: Server, attack: Attack) -> None:
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.description)
+def test_the_response_to_the_attack_is_the_documented_one(attacked: Server, attack: Attack) -> None:
     with Exchange(attacked) as exchange:
         exchange.play(attack.script(attacked))
-        assert [exchange.reply() for _ in attack.replies] == list(attack.replies)
+        assert [exchange.response() for _ in attack.responses] == list(attack.responses)
         if attack.stays_open:
             assert exchange.is_open()
         else:
-            assert exchange.reply() == ""
+            assert exchange.response() == ""
 
 
-def test_the_table_of_the_documentation_is_this() -> None:
-    """``python -m tests.contract.attacks`` prints it anew."""
+def test_the_attack_table_of_the_documentation_is_current() -> None:
+    """``python -m tests.contract.attacks`` prints it."""
     documented = _DOCUMENT.read_text(encoding="utf-8").splitlines()
     assert len(ATTACKS) >= 80
     assert [attack.row for attack in ATTACKS if attack.row not in documented] == []

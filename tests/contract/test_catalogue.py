@@ -1,4 +1,4 @@
-"""Every error code, each by a request to a live server where one can; the table of app/README.md is what it answers."""
+"""Every error code, by a request to a live server where possible; deploy/ERRORS.md has the same messages."""
 
 from __future__ import annotations
 
@@ -11,49 +11,58 @@ import pytest
 from app.domain import CompareOptions, Comparison, ImageRef
 from app.errors import ErrorCode
 from app.ops.stage_timer import StageTimer
-from tests.contract.catalogue import CASES, ELSEWHERE, GOOD, Case, rows, send
+from tests.contract.catalogue import CASES, OTHER_CAUSES, VALID_COMPARE, Case, rows, send, unsupported_rows
 from tests.support.fakes import COMMON, FakeEngine, FakeService, client_of, code_of
 from tests.support.server import Server, running_server
 
-_ARCHITECTURE = Path(__file__).resolve().parents[2] / "app" / "README.md"
+_DOCUMENT = Path(__file__).resolve().parents[2] / "deploy" / "ERRORS.md"
 
 
-def test_the_table_of_the_documentation_is_what_is_answered(live: Server) -> None:
-    """``python -m tests.contract.catalogue`` prints it anew."""
-    documented = [line for line in _ARCHITECTURE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+def _documented_rows() -> list[str]:
+    return [line for line in _DOCUMENT.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+
+
+def test_the_error_table_of_the_documentation_is_current(live_server: Server) -> None:
+    """``python -m tests.contract.catalogue`` prints it."""
+    documented = _documented_rows()
     assert len(CASES) >= 30
-    assert [row for row in rows(live) if row not in documented] == []
+    assert [row for row in rows(live_server) if row not in documented] == []
 
 
-def test_the_request_all_others_are_made_from_succeeds(live: Server) -> None:
-    assert code_of(send(live)) == "OK"
+def test_the_table_of_unsupported_codes_in_the_documentation_is_current() -> None:
+    """``python -m tests.contract.catalogue`` prints it."""
+    assert [row for row in unsupported_rows() if row not in _documented_rows()] == []
+
+
+def test_the_valid_request_succeeds(live_server: Server) -> None:
+    assert code_of(send(live_server)) == "OK"
 
 
 @pytest.fixture(scope="module")
-def impatient() -> Iterator[Server]:
-    """Takes one request at a time, for two seconds."""
+def limited_server() -> Iterator[Server]:
+    """A server for one request at a time, with a deadline of two seconds."""
     limits = {"MAX_IN_FLIGHT": "1", "MAX_WAIT_S": "0.1", "DEADLINE_S": "2"}
     settings = {f"COMPAREFACE_LIMITS__{name}": value for name, value in limits.items()}
     with running_server({"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", **settings}) as server:
         yield server
 
 
-def test_one_request_too_many_and_one_too_slow_are_told_so(impatient: Server, pictures: str) -> None:
-    stalled = Case(ErrorCode.REQUEST_TIMEOUT, "", {**GOOD, "UrlA": f"{pictures}/stall"})
+def test_an_excess_request_and_a_slow_request_get_their_codes(limited_server: Server, images_url: str) -> None:
+    stalled = Case(ErrorCode.REQUEST_TIMEOUT, "", {**VALID_COMPARE, "UrlA": f"{images_url}/stall"})
     with ThreadPoolExecutor(2) as pool:
-        codes = sorted(code_of(reply) for reply in pool.map(lambda _: send(impatient, stalled), range(2)))
+        codes = sorted(code_of(response) for response in pool.map(lambda _: send(limited_server, stalled), range(2)))
     assert codes == [ErrorCode.REQUEST_TIMEOUT.value, ErrorCode.REQUEST_LIMIT_EXCEEDED.value]
-    assert code_of(send(impatient)) == "OK"
+    assert code_of(send(limited_server)) == "OK"
 
 
 async def _crash(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
-    raise RuntimeError("a defect")
+    raise RuntimeError("failed")
 
 
-async def test_a_defect_is_a_server_error() -> None:
+async def test_an_unexpected_exception_is_a_server_error() -> None:
     async with client_of(engine=FakeEngine(FakeService(_crash))) as client:
-        assert code_of(await client.post("/", json=GOOD, headers=COMMON)) == ErrorCode.SERVER_ERROR.value
+        assert code_of(await client.post("/", json=VALID_COMPARE, headers=COMMON)) == ErrorCode.SERVER_ERROR.value
 
 
-def test_no_code_is_left_out() -> None:
-    assert {case.code for case in CASES} | ELSEWHERE.keys() == set(ErrorCode)
+def test_every_code_has_a_case() -> None:
+    assert {case.code for case in CASES} | OTHER_CAUSES.keys() == set(ErrorCode)

@@ -1,4 +1,4 @@
-"""Start, faults and end of a real server: each is injected, and each is answered. Zero tracebacks in its log."""
+"""Start, faults and shutdown of a real server, without a traceback in its log."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ from pathlib import Path
 import pytest
 
 from app.errors import ErrorCode
-from tests.contract.catalogue import GOOD, Case, send, signed
+from tests.contract.catalogue import VALID_COMPARE, Case, send, signed_request
 from tests.support.fakes import SECRET_KEY, code_of, response_of
 from tests.support.server import Server, running_server
 from tests.support.termination import terminated_under_load
 
 
 def _case(**body: object) -> Case:
-    return Case(ErrorCode.SERVER_ERROR, "", {**GOOD, **body})
+    return Case(ErrorCode.SERVER_ERROR, "", {**VALID_COMPARE, **body})
 
 
-def _lines(log: Path) -> Iterator[dict[str, object]]:
-    """Yield the records of the log; each must be one, and none has a traceback."""
+def _records(log: Path) -> Iterator[dict[str, object]]:
+    """Yield the records of the log; fail if a line is not JSON or has a traceback."""
     for line in log.read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
         assert "exception" not in record, line
         yield record
 
 
-def test_sigterm_under_load_loses_nobody_and_readiness_drops_first() -> None:
-    """``python -m benchmarks.drain 50`` does it more often."""
+def test_sigterm_under_load_loses_no_request_and_readiness_drops_first() -> None:
+    """``python -m benchmarks.drain 50`` repeats it more often."""
     outcomes = [terminated_under_load() for _ in range(5)]
     assert [outcome.lost for outcome in outcomes] == [[]] * 5
     assert all(outcome.is_good for outcome in outcomes), outcomes
 
 
-def test_who_is_not_answered_in_the_time_for_draining_is_told_so(pictures: str, tmp_path: Path) -> None:
+def test_a_request_that_runs_longer_than_drain_s_gets_an_error(images_url: str, tmp_path: Path) -> None:
     settings = {"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", "COMPAREFACE_SERVER__DRAIN_S": "1"}
     log = tmp_path / "log"
     with running_server(settings, log=log) as server, ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(send, server, _case(UrlA=f"{pictures}/stall"))
+        pending = pool.submit(send, server, _case(UrlA=f"{images_url}/stall"))
         time.sleep(1)
         server.process.send_signal(signal.SIGTERM)
-        error = response_of(asked.result())["Error"]
+        error = response_of(pending.result())["Error"]
         assert error == {
             "Code": "FailedOperation.ServerError",
             "Message": "The service is being stopped. Please retry.",
         }
         assert server.process.wait(timeout=10) == 0
-    assert "Cancel 1 running task" in str(list(_lines(log)))
+    assert "Cancel 1 running task" in str(list(_records(log)))
 
 
-def test_a_killed_server_leaves_nothing_that_keeps_the_next_from_starting(tmp_path: Path) -> None:
+def test_a_server_starts_after_another_one_was_killed(tmp_path: Path) -> None:
     with running_server() as server:
         server.process.kill()
         assert server.process.wait(timeout=10) == -signal.SIGKILL
-    with running_server({"COMPAREFACE_SERVER__PORT": str(server.port)}) as again:
-        assert code_of(send(again)) == "OK"
+    with running_server({"COMPAREFACE_SERVER__PORT": str(server.port)}) as restarted:
+        assert code_of(send(restarted)) == "OK"
 
 
 _SLOW_START = """
@@ -75,20 +75,20 @@ from app.cli import main
 from tests.support.fakes import FakeEngine
 
 @asynccontextmanager
-async def opened(settings):
+async def open_engine(settings):
     print("opening", flush=True)
-    until = time.monotonic() + 1  # as a model is loaded: the event loop stands
+    until = time.monotonic() + 1  # blocks the event loop, as loading a model does
     while time.monotonic() < until:
         time.sleep(0.01)
     yield FakeEngine()
 
-sys.modules["app.engine"] = types.SimpleNamespace(Engine=types.SimpleNamespace(open=opened))
+sys.modules["app.engine"] = types.SimpleNamespace(Engine=types.SimpleNamespace(open=open_engine))
 sys.exit(main(["serve"]))
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
-def test_a_signal_during_the_start_ends_it_without_a_traceback(number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(("number", "exit_status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_during_the_start_ends_it_without_a_traceback(number: signal.Signals, exit_status: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _SLOW_START],
         stdout=subprocess.PIPE,
@@ -99,25 +99,28 @@ def test_a_signal_during_the_start_ends_it_without_a_traceback(number: signal.Si
         assert process.stdout.readline() == b"opening\n"
         process.send_signal(number)
         out, errors = process.communicate(timeout=30)
-    assert (process.returncode, out, errors) == (code, b"", b"")
+    assert (process.returncode, out, errors) == (exit_status, b"", b"")
 
 
 def test_ctrl_c_ends_a_running_server_without_a_traceback(tmp_path: Path) -> None:
     with running_server(log=tmp_path / "log") as server:
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(timeout=30) == 130
-    assert [record for record in _lines(tmp_path / "log") if record["level"] != "info"] == []
+    assert [record for record in _records(tmp_path / "log") if record["level"] != "info"] == []
 
 
 def test_a_second_ctrl_c_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:
     settings = {"COMPAREFACE_SERVER__READINESS_DELAY_S": "60", "COMPAREFACE_LIMITS__DEADLINE_S": "60"}
-    with running_server(settings, log=tmp_path / "log") as server, closing(_asked(server, _case(), body_bytes=9)):
+    with (
+        running_server(settings, log=tmp_path / "log") as server,
+        closing(_pending_request(server, _case(), body_bytes=9)),
+    ):
         server.process.send_signal(signal.SIGINT)
         while _readiness(server) == HTTPStatus.OK:
             time.sleep(0.05)
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(timeout=20) == 130
-    assert [record for record in _lines(tmp_path / "log") if record["level"] != "info"] == []
+    assert [record for record in _records(tmp_path / "log") if record["level"] != "info"] == []
 
 
 def _readiness(server: Server) -> int:
@@ -126,11 +129,11 @@ def _readiness(server: Server) -> int:
         return connection.getresponse().status
 
 
-def _start(environment: dict[str, str], first: str = ":") -> subprocess.CompletedProcess[str]:
-    """Start a server that cannot work, and return how it ended; what measures coverage would write files, too."""
+def _start(environment: dict[str, str], shell_prefix: str = ":") -> subprocess.CompletedProcess[str]:
+    """Start a server that fails and return its exit; without coverage, which would write files, too."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
-        ["sh", "-c", f'{first} && exec "$0" -m app serve', sys.executable],
+        ["sh", "-c", f'{shell_prefix} && exec "$0" -m app serve', sys.executable],
         env={**inherited, "COMPAREFACE_SERVER__PORT": "0", **environment},
         capture_output=True,
         text=True,
@@ -139,7 +142,7 @@ def _start(environment: dict[str, str], first: str = ":") -> subprocess.Complete
     )
 
 
-def test_a_file_of_keys_that_cannot_be_read_stops_the_start_in_one_line(tmp_path: Path) -> None:
+def test_a_key_file_that_cannot_be_read_stops_the_start_with_one_line(tmp_path: Path) -> None:
     done = _start({"COMPAREFACE_AUTH__KEYS_FILE": str(tmp_path)})
     assert (done.returncode, done.stderr) == (
         1,
@@ -147,21 +150,17 @@ def test_a_file_of_keys_that_cannot_be_read_stops_the_start_in_one_line(tmp_path
     )
 
 
-def test_a_file_of_keys_that_goes_bad_leaves_the_keys_before_it_in_force(tmp_path: Path) -> None:
+def test_a_key_file_that_becomes_invalid_keeps_the_previous_keys(tmp_path: Path) -> None:
     keys, log = tmp_path / "keys.toml", tmp_path / "log"
-    keys.write_text(f'[callers.mine]\nkeys = [{{ label = "1", secret_key = "{SECRET_KEY}" }}]\n')
-    mine = Case(ErrorCode.SERVER_ERROR, "", secret_id="mine", secret_key=SECRET_KEY)
+    keys.write_text(f'[callers.test]\nkeys = [{{ label = "1", secret_key = "{SECRET_KEY}" }}]\n')
+    case = Case(ErrorCode.SERVER_ERROR, "", secret_id="test", secret_key=SECRET_KEY)
     with running_server({"COMPAREFACE_AUTH__KEYS_FILE": str(keys)}, log=log) as server:
-        for spoil in (lambda: keys.write_text(f'secret_key = "{SECRET_KEY}'), keys.unlink, keys.mkdir):
-            spoil()
+        for break_file in (lambda: keys.write_text(f'secret_key = "{SECRET_KEY}'), keys.unlink, keys.mkdir):
+            break_file()
             time.sleep(1.1)
-            assert code_of(send(server, mine)) == "OK"
-    complaints = [
-        str(record["reason"])
-        for record in _lines(log)
-        if record["message"] == "key file reload failed, keeping the previous keys"
-    ]
-    assert [complaint.partition(": ")[2] for complaint in complaints] == [
+            assert code_of(send(server, case)) == "OK"
+    reasons = [str(record["reason"]) for record in _records(log) if record["level"] == "error"]
+    assert [reason.partition(": ")[2] for reason in reasons] == [
         f"{keys}, end of document: not TOML",
         f"{keys}: No such file or directory",
         f"{keys}: Is a directory",
@@ -170,20 +169,22 @@ def test_a_file_of_keys_that_goes_bad_leaves_the_keys_before_it_in_force(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("first", "reason"),
+    ("shell_prefix", "reason"),
     [
         ("ulimit -f 100", "File too large"),
         ('mount -t tmpfs -o size=100k tmpfs "$COMPAREFACE_MODELS__WEIGHTS_DIR"', "No space left on device"),
         ('mount -t tmpfs -o ro tmpfs "$COMPAREFACE_MODELS__WEIGHTS_DIR"', "Read-only file system"),
     ],
 )
-def test_a_folder_that_takes_no_weights_stops_the_start_in_one_line(tmp_path: Path, first: str, reason: str) -> None:
-    if first.startswith("mount"):
-        alone = ["unshare", "--mount", "true"]
-        if subprocess.run(alone, capture_output=True, check=False).returncode:
-            pytest.skip("file systems may not be mounted here")
-        first = f'exec unshare --mount sh -c \'{first} && exec "$0" -m app serve\' "$0"'
-    done = _start({"COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}, first)
+def test_a_weights_folder_that_cannot_be_written_stops_the_start_with_one_line(
+    tmp_path: Path, shell_prefix: str, reason: str
+) -> None:
+    if shell_prefix.startswith("mount"):
+        probe = ["unshare", "--mount", "true"]
+        if subprocess.run(probe, capture_output=True, check=False).returncode:
+            pytest.skip("mounting file systems is not permitted")
+        shell_prefix = f'exec unshare --mount sh -c \'{shell_prefix} && exec "$0" -m app serve\' "$0"'
+    done = _start({"COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}, shell_prefix)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert f": {reason}. " in done.stderr
@@ -191,28 +192,30 @@ def test_a_folder_that_takes_no_weights_stops_the_start_in_one_line(tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
-    """A server that may have 300 files open."""
-    log = tmp_path_factory.mktemp("narrow") / "log"
+def server_with_few_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """A server with a limit of 300 open files, and its log."""
+    log = tmp_path_factory.mktemp("few-files") / "log"
     with running_server(log=log, first="ulimit -n 300") as server:
         yield server, log
 
 
-def test_more_connections_than_files_may_be_open_hurt_nobody_but_themselves(narrow: tuple[Server, Path]) -> None:
-    server, log = narrow
-    held = [socket.create_connection((server.host, server.port), timeout=10) for _ in range(400)]
+def test_connections_beyond_the_file_limit_do_not_affect_other_clients(
+    server_with_few_files: tuple[Server, Path],
+) -> None:
+    server, log = server_with_few_files
+    connections = [socket.create_connection((server.host, server.port), timeout=10) for _ in range(400)]
     time.sleep(0.5)
     used_before = _cpu_s(server)
     assert code_of(send(server)) == "OK"
     time.sleep(1)
-    assert _cpu_s(server) - used_before < 0.8, "it spins"
+    assert _cpu_s(server) - used_before < 0.8, "the server uses CPU time while it is idle"
     assert len(list(Path(f"/proc/{server.process.pid}/fd").iterdir())) < 300
-    closed = sum(_is_closed(connection) for connection in held)
+    closed = sum(_is_closed(connection) for connection in connections)
     assert closed >= 200
-    for connection in held:
+    for connection in connections:
         connection.close()
     assert code_of(send(server)) == "OK"
-    assert [record for record in _lines(log) if record["level"] == "error"] == []
+    assert [record for record in _records(log) if record["level"] == "error"] == []
 
 
 def _cpu_s(server: Server) -> float:
@@ -230,37 +233,37 @@ def _is_closed(connection: socket.socket) -> bool:
         return True
 
 
-def test_core_dumps_are_off(narrow: tuple[Server, Path]) -> None:
-    limits = Path(f"/proc/{narrow[0].process.pid}/limits").read_text()
+def test_core_dumps_are_off(server_with_few_files: tuple[Server, Path]) -> None:
+    limits = Path(f"/proc/{server_with_few_files[0].process.pid}/limits").read_text()
     (line,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
     assert line.split()[4:6] == ["0", "0"]
 
 
 @pytest.fixture(scope="module")
-def single() -> Iterator[Server]:
-    """One request at a time; a second one waits for four seconds."""
+def sequential_server() -> Iterator[Server]:
+    """A server for one request at a time; others stay in the queue for four seconds."""
     limits = {"MAX_IN_FLIGHT": "1", "MAX_WAIT_S": "4"}
     settings = {f"COMPAREFACE_LIMITS__{name}": value for name, value in limits.items()}
     with running_server({"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", **settings}) as server:
         yield server
 
 
-def test_the_place_of_a_caller_who_leaves_comes_back_at_once(single: Server, pictures: str) -> None:
-    """The first is at work on a picture that takes five seconds, the others wait; then all of them leave."""
-    stalled = _case(UrlA=f"{pictures}/stall")
-    gone = [_asked(single, stalled) for _ in range(4)]
+def test_a_disconnect_frees_its_slot_at_once(sequential_server: Server, images_url: str) -> None:
+    """The first of four requests fetches an image for five seconds, the others are queued; then all disconnect."""
+    stalled = _case(UrlA=f"{images_url}/stall")
+    clients = [_pending_request(sequential_server, stalled) for _ in range(4)]
     time.sleep(0.5)
-    for connection in gone:
+    for connection in clients:
         connection.close()
     started = time.monotonic()
-    assert code_of(send(single)) == "OK"
+    assert code_of(send(sequential_server)) == "OK"
     assert time.monotonic() - started < 3
 
 
-def _asked(server: Server, case: Case, body_bytes: int | None = None) -> socket.socket:
-    """Return a connection on which the case's request has been sent, or only the beginning of its body."""
+def _pending_request(server: Server, case: Case, body_bytes: int | None = None) -> socket.socket:
+    """Return a connection on which the request was sent, with all or the first ``body_bytes`` bytes of its body."""
     connection = socket.create_connection((server.host, server.port), timeout=10)
-    headers, body = signed(server, case)
+    headers, body = signed_request(server, case)
     head = {"Host": server.endpoint, "Content-Length": str(len(body)), **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
     connection.sendall(f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + body[:body_bytes])

@@ -1,4 +1,4 @@
-"""100,000 recorded requests of real SDKs, one byte of what is signed changed in each: none verifies, none raises."""
+"""100,000 recorded requests with one bit of their signed bytes flipped: none verifies, and none raises."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.api.auth import tc3
 from app.api.auth.credential import host_candidates
 from app.api.request import CloudRequest
 from app.errors import ApiError
-from tests.contract.recorded import Recorded, Verifier, recordings, with_parameters
+from tests.contract.recorded import RecordedRequest, Verifier, recordings, with_parameters
 
 pytestmark = pytest.mark.shared
 
@@ -43,12 +43,12 @@ def _body(request: CloudRequest, _: str, position: int, bit: int) -> CloudReques
     return request.with_body(body, tc3.sha256(body))
 
 
-_Place = tuple[str, Callable[[CloudRequest, str, int, int], CloudRequest], str, int]
+_Target = tuple[str, Callable[[CloudRequest, str, int, int], CloudRequest], str, int]
 
 
-def _places(one: Recorded) -> Iterator[_Place]:
-    """Yield every byte that the signature covers, and those of the signature itself."""
-    request = one.request
+def _targets(recorded: RecordedRequest) -> Iterator[_Target]:
+    """Yield every byte that the signature covers, and every byte of the signature."""
+    request = recorded.request
     if request.v1 is None:
         signed = tc3.parse_authorization(request.authorization)
         assert signed is not None
@@ -59,19 +59,20 @@ def _places(one: Recorded) -> Iterator[_Place]:
         yield from (("value", _header, "host", position) for position in range(len(request.headers["host"])))
     if request.method == "GET":
         yield from (("query", _query, "", position) for position in range(len(request.query)))
-    elif not one.is_unsigned:
+    elif not recorded.is_unsigned:
         yield from (("body", _body, "", position) for position in range(len(request.body)))
 
 
-def _means_the_same(one: CloudRequest, other: CloudRequest) -> bool:
-    """Whether the change is none: white space around a value, its case, the port, an escape written anew."""
-    if one.v1 is not None:
-        return one.v1 == other.v1 and _is_host_of(other, one)
-    signed = tc3.parse_authorization(one.authorization)
+def _is_equivalent(recorded: CloudRequest, changed: CloudRequest) -> bool:
+    """Return whether the change has no meaning: surrounding white space, case, the port, another escape."""
+    if recorded.v1 is not None:
+        return recorded.v1 == changed.v1 and _is_host_of(changed, recorded)
+    signed = tc3.parse_authorization(recorded.authorization)
     assert signed is not None
     names = {"authorization", "x-tc-timestamp", *signed.signed_headers} - {"host"}
-    same = all(_value(one, name) == _value(other, name) for name in names) and _is_host_of(other, one)
-    return same and (one.method, one.query, one.body) == (other.method, other.query, other.body)
+    has_same_values = all(_value(recorded, name) == _value(changed, name) for name in names)
+    has_same_content = (recorded.method, recorded.query, recorded.body) == (changed.method, changed.query, changed.body)
+    return has_same_values and has_same_content and _is_host_of(changed, recorded)
 
 
 def _value(request: CloudRequest, name: str) -> str:
@@ -80,26 +81,26 @@ def _value(request: CloudRequest, name: str) -> str:
 
 
 def _is_host_of(changed: CloudRequest, recorded: CloudRequest) -> bool:
-    """Whether a client that sends the changed host may have signed the recorded one, or that without its port."""
+    """Return whether the recorded host, with or without its port, is a candidate for the changed one."""
     sent = recorded.headers["host"].lower()
     signed = {sent} if recorded.v1 is not None else {sent, sent.rpartition(":")[0] or sent}
     return bool(signed & set(host_candidates(changed.headers.get("host", "").strip().lower(), ())))
 
 
-def _mutations() -> Iterator[tuple[Recorded, str, CloudRequest]]:
-    chance = random.Random(_SEED)
-    places = [(one, place) for one in recordings() for place in _places(one)]
-    assert len(places) > 10_000
-    chance.shuffle(places)
+def _mutations() -> Iterator[tuple[RecordedRequest, str, CloudRequest]]:
+    rng = random.Random(_SEED)
+    targets = [(recorded, target) for recorded in recordings() for target in _targets(recorded)]
+    assert len(targets) > 10_000
+    rng.shuffle(targets)
     while True:
-        for one, (kind, mutate, name, position) in places:
-            changed = mutate(replace(one.request, v1=None), name, position, 1 << chance.randrange(8))
-            yield one, kind, changed
+        for recorded, (kind, mutate, name, position) in targets:
+            changed = mutate(replace(recorded.request, v1=None), name, position, 1 << rng.randrange(8))
+            yield recorded, kind, changed
 
 
 def test_no_mutated_request_verifies_and_none_raises() -> None:
-    subject, kinds, taken, unchanged = Verifier(), Counter[str](), [], 0
-    for one, kind, raw in _mutations():
+    verifier, kinds, accepted, equivalent = Verifier(), Counter[str](), [], 0
+    for recorded, kind, raw in _mutations():
         if kinds.total() == _MUTATIONS:
             break
         try:
@@ -107,12 +108,12 @@ def test_no_mutated_request_verifies_and_none_raises() -> None:
         except ApiError:
             kinds[kind] += 1
             continue
-        if _means_the_same(one.request, changed):
-            unchanged += 1
+        if _is_equivalent(recorded.request, changed):
+            equivalent += 1
             continue
         kinds[kind] += 1
-        if subject.accepts(changed, float(one.request.timestamp)):
-            taken.append((one.name, kind, changed))
-    assert taken == []
-    assert unchanged < _MUTATIONS / 20
+        if verifier.accepts(changed, float(recorded.request.timestamp)):
+            accepted.append((recorded.name, kind, changed))
+    assert accepted == []
+    assert equivalent < _MUTATIONS / 20
     assert min(kinds[kind] for kind in ("value", "name", "query", "body")) > 1_000

@@ -1,4 +1,4 @@
-"""TLS before a live server, by an authority that nobody knows: how each Python client is told of it (MIGRATING.md)."""
+"""TLS with a private certificate authority, and how to configure it in each Python client (MIGRATING.md)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from tests.support.server import Server
 _FACE = jpeg(shrunk(astronaut(), 256))
 
 
-class _Front(NamedTuple):
+class _TlsProxy(NamedTuple):
     endpoint: str
     authority: str
 
 
 @pytest.fixture(scope="module")
-def front(live: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Front]:
-    """A proxy that ends TLS, as an Ingress does."""
+def tls_proxy(live_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_TlsProxy]:
+    """A proxy that terminates TLS, as an Ingress does."""
     authority = trustme.CA()
     path = tmp_path_factory.mktemp("tls") / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
@@ -45,20 +45,20 @@ def front(live: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_F
     loop = asyncio.new_event_loop()
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind, to_behind = await asyncio.open_connection(live.host, live.port)
-        await asyncio.gather(_pump(reader, to_behind), _pump(behind, writer))
+        server_reader, server_writer = await asyncio.open_connection(live_server.host, live_server.port)
+        await asyncio.gather(_copy(reader, server_writer), _copy(server_reader, writer))
 
     proxy = loop.run_until_complete(asyncio.start_server(forward, sock=listener, ssl=context))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    yield _Front(f"localhost:{listener.getsockname()[1]}", str(path))
+    yield _TlsProxy(f"localhost:{listener.getsockname()[1]}", str(path))
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.run_until_complete(_close(proxy))
     loop.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
         while data := await reader.read(65536):
             writer.write(data)
@@ -74,48 +74,48 @@ async def _close(proxy: asyncio.Server) -> None:
     await asyncio.gather(*connections, return_exceptions=True)
 
 
-def _profile(front: _Front, authority: str | None) -> ClientProfile:
-    return ClientProfile(httpProfile=HttpProfile(endpoint=front.endpoint, certification=authority))
+def _profile(tls_proxy: _TlsProxy, authority: str | None) -> ClientProfile:
+    return ClientProfile(httpProfile=HttpProfile(endpoint=tls_proxy.endpoint, certification=authority))
 
 
-def _score(live: Server, profile: ClientProfile) -> float:
-    client = iai_client.IaiClient(credential.Credential(live.secret_id, live.secret_key), "", profile)
+def _score(live_server: Server, profile: ClientProfile) -> float:
+    client = iai_client.IaiClient(credential.Credential(live_server.secret_id, live_server.secret_key), "", profile)
     return float(client.CompareFace(compare_request(_FACE, _FACE)).Score)
 
 
-def test_the_sdk_is_told_in_its_profile(live: Server, front: _Front) -> None:
-    assert _score(live, _profile(front, front.authority)) == 100
+def test_the_sdk_takes_the_authority_from_its_profile(live_server: Server, tls_proxy: _TlsProxy) -> None:
+    assert _score(live_server, _profile(tls_proxy, tls_proxy.authority)) == 100
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
-def test_the_sdk_does_not_look_into_the_environment(
-    live: Server, front: _Front, name: str, monkeypatch: pytest.MonkeyPatch
+def test_the_sdk_ignores_the_environment(
+    live_server: Server, tls_proxy: _TlsProxy, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(name, front.authority)
+    monkeypatch.setenv(name, tls_proxy.authority)
     with pytest.raises(TencentCloudSDKException, match="CERTIFICATE_VERIFY_FAILED"):
-        _score(live, _profile(front, None))
+        _score(live_server, _profile(tls_proxy, None))
 
 
-async def test_the_async_sdk_is_told_by_the_environment(
-    live: Server, front: _Front, monkeypatch: pytest.MonkeyPatch
+async def test_the_async_sdk_takes_the_authority_from_the_environment(
+    live_server: Server, tls_proxy: _TlsProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", front.authority)
-    key = credential.Credential(live.secret_id, live.secret_key)
-    async with iai_client_async.IaiClient(key, "", _profile(front, None)) as client:
+    monkeypatch.setenv("SSL_CERT_FILE", tls_proxy.authority)
+    key = credential.Credential(live_server.secret_id, live_server.secret_key)
+    async with iai_client_async.IaiClient(key, "", _profile(tls_proxy, None)) as client:
         assert (await client.CompareFace(compare_request(_FACE, _FACE))).Score == 100
 
 
-@pytest.mark.parametrize("is_told", [True, False])
-def test_shadow_is_told_by_the_environment(
-    live: Server, front: _Front, is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_configured", [True, False])
+def test_shadow_takes_the_authority_from_the_environment(
+    live_server: Server, tls_proxy: _TlsProxy, is_configured: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.tools.shadow.replay._RETRY_DELAYS_S", ())
-    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", f"{live.secret_id}:{live.secret_key}")
-    if is_told:
-        monkeypatch.setenv("SSL_CERT_FILE", front.authority)
+    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", f"{live_server.secret_id}:{live_server.secret_key}")
+    if is_configured:
+        monkeypatch.setenv("SSL_CERT_FILE", tls_proxy.authority)
     requests, out = tmp_path / "requests.jsonl", tmp_path / "results.jsonl"
     requests.write_text('{"Error": "InvalidParameterValue.ImageEmpty"}\n')
-    code = main(["shadow", str(requests), "--out", str(out), "--endpoint", f"https://{front.endpoint}"])
-    assert code == (0 if is_told else 1)
+    code = main(["shadow", str(requests), "--out", str(out), "--endpoint", f"https://{tls_proxy.endpoint}"])
+    assert code == (0 if is_configured else 1)
     codes = [json.loads(line)["local"]["code"] for line in out.read_text().splitlines()]
-    assert codes == (["InvalidParameterValue.ImageEmpty"] if is_told else [])
+    assert codes == (["InvalidParameterValue.ImageEmpty"] if is_configured else [])

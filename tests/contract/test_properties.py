@@ -1,4 +1,4 @@
-"""Whatever comes in, the wire has words for it; settings are understood, or refused without telling a secret."""
+"""Property-based tests of the parameter formats and the settings."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _TYPES = ("application/json", "application/x-www-form-urlencoded", "multipart/fo
 
 
 @given(st.dictionaries(_TEXTS, _JSON_VALUES, max_size=8))
-def test_json_is_read_as_the_standard_library_reads_it(values: dict[str, object]) -> None:
+def test_json_is_parsed_as_by_the_standard_library(values: dict[str, object]) -> None:
     text = json.dumps(values)
     assume(text.count(",") <= 256)
     assert parameters.from_json(text.encode()) == {name: value for name, value in values.items() if value is not None}
 
 
 @given(_PAIRS)
-def test_a_form_is_read_as_it_was_written(pairs: dict[str, str]) -> None:
-    written = "&".join("=".join(_escaped(part) for part in pair) for pair in pairs.items())
-    assert parameters.from_form(written.encode()) == pairs
+def test_a_form_is_parsed_to_its_original_pairs(pairs: dict[str, str]) -> None:
+    encoded = "&".join("=".join(_escaped(part) for part in pair) for pair in pairs.items())
+    assert parameters.from_form(encoded.encode()) == pairs
 
 
 def _escaped(text: str) -> str:
@@ -42,21 +42,24 @@ def _escaped(text: str) -> str:
 
 
 @given(st.lists(_TEXTS, max_size=20))
-def test_a_multipart_body_is_read_as_it_was_written(values: list[str]) -> None:
-    named = {f"p{number}": value for number, value in enumerate(values)}
+def test_a_multipart_body_is_parsed_to_its_original_values(values: list[str]) -> None:
+    parameters_by_name = {f"p{number}": value for number, value in enumerate(values)}
     boundary = "=" * 30
     head = f'--{boundary}\r\nContent-Disposition: form-data; name="'
-    body = "".join(f'{head}{name}"\r\n\r\n{value}\r\n' for name, value in named.items()) + f"--{boundary}--\r\n"
-    assert parameters.from_multipart(body.encode(), f'multipart/form-data; boundary="{boundary}"') == named
+    body = (
+        "".join(f'{head}{name}"\r\n\r\n{value}\r\n' for name, value in parameters_by_name.items())
+        + f"--{boundary}--\r\n"
+    )
+    assert parameters.from_multipart(body.encode(), f'multipart/form-data; boundary="{boundary}"') == parameters_by_name
 
 
 @given(st.binary(max_size=300), st.sampled_from(_TYPES))
-def test_any_bytes_are_parameters_or_told_why_not(body: bytes, content_type: str) -> None:
+def test_any_body_is_parsed_or_rejected_with_an_error_code(body: bytes, content_type: str) -> None:
     request = CloudRequest("POST", "/", "", {"content-type": content_type}, body)
-    assert _refusal(request) in {None, ErrorCode.INVALID_PARAMETER, ErrorCode.INVALID_REQUEST}
+    assert _error_code(request) in {None, ErrorCode.INVALID_PARAMETER, ErrorCode.INVALID_REQUEST}
 
 
-def _refusal(request: CloudRequest) -> ErrorCode | None:
+def _error_code(request: CloudRequest) -> ErrorCode | None:
     try:
         parameters.action_parameters(request)
     except ApiError as error:
@@ -67,16 +70,16 @@ def _refusal(request: CloudRequest) -> ErrorCode | None:
 @given(
     st.sampled_from(environment_names()), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 )
-def test_any_setting_is_understood_or_refused_by_its_name(name: str, value: str) -> None:
+def test_an_invalid_setting_is_reported_by_name_and_without_the_key(name: str, value: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name, value)
-        complaint = _complaint()
-    assert not complaint or name in complaint
-    assert name != "COMPAREFACE_AUTH__KEYS" or len(value) <= 8 or value not in complaint
+        message = _settings_error()
+    assert not message or name in message
+    assert name != "COMPAREFACE_AUTH__KEYS" or len(value) <= 8 or value not in message
 
 
-def _complaint() -> str:
-    """Return why the settings are refused; empty where they are not."""
+def _settings_error() -> str:
+    """Return the error of ``load_settings``; empty if the settings are valid."""
     try:
         load_settings()
     except SettingsError as error:

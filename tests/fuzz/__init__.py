@@ -1,1 +1,1 @@
-"""Fuzzing: what strangers' bytes reach first, fed with bytes that a fuzzer makes of the code it has seen run."""
+"""Coverage-guided fuzzing of the code that processes untrusted bytes."""

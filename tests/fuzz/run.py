@@ -1,8 +1,8 @@
-"""Run the fuzzers: ``python -m tests.fuzz.run MINUTES [TARGET...]``, each for so long.
+"""Run the fuzzers: ``python -m tests.fuzz.run MINUTES [TARGET...]``, each for this time.
 
-``python -m tests.fuzz.run TARGET FILE`` tries one input again. Each target runs in a process of its own under atheris
-(libFuzzer), guided by the coverage of our Python code. What it finds is kept in ``.fuzz/corpus``, what breaks a target
-in ``.fuzz/crashes``. Prints for each how many inputs were tried; the exit code is 1 when any target broke.
+``python -m tests.fuzz.run TARGET FILE`` runs a single input. Each target runs in a separate process under atheris
+(libFuzzer), guided by the coverage of this project's Python code. New inputs are kept in ``.fuzz/corpus``, inputs that
+fail in ``.fuzz/crashes``. Prints the number of inputs per target; the exit status is 1 if a target failed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from tests.fuzz.seeds import CORPUS
 
-_FOUND = Path(".fuzz/corpus")
+_NEW_INPUTS = Path(".fuzz/corpus")
 _CRASHES = Path(".fuzz/crashes")
 _LIMITS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=65536")
-NAMES = ("base64_text", "authorization", "signed_request", "form", "multipart", "json", "picture")
-_TRIED = re.compile(rb"stat::number_of_executed_units:\s*(\d+)")
+NAMES = ("base64_text", "authorization", "signed_request", "form", "multipart", "json", "image")
+_INPUT_COUNT = re.compile(rb"stat::number_of_executed_units:\s*(\d+)")
 
 
 def main(arguments: list[str]) -> int:
@@ -32,27 +32,28 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(name: str, minutes: float) -> int:
-    """Fuzz one target; return 1 when it broke."""
-    found = _FOUND / name
-    found.mkdir(parents=True, exist_ok=True)
+    """Fuzz one target; return 1 if it failed."""
+    new_inputs = _NEW_INPUTS / name
+    new_inputs.mkdir(parents=True, exist_ok=True)
     _CRASHES.mkdir(parents=True, exist_ok=True)
     command = _command(
         name,
         f"-max_total_time={minutes * 60:.0f}",
         f"-artifact_prefix={_CRASHES / name}-",
         "-print_final_stats=1",
-        str(found),
+        str(new_inputs),
         str(CORPUS / name),
     )
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    tried = _TRIED.search(done.stdout)
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    count = _INPUT_COUNT.search(result.stdout)
     print(
-        f"{name:<16}{int(tried[1]) if tried else 0:>12,} inputs  {'BROKEN' if done.returncode else 'held'}", flush=True
+        f"{name:<16}{int(count[1]) if count else 0:>12,} inputs  {'FAILED' if result.returncode else 'passed'}",
+        flush=True,
     )
-    if done.returncode:
-        print(done.stdout.decode(errors="replace")[-4000:])
-        print(f"again: python -m tests.fuzz.run {name} FILE of {_CRASHES}")
-    return 1 if done.returncode else 0
+    if result.returncode:
+        print(result.stdout.decode(errors="replace")[-4000:])
+        print(f"reproduce: python -m tests.fuzz.run {name} {_CRASHES}/FILE")
+    return 1 if result.returncode else 0
 
 
 def _command(name: str, *options: str) -> list[str]:
@@ -60,10 +61,10 @@ def _command(name: str, *options: str) -> list[str]:
 
 
 def _fuzz(name: str, options: list[str]) -> None:
-    import atheris  # noqa: PLC0415 - only in the process of a target
+    import atheris  # noqa: PLC0415 - only the process of a target has it installed
 
     with atheris.instrument_imports(include=["app", "python_multipart"]):
-        from tests.fuzz.targets import TARGETS  # noqa: PLC0415
+        from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - imported with instrumentation
 
     atheris.Setup([name, *options], TARGETS[name])
     atheris.Fuzz()

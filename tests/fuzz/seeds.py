@@ -1,4 +1,4 @@
-"""The corpus that fuzzing starts from, small and drawn. ``python -m tests.fuzz.seeds`` writes it."""
+"""The initial corpus: small generated inputs. ``python -m tests.fuzz.seeds`` writes it."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
     yield "form", "escapes", b"UrlA=http%3A%2F%2Fa%2F%E4%B8%AD+1&ImageB=a%2Bb&NeedRotateDetection=1&Language"
     yield "multipart", "file", b"multipart/form-data; boundary=b\n" + _PART + b"--b--\r\n"
     yield "json", "all", _JSON
-    for name, content in _pictures():
-        yield "picture", name, content
+    for name, content in _images():
+        yield "image", name, content
 
 
-def _pictures() -> Iterator[tuple[str, bytes]]:
-    """Every way of writing a picture that decoders have code for, in 64 x 64 pixels."""
+def _images() -> Iterator[tuple[str, bytes]]:
+    """Yield 64 x 64 images in all encodings that the decoders support, by file name."""
     ramp = np.add.outer(np.arange(64), 2 * np.arange(64)).astype(np.uint8)
     colour = np.dstack([ramp, ramp.T, 255 - ramp])
     for suffix in (".jpg", ".png", ".bmp"):
@@ -60,22 +60,23 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
     yield "alpha.png", cv2.imencode(".png", np.dstack([colour, ramp]))[1].tobytes()
     yield "progressive.jpg", cv2.imencode(".jpg", colour, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
     yield "restarts.jpg", cv2.imencode(".jpg", colour, [cv2.IMWRITE_JPEG_RST_INTERVAL, 2])[1].tobytes()
-    drawn = Image.fromarray(colour)
+    base = Image.fromarray(colour)
     exif = Image.Exif()
     exif[0x0112] = 6
-    for name, picture in (("turned.jpg", drawn), ("cmyk.jpg", drawn.convert("CMYK"))):
-        yield name, _saved(picture, "JPEG", exif=exif)
+    for name, image in (("turned.jpg", base), ("cmyk.jpg", base.convert("CMYK"))):
+        yield name, _saved(image, "JPEG", exif=exif)
     for name, mode in (("palette.png", "P"), ("bits.png", "1"), ("grey_alpha.png", "LA")):
-        yield name, _saved(drawn.convert(mode), "PNG")
-    whole = _saved(drawn.convert("P"), "PNG", transparency=0)
-    at = whole.index(b"PLTE") - 4
-    yield "no_palette.png", whole[:at] + whole[at + 12 + int.from_bytes(whole[at : at + 4]) :]
-    yield "palette.bmp", _saved(drawn.convert("P"), "BMP")
+        yield name, _saved(base.convert(mode), "PNG")
+    palette_png = _saved(base.convert("P"), "PNG", transparency=0)
+    start = palette_png.index(b"PLTE") - 4
+    length = int.from_bytes(palette_png[start : start + 4])
+    yield "no_palette.png", palette_png[:start] + palette_png[start + 12 + length :]
+    yield "palette.bmp", _saved(base.convert("P"), "BMP")
 
 
-def _saved(picture: Image.Image, kind: str, **how: object) -> bytes:
+def _saved(image: Image.Image, file_format: str, **options: object) -> bytes:
     stream = io.BytesIO()
-    picture.save(stream, kind, **how)
+    image.save(stream, file_format, **options)
     return stream.getvalue()
 
 

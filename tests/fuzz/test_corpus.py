@@ -1,4 +1,4 @@
-"""What fuzzing starts from and once found holds; the corpus is the one that ``tests/fuzz/seeds.py`` writes."""
+"""Every target passes with the corpus, which ``tests/fuzz/seeds.py`` writes and which has inputs that failed before."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tests.fuzz.targets import TARGETS
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*")), ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_seed_breaks_nothing(path: Path) -> None:
+def test_the_target_passes_with_the_seed(path: Path) -> None:
     TARGETS[path.parent.name](path.read_bytes())
 
 
-def test_every_target_has_seeds_and_they_are_small() -> None:
+def test_every_target_has_seeds_and_the_corpus_is_small() -> None:
     assert set(NAMES) == set(TARGETS) == {target for target, _, _ in seeds()}
     assert sum(len(content) for _, _, content in seeds()) < 100_000
 
 
-def test_a_png_without_its_palette_is_a_broken_picture() -> None:
-    """Found by fuzzing: Pillow asserts that there is one."""
+def test_a_png_without_its_palette_is_a_decode_error() -> None:
+    """Found by fuzzing: Pillow asserts that the palette exists."""
     with pytest.raises(ApiError) as caught:
-        decode((CORPUS / "picture" / "no_palette.png").read_bytes())
+        decode((CORPUS / "image" / "no_palette.png").read_bytes())
     assert caught.value.code is ErrorCode.IMAGE_DECODE_FAILED

@@ -5,7 +5,7 @@ import pytest
 from app.ops.deadline import Deadline, DeadlineExceededError
 
 
-def test_a_deadline_counts_down() -> None:
+def test_the_remaining_time_decreases() -> None:
     deadline = Deadline.after(60)
     assert 59 < deadline.remaining() <= 60
     deadline.check()

@@ -1,4 +1,4 @@
-"""Logs are JSON lines, and discreet."""
+"""The log consists of JSON lines and contains no URLs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stream() -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-def test_record_is_one_json_line(stream: io.StringIO) -> None:
+def test_a_record_is_one_json_line(stream: io.StringIO) -> None:
     logs.configure("info", stream)
     logging.getLogger("uvicorn.error").info("started\n%s", "中", extra={"fields": {"port": 1}})
     logging.getLogger("app").debug("dropped")
@@ -32,18 +32,18 @@ def test_record_is_one_json_line(stream: io.StringIO) -> None:
     assert record == {"level": "info", "logger": "uvicorn.error", "message": "started\n中", "port": 1}
 
 
-def test_traceback_is_a_field(stream: io.StringIO) -> None:
+def test_a_traceback_is_a_field(stream: io.StringIO) -> None:
     logs.configure("error", stream)
     try:
         _ = 1 / 0
     except ZeroDivisionError:
-        logging.getLogger("app").exception("odd")
+        logging.getLogger("app").exception("failed")
     record = json.loads(stream.getvalue())
-    assert (record["level"], record["message"]) == ("error", "odd")
+    assert (record["level"], record["message"]) == ("error", "failed")
     assert "ZeroDivisionError" in record["exception"]
 
 
-def test_urls_are_not_logged_even_at_debug(stream: io.StringIO) -> None:
+def test_urls_are_not_logged_at_debug_level(stream: io.StringIO) -> None:
     logs.configure("debug", stream)
     logging.getLogger("httpx").info("HTTP Request: GET http://a/?token=1")
     logging.getLogger("uvicorn.access").info("GET /?ImageA=x")
@@ -51,10 +51,10 @@ def test_urls_are_not_logged_even_at_debug(stream: io.StringIO) -> None:
     assert stream.getvalue() == ""
 
 
-def test_uvicorns_own_handlers_are_replaced(stream: io.StringIO) -> None:
-    logger, own = logging.getLogger("uvicorn"), io.StringIO()
-    logger.handlers, logger.propagate = [logging.StreamHandler(own)], False
+def test_the_handlers_of_uvicorn_are_replaced(stream: io.StringIO) -> None:
+    logger, uvicorn_stream = logging.getLogger("uvicorn"), io.StringIO()
+    logger.handlers, logger.propagate = [logging.StreamHandler(uvicorn_stream)], False
     logs.configure("info", stream)
     logging.getLogger("uvicorn.error").info("started")
-    assert own.getvalue() == ""
+    assert uvicorn_stream.getvalue() == ""
     assert json.loads(stream.getvalue())["message"] == "started"

@@ -6,7 +6,7 @@ from app.ops.deadline import DeadlineExceededError
 from app.ops.stage_timer import StageTimer
 
 
-def test_stages_are_recorded_even_if_they_fail_and_summed_by_name() -> None:
+def test_stages_are_recorded_even_if_they_fail_and_are_summed_by_name() -> None:
     timer = StageTimer.after(60)
     with timer.stage("detect"):
         pass

@@ -1,4 +1,4 @@
-"""Spans as an exporter gets them, and on the wire to a collector."""
+"""Spans in an exporter, and on the wire to a collector."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.settings import TracesSettings
 from tests.support.fakes import COMMON, OPEN, client_of
 
 _TRACE, _PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-_TOLD = {"request_id": "id", "action": "CompareFace", "code": "OK"}
+_ATTRIBUTES = {"request_id": "id", "action": "CompareFace", "code": "OK"}
 
 
 def _spans(headers: dict[str, str], code: str = "OK") -> list[ReadableSpan]:
@@ -33,12 +33,14 @@ def _spans(headers: dict[str, str], code: str = "OK") -> list[ReadableSpan]:
     for name in ("decode", "detect"):
         with timer.stage(name):
             pass
-    traces.request(headers, _TOLD | {"code": code}, began, timer.stages, is_error=code == "FailedOperation.ServerError")
+    traces.request(
+        headers, _ATTRIBUTES | {"code": code}, began, timer.stages, is_error=code == "FailedOperation.ServerError"
+    )
     traces.close()
     return sorted(exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
 
 
-def test_a_request_is_a_span_with_its_stages_beneath() -> None:
+def test_a_request_is_a_span_with_a_child_per_stage() -> None:
     request, *stages = _spans({})
     assert (request.name, request.kind, request.parent) == ("CompareFace", SpanKind.SERVER, None)
     assert [stage.name for stage in stages] == ["decode", "detect"]
@@ -50,42 +52,38 @@ def test_a_request_is_a_span_with_its_stages_beneath() -> None:
     assert abs((request.end_time or 0) / 1e9 - time.time()) < 60
 
 
-def test_the_callers_trace_is_gone_on_with() -> None:
+def test_a_traceparent_continues_the_trace_of_the_caller() -> None:
     request, *_ = _spans({"traceparent": f"00-{_TRACE}-{_PARENT}-01"})
     assert request.context
     assert request.parent
     assert (f"{request.context.trace_id:032x}", f"{request.parent.span_id:016x}") == (_TRACE, _PARENT)
 
 
-def test_what_the_caller_does_not_want_recorded_is_not() -> None:
+def test_a_trace_that_is_not_sampled_is_not_recorded() -> None:
     assert _spans({"traceparent": f"00-{_TRACE}-{_PARENT}-00"}) == []
 
 
-@pytest.mark.parametrize("sent", ["", "nonsense", "00-0-0-01", f"00-{'0' * 32}-{_PARENT}-01", "x" * 60_000])
-def test_a_malformed_traceparent_begins_a_new_trace(sent: str) -> None:
-    assert _spans({"traceparent": sent})[0].parent is None
+@pytest.mark.parametrize("traceparent", ["", "nonsense", "00-0-0-01", f"00-{'0' * 32}-{_PARENT}-01", "x" * 60_000])
+def test_a_malformed_traceparent_begins_a_new_trace(traceparent: str) -> None:
+    assert _spans({"traceparent": traceparent})[0].parent is None
 
 
 @pytest.mark.parametrize("state", ["a=1, nonsense of the caller", "nonsense" * 2000])
-def test_what_the_caller_says_beside_gets_neither_into_the_log_nor_into_a_span(
-    state: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_tracestate_appears_neither_in_the_log_nor_in_a_span(state: str, caplog: pytest.LogCaptureFixture) -> None:
     request, *_ = _spans({"traceparent": f"00-{_TRACE}-{_PARENT}-01", "tracestate": state})
     assert request.context
     assert (f"{request.context.trace_id:032x}", dict(request.context.trace_state)) == (_TRACE, {})
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize(("given", "name"), [("faces of the north", "faces of the north"), (None, "compareface")])
-def test_the_service_is_called_as_the_operator_wants(
-    given: str | None, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if given:
-        monkeypatch.setenv("OTEL_SERVICE_NAME", given)
+@pytest.mark.parametrize(("configured", "name"), [("faces of the north", "faces of the north"), (None, "compareface")])
+def test_the_operator_can_name_the_service(configured: str | None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if configured:
+        monkeypatch.setenv("OTEL_SERVICE_NAME", configured)
     assert _spans({})[0].resource.attributes["service.name"] == name
 
 
-def test_only_a_defect_is_an_error() -> None:
+def test_only_a_server_error_sets_the_error_status() -> None:
     assert _spans({}, "FailedOperation.ServerError")[0].status.status_code is StatusCode.ERROR
     assert _spans({}, "InvalidParameterValue.NoFaceInPhoto")[0].status.status_code is StatusCode.UNSET
 
@@ -110,14 +108,14 @@ def _collector() -> Iterator[tuple[str, list[bytes]]]:
         server.shutdown()
 
 
-async def test_spans_reach_a_collector_and_have_nothing_of_the_request() -> None:
+async def test_spans_reach_a_collector_and_contain_no_request_data() -> None:
     with _collector() as (endpoint, bodies):
         settings = OPEN.model_copy(update={"traces": TracesSettings(endpoint=endpoint)})
         async with client_of(settings) as client:
-            body = {"UrlA": "http://a.example/?secret", "UrlB": "http://b.example/?secret"}
-            await client.post("/", headers=COMMON | {"Authorization": "SKIP"}, json=body)
-    (sent,) = [ExportTraceServiceRequest.FromString(each) for each in bodies]
-    spans = sent.resource_spans[0].scope_spans[0].spans
+            parameters = {"UrlA": "http://a.example/?secret", "UrlB": "http://b.example/?secret"}
+            await client.post("/", headers=COMMON | {"Authorization": "SKIP"}, json=parameters)
+    (export,) = [ExportTraceServiceRequest.FromString(body) for body in bodies]
+    spans = export.resource_spans[0].scope_spans[0].spans
     assert {"CompareFace", "queue", "receive", "verify"} == {span.name for span in spans}
     assert {"compareface.request_id", "compareface.action", "compareface.code"} == {
         attribute.key for span in spans for attribute in span.attributes
@@ -125,13 +123,13 @@ async def test_spans_reach_a_collector_and_have_nothing_of_the_request() -> None
     assert b"secret" not in bodies[0]
 
 
-async def test_a_collector_that_is_not_there_hurts_nobody() -> None:
+async def test_requests_succeed_without_a_reachable_collector() -> None:
     settings = OPEN.model_copy(update={"traces": TracesSettings(endpoint="http://127.0.0.1:9/v1/traces")})
     async with asyncio.timeout(30), client_of(settings) as client:
         assert (await client.post("/", headers=COMMON, json={})).status_code == 200
 
 
-async def test_without_the_packages_a_collector_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endpoint_without_the_packages_is_a_settings_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "app.ops.traces", None)
     settings = OPEN.model_copy(update={"traces": TracesSettings(endpoint="http://127.0.0.1:9/v1/traces")})
     with pytest.raises(SettingsError, match=r"pip install .\.\[otel\]"):

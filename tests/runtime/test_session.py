@@ -16,7 +16,7 @@ from app.runtime.providers import PROVIDERS, DeviceError, Provider
 from app.runtime.session import OrtSession
 
 
-def test_a_session_runs_a_batch_and_says_where(store: Store, pack: Pack) -> None:
+def test_a_session_runs_a_batch_and_reports_its_provider(store: Store, pack: Pack) -> None:
     session = OrtSession.open(store.resolve(pack)[pack.embedder.file], "cpu", 1)
     side = pack.embedder.input_size
     (output,) = session.run(np.zeros((3, 3, side, side), dtype=np.float32))
@@ -28,7 +28,7 @@ def test_a_session_runs_a_batch_and_says_where(store: Store, pack: Pack) -> None
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
 @pytest.mark.parametrize(("declared", "outputs"), [(1, 1), ("batch", 1), ("batch", "batch")])
-def test_any_batch_runs_without_a_word_whatever_the_file_declares(
+def test_any_batch_size_runs_without_warnings_whatever_the_file_declares(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], declared: int | str, outputs: int | str, batch: int
 ) -> None:
     nodes = [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("Mul", ["flat", "flat"], ["y"])]
@@ -47,26 +47,26 @@ def test_any_batch_runs_without_a_word_whatever_the_file_declares(
 
 
 @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
-def test_without_a_gpu_its_devices_refuse_to_open(store: Store, pack: Pack, device: str) -> None:
+def test_gpu_devices_are_refused_without_a_gpu(store: Store, pack: Pack, device: str) -> None:
     if Path("/dev/nvidiactl").exists():
-        pytest.skip("here is a GPU")
+        pytest.skip("this machine has a GPU")
     with pytest.raises(DeviceError, match=f"device '{device}'"):
         OrtSession.open(store.resolve(pack)[pack.embedder.file], device, 1)
 
 
-def test_a_provider_that_opens_and_leaves_all_work_to_the_cpu_is_refused(
+def test_a_provider_that_leaves_all_nodes_to_the_cpu_is_refused(
     store: Store, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Azure's provider, which is in every build for the CPU, calls distant models and runs no node of ours."""
+    """Every CPU build has Azure's provider. It calls remote models and runs no node of a local one."""
     if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
-        pytest.skip("this onnxruntime has no provider that opens and does nothing")
-    monkeypatch.setitem(PROVIDERS, "azure", Provider("AzureExecutionProvider", {}, "ask for another"))
-    with pytest.raises(DeviceError, match=r"'azure' leaves (\d+) of \1 convolutions .* to the CPU: ask for another"):
+        pytest.skip("this onnxruntime lacks Azure's provider")
+    monkeypatch.setitem(PROVIDERS, "azure", Provider("AzureExecutionProvider", {}, "choose another"))
+    with pytest.raises(DeviceError, match=r"'azure' leaves (\d+) of \1 convolutions .* to the CPU: choose another"):
         OrtSession.open(store.resolve(pack)[pack.embedder.file], "azure", 1)
 
 
-def test_onnxruntime_does_not_phone_home(tmp_path: Path, store: Store, pack: Pack) -> None:
-    """Its telemetry would leave a device id and a database of events in the user's cache."""
+def test_onnxruntime_writes_no_telemetry(tmp_path: Path, store: Store, pack: Pack) -> None:
+    """Telemetry would write a device id and an event database into the user's cache."""
     path = store.resolve(pack)[pack.embedder.file]
     program = (
         "from pathlib import Path; from app.runtime.session import OrtSession; "

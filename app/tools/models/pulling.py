@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.ops.process import own_command
+from app.ops.process import shell_command
 from app.packs import licence
 from app.packs.download import ProgressCallback
 from app.packs.manifest import Download, Pack, PackError, PackFile
@@ -40,7 +40,7 @@ def pull_pack(origins: Sequence[str], settings: ModelsSettings, store: Store, pa
         addresses = "".join(f"\n  {download.url}" for download in pack.downloads)
         raise PackError(
             f"{error}\nWithout a network, download these files elsewhere:{addresses}\n"
-            f"and run {own_command(f'models pull {pack.name} --from FOLDER')}, or set COMPAREFACE_MODELS__MIRRORS"
+            f"and run {shell_command(f'models pull {pack.name} --from FOLDER')}, or set COMPAREFACE_MODELS__MIRRORS"
         ) from error
 
 
@@ -70,7 +70,7 @@ def _ask_for_acceptance(pack: Pack) -> None:
     terms = pack.licence
     text = f"the models of pack {pack.name} are under {terms.name}: {terms.terms} ({terms.url})"
     if not sys.stdin.isatty():
-        raise PackError(f"{text}; to accept the licence: {own_command(f'models pull {pack.name} --accept-license')}")
+        raise PackError(f"{text}; to accept the licence: {shell_command(f'models pull {pack.name} --accept-license')}")
     tqdm.write(text, file=sys.stderr)
     if input("Do you accept this licence? [yes/no] ").strip().lower() not in {"y", "yes"}:
         raise PackError(f"pack {pack.name} was not pulled: its licence was not accepted")
@@ -89,7 +89,7 @@ def pull_preferred(store: Store, preferred: Pack, fallback: Pack, settings: Mode
     try:
         _run_within(seconds, lambda: pull(store, preferred, origin, watch), timeout)
     except PackError as error:
-        command = own_command(f"models pull {preferred.name}")
+        command = shell_command(f"models pull {preferred.name}")
         tqdm.write(
             f"compareface: using pack {fallback.name}: {_LOWER_ACCURACY} ({error}); to get the better pack: {command}",
             file=sys.stderr,

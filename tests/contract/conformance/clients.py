@@ -1,4 +1,4 @@
-"""The clients: what each needs, how it is installed, and which command runs its driver."""
+"""The clients: their requirements, installation, and the command that runs their driver."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contract.conformance.toolchains import DRIVERS
 
 CACHE = Path(__file__).resolve().parents[3] / ".conformance"
 
-_NEVER_SUCCEEDS = "its retryer raises the first error even when a later attempt succeeds"
+_RETRY_DEFECT = "its retryer raises the first error even when a later attempt succeeds"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,16 +26,16 @@ class Client:
     name: str
     version: Callable[[], str]
     prepare: Callable[[Path], list[str]]
-    """Returns the command that runs the driver; raises ``RuntimeError`` where the client cannot be installed."""
+    """Returns the command that runs the driver; raises ``RuntimeError`` if the client cannot be installed."""
     tools: tuple[str, ...] = ()
     """Programs that must be on the PATH."""
     is_installed: bool = False
-    """Whether it comes with the development environment."""
+    """Whether the development environment contains it."""
     defects: Mapping[str, str] = field(default_factory=dict)
-    """Scenario -> what is wrong in this client."""
+    """Scenario -> defect of this client."""
 
 
-def _own_python(script: str, *arguments: str) -> Callable[[Path], list[str]]:
+def _development_python(script: str, *arguments: str) -> Callable[[Path], list[str]]:
     return lambda _cache: [sys.executable, str(DRIVERS / script), *arguments]
 
 
@@ -53,21 +53,21 @@ CLIENTS = [
     Client(
         "Python SDK",
         _sdk_version,
-        _own_python("python_sdk.py", "sync"),
+        _development_python("python_sdk.py", "sync"),
         is_installed=True,
-        defects={"retry": _NEVER_SUCCEEDS},
+        defects={"retry": _RETRY_DEFECT},
     ),
     Client(
         "Python SDK, async",
         _sdk_version,
-        _own_python("python_sdk.py", "async"),
+        _development_python("python_sdk.py", "async"),
         is_installed=True,
-        defects={"retry": _NEVER_SUCCEEDS},
+        defects={"retry": _RETRY_DEFECT},
     ),
     Client(
         "curl, signed as documented",
         _curl_version,
-        _own_python("curl.py"),
+        _development_python("curl.py"),
         tools=("bash", "curl", "openssl"),
         is_installed=True,
     ),

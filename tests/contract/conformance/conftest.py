@@ -1,4 +1,4 @@
-"""Runs every driver once against a live server, and prints the matrix of the verdicts."""
+"""Runs every driver once against a live server, and prints a matrix of the verdicts."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ import pytest
 from tests.contract.conformance.clients import CACHE, CLIENTS, Client
 from tests.contract.conformance.jobs import Outcome, from_json, to_json
 from tests.contract.conformance.matrix import Row, Verdict, table
-from tests.contract.conformance.scenarios import KEYS_FILE, SCENARIOS, pictures_for
+from tests.contract.conformance.scenarios import KEYS_FILE, SCENARIOS, encoded_images
 from tests.contract.conformance.toolchains import BrokenDriverError
 from tests.support.server import running_server
 
-PATIENCE_S = 300
+DRIVER_TIMEOUT_S = 300
 
 _VERDICTS = pytest.StashKey[dict[str, dict[str, Verdict]]]()
 
 
 @pytest.fixture(scope="session")
-def jobs(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """All scenarios as the document that drivers read, for a server that runs."""
+def jobs(images_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The JSON document of all scenarios, for a server that runs during the session."""
     keys = tmp_path_factory.mktemp("conformance") / "keys.toml"
     keys.write_text(KEYS_FILE)
-    images = pictures_for(pictures)
+    images = encoded_images(images_url)
     settings = {"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", "COMPAREFACE_AUTH__KEYS_FILE": str(keys)}
     with running_server(settings) as server:
         yield to_json(scenario.job(server.endpoint, images) for scenario in SCENARIOS)
@@ -37,46 +37,52 @@ def jobs(pictures: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
 
 @dataclass(frozen=True)
 class Run:
-    """What came back to a client, by the names of the scenarios, or why nothing did."""
+    """A client's outcomes by the names of the scenarios, or the reason why there are none."""
 
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    skipped: str = ""
-    failed: str = ""
+    skip_reason: str = ""
+    failure: str = ""
 
 
 @pytest.fixture(scope="session")
 def run(jobs: str) -> Callable[[Client], Run]:
-    """Function that runs a client's driver, once."""
+    """A function that runs a client's driver once and returns the cached result afterwards."""
     return cache(lambda client: _run(client, jobs))
 
 
 @pytest.fixture
 def outcomes(request: pytest.FixtureRequest, run: Callable[[Client], Run]) -> Mapping[str, Outcome]:
-    """What came back to the client that the test is for."""
+    """The outcomes of the client under test."""
     result = run(request.param)
-    if result.skipped:
-        pytest.skip(result.skipped)
-    if result.failed:
-        pytest.fail(result.failed, pytrace=False)
+    if result.skip_reason:
+        pytest.skip(result.skip_reason)
+    if result.failure:
+        pytest.fail(result.failure, pytrace=False)
     return result.outcomes
 
 
 def _run(client: Client, jobs: str) -> Run:
     missing = [tool for tool in client.tools if shutil.which(tool) is None]
     if missing:
-        return Run(skipped=f"{client.name} needs {', '.join(missing)} on the PATH")
+        return Run(skip_reason=f"{client.name} needs {', '.join(missing)} on the PATH")
     try:
         command = client.prepare(CACHE)
     except RuntimeError as error:
-        return Run(skipped=f"{client.name} could not be installed: {error}")
+        return Run(skip_reason=f"{client.name} could not be installed: {error}")
     except BrokenDriverError as error:
-        return Run(failed=str(error))
+        return Run(failure=str(error))
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     done = subprocess.run(
-        command, input=jobs, env=environment, check=False, capture_output=True, encoding="utf-8", timeout=PATIENCE_S
+        command,
+        input=jobs,
+        env=environment,
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=DRIVER_TIMEOUT_S,
     )
     if done.returncode:
-        return Run(failed=f"the driver ended with exit status {done.returncode}:\n{done.stderr[-2000:]}")
+        return Run(failure=f"the driver exited with status {done.returncode}:\n{done.stderr[-2000:]}")
     return Run(from_json(done.stdout))
 
 

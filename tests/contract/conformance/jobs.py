@@ -1,7 +1,7 @@
-"""Jobs and outcomes, which the tests exchange with drivers as JSON.
+"""Jobs and outcomes, the JSON documents between the tests and the drivers.
 
-A driver is a small program in a client's language. It reads a list of jobs from standard input, carries them out one
-after the other with the options that the client itself offers, and writes a list of outcomes to standard output.
+A driver is a small program in a client's language. It reads a list of jobs from standard input, runs them one after
+another with the options that the client offers, and writes a list of outcomes to standard output.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(frozen=True)
 class Job:
-    """One thing to do. Empty texts stand for the client's default."""
+    """One call to make. An empty string selects the client's default."""
 
     name: str
     endpoint: str  # host:port, plain http
@@ -28,14 +28,14 @@ class Job:
     version: str = "2020-03-03"
     action: str = "CompareFace"
     params: Mapping[str, str | int] = field(default_factory=dict)
-    untyped: bool = False  # by the generic client instead of the generated classes
-    times: int = 1  # calls back to back; the first that fails is the last
-    attempts: int = 1  # of the client's own retry feature
+    untyped: bool = False  # use the generic client instead of the generated classes
+    times: int = 1  # consecutive calls; the job ends with the first failure
+    attempts: int = 1  # limit of the client's retry feature
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came back, as the client exposes it."""
+    """The result of a job, as the client exposes it."""
 
     name: str
     ok: bool
@@ -45,7 +45,7 @@ class Outcome:
     code: str
     message: str
     exception: str
-    unsupported: str  # why the client offers no such thing
+    unsupported: str  # the reason if the client has no such option
 
 
 def to_json(jobs: Iterable[Job]) -> str:
@@ -53,5 +53,5 @@ def to_json(jobs: Iterable[Job]) -> str:
 
 
 def from_json(text: str) -> dict[str, Outcome]:
-    """Outcomes by the names of their jobs."""
+    """Return the outcomes by the names of their jobs."""
     return {record["name"]: Outcome(**record) for record in json.loads(text)}

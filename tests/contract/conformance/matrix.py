@@ -1,4 +1,4 @@
-"""The matrix: one row for every client, one column for every group of scenarios."""
+"""The matrix of verdicts: a row per client, a column per group of scenarios."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.contract.conformance.scenarios import SCENARIOS
 
 
 class Verdict(Enum):
-    """Of one scenario with one client."""
+    """The verdict on one scenario with one client."""
 
     OK = "ok"
     FAIL = "FAIL"
@@ -21,27 +21,27 @@ class Verdict(Enum):
 
 
 LEGEND = (
-    "ok: passes; ok 2/3: two scenarios pass, the client offers no way to ask for the third; –: the client offers no "
-    "such thing; defect: the client spoils it; skipped: not run here."
+    "ok: passes; ok 2/3: two scenarios pass, the client has no option for the third; –: the client has no such option; "
+    "defect: fails because of a defect of the client; skipped: not run."
 )
 
 
 class Row(NamedTuple):
-    """A client and what came of its scenarios, by their names."""
+    """A client and its verdicts by the names of the scenarios."""
 
     client: Client
     verdicts: Mapping[str, Verdict]
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the matrix as a Markdown table, with its legend and who is absent from it."""
-    here = [row for row in rows if set(row.verdicts.values()) != {Verdict.SKIPPED}]
-    absent = [row.client.name for row in rows if row not in here]
+    """Return the matrix as a Markdown table, with a legend and the names of skipped clients."""
+    completed = [row for row in rows if set(row.verdicts.values()) != {Verdict.SKIPPED}]
+    skipped = [row.client.name for row in rows if row not in completed]
     groups = list(dict.fromkeys(scenario.group for scenario in SCENARIOS))
     lines = [["client", "version", *groups], ["---"] * (2 + len(groups))]
-    lines += [[row.client.name, row.client.version(), *(_cell(row, group) for group in groups)] for row in here]
-    defects = [f"{row.client.name}, {name}: {text}." for row in here for name, text in row.client.defects.items()]
-    notes = [LEGEND, *defects, *([f"Skipped: {', '.join(absent)}."] if absent else [])]
+    lines += [[row.client.name, row.client.version(), *(_cell(row, group) for group in groups)] for row in completed]
+    defects = [f"{row.client.name}, {name}: {text}." for row in completed for name, text in row.client.defects.items()]
+    notes = [LEGEND, *defects, *([f"Skipped: {', '.join(skipped)}."] if skipped else [])]
     return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *notes])
 
 
@@ -52,9 +52,9 @@ def _cell(row: Row, group: str) -> str:
 
 def _summary(verdicts: Iterable[Verdict]) -> str:
     verdicts = list(verdicts)
-    for alone in (Verdict.FAIL, Verdict.SKIPPED, Verdict.DEFECT):
-        if alone in verdicts:
-            return str(alone.value)
+    for verdict in (Verdict.FAIL, Verdict.SKIPPED, Verdict.DEFECT):
+        if verdict in verdicts:
+            return str(verdict.value)
     passed = verdicts.count(Verdict.OK)
     if passed == 0:
         return str(Verdict.NOT_OFFERED.value)

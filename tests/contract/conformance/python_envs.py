@@ -1,4 +1,4 @@
-"""Installs the vendor's Python packages of other years, each into an environment of its own in a folder of a cache."""
+"""Installs other versions of the vendor's Python packages, each in a separate environment in a cache folder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ TCCLI_VERSION = "3.1.189.1"
 
 
 def prepare_python(cache: Path, version: str) -> list[str]:
-    """Command that runs the driver of the Python SDK of this version."""
+    """Return the command that runs the driver with this version of the Python SDK."""
     packages = [f"tencentcloud-sdk-python-{part}=={version}" for part in ("common", "iai")]
     return [*_environment(cache / f"python-{version}", DRIVERS / "python_sdk.py", packages), "sync"]
 
 
 def prepare_tccli(cache: Path) -> list[str]:
-    """Command that runs the driver of tccli."""
+    """Return the command that runs the driver of tccli."""
     return _environment(cache / "tccli", DRIVERS / "tccli.py", [f"tccli=={TCCLI_VERSION}"])
 
 

@@ -1,4 +1,4 @@
-"""The vendor's clients, unmodified, against a live server: what each offers works, and errors arrive as its own."""
+"""The vendor's unmodified clients against a live server: all their options work, and errors are their exceptions."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ ALL = os.environ.get("CONFORMANCE") == "all"
 
 
 def _cases() -> Iterator[object]:
-    """Every scenario for every client that runs, in one group for each client; else one that says why not."""
+    """Yield every scenario for every client that runs, and one skipped case for each other client."""
     for client in CLIENTS:
-        runs = ALL or client.is_installed
-        for scenario in SCENARIOS if runs else SCENARIOS[:1]:
-            marks = [] if runs else [pytest.mark.skip(reason=f"{client.name}: run `make conformance`")]
+        is_run = ALL or client.is_installed
+        for scenario in SCENARIOS if is_run else SCENARIOS[:1]:
+            marks = [] if is_run else [pytest.mark.skip(reason=f"{client.name}: run `make conformance`")]
             if scenario.name in client.defects:
                 marks.append(
                     pytest.mark.xfail(raises=AssertionError, reason=f"{client.name}: {client.defects[scenario.name]}")
                 )
-            name = f"{client.name}: {scenario.name}" if runs else client.name
+            name = f"{client.name}: {scenario.name}" if is_run else client.name
             yield pytest.param(client, scenario, marks=marks, id=name)
 
 
 @pytest.mark.parametrize(("outcomes", "scenario"), list(_cases()), indirect=["outcomes"])
-def test_what_a_client_offers_works(outcomes: Mapping[str, Outcome], scenario: Scenario) -> None:
+def test_the_client_gets_the_expected_result(outcomes: Mapping[str, Outcome], scenario: Scenario) -> None:
     outcome = outcomes[scenario.name]
     if outcome.unsupported:
         pytest.skip(outcome.unsupported)

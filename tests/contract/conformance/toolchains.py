@@ -1,4 +1,4 @@
-"""Installs the SDKs of the other languages and compiles their drivers, each into a folder of a cache."""
+"""Installs the SDKs of other languages and compiles their drivers, each in a cache folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 DRIVERS = Path(__file__).with_name("drivers")
-PATIENCE_S = 300
+STEP_TIMEOUT_S = 300
 
 
 def _required(module_file: Path) -> str:
-    """Version of the one module that a go.mod requires."""
+    """Return the version of the only module that a go.mod requires."""
     return module_file.read_text().split(" v")[-1].strip()
 
 
@@ -25,11 +25,11 @@ JAVA_VERSION = "3.1.830"
 
 
 class BrokenDriverError(Exception):
-    """The fault is ours, not the toolchain's or the registry's."""
+    """The driver is wrong, rather than the toolchain or the registry."""
 
 
 def prepare_node(cache: Path) -> list[str]:
-    """Command that runs the driver of ``tencentcloud-sdk-nodejs``."""
+    """Return the command that runs the driver of ``tencentcloud-sdk-nodejs``."""
     flags = ["--no-audit", "--no-fund", "--ignore-scripts"]
     install = ["npm", "install", *flags, f"tencentcloud-sdk-nodejs@{NODE_VERSION}"]
     folder = prepare(cache / "node", [DRIVERS / "node_sdk.js"], [install])
@@ -37,17 +37,17 @@ def prepare_node(cache: Path) -> list[str]:
 
 
 def prepare_go(cache: Path) -> list[str]:
-    """Command that runs the driver of ``tencentcloud-sdk-go``, the newest whole one that the proxy serves."""
+    """Return the command that runs the driver of ``tencentcloud-sdk-go``, the newest complete one on the Go proxy."""
     return _prepare_go(cache, "go_sdk")
 
 
 def prepare_go_common(cache: Path) -> list[str]:
-    """Command that runs the driver of the module ``tencentcloud/common`` of the current Go SDK."""
+    """Return the command that runs the driver of the module ``tencentcloud/common`` of the current Go SDK."""
     return _prepare_go(cache, "go_common")
 
 
 def prepare_java(cache: Path) -> list[str]:
-    """Command that runs the driver of ``tencentcloud-sdk-java-iai``."""
+    """Return the command that runs the driver of ``tencentcloud-sdk-java-iai``."""
     goal = ["dependency:copy-dependencies", "-DoutputDirectory=lib"]
     fetch = ["mvn", "--quiet", "--batch-mode", f"-Dsdk.version={JAVA_VERSION}", *goal]
     compile_ = ["javac", "-encoding", "UTF-8", "-cp", "lib/*", "-d", "classes", "Driver.java"]
@@ -63,32 +63,32 @@ def _prepare_go(cache: Path, name: str) -> list[str]:
 
 
 def prepare(folder: Path, sources: Sequence[Path], steps: Sequence[Sequence[str]]) -> Path:
-    """Copy the sources to the folder and carry out the steps there, unless the same was done before."""
+    """Copy the sources to the folder and run the steps there, unless a stamp shows that this was done already."""
     inputs = [repr(steps).encode(), *(source.read_bytes() for source in sources)]
-    wanted = hashlib.sha256(b"\0".join(inputs)).hexdigest()
+    digest = hashlib.sha256(b"\0".join(inputs)).hexdigest()
     stamp = folder / "stamp"
-    if not stamp.is_file() or stamp.read_text() != wanted:
+    if not stamp.is_file() or stamp.read_text() != digest:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         for source in sources:
             shutil.copy(source, folder)
         for step in steps:
-            _carry_out(step, folder)
-        stamp.write_text(wanted)
+            _run_step(step, folder)
+        stamp.write_text(digest)
     return folder
 
 
-def _carry_out(step: Sequence[str], folder: Path) -> None:
-    """Run one command, or say in a sentence why it failed."""
+def _run_step(step: Sequence[str], folder: Path) -> None:
+    """Run one command; raise an error with the reason in one sentence if it fails."""
     try:
-        subprocess.run(step, cwd=folder, timeout=PATIENCE_S, check=True, capture_output=True, text=True)
+        subprocess.run(step, cwd=folder, timeout=STEP_TIMEOUT_S, check=True, capture_output=True, text=True)
     except FileNotFoundError:
         raise RuntimeError(f"{step[0]} is not installed") from None
     except subprocess.TimeoutExpired:
-        raise RuntimeError(f"{step[0]} took more than {PATIENCE_S} s") from None
+        raise RuntimeError(f"{step[0]} took more than {STEP_TIMEOUT_S} s") from None
     except subprocess.CalledProcessError as error:
-        said = (error.stdout + error.stderr).splitlines()
-        reason = next((line for line in said if "error" in line.lower()), " ".join(said))[:300]
+        output = (error.stdout + error.stderr).splitlines()
+        reason = next((line for line in output if "error" in line.lower()), " ".join(output))[:300]
         if step[0] == "javac" or step[:2] == ["go", "build"]:
             raise BrokenDriverError(f"the driver does not compile: {reason}") from None
         raise RuntimeError(f"{step[0]} failed: {reason}") from None

@@ -1,4 +1,4 @@
-"""Conformance driver of curl: every job goes through the script that signs as the vendor's documentation does."""
+"""Conformance driver of curl: a script signs every job as the vendor's documentation describes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 Job = dict[str, Any]
 
 SCRIPT = str(Path(__file__).with_name("documented.sh"))
-NOTHING = {
+EMPTY_OUTCOME = {
     "ok": False,
     "score": None,
     "face_model_version": "",
@@ -27,7 +27,7 @@ NOTHING = {
 
 def unsupported(job: Job) -> str:
     if job["unsigned"] or job["skip"]:
-        return "only SDKs leave something unsigned"
+        return "only SDKs can send unsigned requests"
     if job["attempts"] > 1:
         return "curl retries by HTTP status only"
     if job["method"] == "GET" and job["sign"] == "TC3-HMAC-SHA256":
@@ -36,7 +36,7 @@ def unsupported(job: Job) -> str:
 
 
 def send(job: Job) -> dict[str, Any]:
-    """Return what is under ``Response``."""
+    """Return the value of ``Response``."""
     settings = {
         "ENDPOINT": job["endpoint"],
         "SECRET_ID": job["secret_id"],
@@ -62,19 +62,19 @@ def send(job: Job) -> dict[str, Any]:
 def outcome(job: Job) -> dict[str, Any]:
     reason = unsupported(job)
     if reason:
-        return {**NOTHING, "name": job["name"], "unsupported": reason}
+        return {**EMPTY_OUTCOME, "name": job["name"], "unsupported": reason}
     for _ in range(job["times"]):
-        answer = send(job)
-        if "Error" in answer:
+        response = send(job)
+        if "Error" in response:
             break
-    error = answer.get("Error")
+    error = response.get("Error")
     return {
-        **NOTHING,
+        **EMPTY_OUTCOME,
         "name": job["name"],
         "ok": error is None,
-        "score": answer.get("Score"),
-        "face_model_version": answer.get("FaceModelVersion", ""),
-        "request_id": answer["RequestId"],
+        "score": response.get("Score"),
+        "face_model_version": response.get("FaceModelVersion", ""),
+        "request_id": response["RequestId"],
         "code": error["Code"] if error else "",
         "message": error["Message"] if error else "",
         "exception": "Error" if error else "",

@@ -1,17 +1,17 @@
 #!/bin/bash
-# Signs and sends one request as the vendor's documentation does it by hand, with openssl and curl.
+# Signs and sends one request with openssl and curl, as the vendor's documentation describes.
 #
 # Environment: ENDPOINT, SECRET_ID, SECRET_KEY, TOKEN, SIGN, METHOD, SIGNED_LANGUAGE, VERSION, ACTION.
-# Argument: a folder with body.json (for TC3-HMAC-SHA256), and with a file in params/ for every parameter (for the
-# older signatures).
+# Argument: a folder with body.json (for TC3-HMAC-SHA256) and one file per parameter in params/ (for the older
+# signatures).
 set -euo pipefail
 timestamp=$(date +%s)
 
-hmac() { # hmac KEY, of standard input, in hexadecimal
+hmac() { # hmac KEY: sign standard input, in hexadecimal
     openssl dgst -sha256 -mac HMAC -macopt "$1" | sed 's/^.* //'
 }
 
-tc3() { # "Signature method v3", with its three signed headers in lower case
+tc3() { # "Signature method v3": three signed headers, in lower case
     local content_type="application/json; charset=utf-8" signed_headers="content-type;host;x-tc-action"
     local date scope canonical key authorization
     date=$(date -u -d "@$timestamp" +%Y-%m-%d)
@@ -30,7 +30,7 @@ tc3() { # "Signature method v3", with its three signed headers in lower case
         ${SIGNED_LANGUAGE:+--header "X-TC-Language: $SIGNED_LANGUAGE"} ${TOKEN:+--header "X-TC-Token: $TOKEN"}
 }
 
-v1() { # "Signature method v1": the parameters in ASCII order, their values not encoded
+v1() { # "Signature method v1": parameters in ASCII order, values not encoded
     local digest=${SIGN#Hmac} name source="" encoded=()
     cd "$1/params"
     put() { [ -z "$2" ] || printf %s "$2" >"$1"; }

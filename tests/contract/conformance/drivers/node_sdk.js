@@ -1,4 +1,4 @@
-// Conformance driver of the vendor's Node SDK: jobs on standard input, outcomes on standard output.
+// Conformance driver of the vendor's Node SDK: reads jobs from standard input and writes outcomes to standard output.
 "use strict";
 const { readFileSync } = require("fs");
 const { iai } = require("tencentcloud-sdk-nodejs");
@@ -6,7 +6,7 @@ const { CommonClient } = require("tencentcloud-sdk-nodejs/tencentcloud/common/co
 
 const typedClients = { "2018-03-01": iai.v20180301.Client, "2020-03-03": iai.v20200303.Client };
 
-const NOTHING = {
+const EMPTY_OUTCOME = {
   ok: false, score: null, face_model_version: "", request_id: "", code: "", message: "", exception: "", unsupported: "",
 };
 
@@ -28,7 +28,7 @@ function config(job) {
   return { credential, region: "", profile };
 }
 
-// A function that makes the job's call once.
+// Returns a function that makes the call of the job once.
 function caller(job) {
   if (job.untyped || job.action !== "CompareFace") {
     const client = new CommonClient(job.endpoint, job.version, config(job));
@@ -39,26 +39,26 @@ function caller(job) {
   return () => client.CompareFace(job.params);
 }
 
-async function attempt(job) {
+async function successfulOutcome(job) {
   const call = caller(job);
-  let answer;
-  for (let i = 0; i < job.times; i++) answer = await call();
+  let response;
+  for (let i = 0; i < job.times; i++) response = await call();
   return {
     ok: true,
-    score: answer.Score ?? null,
-    face_model_version: answer.FaceModelVersion ?? "",
-    request_id: answer.RequestId ?? "",
+    score: response.Score ?? null,
+    face_model_version: response.FaceModelVersion ?? "",
+    request_id: response.RequestId ?? "",
   };
 }
 
 async function outcome(job) {
   const reason = unsupported(job);
-  if (reason) return { ...NOTHING, name: job.name, unsupported: reason };
+  if (reason) return { ...EMPTY_OUTCOME, name: job.name, unsupported: reason };
   try {
-    return { ...NOTHING, name: job.name, ...(await attempt(job)) };
+    return { ...EMPTY_OUTCOME, name: job.name, ...(await successfulOutcome(job)) };
   } catch (error) {
     return {
-      ...NOTHING,
+      ...EMPTY_OUTCOME,
       name: job.name,
       request_id: error.requestId ?? "",
       code: error.code ?? "",

@@ -1,6 +1,6 @@
-"""Conformance driver of the vendor's Python SDK: jobs on standard input, outcomes on standard output.
+"""Conformance driver of the vendor's Python SDK: reads jobs from standard input, writes outcomes to standard output.
 
-Runs in the environment of the SDK under test, which may be as old as 3.0.300 (2020). Argument: ``sync`` or ``async``.
+It runs in the environment of the SDK under test, which may be from 2020 (3.0.300). Argument: ``sync`` or ``async``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tencentcloud.common.profile.http_profile import HttpProfile
 Job = dict[str, Any]
 
 SUFFIX = {"sync": "", "async": "_async"}[sys.argv[1]]
-NOTHING = {
+EMPTY_OUTCOME = {
     "ok": False,
     "score": None,
     "face_model_version": "",
@@ -36,23 +36,23 @@ class UnsupportedError(Exception):
     """This SDK has no such option."""
 
 
-def sdk_module(name: str, without: str) -> Any:
-    """Import a module that older SDKs may lack."""
+def sdk_module(name: str, reason: str) -> Any:
+    """Import a module; raise ``UnsupportedError(reason)`` if this SDK lacks it."""
     if find_spec(name) is None:
-        raise UnsupportedError(without)
+        raise UnsupportedError(reason)
     return import_module(name)
 
 
 def profile(job: Job) -> ClientProfile:
     http = HttpProfile(protocol="http", endpoint=job["endpoint"], reqMethod=job["method"])
-    made = ClientProfile(signMethod=job["sign"], httpProfile=http)
-    made.unsignedPayload = job["unsigned"]
+    client_profile = ClientProfile(signMethod=job["sign"], httpProfile=http)
+    client_profile.unsignedPayload = job["unsigned"]
     if job["language"]:
-        made.language = job["language"]
+        client_profile.language = job["language"]
     if job["attempts"] > 1:
         retry = sdk_module(f"tencentcloud.common.retry{SUFFIX}", "this SDK does not retry")
-        made.retryer = retry.StandardRetryer(max_attempts=job["attempts"])
-    return made
+        client_profile.retryer = retry.StandardRetryer(max_attempts=job["attempts"])
+    return client_profile
 
 
 def generic_client(job: Job) -> Any:
@@ -65,7 +65,7 @@ def credential(job: Job) -> Credential:
 
 
 def typed(job: Job) -> tuple[Any, Any]:
-    """Return the client and the request of the generated classes."""
+    """Return a client and a request of the generated classes."""
     package = f"tencentcloud.iai.v{job['version'].replace('-', '')}"
     request = import_module(f"{package}.models").CompareFaceRequest()
     for name, value in job["params"].items():
@@ -84,12 +84,12 @@ def call(job: Job) -> dict[str, Any]:
     if is_generic(job):
         client = generic_client(job)
         for _ in range(job["times"]):
-            answer = client.call_json(job["action"], job["params"], options=options)["Response"]
-        return dict(answer)
+            response = client.call_json(job["action"], job["params"], options=options)["Response"]
+        return dict(response)
     client, request = typed(job)
     for _ in range(job["times"]):
-        answer = client.CompareFace(request)
-    return vars_of(answer)
+        response = client.CompareFace(request)
+    return response_fields(response)
 
 
 async def call_async(job: Job) -> dict[str, Any]:
@@ -97,27 +97,27 @@ async def call_async(job: Job) -> dict[str, Any]:
     if is_generic(job):
         async with generic_client(job) as client:
             for _ in range(job["times"]):
-                answer = await client.call_and_deserialize(job["action"], job["params"], opts=options)
-        return dict(answer["Response"])
+                response = await client.call_and_deserialize(job["action"], job["params"], opts=options)
+        return dict(response["Response"])
     client, request = typed(job)
     async with client:
         for _ in range(job["times"]):
-            answer = await client.CompareFace(request)
-    return vars_of(answer)
+            response = await client.CompareFace(request)
+    return response_fields(response)
 
 
-def vars_of(answer: Any) -> dict[str, Any]:
-    return {name: getattr(answer, name) for name in ("Score", "FaceModelVersion", "RequestId")}
+def response_fields(response: Any) -> dict[str, Any]:
+    return {name: getattr(response, name) for name in ("Score", "FaceModelVersion", "RequestId")}
 
 
 def outcome(job: Job) -> dict[str, Any]:
     try:
-        answer = asyncio.run(call_async(job)) if SUFFIX else call(job)
+        response = asyncio.run(call_async(job)) if SUFFIX else call(job)
     except UnsupportedError as reason:
-        return {**NOTHING, "name": job["name"], "unsupported": str(reason)}
+        return {**EMPTY_OUTCOME, "name": job["name"], "unsupported": str(reason)}
     except TencentCloudSDKException as error:
         return {
-            **NOTHING,
+            **EMPTY_OUTCOME,
             "name": job["name"],
             "code": error.get_code(),
             "message": error.get_message(),
@@ -125,12 +125,12 @@ def outcome(job: Job) -> dict[str, Any]:
             "exception": type(error).__name__,
         }
     return {
-        **NOTHING,
+        **EMPTY_OUTCOME,
         "name": job["name"],
         "ok": True,
-        "score": answer["Score"],
-        "face_model_version": answer["FaceModelVersion"],
-        "request_id": answer["RequestId"],
+        "score": response["Score"],
+        "face_model_version": response["FaceModelVersion"],
+        "request_id": response["RequestId"],
     }
 
 

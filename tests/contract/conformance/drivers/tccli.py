@@ -1,4 +1,4 @@
-"""Conformance driver of tccli, one process for every job: jobs on standard input, outcomes on standard output."""
+"""Conformance driver of tccli, which runs a process per job: reads jobs from standard input and writes outcomes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 Job = dict[str, Any]
 
 TCCLI = str(Path(sys.executable).with_name("tccli"))
-NOTHING = {
+EMPTY_OUTCOME = {
     "ok": False,
     "score": None,
     "face_model_version": "",
@@ -37,12 +37,12 @@ def unsupported(job: Job) -> str:
     if job["times"] > 1:
         return "tccli takes a second to start"
     if job["untyped"] or job["action"] != "CompareFace":
-        return "tccli sends only actions and parameters that it knows"
+        return "tccli rejects unknown actions and parameters before it sends them"
     return ""
 
 
-def answer(job: Job, folder: Path) -> dict[str, Any]:
-    """Call tccli as a user would whose pictures do not fit on the command line."""
+def response(job: Job, folder: Path) -> dict[str, Any]:
+    """Call tccli with its parameters in a file, because images do not fit on the command line."""
     document = folder / "params.json"
     document.write_text(json.dumps(job["params"]))
     options = {
@@ -66,18 +66,18 @@ def answer(job: Job, folder: Path) -> dict[str, Any]:
         return error.groupdict()
     if done.returncode:
         raise RuntimeError(done.stderr)
-    printed = json.loads(done.stdout)
+    output = json.loads(done.stdout)
     return {
         "ok": True,
-        "score": printed["Score"],
-        "face_model_version": printed["FaceModelVersion"],
-        "request_id": printed["RequestId"],
+        "score": output["Score"],
+        "face_model_version": output["FaceModelVersion"],
+        "request_id": output["RequestId"],
     }
 
 
 def outcome(job: Job, folder: Path) -> dict[str, Any]:
     reason = unsupported(job)
-    return {**NOTHING, "name": job["name"], **({"unsupported": reason} if reason else answer(job, folder))}
+    return {**EMPTY_OUTCOME, "name": job["name"], **({"unsupported": reason} if reason else response(job, folder))}
 
 
 if __name__ == "__main__":

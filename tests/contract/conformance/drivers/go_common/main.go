@@ -1,4 +1,4 @@
-// The calls of the Go SDK's current common module, with CompareFace written as its generator writes it.
+// Calls through the Go SDK's current common module, with a CompareFace request as its generator would write it.
 package main
 
 import (
@@ -23,10 +23,10 @@ type compareFaceRequest struct {
 
 type compareFaceResponse struct {
 	*tchttp.BaseResponse
-	Response *answer `json:"Response"`
+	Response *compareFaceResult `json:"Response"`
 }
 
-func call(j job) (*answer, error) {
+func call(j job) (*compareFaceResult, error) {
 	p := j.profile()
 	p.RateLimitExceededMaxRetries = j.Attempts - 1
 	client := common.NewCommonClient(j.credential(), "", p)
@@ -58,12 +58,12 @@ func newRequest(j job) (tchttp.Request, error) {
 	return request, fill(request, j.Params)
 }
 
-func sendUntyped(client *common.Client, request tchttp.Request) (*answer, error) {
+func sendUntyped(client *common.Client, request tchttp.Request) (*compareFaceResult, error) {
 	response := tchttp.NewCommonResponse()
 	if err := client.Send(request, response); err != nil {
 		return nil, err
 	}
-	var body struct{ Response *answer }
+	var body struct{ Response *compareFaceResult }
 	err := json.Unmarshal(response.GetBody(), &body)
 	return body.Response, err
 }

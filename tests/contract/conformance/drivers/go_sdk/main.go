@@ -1,4 +1,4 @@
-// The calls of the whole Go SDK, through its generated iai classes.
+// Calls through the complete Go SDK and its generated iai classes.
 package main
 
 import (
@@ -6,7 +6,7 @@ import (
 	v20200303 "github.com/tencentcloud/tencentcloud-sdk-go/tencentcloud/iai/v20200303"
 )
 
-func call(j job) (*answer, error) {
+func call(j job) (*compareFaceResult, error) {
 	switch {
 	case j.Untyped:
 		return nil, unsupported("this Go SDK has no common request")
@@ -30,10 +30,10 @@ func call(j job) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &answer{response.Response.Score, response.Response.FaceModelVersion, response.Response.RequestId}, nil
+	return &compareFaceResult{response.Response.Score, response.Response.FaceModelVersion, response.Response.RequestId}, nil
 }
 
-func call2018(j job) (*answer, error) {
+func call2018(j job) (*compareFaceResult, error) {
 	client, err := v20180301.NewClient(j.credential(), "", j.profile())
 	if err != nil {
 		return nil, err
@@ -47,5 +47,5 @@ func call2018(j job) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &answer{response.Response.Score, response.Response.FaceModelVersion, response.Response.RequestId}, nil
+	return &compareFaceResult{response.Response.Score, response.Response.FaceModelVersion, response.Response.RequestId}, nil
 }

@@ -1,6 +1,6 @@
-// Conformance driver of a Go SDK: jobs on standard input, outcomes on standard output.
+// Conformance driver of a Go SDK: reads jobs from standard input and writes outcomes to standard output.
 //
-// This file is compiled together with the main.go of go_sdk or go_common, which makes the calls.
+// It is compiled with the main.go of go_sdk or go_common, which makes the calls.
 package main
 
 import (
@@ -46,14 +46,14 @@ type outcome struct {
 	Unsupported      string   `json:"unsupported"`
 }
 
-// answer is what a comparison returns, in the vendor's names.
-type answer struct {
+// compareFaceResult is the result of CompareFace, with the vendor's names.
+type compareFaceResult struct {
 	Score            *float64
 	FaceModelVersion *string
 	RequestId        *string
 }
 
-// unsupported says that this SDK cannot send such a job.
+// unsupported is the reason why this SDK cannot send a job.
 type unsupported string
 
 func (reason unsupported) Error() string { return string(reason) }
@@ -75,19 +75,19 @@ func (j job) profile() *profile.ClientProfile {
 	return p
 }
 
-// fill sets the fields of the request's class; a parameter that it has no field for cannot be sent.
+// fill sets the fields of the request; a parameter without a field is unsupported.
 func fill(request any, params json.RawMessage) error {
 	decoder := json.NewDecoder(bytes.NewReader(params))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(request); err != nil {
-		return unsupported("the request's class has no such field: " + err.Error())
+		return unsupported("the request class lacks a field: " + err.Error())
 	}
 	return nil
 }
 
 func run(j job) outcome {
 	result := outcome{Name: j.Name}
-	var last *answer
+	var last *compareFaceResult
 	for i := 0; i < j.Times; i++ {
 		var err error
 		if last, err = call(j); err != nil {

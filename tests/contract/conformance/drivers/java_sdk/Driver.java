@@ -15,11 +15,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Conformance driver of the vendor's Java SDK: jobs on standard input, outcomes on standard output. */
+/** Conformance driver of the vendor's Java SDK: reads jobs from standard input and writes outcomes to standard output. */
 public class Driver {
     static final Gson GSON = new GsonBuilder().serializeNulls().disableHtmlEscaping().create();
 
-    /** A call, in the names of the driver protocol. */
+    /** A call to make; the field names are those of the JSON document. */
     static class Job {
         String name, endpoint, secret_id, secret_key, token, sign, method, language, version, action;
         boolean unsigned, skip, untyped;
@@ -35,7 +35,7 @@ public class Driver {
         }
     }
 
-    /** What came of it. */
+    /** The outcome of a job. */
     static class Outcome {
         String name;
         boolean ok;
@@ -43,18 +43,18 @@ public class Driver {
         String face_model_version = "", request_id = "", code = "", message = "", exception = "", unsupported = "";
     }
 
-    /** The members of a successful reply. */
-    static class Answer {
+    /** The fields of a successful response. */
+    static class CompareFaceResult {
         Float Score;
         String FaceModelVersion, RequestId;
     }
 
-    /** The whole of a successful reply. */
+    /** A successful response. */
     static class Body {
-        Answer Response;
+        CompareFaceResult Response;
     }
 
-    /** The SDK cannot send such a job. */
+    /** The SDK cannot send the job. */
     static class Unsupported extends Exception {
         Unsupported(String reason) {
             super(reason);
@@ -73,12 +73,12 @@ public class Driver {
         Outcome outcome = new Outcome();
         outcome.name = job.name;
         try {
-            Answer answer = null;
-            for (int i = 0; i < job.times; i++) answer = call(job);
+            CompareFaceResult result = null;
+            for (int i = 0; i < job.times; i++) result = call(job);
             outcome.ok = true;
-            outcome.score = answer.Score;
-            outcome.face_model_version = text(answer.FaceModelVersion);
-            outcome.request_id = text(answer.RequestId);
+            outcome.score = result.Score;
+            outcome.face_model_version = text(result.FaceModelVersion);
+            outcome.request_id = text(result.RequestId);
         } catch (Unsupported reason) {
             outcome.unsupported = reason.getMessage();
         } catch (Exception error) {
@@ -92,47 +92,47 @@ public class Driver {
         return outcome;
     }
 
-    static Answer call(Job job) throws Exception {
+    static CompareFaceResult call(Job job) throws Exception {
         if (job.isTyped() && !job.skip) return job.version.equals("2018-03-01") ? call2018(job) : call2020(job);
         if (job.attempts > 1) throw new Unsupported("the Java SDK retries only typed requests");
         CommonClient client = new CommonClient("iai", job.version, credential(job), "", profile(job));
-        String reply;
+        String response;
         if (job.isJsonPost() && !job.skip) {
-            reply = client.call(job.action, GSON.toJson(job.params));
+            response = client.call(job.action, GSON.toJson(job.params));
         } else {
             AbstractModel request = request(job, CompareFaceRequest.class);
-            request.setSkipSign(job.skip); // the typed methods would switch it off again
-            reply = client.commonRequest(request, job.action);
+            request.setSkipSign(job.skip); // the typed methods would reset it
+            response = client.commonRequest(request, job.action);
         }
-        return GSON.fromJson(reply, Body.class).Response;
+        return GSON.fromJson(response, Body.class).Response;
     }
 
-    static Answer call2020(Job job) throws Exception {
+    static CompareFaceResult call2020(Job job) throws Exception {
         IaiClient client = new IaiClient(credential(job), "", profile(job));
         CompareFaceRequest request = request(job, CompareFaceRequest.class);
-        return answer(job.attempts > 1 ? client.retry(request, job.attempts - 1) : client.CompareFace(request));
+        return result(job.attempts > 1 ? client.retry(request, job.attempts - 1) : client.CompareFace(request));
     }
 
-    static Answer call2018(Job job) throws Exception {
+    static CompareFaceResult call2018(Job job) throws Exception {
         var client = new com.tencentcloudapi.iai.v20180301.IaiClient(credential(job), "", profile(job));
         var request = request(job, com.tencentcloudapi.iai.v20180301.models.CompareFaceRequest.class);
-        return answer(job.attempts > 1 ? client.retry(request, job.attempts - 1) : client.CompareFace(request));
+        return result(job.attempts > 1 ? client.retry(request, job.attempts - 1) : client.CompareFace(request));
     }
 
-    /** The request with its fields set; a parameter that its fields do not hold cannot be sent. */
+    /** Returns the request with its fields set; a parameter without a field is unsupported. */
     static <R extends AbstractModel> R request(Job job, Class<R> type) throws Unsupported {
         R request = AbstractModel.fromJsonString(GSON.toJson(job.params), type);
-        JsonObject held = GSON.fromJson(AbstractModel.toJsonString(request), JsonObject.class);
+        JsonObject fields = GSON.fromJson(AbstractModel.toJsonString(request), JsonObject.class);
         for (String name : job.params.keySet()) {
-            if (!job.params.get(name).equals(held.get(name))) {
-                throw new Unsupported("this Java SDK's CompareFaceRequest does not hold such a " + name);
+            if (!job.params.get(name).equals(fields.get(name))) {
+                throw new Unsupported("the CompareFaceRequest of this Java SDK has no " + name);
             }
         }
         return request;
     }
 
-    static Answer answer(Object response) {
-        return GSON.fromJson(AbstractModel.toJsonString((AbstractModel) response), Answer.class);
+    static CompareFaceResult result(Object response) {
+        return GSON.fromJson(AbstractModel.toJsonString((AbstractModel) response), CompareFaceResult.class);
     }
 
     static Credential credential(Job job) {

@@ -1,0 +1,41 @@
+"""Prints the table of all settings for deploy/README.md: ``python -m deploy.settings_table``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from enum import Enum
+
+from pydantic import BaseModel, SecretStr
+
+from app.environment import Settings
+
+
+def settings_table() -> str:
+    """Return a Markdown table with a row per setting, grouped, with its default and description."""
+    return "\n".join(_rows())
+
+
+def _rows() -> Iterator[str]:
+    yield "| setting | default | description |"
+    yield "|---|---|---|"
+    settings = Settings.model_construct()
+    for group_name in Settings.model_fields:
+        group: BaseModel = getattr(settings, group_name)
+        yield f"| **{group_name}** | | {group.__doc__} |"
+        for name, field in type(group).model_fields.items():
+            variable = f"COMPAREFACE_{group_name}__{name}".upper()
+            yield f"| `{variable}` | {_default_text(field.default)} | {field.description} |"
+
+
+def _default_text(value: object) -> str:
+    """Return a default as an environment variable would set it; empty for unset, empty and secret values."""
+    if value is None or value == () or isinstance(value, SecretStr):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value.value if isinstance(value, Enum) else value}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_table() + "\n")

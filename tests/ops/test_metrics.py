@@ -1,0 +1,55 @@
+"""Metrics in Prometheus's text format; tests/api/test_routes.py reads them over HTTP."""
+
+from __future__ import annotations
+
+import app
+from app.ops.metrics import Metrics
+
+
+def _lines(metrics: Metrics) -> list[str]:
+    return metrics.render().decode().splitlines()
+
+
+def test_a_request_is_counted_and_timed_with_its_stages() -> None:
+    metrics = Metrics()
+    metrics.record_request("CompareFace", "OK", 0.04, {"decode": 0.003})
+    lines = _lines(metrics)
+    assert 'compareface_requests_total{action="CompareFace",code="OK"} 1.0' in lines
+    assert 'compareface_request_seconds_bucket{action="CompareFace",le="0.03"} 0.0' in lines
+    assert 'compareface_request_seconds_bucket{action="CompareFace",le="0.05"} 1.0' in lines
+    assert 'compareface_stage_seconds_sum{stage="decode"} 0.003' in lines
+
+
+def test_the_latency_of_failed_requests_is_not_recorded() -> None:
+    metrics = Metrics()
+    metrics.record_request("CompareFace", "InvalidParameter", 0.001, {})
+    assert 'compareface_requests_total{action="CompareFace",code="InvalidParameter"} 1.0' in _lines(metrics)
+    assert not [line for line in _lines(metrics) if line.startswith("compareface_request_seconds_count")]
+
+
+def test_preseeded_counters_start_at_zero() -> None:
+    metrics = Metrics()
+    metrics.preseed(["CompareFace"], ["FailedOperation.ServerError"])
+    assert 'compareface_requests_total{action="CompareFace",code="FailedOperation.ServerError"} 0.0' in _lines(metrics)
+
+
+def test_batches_fetches_and_decoder_restarts_are_counted() -> None:
+    metrics = Metrics()
+    metrics.record_batch("embedder", 3)
+    metrics.record_batch_wait("embedder", 0.01)
+    metrics.record_fetched_bytes(100)
+    metrics.record_decoder_restart()
+    lines = _lines(metrics)
+    assert 'compareface_batch_size_bucket{le="2.0",model="embedder"} 0.0' in lines
+    assert 'compareface_batch_size_bucket{le="4.0",model="embedder"} 1.0' in lines
+    assert 'compareface_batch_wait_seconds_count{model="embedder"} 1.0' in lines
+    assert "compareface_fetch_bytes_total 100.0" in lines
+    assert "compareface_decoder_restarts_total 1.0" in lines
+
+
+def test_build_information_names_version_pack_and_device() -> None:
+    metrics = Metrics()
+    metrics.set_build_info("open", "cpu", "CPUExecutionProvider")
+    (line,) = [line for line in _lines(metrics) if line.startswith("compareface_engine_info")]
+    for label in (f'version="{app.__version__}"', 'pack="open"', 'device="cpu"', 'provider="CPUExecutionProvider"'):
+        assert label in line

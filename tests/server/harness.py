@@ -1,0 +1,151 @@
+"""A server in the process of the test, and raw client connections to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
+
+import uvicorn
+
+from app.asgi import create_app
+from app.domain import CompareOptions, Comparison, ImageRef
+from app.environment import Settings
+from app.ops.stage_timer import StageTimer
+from app.server.connection import ConnectionLimits, protocol_factory
+from app.server.server import Server
+from app.tools.serving import MAX_HEADER_BYTES, bind
+from tests.support.fakes import OPEN, Behaviour, FakeEngine, FakeService, fixed_comparison
+
+HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"
+BODY = b'{"UrlA":"a","UrlB":"b"}'
+REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+SHORT_LIMITS = ConnectionLimits(max_connections=3, header_timeout_s=0.3, deadline_s=0.4)
+LONG_LIMITS = ConnectionLimits(max_connections=3, header_timeout_s=60, deadline_s=60)
+
+
+class Client:
+    """One raw client connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    def send(self, data: bytes) -> None:
+        self._writer.write(data)
+
+    async def response_head(self) -> bytes:
+        """Return the head of the next response and skip its body; empty if the connection is closed."""
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"content-length:"))
+            await self._reader.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+        return head
+
+    async def response_body(self) -> bytes:
+        """Return the body of the next response."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        return await self._reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r")[0]))
+
+    async def status_line(self) -> bytes:
+        """Return the first line of the next response."""
+        return await self._reader.readline()
+
+    async def remaining_bytes(self) -> bytes:
+        """Return all bytes until the server closes the connection."""
+        return await self._reader.read()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def close_sending_half(self) -> None:
+        self._writer.write_eof()
+
+    async def is_closed(self, within_s: float = 0.1) -> bool:
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._reader.read(1) == b""
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+
+
+class LocalServer:
+    """A running server and its clients."""
+
+    def __init__(self, server: Server, port: int) -> None:
+        self.server, self._port = server, port
+        self.clients: list[Client] = []
+
+    @property
+    def connections(self) -> list[Any]:
+        return list(self.server.server_state.connections)
+
+    async def connect(self) -> Client:
+        self.clients.append(Client(*await asyncio.open_connection("127.0.0.1", self._port)))
+        return self.clients[-1]
+
+
+class StuckComparison:
+    """A comparison that never ends; counts its calls and cancellations."""
+
+    def __init__(self) -> None:
+        self.calls = self.cancellations = 0
+
+    async def __call__(self, a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+        self.calls += 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancellations += 1
+            raise
+        raise AssertionError
+
+
+class GatedComparison:
+    """A comparison that returns once ``release`` is set."""
+
+    def __init__(self) -> None:
+        self.has_begun, self.release = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+        self.has_begun.set()
+        await self.release.wait()
+        return await fixed_comparison(a, b, options, timer)
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - the condition has no event
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def local_server(
+    behaviour: Behaviour = fixed_comparison,
+    limits: ConnectionLimits = SHORT_LIMITS,
+    readiness_delay_s: float = 0,
+    settings: Settings = OPEN,
+) -> AsyncIterator[LocalServer]:
+    application = create_app(settings, lambda _: nullcontext(FakeEngine(FakeService(behaviour))))
+    config = uvicorn.Config(
+        application,
+        http=protocol_factory(limits),
+        timeout_keep_alive=0,
+        log_config=None,
+        access_log=False,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+    )
+    server = Server(config, readiness_delay_s)
+    with bind("127.0.0.1", 0) as listener:
+        serving = asyncio.create_task(server.serve([listener]))
+        await wait_until(lambda: server.started)
+        local = LocalServer(server, listener.getsockname()[1])
+        yield local
+        for client in local.clients:
+            client.close()
+        server.should_exit = True
+        await serving
