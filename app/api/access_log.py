@@ -32,7 +32,7 @@ class Tracer(Protocol):
 
 @dataclass(slots=True)
 class AccessLogRecord:
-    """What is known about a request so far. ``code`` stays "Abandoned" if the client left before the reply."""
+    """The known facts of a request. ``code`` stays "Abandoned" if the client left before the reply."""
 
     request_id: str
     action: str = "other"

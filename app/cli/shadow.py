@@ -79,8 +79,8 @@ async def _replay(path: Path, local: Service, remote: Service | None, limit: Rat
     """Return how many requests have no answer and why; an empty string if all have one."""
     async with Replay.open(local, remote, limit) as replay:
         requests = tqdm(read_requests(path), desc="Replaying", unit="request", leave=False, disable=None)
-        unanswered = await replay.run(requests, results)
-        return f"{unanswered} requests got no answer ({replay.failure})" if unanswered else ""
+        failures = await replay.run(requests, results)
+        return f"{failures} requests got no response ({replay.failure})" if failures else ""
 
 
 def _local_service(args: argparse.Namespace) -> Service:

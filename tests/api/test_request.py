@@ -49,7 +49,7 @@ _IMAGES = {"UrlA": "http://a/中 1.jpg", "ImageB": "aGVs+bG8/"}
         ({"Content-Encoding": "gzip"}, "InvalidParameter"),
         ({"Authorization": "SKIP"}, "AuthFailure.InvalidAuthorization"),
         (
-            {"Authorization": authorization(secret_id="nobody", timestamp=1), "X-TC-Timestamp": "1"},
+            {"Authorization": authorization(secret_id="unknown-id", timestamp=1), "X-TC-Timestamp": "1"},
             "AuthFailure.SecretIdNotFound",
         ),
         (

@@ -194,7 +194,7 @@ def test_a_refused_key_ends_the_run(
     assert _results(tmp_path) == {}
 
 
-def test_unanswered_requests_are_sent_by_the_next_run(
+def test_failed_requests_are_sent_by_the_next_run(
     local: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(replay, "_RETRY_DELAYS_S", (0.1,))
@@ -209,7 +209,7 @@ def test_unanswered_requests_are_sent_by_the_next_run(
     assert len(_results(tmp_path)) == 2
 
 
-def test_many_unanswered_requests_in_a_row_end_the_run(
+def test_many_failed_requests_in_a_row_end_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(replay, "_RETRY_DELAYS_S", (0.1,))
@@ -236,11 +236,11 @@ class _Proxy(BaseHTTPRequestHandler):
         """Keep the test output quiet."""
 
 
-def test_unanswered_requests_among_answered_ones_do_not_end_the_run(
+def test_failed_requests_among_successful_ones_do_not_end_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(replay, "_RETRY_DELAYS_S", ())
-    monkeypatch.setattr(replay, "_MAX_UNANSWERED", 2)
+    monkeypatch.setattr(replay, "_MAX_CONSECUTIVE_FAILURES", 2)
     bodies = ["x" * 2000, "x"] * 3
     requests = _file(tmp_path, *({"id": f"{n}", "ImageA": body, "Score": 1} for n, body in enumerate(bodies)))
     with HTTPServer(("127.0.0.1", 0), _Proxy) as proxy:

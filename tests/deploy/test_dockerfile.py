@@ -57,7 +57,7 @@ def test_packages_are_installed_by_digest() -> None:
     installs = re.findall(r"^RUN .*\bpip\b.* install .*$", _DOCKERFILE, re.MULTILINE)
     assert len(installs) == 4
     flags = ("--no-deps", "--no-cache-dir", "--require-hashes -r /build/requirements-")
-    assert [line for line in installs if not all(flag in line for flag in flags)] == []
+    assert [command for command in installs if not all(flag in command for flag in flags)] == []
 
 
 def test_build_tools_are_locked() -> None:

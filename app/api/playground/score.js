@@ -10,7 +10,7 @@ export function thresholds(version) {
   return SCORE_AT_FAR[version].slice(-3).map(([, score]) => score);
 }
 
-// Number of impostor pairs of which one reaches the score; null below the first point and above the last.
+// Number N if 1 in N impostor pairs reaches the score; null below the first point and above the last.
 export function pairsPerFalseAccept(score, version) {
   const points = SCORE_AT_FAR[version];
   const upper = points.findIndex(([, pointScore]) => pointScore >= score);

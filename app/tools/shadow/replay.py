@@ -20,8 +20,8 @@ from app.tools.signing import host_header, signed_headers
 
 _RETRY_DELAYS_S = (0.5, 1.0, 2.0, 4.0)
 _RESPONSE_TIMEOUT_S = 60.0
-_MAX_UNANSWERED = 20
-"""Unanswered requests in a row that end a run: the service is down, or its rate limit is far below the rate."""
+_MAX_CONSECUTIVE_FAILURES = 20
+"""Consecutive requests without a response that end a run: the service is down, or its rate limit is far below the rate."""
 
 _RATE_LIMITED = "RequestLimitExceeded"
 _TRANSIENT = (_RATE_LIMITED, "FailedOperation.RequestTimeout", "FailedOperation.ServerError", "InternalError")
@@ -68,8 +68,8 @@ class Replay:
         self._client, self._local, self._remote, self._limit = client, local, remote, limit
         self._next_start = 0.0
         self.failure = ""
-        """Why the last unanswered request has no answer."""
-        self._unanswered = self._unanswered_in_a_row = 0
+        """Why the last failed request got no response."""
+        self._failures = self._consecutive_failures = 0
 
     @classmethod
     @asynccontextmanager
@@ -87,7 +87,7 @@ class Replay:
                     group.create_task(self._process(pending, results))
         except* (RecordError, OSError) as errors:
             raise errors.exceptions[0] from None
-        return self._unanswered
+        return self._failures
 
     async def _process(self, pending: Iterator[RecordedRequest], results: Results) -> None:
         for request in pending:  # all tasks share this iterator
@@ -99,16 +99,16 @@ class Replay:
             local, remote = await asyncio.gather(self._ask(self._local, request), self._remote_answer(request))
             if local and remote:
                 results.add(OutcomePair(request.name, local, remote))
-                self._unanswered_in_a_row = 0
+                self._consecutive_failures = 0
             else:
-                self._count_unanswered()
+                self._count_failure()
 
-    def _count_unanswered(self) -> None:
-        self._unanswered += 1
-        self._unanswered_in_a_row += 1
-        if self._unanswered_in_a_row >= _MAX_UNANSWERED:
+    def _count_failure(self) -> None:
+        self._failures += 1
+        self._consecutive_failures += 1
+        if self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
             raise RefusedError(
-                f"{_MAX_UNANSWERED} requests in a row got no answer ({self.failure}); earlier answers are kept"
+                f"{_MAX_CONSECUTIVE_FAILURES} requests in a row got no response ({self.failure}); earlier results are kept"
             )
 
     async def _wait_for_rate(self) -> None:
