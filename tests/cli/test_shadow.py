@@ -203,7 +203,7 @@ def test_failed_requests_are_sent_by_the_next_run(
     assert _shadow(address, requests) == 1
     reason = f"(http://{address}: All connection attempts failed)"
     assert capsys.readouterr().err.endswith(
-        f"compareface: 2 requests got no answer {reason}; run the same command again to send them\n"
+        f"compareface: 2 requests got no response {reason}; run the same command again to send them\n"
     )
     assert _shadow(local, requests) == 0
     assert len(_results(tmp_path)) == 2
@@ -217,7 +217,7 @@ def test_many_failed_requests_in_a_row_end_the_run(
     address = f"127.0.0.1:{free_port()}"
     assert _shadow(address, requests, "--concurrency", "20") == 1
     reason = f"(http://{address}: All connection attempts failed)"
-    message = f"compareface: 20 requests in a row got no answer {reason}; earlier answers are kept\n"
+    message = f"compareface: 20 requests in a row got no response {reason}; results are kept\n"
     assert capsys.readouterr().err == message
 
 
@@ -249,7 +249,7 @@ def test_failed_requests_among_successful_ones_do_not_end_the_run(
         proxy.shutdown()
     reason = f"(http://127.0.0.1:{proxy.server_port} answers status 413 without a valid `Response`)"
     assert capsys.readouterr().err.endswith(
-        f"compareface: 3 requests got no answer {reason}; run the same command again to send them\n"
+        f"compareface: 3 requests got no response {reason}; run the same command again to send them\n"
     )
     assert _results(tmp_path).keys() == {"1", "3", "5"}
 

@@ -1,6 +1,6 @@
 """Malformed and hostile requests, and the exact response to each.
 
-``python -m tests.contract.attacks`` prints the table of SECURITY.md. After the last response the connection is either
+``python -m tests.contract.attacks`` prints them as a table. After the last response the connection is either
 open for another request or closed.
 """
 

@@ -1,13 +1,12 @@
 """A request for each error code.
 
-``python -m tests.contract.catalogue`` sends them to a live server and prints the tables of deploy/ERRORS.md.
+``python -m tests.contract.catalogue`` sends them to a live server and writes ``messages.txt``.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,13 +18,13 @@ import cv2
 import httpx
 import numpy as np
 
-from app.api.unsupported import UNSUPPORTED_ERROR_CODES
 from app.errors import ErrorCode
 from tests.support.fakes import COMMON, KEYS_FILE, SECRET_KEY, authorization, code_of, response_of
 from tests.support.images import astronaut, blurred, jpeg, shrunk
 from tests.support.server import Server, running_server
 
 LANGUAGES = ("en-US", "zh-CN")
+MESSAGES = Path(__file__).with_name("messages.txt")
 
 
 def _base64(data: bytes) -> str:
@@ -200,22 +199,14 @@ def signed_request(server: Server, case: Case, language: str = "") -> tuple[dict
 
 
 def rows(server: Server) -> Iterable[str]:
-    """Yield the rows of the error table, with the messages that ``server`` returns."""
+    """Yield code, cause, English message and Chinese message of each case, as ``server`` returns them."""
     for case in CASES:
         responses = [send(server, case, language) for language in LANGUAGES]
         assert {code_of(response) for response in responses} == {case.code.value}, case
-        english, chinese = (
-            str(response_of(response)["Error"]["Message"]).replace("|", r"\|") for response in responses
-        )
-        yield f"| `{case.code.value}` | {case.cause} | {english} | {chinese} |"
+        messages = [str(response_of(response)["Error"]["Message"]) for response in responses]
+        yield " | ".join((case.code.value, case.cause, *messages))
     for code, cause in OTHER_CAUSES.items():
-        yield f"| `{code.value}` | {cause} | {code.text.en} | {code.text.zh} |"
-
-
-def unsupported_rows() -> Iterable[str]:
-    """Yield the rows of the table of vendor codes that this service never returns."""
-    for group in UNSUPPORTED_ERROR_CODES:
-        yield f"| {group.reason} | {', '.join(f'`{code}`' for code in group.codes)} |"
+        yield " | ".join((code.value, cause, code.text.en, code.text.zh))
 
 
 def main() -> None:
@@ -223,9 +214,7 @@ def main() -> None:
         keys = Path(folder) / "keys.toml"
         keys.write_text(KEYS_FILE)
         with running_server({"COMPAREFACE_AUTH__KEYS_FILE": str(keys)}) as server:
-            table = ["| code | cause | English message | Chinese message |", "|---|---|---|---|", *rows(server)]
-    table += ["", "| never returned because | codes |", "|---|---|", *unsupported_rows()]
-    sys.stdout.writelines(f"{row}\n" for row in table)
+            MESSAGES.write_text("".join(f"{row}\n" for row in rows(server)), encoding="utf-8")
 
 
 if __name__ == "__main__":

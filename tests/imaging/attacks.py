@@ -2,15 +2,13 @@
 
 ``{port}`` is the port of a private server on 127.0.0.1 and ::1, which must not receive a connection. ``{public_port}``
 is the port of a public server on 127.0.0.2, which replies with the head in the query. ``name_server.py`` resolves the
-names. As a program this module prints the table of tests/README.md.
+names.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 ILLEGAL, FAILED, FETCHED = "UrlIllegal", "ImageDownloadError", "fetched from the public server"
 
@@ -21,13 +19,6 @@ class Attack(NamedTuple):
     label: str
     url: str
     outcome: str
-
-    @property
-    def shown(self) -> str:
-        """The URL as the table shows it, and the reply of the public server."""
-        url, separator, head = self.url.partition("?head=")
-        shown = f"{url} -> {unquote(head)}" if separator else url
-        return shown.encode("unicode_escape").decode().replace("|", "\\|")
 
 
 def reply_with(head: str, host: str = "outside.example") -> str:
@@ -285,17 +276,3 @@ ATTACKS = {
     "Ports": _PORTS,
     "Redirects": _REDIRECTS,
 }
-
-
-def rows() -> Iterator[str]:
-    """Yield the table of tests/README.md."""
-    yield "| kind | trick | URL | outcome |"
-    yield "|---|---|---|---|"
-    for kind, attacks in ATTACKS.items():
-        for attack in attacks:
-            outcome = attack.outcome if attack.outcome == FETCHED else f"`{attack.outcome}`"
-            yield f"| {kind} | {attack.label} | `{attack.shown}` | {outcome} |"
-
-
-if __name__ == "__main__":
-    sys.stdout.writelines(f"{row}\n" for row in rows())

@@ -21,7 +21,7 @@ from app.tools.signing import host_header, signed_headers
 _RETRY_DELAYS_S = (0.5, 1.0, 2.0, 4.0)
 _RESPONSE_TIMEOUT_S = 60.0
 _MAX_CONSECUTIVE_FAILURES = 20
-"""Consecutive requests without a response that end a run: the service is down, or its rate limit is far below the rate."""
+"""Consecutive requests without a response that end a run: the service is down, or its rate limit is far too low."""
 
 _RATE_LIMITED = "RequestLimitExceeded"
 _TRANSIENT = (_RATE_LIMITED, "FailedOperation.RequestTimeout", "FailedOperation.ServerError", "InternalError")
@@ -108,7 +108,7 @@ class Replay:
         self._consecutive_failures += 1
         if self._consecutive_failures >= _MAX_CONSECUTIVE_FAILURES:
             raise RefusedError(
-                f"{_MAX_CONSECUTIVE_FAILURES} requests in a row got no response ({self.failure}); earlier results are kept"
+                f"{_MAX_CONSECUTIVE_FAILURES} requests in a row got no response ({self.failure}); results are kept"
             )
 
     async def _wait_for_rate(self) -> None:
