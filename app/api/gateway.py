@@ -4,10 +4,7 @@
     -> verify the signature -> authorize -> bind the parameters -> perform -> reply
 
 A slot is taken before the body is read, which bounds memory. Only a version-1 form is read earlier, because it carries
-the common parameters. It has its own slots and a smaller size limit.
-
-In: a :class:`CloudRequest` without its body, and functions that read the body and wait for a disconnect.
-Out: a :class:`Reply`.
+the common parameters. Such forms have their own slots and a smaller size limit.
 """
 
 from __future__ import annotations
@@ -18,16 +15,16 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from app.api import envelope, parameters
-from app.api.access_log import AccessLog, AccessLogRecord, Tracer
+from app.api.access_log import AccessLog, AccessLogRecord
 from app.api.actions.base import Action, RequestModel, bind, find_action
 from app.api.admission import Admission, RateLimiter
 from app.api.auth.authenticator import Authenticator, PendingAuth
-from app.api.envelope import Reply
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.deadline import Deadline, DeadlineExceededError
@@ -37,8 +34,11 @@ from app.ops.stage_timer import StageTimer
 from app.service.services import Services
 from app.settings import LimitsSettings
 
+if TYPE_CHECKING:
+    from app.ops.traces import Traces
+
 BodyReader: TypeAlias = Callable[[int, int, Callable[[bytes], object]], Awaitable[bytes]]
-"""Reads the body, given its largest size in bytes, its slowest rate in bytes per second, and a function for each chunk.
+"""Reads the body. Arguments: largest size in bytes, slowest rate in bytes per second, and a function for each chunk.
 
 Raises ``RequestSizeLimitExceeded`` or ``RequestTimeout``.
 """
@@ -77,7 +77,7 @@ class EngineLike(Protocol):
 
 
 class Gateway:
-    """Takes requests through the steps and replies."""
+    """Takes each request through the steps and returns the reply."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Gateway:
         engine: EngineLike,
         *,
         is_lenient: bool = False,
-        tracer: Tracer | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._actions = tuple(actions)
         self._authenticator = authenticator
@@ -99,15 +99,15 @@ class Gateway:
         self._admission = Admission(limits.max_in_flight, max_wait_s, max_queued, engine.is_busy)
         self._v1_admission = Admission(limits.max_in_flight, max_wait_s, max_queued)
         self._rate_limiter = RateLimiter()
-        self._access_log = AccessLog(engine.metrics, tracer)
+        self._access_log = AccessLog(engine.metrics, traces)
         engine.metrics.preseed(["other", *(action.name for action in self._actions)], _ALERTED_CODES)
         engine.metrics.in_flight.set_function(lambda: self._admission.in_flight)
         engine.metrics.queued.set_function(lambda: self._admission.queued + self._v1_admission.queued)
 
     async def handle(
         self, request: CloudRequest, read_body: BodyReader, wait_for_disconnect: DisconnectWaiter
-    ) -> Reply:
-        """Return the reply; raise only ``ClientDisconnect``, if the client has left."""
+    ) -> Response:
+        """Return the reply to a request without its body; raise only ``ClientDisconnect``."""
         record = AccessLogRecord(envelope.new_request_id())
         timer = StageTimer.after(self._limits.deadline_s)
         try:
@@ -117,16 +117,14 @@ class Gateway:
                 fields = await self._process(request, read_body, wait_for_disconnect, timer, record)
             reply = envelope.success(fields, request, record.request_id)
             record.code = "OK"
-        except ApiError as error:
-            record.fail(error)
-            reply = envelope.failure(error, request, record.request_id)
         except ClientDisconnect:
             raise
-        except Exception:
-            _log.exception("unexpected error", extra={"fields": {"request_id": record.request_id}})
-            defect = ApiError(ErrorCode.SERVER_ERROR)
-            record.fail(defect)
-            reply = envelope.failure(defect, request, record.request_id)
+        except Exception as error:
+            api_error = error if isinstance(error, ApiError) else ApiError(ErrorCode.SERVER_ERROR)
+            if api_error is not error:
+                _log.exception("unexpected error", extra={"fields": {"request_id": record.request_id}})
+            record.fail(api_error)
+            reply = envelope.failure(api_error, request, record.request_id)
         finally:
             timer.deadline.expire()
             self._access_log.write(record, request, timer)
@@ -165,9 +163,9 @@ class Gateway:
         timer: StageTimer,
         record: AccessLogRecord,
     ) -> Mapping[str, object]:
-        """Return the fields of the response, from a request that has its common parameters."""
-        action = find_action(self._actions, request.action, request.version)
-        record.action = action.name
+        """Return the fields of the response to a request that has its common parameters."""
+        name, version = request.required("Action"), request.required("Version")
+        record.action, model = find_action(self._actions, name, version)
         pending = self._authenticator.check_headers(request)
         record.secret_id = pending.secret_id
         queued_at = time.monotonic()
@@ -180,9 +178,9 @@ class Gateway:
                 size = 0 if request.v1 is None else None  # a version-1 form is hashed as a whole
                 key = await offload(size, self._authenticator.verify, request, pending)
             record.key = key.label if key else ""
-            self._authorize(pending, action.name)
+            self._authorize(pending, record.action)
             size = len(request.body) if parameters.has_json_body(request) else None
-            bound = await offload(size, self._bind, request, action.model)
+            bound = await offload(size, self._bind, request, model)
             slot.start_work()
             work = bound.perform(self._services, pending.caller, timer)
             response = await cancel_on_disconnect(wait_for_disconnect, work)

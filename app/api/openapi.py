@@ -141,7 +141,7 @@ def _error_codes() -> Schema:
         "description": "Clients may rely on the code. The message may differ from the texts below.",
         "enum": [code.value for code in ErrorCode],
         "x-enumDescriptions": {code.value: f"{code.text.en} {code.text.zh}" for code in ErrorCode},
-        "x-unsupported": {code: group.reason for group in UNSUPPORTED_ERROR_CODES for code in group.codes},
+        "x-unsupported": UNSUPPORTED_ERROR_CODES,
     }
 
 

@@ -17,7 +17,7 @@ from app.api.request import FORM, CloudRequest, printable
 from app.errors import ApiError, ErrorCode, Text
 
 _MAX_PARTS = 256
-"""More values than any action has. Checked before parsing, so that hostile bodies cost little."""
+"""Largest number of values or parts, checked before parsing. No action has as many."""
 _MULTIPART = "multipart/form-data"
 
 _NOT_JSON = Text(
@@ -35,10 +35,7 @@ _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 def action_parameters(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
-    """Return the action's parameters without the common ones, and whether all values are text.
-
-    ``request`` has its body.
-    """
+    """Return the action's parameters of a request that has its body, and whether all values are text."""
     if request.v1 is not None:
         return {name: value for name, value in request.v1.items() if name not in v1.COMMON}, True
     if request.method == "GET":
@@ -57,7 +54,7 @@ def has_json_body(request: CloudRequest) -> bool:
 
 def from_json(body: bytes) -> dict[str, object]:
     """Return the members of the JSON object ``body``, without those that are null."""
-    if _has_too_many_parts(body):
+    if _has_too_many_commas(body):  # the parser itself limits the depth
         raise ApiError(ErrorCode.INVALID_PARAMETER, _TOO_MANY)
     try:
         values = parse_json(body, allow_inf_nan=False, cache_strings="none")
@@ -68,12 +65,13 @@ def from_json(body: bytes) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _has_too_many_parts(body: bytes) -> bool:
-    """Whether there are more commas than any request needs. The parser itself limits the depth."""
-    start = parts = 0
-    while parts <= _MAX_PARTS and (start := body.find(b",", start) + 1):
-        parts += 1
-    return parts > _MAX_PARTS
+def _has_too_many_commas(body: bytes) -> bool:
+    position = -1
+    for _ in range(_MAX_PARTS + 1):  # on base64, `find` is 15 times faster than `count`
+        position = body.find(b",", position + 1)
+        if position < 0:
+            return False
+    return True
 
 
 def from_form(form: bytes) -> dict[str, str]:
@@ -96,7 +94,7 @@ def _pair(text: bytes) -> tuple[str, str]:
 
 
 def _unescaped(text: bytes) -> str:
-    """Decode percent escapes as UTF-8. Unlike ``urllib``, needs no 180 bytes of memory for each lone `%`."""
+    """Decode percent escapes as UTF-8. ``urllib`` would need 180 bytes of memory for each `%` without digits."""
     spaced = text.replace(b"+", b" ")
     return _ESCAPES.sub(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), spaced).decode("utf-8")
 
@@ -110,7 +108,7 @@ def from_multipart(body: bytes, content_type: str) -> dict[str, str]:
     ends: list[bool] = []
     try:
         parser = FormParser(
-            "multipart/form-data",
+            _MULTIPART,
             on_field=lambda field: pairs.append((field.field_name, field.value)),
             on_file=lambda file: pairs.append((file.field_name, _content(file))),
             on_end=lambda: ends.append(True),
@@ -136,9 +134,8 @@ def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in pairs:
         if name in values:
-            raise ApiError(
-                ErrorCode.INVALID_PARAMETER,
-                Text(f"The parameter `{printable(name)}` is given more than once.", f"参数 `{printable(name)}` 重复。"),
-            )
+            shown = printable(name)
+            text = Text(f"The parameter `{shown}` is given more than once.", f"参数 `{shown}` 重复。")
+            raise ApiError(ErrorCode.INVALID_PARAMETER, text)
         values[name] = value
     return values

@@ -1,4 +1,4 @@
-"""HTTP <-> gateway. Every path and method is a cloud request, except these paths for operators (GET only):
+"""HTTP <-> gateway. Every request is a cloud request, except a GET of these paths for operators:
 
 ``/healthz``: whether the process is alive. ``/readyz``: whether the service accepts requests, false during shutdown.
 ``/version``: version, model pack and device. ``/metrics``: metrics for Prometheus, if enabled. ``/docs`` and
@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 import app
 from app.api import docs, envelope
-from app.api.envelope import NO_STORE_HEADERS, Reply
+from app.api.envelope import NO_STORE_HEADERS
 from app.api.gateway import EngineLike, Gateway
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
@@ -26,7 +26,7 @@ from app.ops.metrics import MEDIA_TYPE
 from app.settings import MetricsSettings
 
 _BODY_GRACE_S = 5.0
-"""Seconds that every body may take, whatever its size: for network latency and clients that start slowly."""
+"""Seconds to send a body, in addition to its size at the slowest rate: for latency and a slow start."""
 
 _TOO_SLOW = Text("The request body was sent too slowly.", "请求内容发送过慢。")
 _STOPPING = Text("The service is being stopped. Please retry.", "服务正在停止，请重试。")
@@ -53,7 +53,7 @@ async def metrics(request: Request) -> Response:
 
 
 class CloudRoute(BaseRoute):
-    """Matches every request that no earlier route matched, whatever its path and method."""
+    """Matches every path and method that no earlier route matches."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return Match.FULL, {}
@@ -91,14 +91,15 @@ async def cloud(scope: Scope, receive: Receive, send: Send) -> None:
         return
     except asyncio.CancelledError:  # the server stops, and the time to drain is over
         reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _STOPPING), request, envelope.new_request_id())
-    status = 405 if request.method == "CONNECT" else 200  # HTTP: a success of CONNECT would open a tunnel
-    await _response(reply, status)(scope, receive, send)
+    if request.method == "CONNECT":
+        reply.status_code = 405  # in HTTP, status 200 would open a tunnel
+    await reply(scope, receive, send)
 
 
 async def internal_error(http: Request, _: Exception) -> Response:
     """Reply with the envelope to an error outside the gateway. Starlette raises the error again, so it is logged."""
     request = _cloud_request(http)
-    return _response(envelope.failure(ApiError(ErrorCode.SERVER_ERROR), request, envelope.new_request_id()))
+    return envelope.failure(ApiError(ErrorCode.SERVER_ERROR), request, envelope.new_request_id())
 
 
 def _cloud_request(http: Request) -> CloudRequest:
@@ -133,10 +134,6 @@ async def _read_body(http: Request, max_bytes: int, min_rate: int, on_chunk: Cal
 
 
 async def _wait_for_disconnect(http: Request) -> None:
-    """Return when the client disconnects. The body has been read, so no other message carries data."""
+    """Return when the client disconnects. The body has been read, so no message carries data."""
     while (await http.receive())["type"] != "http.disconnect":
         pass
-
-
-def _response(reply: Reply, status: int = 200) -> Response:
-    return Response(reply.body, status, headers=dict(reply.headers))

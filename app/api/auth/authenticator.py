@@ -1,7 +1,7 @@
 """Authenticator: the authentication policy. ``credential`` reads the signature of a request, ``keys`` has the callers.
 
-Errors are raised in this order: missing parameter, malformed credential, SecretId, expiry, signature, token.
-``check_headers`` covers everything up to the expiry without a version-3 body; ``verify`` covers the rest with it.
+``check_headers`` needs no version-3 body. It raises errors in this order: missing parameter, malformed credential,
+unknown SecretId, expired timestamp. ``verify`` needs the body. It checks the signature, then the token.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Authenticator:
             return PendingAuth(ANONYMOUS)
         if request.v1 is not None and self._settings.v1 == "refuse":
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, _NO_V1)
-        if request.headers.get("authorization", "").strip() == _SKIP:
+        if request.authorization == _SKIP:
             if self._settings.skip == "allow":
                 return PendingAuth(ANONYMOUS)
             raise ApiError(ErrorCode.INVALID_AUTHORIZATION, _UNSIGNED)
@@ -92,10 +92,11 @@ class Authenticator:
         ]
         if not signing_keys:
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, reason=_MISMATCH)
+        token = request.common("Token")
         for key in signing_keys:
-            if hmac.compare_digest(key.token.encode(), request.token.encode()) and not key.is_expired(self._clock()):
+            if hmac.compare_digest(key.token.encode(), token.encode()) and not key.is_expired(self._clock()):
                 return key
-        reason = "wrong or expired token" if request.token else "no token sent"
+        reason = "wrong or expired token" if token else "no token sent"
         raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {signing_keys[0].label}")
 
 
