@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -46,27 +45,21 @@ class AccessLog:
 
     def write(self, record: AccessLogRecord, request: CloudRequest, timer: StageTimer) -> None:
         seconds, stages = time.monotonic() - record.began, timer.totals()
-        _log.info("request", extra={"fields": _fields(record, request, seconds, stages)})
+        optional = {"secret_id": record.secret_id, "key": record.key, "reason": record.reason}
+        fields = {
+            "request_id": record.request_id,
+            "action": printable(request.common("Action")),
+            "code": record.code,
+            "milliseconds": _milliseconds(seconds),
+            "stages": {name: _milliseconds(duration) for name, duration in stages.items()},
+            **{name: value for name, value in optional.items() if value},
+        }
+        _log.info("request", extra={"fields": fields})
         self._metrics.record_request(record.action, record.code, seconds, stages)
         if self._traces:
             attributes = {"request_id": record.request_id, "action": record.action, "code": record.code}
             is_error = record.code == ErrorCode.SERVER_ERROR
             self._traces.request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
-
-
-def _fields(
-    record: AccessLogRecord, request: CloudRequest, seconds: float, stages: Mapping[str, float]
-) -> dict[str, object]:
-    """Return the fields of the log line; times in milliseconds, stages summed over both images of a comparison."""
-    optional = {"secret_id": record.secret_id, "key": record.key, "reason": record.reason}
-    return {
-        "request_id": record.request_id,
-        "action": printable(request.common("Action")),
-        "code": record.code,
-        "milliseconds": _milliseconds(seconds),
-        "stages": {name: _milliseconds(duration) for name, duration in stages.items()},
-        **{name: value for name, value in optional.items() if value},
-    }
 
 
 def _milliseconds(seconds: float) -> float:

@@ -29,10 +29,10 @@ def success(fields: Mapping[str, object], request: CloudRequest, request_id: str
     return _reply({**fields, "RequestId": request_id}, request)
 
 
-def failure(error: ApiError, request: CloudRequest, request_id: str) -> Response:
-    """Return the reply for an error, in the language that the request asks for."""
-    message = error.message(chinese=request.is_chinese)
-    return _reply({"Error": {"Code": error.code.value, "Message": message}, "RequestId": request_id}, request)
+def failure(error: ApiError, request: CloudRequest, request_id: str = "") -> Response:
+    """Return the reply for an error, in the language of the request; by default with a new request ID."""
+    fields = {"Code": error.code.value, "Message": error.message(chinese=request.is_chinese)}
+    return _reply({"Error": fields, "RequestId": request_id or new_request_id()}, request)
 
 
 def _reply(fields: Mapping[str, object], request: CloudRequest) -> Response:

@@ -173,7 +173,7 @@ class Gateway:
             timer.record("queue", queued_at)
             if request.method == "POST" and request.v1 is None:
                 with timer.stage("receive"):
-                    request = await self._read_body(request, read_body, is_signed=pending.is_signed)
+                    request = await self._read_body(request, read_body, is_signed=pending.credential is not None)
             with timer.stage("verify"):
                 size = 0 if request.v1 is None else None  # a version-1 form is hashed as a whole
                 key = await offload(size, self._authenticator.verify, request, pending)
@@ -201,8 +201,8 @@ class Gateway:
             self._rate_limiter.count(pending.secret_id, action, caller.requests_per_second)
 
     def _bind(self, request: CloudRequest, model: type[RequestModel]) -> RequestModel:
-        values, is_text = parameters.action_parameters(request)
-        return bind(model, values, is_text=is_text, is_lenient=self._is_lenient)
+        is_text = not parameters.has_json_body(request)
+        return bind(model, parameters.action_parameters(request), is_text=is_text, is_lenient=self._is_lenient)
 
 
 def _ignore(_: bytes) -> None:

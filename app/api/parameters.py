@@ -24,32 +24,29 @@ _NOT_JSON = Text(
     "The request body is not a valid JSON object, as content-type=application/json requires.",
     "对于指定content-type=application/json协议下，请求内容不是合法的Json格式。",
 )
-_NOT_A_FORM = Text(
-    "Url key and value should be splited by `=`.",
-    "请求参数格式错误，参数名与参数值之间应以 `=` 分隔。",
-)
+_NOT_A_FORM = Text("Url key and value should be splited by `=`.", "请求参数格式错误，参数名与参数值之间应以 `=` 分隔。")
 _NOT_UTF8 = Text("The request is not encoded in UTF-8.", "请求内容不是 UTF-8 编码。")
 _TOO_MANY = Text("The request has too many values.", "请求包含的参数值过多。")
 _BARE_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_.]*")  # the Ruby SDK sends `Language` for an empty value
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
-def action_parameters(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
-    """Return the action's parameters of a request that has its body, and whether all values are text."""
-    if request.v1 is not None:
-        return {name: value for name, value in request.v1.items() if name not in v1.COMMON}, True
-    if request.method == "GET":
-        return from_form(request.query.encode("latin-1")), True
-    if request.media_type == FORM:
-        return from_form(request.body), True
-    if request.media_type == _MULTIPART:
-        return from_multipart(request.body, request.headers["content-type"]), True
-    return from_json(request.body), False
-
-
 def has_json_body(request: CloudRequest) -> bool:
-    """Whether the parameters are a JSON body, so that the time to parse them follows from its size."""
+    """Whether the parameters are typed values in a JSON body; otherwise they are text."""
     return request.v1 is None and request.method == "POST" and request.media_type not in {FORM, _MULTIPART}
+
+
+def action_parameters(request: CloudRequest) -> Mapping[str, object]:
+    """Return the action's parameters of a request that has its body."""
+    if has_json_body(request):
+        return from_json(request.body)
+    if request.v1 is not None:
+        return {name: value for name, value in request.v1.items() if name not in v1.COMMON}
+    if request.method == "GET":
+        return from_form(request.query.encode("latin-1"))
+    if request.media_type == FORM:
+        return from_form(request.body)
+    return from_multipart(request.body, request.headers["content-type"])
 
 
 def from_json(body: bytes) -> dict[str, object]:

@@ -53,53 +53,46 @@ async def metrics(request: Request) -> Response:
 
 
 class CloudRoute(BaseRoute):
-    """Matches every path and method that no earlier route matches."""
+    """Cloud requests: every path and method that no earlier route matches."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return Match.FULL, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await cloud(scope, receive, send)
-
-
-_OPERATOR_ROUTES = (
-    Route("/healthz", healthz),
-    Route("/readyz", readyz),
-    Route("/version", version),
-    Route("/openapi.json", docs.openapi),
-    Route("/docs", docs.docs),
-)
+        """Reply to one request."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
+            return
+        http = Request(scope, receive)
+        gateway: Gateway = http.state.gateway
+        request = _cloud_request(http)
+        try:
+            reply = await gateway.handle(request, partial(_read_body, http), partial(_wait_for_disconnect, http))
+        except ClientDisconnect:
+            return
+        except asyncio.CancelledError:  # the server stops, and the time to drain is over
+            reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _STOPPING), request)
+        if request.method == "CONNECT":
+            reply.status_code = 405  # in HTTP, status 200 would open a tunnel
+        await reply(scope, receive, send)
 
 
 def routes(settings: MetricsSettings) -> list[BaseRoute]:
     """Return the routes for operators, then the route of cloud requests."""
-    optional = [Route("/metrics", metrics)] if settings.enabled else []
-    return [*_OPERATOR_ROUTES, *optional, CloudRoute()]
-
-
-async def cloud(scope: Scope, receive: Receive, send: Send) -> None:
-    """Reply to one cloud request."""
-    if scope["type"] != "http":
-        await send({"type": "websocket.close"})
-        return
-    http = Request(scope, receive)
-    gateway: Gateway = http.state.gateway
-    request = _cloud_request(http)
-    try:
-        reply = await gateway.handle(request, partial(_read_body, http), partial(_wait_for_disconnect, http))
-    except ClientDisconnect:
-        return
-    except asyncio.CancelledError:  # the server stops, and the time to drain is over
-        reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _STOPPING), request, envelope.new_request_id())
-    if request.method == "CONNECT":
-        reply.status_code = 405  # in HTTP, status 200 would open a tunnel
-    await reply(scope, receive, send)
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/version", version),
+        Route("/openapi.json", docs.openapi),
+        Route("/docs", docs.docs),
+        *([Route("/metrics", metrics)] if settings.enabled else []),
+        CloudRoute(),
+    ]
 
 
 async def internal_error(http: Request, _: Exception) -> Response:
     """Reply with the envelope to an error outside the gateway. Starlette raises the error again, so it is logged."""
-    request = _cloud_request(http)
-    return envelope.failure(ApiError(ErrorCode.SERVER_ERROR), request, envelope.new_request_id())
+    return envelope.failure(ApiError(ErrorCode.SERVER_ERROR), _cloud_request(http))
 
 
 def _cloud_request(http: Request) -> CloudRequest:

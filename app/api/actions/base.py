@@ -29,19 +29,14 @@ class WireModel(BaseModel):
     """A frozen value of the API: ``image_a`` in Python, ``ImageA`` in requests and replies."""
 
     model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        alias_generator=to_pascal,
-        validate_by_name=True,
-        validate_by_alias=True,
+        frozen=True, strict=True, extra="forbid", alias_generator=to_pascal, validate_by_name=True
     )
 
 
 class ResponseModel(WireModel):
     """The response of an action, or a part of it. No field is optional."""
 
-    model_config = ConfigDict(validate_by_name=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class RequestModel(WireModel, ABC):

@@ -36,10 +36,6 @@ class PendingAuth(NamedTuple):
     credential: Credential | None = None
 
     @property
-    def is_signed(self) -> bool:
-        return self.credential is not None
-
-    @property
     def secret_id(self) -> str:
         return self.credential.secret_id if self.credential else ""
 
