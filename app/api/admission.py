@@ -1,7 +1,7 @@
 """Admission control: slots, the queue for them, and rate limits.
 
-A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while one more
-request would not slow down the others. Queued requests have not sent their body, so the queue needs little memory.
+A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while the engine
+has free workers. Queued requests have not sent their body, so the queue needs little memory.
 
 If a request is still queued after ``max_wait_s``, all queued requests are rejected, and so are new ones until one
 second passes without a rejection. This keeps admitted requests fast under any load (controlled delay: Nichols and
@@ -34,7 +34,7 @@ RECHECK_S = 0.01
 """Seconds between checks of the engine's load: work may end without a request ending."""
 
 IsBusy: TypeAlias = Callable[[int], bool]
-"""Whether one more request would have to wait, given the number of admitted requests not yet visible in the load."""
+"""Whether one more request would queue in the engine. Argument: the admitted requests not yet visible in its load."""
 
 
 class Slot:

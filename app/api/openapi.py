@@ -1,8 +1,7 @@
 """The OpenAPI 3.1 document, generated from the actions' models and the error catalogue.
 
 OpenAPI has one operation per path and method, so all actions and versions share one, with alternatives for bodies and
-replies. The document covers signature version 3; its description explains version 1, which sends the common parameters
-among the action's.
+replies. The document covers signature version 3. Its description explains version 1.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from starlette.requests import Request
+
 from app.errors import ApiError, ErrorCode, Text
 
 FORM = "application/x-www-form-urlencoded"
@@ -43,6 +45,18 @@ class CloudRequest:
 
     def with_v1(self, parameters: Mapping[str, str]) -> CloudRequest:
         return replace(self, v1=parameters)
+
+    @classmethod
+    def received(cls, http: Request) -> CloudRequest:
+        """Return the request without its body."""
+        values: dict[str, list[str]] = {}
+        for name, value in http.headers.items():
+            values.setdefault(name, []).append(value)
+        # RFC 9110 section 5.3: repeated headers are one value. Two signatures are thus not valid.
+        headers = {name: ", ".join(repeated) for name, repeated in values.items()}
+        path = http.scope.get("raw_path") or http.scope["path"].encode()
+        query = http.scope["query_string"]
+        return cls(http.method, path.decode("latin-1"), query.decode("latin-1"), headers)
 
     @property
     def media_type(self) -> str:

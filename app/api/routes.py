@@ -8,8 +8,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -25,10 +23,6 @@ from app.errors import ApiError, ErrorCode, Text
 from app.ops.metrics import MEDIA_TYPE
 from app.settings import MetricsSettings
 
-_BODY_GRACE_S = 5.0
-"""Seconds to send a body, in addition to its size at the slowest rate: for latency and a slow start."""
-
-_TOO_SLOW = Text("The request body was sent too slowly.", "请求内容发送过慢。")
 _STOPPING = Text("The service is being stopped. Please retry.", "服务正在停止，请重试。")
 
 
@@ -65,14 +59,13 @@ class CloudRoute(BaseRoute):
             return
         http = Request(scope, receive)
         gateway: Gateway = http.state.gateway
-        request = _cloud_request(http)
         try:
-            reply = await gateway.handle(request, partial(_read_body, http), partial(_wait_for_disconnect, http))
+            reply = await gateway.handle(http)
         except ClientDisconnect:
             return
         except asyncio.CancelledError:  # the server stops, and the time to drain is over
-            reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _STOPPING), request)
-        if request.method == "CONNECT":
+            reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _STOPPING), CloudRequest.received(http))
+        if http.method == "CONNECT":
             reply.status_code = 405  # in HTTP, status 200 would open a tunnel
         await reply(scope, receive, send)
 
@@ -92,41 +85,4 @@ def routes(settings: MetricsSettings) -> list[BaseRoute]:
 
 async def internal_error(http: Request, _: Exception) -> Response:
     """Reply with the envelope to an error outside the gateway. Starlette raises the error again, so it is logged."""
-    return envelope.failure(ApiError(ErrorCode.SERVER_ERROR), _cloud_request(http))
-
-
-def _cloud_request(http: Request) -> CloudRequest:
-    values: dict[str, list[str]] = {}
-    for name, value in http.headers.items():
-        values.setdefault(name, []).append(value)
-    # RFC 9110 section 5.3: repeated headers are one value. Two signatures are thus not valid.
-    headers = {name: ", ".join(parts) for name, parts in values.items()}
-    path = http.scope.get("raw_path") or http.scope["path"].encode()
-    query = http.scope["query_string"]
-    return CloudRequest(http.method, path.decode("latin-1"), query.decode("latin-1"), headers)
-
-
-async def _read_body(http: Request, max_bytes: int, min_rate: int, on_chunk: Callable[[bytes], object]) -> bytes:
-    declared = http.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
-    chunks, size = [], 0
-    deadline = asyncio.get_running_loop().time() + _BODY_GRACE_S
-    try:
-        async with asyncio.timeout_at(deadline) as timeout:
-            async for chunk in http.stream():
-                size += len(chunk)
-                if size > max_bytes:
-                    raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
-                on_chunk(chunk)
-                chunks.append(chunk)
-                timeout.reschedule(deadline + size / min_rate)
-    except TimeoutError as error:
-        raise ApiError(ErrorCode.REQUEST_TIMEOUT, _TOO_SLOW) from error
-    return b"".join(chunks)
-
-
-async def _wait_for_disconnect(http: Request) -> None:
-    """Return when the client disconnects. The body has been read, so no message carries data."""
-    while (await http.receive())["type"] != "http.disconnect":
-        pass
+    return envelope.failure(ApiError(ErrorCode.SERVER_ERROR), CloudRequest.received(http))

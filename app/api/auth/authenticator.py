@@ -41,7 +41,7 @@ class PendingAuth(NamedTuple):
 
 
 class Authenticator:
-    """Verifies signatures with the keys of a key ring; in open mode requires none."""
+    """Verifies signatures with the keys of a key ring. Open mode requires no signature."""
 
     def __init__(
         self, settings: AuthSettings, keys: KeyRing, is_open: bool, clock: Callable[[], float] = time.time
@@ -77,7 +77,7 @@ class Authenticator:
     def verify(self, request: CloudRequest, pending: PendingAuth) -> Key | None:
         """Return the key that signed ``request``, which has its body; None if no signature is required.
 
-        Raises ``SignatureFailure`` or ``TokenFailure``. Every wrong signature takes the same constant-time comparisons.
+        Raises ``SignatureFailure`` or ``TokenFailure``. The comparisons take the same time for every wrong signature.
         """
         caller, credential = pending
         if credential is None:

@@ -110,10 +110,9 @@ class _V1Credential(Credential):
     def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         parameters = request.v1 or {}
         dotted = {name.replace("_", "."): value for name, value in parameters.items()}  # the Python and Java SDKs
-        has_dotted_variant = len(dotted) == len(parameters) and dotted != parameters
-        variants = [parameters, dotted] if has_dotted_variant else [parameters]
+        is_distinct = len(dotted) == len(parameters) and dotted != parameters
         for host in host_candidates(request.headers.get("host", ""), public_hosts):
-            for variant in variants:
+            for variant in (parameters, dotted) if is_distinct else (parameters,):
                 yield v1.string_to_sign(request.method, host, request.path, variant)
 
     def signatures(self, secret_key: str, strings: Iterable[str]) -> list[str]:

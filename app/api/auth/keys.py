@@ -98,7 +98,7 @@ class _KeyFile(_FileModel):
 
 
 class KeyRing:
-    """The callers by SecretId, as of the last check of the file. Belongs to one thread."""
+    """The callers by SecretId, reloaded when the file changes. Belongs to one thread."""
 
     def __init__(self, settings: AuthSettings, clock: Callable[[], float] = time.monotonic) -> None:
         """Read the file, if one is configured; raise ``SettingsError`` if it is not valid."""

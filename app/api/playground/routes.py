@@ -38,7 +38,7 @@ async def file(request: Request) -> Response:
 
 
 async def redirect_to_page(_: Request) -> Response:
-    """Redirect to the page without a slash. Links are relative, so that a proxy may serve the page below any path."""
+    """Redirect to the path without a slash, relative to it: a proxy may serve the page below any path."""
     return RedirectResponse("../playground", headers=HEADERS)
 
 
