@@ -41,10 +41,7 @@ def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
         routes=[*(PLAYGROUND if settings.playground.enabled else ()), *routes(settings.metrics)],
         lifespan=partial(_lifespan, settings, authenticator, open_engine, traces),
         exception_handlers={Exception: internal_error},
-        redirect_slashes=False,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
+        openapi_url=None,  # app/api/docs.py serves it
     )
 
 
@@ -62,7 +59,7 @@ async def _lifespan(
 ) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
         is_lenient = settings.wire.parameters == "lenient"
-        gateway = Gateway(ACTIONS, authenticator, settings.limits, engine, is_lenient=is_lenient, tracer=traces)
+        gateway = Gateway(ACTIONS, authenticator, settings.limits, engine, is_lenient=is_lenient, traces=traces)
         try:
             yield {"engine": engine, "gateway": gateway}
         finally:

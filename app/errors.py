@@ -64,16 +64,8 @@ class ErrorCode(StrEnum):
         "The multipart format of the request body is incorrect.",
         "请求 body 的 multipart 格式错误。",
     )
-    UNKNOWN_PARAMETER = (
-        "UnknownParameter",
-        "Unknown parameter.",
-        "未知参数错误，用户多传未定义的参数会导致错误。",
-    )
-    INVALID_ACTION = (
-        "InvalidAction",
-        "The request `Action` is invalid or not found.",
-        "接口不存在。",
-    )
+    UNKNOWN_PARAMETER = ("UnknownParameter", "Unknown parameter.", "未知参数错误，用户多传未定义的参数会导致错误。")
+    INVALID_ACTION = ("InvalidAction", "The request `Action` is invalid or not found.", "接口不存在。")
     NO_SUCH_VERSION = ("NoSuchVersion", "The API version does not exist.", "接口版本不存在。")
     REQUEST_LIMIT_EXCEEDED = (
         "RequestLimitExceeded",
@@ -138,11 +130,7 @@ class ErrorCode(StrEnum):
         "The size of the Base64-encoded image cannot exceed 5 MB.",
         "base64编码后的图片数据大小不超过5M。",
     )
-    IMAGE_DECODE_FAILED = (
-        "FailedOperation.ImageDecodeFailed",
-        "Image decoding failed.",
-        "图片解码失败。",
-    )
+    IMAGE_DECODE_FAILED = ("FailedOperation.ImageDecodeFailed", "Image decoding failed.", "图片解码失败。")
     IMAGE_RESOLUTION_EXCEED = (
         "FailedOperation.ImageResolutionExceed",
         "The image resolution is too high.",
@@ -153,11 +141,7 @@ class ErrorCode(StrEnum):
         "The image short edge resolution is smaller than 64.",
         "图片短边分辨率小于64。",
     )
-    NO_FACE_IN_PHOTO = (
-        "InvalidParameterValue.NoFaceInPhoto",
-        "There are no faces in the image.",
-        "图片中没有人脸。",
-    )
+    NO_FACE_IN_PHOTO = ("InvalidParameterValue.NoFaceInPhoto", "There are no faces in the image.", "图片中没有人脸。")
     FACE_SIZE_TOO_SMALL = (
         "FailedOperation.FaceSizeTooSmall",
         "The face frame size is smaller than the MinFaceSize value, so the face is filtered out.",

@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from app.api.request import CloudRequest, printable
 from app.errors import ApiError, ErrorCode
 from app.ops.metrics import Metrics
-from app.ops.stage_timer import Stage, StageTimer
+from app.ops.stage_timer import StageTimer
+
+if TYPE_CHECKING:
+    from app.ops.traces import Traces  # needs packages of the extra `otel`
 
 _log = logging.getLogger(__name__)
 
 
-class Tracer(Protocol):
-    """Records the spans of finished requests."""
-
-    def request(
-        self,
-        headers: Mapping[str, str],
-        attributes: Mapping[str, str],
-        began: float,
-        stages: Sequence[Stage],
-        *,
-        is_error: bool,
-    ) -> None: ...
-
-
 @dataclass(slots=True)
 class AccessLogRecord:
-    """The known facts of a request. ``code`` stays "Abandoned" if the client left before the reply."""
+    """The known facts of a request. ``code`` stays "Abandoned" if the client disconnects before the reply."""
 
     request_id: str
     action: str = "other"
@@ -49,35 +37,29 @@ class AccessLogRecord:
 
 
 class AccessLog:
-    """Writes the record of each finished request to the log, the metrics and the tracer."""
+    """Writes the record of each finished request to the log, the metrics and the traces."""
 
-    def __init__(self, metrics: Metrics, tracer: Tracer | None) -> None:
+    def __init__(self, metrics: Metrics, traces: Traces | None) -> None:
         self._metrics = metrics
-        self._tracer = tracer
+        self._traces = traces
 
     def write(self, record: AccessLogRecord, request: CloudRequest, timer: StageTimer) -> None:
         seconds, stages = time.monotonic() - record.began, timer.totals()
-        _log.info("request", extra={"fields": _fields(record, request, seconds, stages)})
+        optional = {"secret_id": record.secret_id, "key": record.key, "reason": record.reason}
+        fields = {
+            "request_id": record.request_id,
+            "action": printable(request.common("Action")),
+            "code": record.code,
+            "milliseconds": _milliseconds(seconds),
+            "stages": {name: _milliseconds(duration) for name, duration in stages.items()},
+            **{name: value for name, value in optional.items() if value},
+        }
+        _log.info("request", extra={"fields": fields})
         self._metrics.record_request(record.action, record.code, seconds, stages)
-        if self._tracer:
+        if self._traces:
             attributes = {"request_id": record.request_id, "action": record.action, "code": record.code}
             is_error = record.code == ErrorCode.SERVER_ERROR
-            self._tracer.request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
-
-
-def _fields(
-    record: AccessLogRecord, request: CloudRequest, seconds: float, stages: Mapping[str, float]
-) -> dict[str, object]:
-    """Return the fields of the log line; times in milliseconds, stages summed over both images of a comparison."""
-    optional = {"secret_id": record.secret_id, "key": record.key, "reason": record.reason}
-    return {
-        "request_id": record.request_id,
-        "action": printable(request.common("Action")),
-        "code": record.code,
-        "milliseconds": _milliseconds(seconds),
-        "stages": {name: _milliseconds(duration) for name, duration in stages.items()},
-        **{name: value for name, value in optional.items() if value},
-    }
+            self._traces.request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
 
 
 def _milliseconds(seconds: float) -> float:

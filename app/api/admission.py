@@ -1,7 +1,7 @@
 """Admission control: slots, the queue for them, and rate limits.
 
-A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while one more
-request would not slow down the others. Queued requests have not sent their body, so the queue needs little memory.
+A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while the engine
+has free workers. Queued requests have not sent their body, so the queue needs little memory.
 
 If a request is still queued after ``max_wait_s``, all queued requests are rejected, and so are new ones until one
 second passes without a rejection. This keeps admitted requests fast under any load (controlled delay: Nichols and
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -34,25 +34,18 @@ RECHECK_S = 0.01
 """Seconds between checks of the engine's load: work may end without a request ending."""
 
 IsBusy: TypeAlias = Callable[[int], bool]
-"""Whether one more request would have to wait, given the number of admitted requests not yet visible in the load."""
+"""Whether one more request would queue in the engine. Argument: the admitted requests not yet visible in its load."""
 
 
 class Slot:
     """The right to be processed. Its request counts as arriving until its work is visible in the load."""
 
-    def __init__(self, on_arrived: Callable[[], None]) -> None:
-        self._on_arrived = on_arrived
-        self._has_arrived = False
+    def __init__(self, end_arrival: Callable[[Slot], None]) -> None:
+        self._end_arrival = end_arrival
 
     def start_work(self) -> None:
         """Report that the engine starts working on the request."""
-        asyncio.get_running_loop().call_later(LOAD_VISIBLE_S, self.end_arrival)
-
-    def end_arrival(self) -> None:
-        """Stop counting the request as arriving."""
-        if not self._has_arrived:
-            self._has_arrived = True
-            self._on_arrived()
+        asyncio.get_running_loop().call_later(LOAD_VISIBLE_S, self._end_arrival, self)
 
 
 class Admission:
@@ -62,12 +55,13 @@ class Admission:
         self, max_in_flight: int, max_wait_s: float, max_queued: int, is_busy: IsBusy = lambda _: False
     ) -> None:
         """If the queue stays at ``max_queued`` requests for ``max_wait_s``, it is rejected as a whole."""
-        self._free = self._max_in_flight = max_in_flight
+        self._max_in_flight = max_in_flight
         self._max_wait_s = max_wait_s
         self._max_queued = max_queued
         self._is_busy = is_busy
-        self._arriving = 0
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._held: set[Slot] = set()
+        self._arriving: set[Slot] = set()
+        self._queue: deque[asyncio.Future[Slot]] = deque()
         self._recheck: asyncio.TimerHandle | None = None
         self._rejecting_until = 0.0
         self._full_since = math.inf
@@ -75,7 +69,7 @@ class Admission:
     @property
     def in_flight(self) -> int:
         """Number of requests that hold a slot."""
-        return self._max_in_flight - self._free
+        return len(self._held)
 
     @property
     def queued(self) -> int:
@@ -85,58 +79,52 @@ class Admission:
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[Slot]:
         """Hold one slot; raise ``RequestLimitExceeded`` if none is granted in time."""
-        if self._queue or not self._has_capacity():
-            await self._wait_for_slot()
-        else:
-            self._take_slot()
-        slot = Slot(self._end_arrival)
-        asyncio.get_running_loop().call_later(ARRIVAL_TIMEOUT_S, slot.end_arrival)
+        slot = await self._queued_slot() if self._queue or not self._has_capacity() else self._take_slot()
+        asyncio.get_running_loop().call_later(ARRIVAL_TIMEOUT_S, self._end_arrival, slot)
         try:
             yield slot
         finally:
-            self._free += 1
-            slot.end_arrival()
-            self._grant_slots()
+            self._release(slot)
 
     def reject_all(self) -> None:
         """Reject all queued requests, and new ones until ``REJECTION_COOLDOWN_S`` pass without a rejection."""
         self._rejecting_until = asyncio.get_running_loop().time() + REJECTION_COOLDOWN_S
-        for waiter in self._queue:
-            if not waiter.done():
-                waiter.set_exception(_rejection())
-        self._queue.clear()
+        while self._queue:
+            self._queue.popleft().set_exception(_rejection())
 
     def _has_capacity(self) -> bool:
-        return self._free > 0 and not self._is_busy(self._arriving)
+        return len(self._held) < self._max_in_flight and not self._is_busy(len(self._arriving))
 
-    def _take_slot(self) -> None:
-        self._free -= 1
-        self._arriving += 1
+    def _take_slot(self) -> Slot:
+        slot = Slot(self._end_arrival)
+        self._held.add(slot)
+        self._arriving.add(slot)
+        return slot
 
-    def _end_arrival(self) -> None:
-        self._arriving -= 1
+    def _end_arrival(self, slot: Slot) -> None:
+        self._arriving.discard(slot)
         self._grant_slots()
 
-    async def _wait_for_slot(self) -> None:
-        waiter = self._enqueue()
-        try:
-            async with asyncio.timeout(self._max_wait_s):
-                await waiter
-        except TimeoutError as error:
-            if _is_granted(waiter):  # in the same iteration of the event loop as the timeout
-                return
-            self.reject_all()
-            raise _rejection() from error
-        except asyncio.CancelledError:
-            if _is_granted(waiter):  # in the same iteration of the event loop as the cancellation
-                self._free += 1
-                self._end_arrival()
-            elif waiter in self._queue:
-                self._queue.remove(waiter)
-            raise
+    def _release(self, slot: Slot) -> None:
+        self._held.remove(slot)
+        self._end_arrival(slot)
 
-    def _enqueue(self) -> asyncio.Future[None]:
-        """Return a new waiter at the end of the queue; raise ``RequestLimitExceeded`` if the queue takes no more."""
+    async def _queued_slot(self) -> Slot:
+        granted = self._enqueue()
+        try:
+            await asyncio.wait({granted}, timeout=self._max_wait_s)
+        except asyncio.CancelledError:
+            if not granted.done():
+                self._queue.remove(granted)
+            elif granted.exception() is None:
+                self._release(granted.result())
+            raise
+        if not granted.done():
+            self.reject_all()
+        return granted.result()
+
+    def _enqueue(self) -> asyncio.Future[Slot]:
+        """Return the future slot of a new queued request; raise ``RequestLimitExceeded`` if the queue is full."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._rejecting_until:
             self._rejecting_until = loop.time() + REJECTION_COOLDOWN_S
@@ -148,31 +136,19 @@ class Admission:
             if loop.time() - self._full_since >= self._max_wait_s:
                 self.reject_all()
             raise _rejection()
-        waiter: asyncio.Future[None] = loop.create_future()
-        self._queue.append(waiter)
-        self._schedule_recheck()
-        return waiter
+        granted: asyncio.Future[Slot] = loop.create_future()
+        self._queue.append(granted)
+        self._grant_slots()
+        return granted
 
     def _grant_slots(self) -> None:
         """Admit queued requests from the front of the queue while there is capacity."""
-        while self._queue and (self._queue[0].done() or self._has_capacity()):
-            waiter = self._queue.popleft()
-            if not waiter.done():
-                self._take_slot()
-                waiter.set_result(None)
-        self._schedule_recheck()
-
-    def _schedule_recheck(self) -> None:
-        if self._queue and self._recheck is None:
-            self._recheck = asyncio.get_running_loop().call_later(RECHECK_S, self._run_recheck)
-
-    def _run_recheck(self) -> None:
-        self._recheck = None
-        self._grant_slots()
-
-
-def _is_granted(waiter: asyncio.Future[None]) -> bool:
-    return waiter.done() and not waiter.cancelled() and waiter.exception() is None
+        while self._queue and self._has_capacity():
+            self._queue.popleft().set_result(self._take_slot())
+        if self._recheck:
+            self._recheck.cancel()
+        loop = asyncio.get_running_loop()
+        self._recheck = loop.call_later(RECHECK_S, self._grant_slots) if self._queue else None
 
 
 def _rejection() -> ApiError:
@@ -188,15 +164,15 @@ class RateLimiter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._second = 0
-        self._calls: dict[tuple[str, str], int] = {}
+        self._calls: Counter[tuple[str, str]] = Counter()
 
     def count(self, secret_id: str, action: str, max_per_second: int) -> None:
         """Count one call; raise ``RequestLimitExceeded`` if it is more than ``max_per_second``."""
         second = int(self._clock())
         if second != self._second:
-            self._second, self._calls = second, {}
-        calls = self._calls[secret_id, action] = self._calls.get((secret_id, action), 0) + 1
-        if calls > max_per_second:
+            self._second, self._calls = second, Counter()
+        self._calls[secret_id, action] += 1
+        if (calls := self._calls[secret_id, action]) > max_per_second:
             raise ApiError(
                 ErrorCode.REQUEST_LIMIT_EXCEEDED,
                 Text(

@@ -1,7 +1,7 @@
-"""The reply ``{"Response": {..., "RequestId": ...}}`` (vendor document "Responses"), as bytes and headers.
+"""The reply ``{"Response": {..., "RequestId": ...}}`` (vendor document "Responses").
 
-The HTTP status is always 200 and the content type exactly ``application/json``: with any other, the Python SDK would
-read an error as a success without a score.
+The HTTP status is 200, also for errors. The content type is exactly ``application/json``: with any other, the Python
+SDK would read an error as a success without a score.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from starlette.responses import Response
 
 from app.api.request import CloudRequest
 from app.errors import ApiError
@@ -19,32 +20,24 @@ NO_STORE_HEADERS = MappingProxyType({"cache-control": "no-store", "x-content-typ
 """Headers of every reply that is not a document: no caching, no content sniffing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Body and headers of a reply."""
-
-    body: bytes
-    headers: Mapping[str, str]
-
-
 def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
-def success(fields: Mapping[str, object], request: CloudRequest, request_id: str) -> Reply:
+def success(fields: Mapping[str, object], request: CloudRequest, request_id: str) -> Response:
     """Return the reply with an action's response; raise ``ValueError`` for NaN or infinity."""
     return _reply({**fields, "RequestId": request_id}, request)
 
 
-def failure(error: ApiError, request: CloudRequest, request_id: str) -> Reply:
-    """Return the reply for an error, in the language that the request asks for."""
-    message = error.message(chinese=request.is_chinese)
-    return _reply({"Error": {"Code": error.code.value, "Message": message}, "RequestId": request_id}, request)
+def failure(error: ApiError, request: CloudRequest, request_id: str = "") -> Response:
+    """Return the reply for an error, in the language of the request; by default with a new request ID."""
+    fields = {"Code": error.code.value, "Message": error.message(chinese=request.is_chinese)}
+    return _reply({"Error": fields, "RequestId": request_id or new_request_id()}, request)
 
 
-def _reply(fields: Mapping[str, object], request: CloudRequest) -> Reply:
+def _reply(fields: Mapping[str, object], request: CloudRequest) -> Response:
     text = json.dumps({"Response": fields}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     headers = {"content-type": "application/json", **NO_STORE_HEADERS}
     if request.trace_id:
         headers["x-tc-traceid"] = request.trace_id
-    return Reply(text.encode(), headers)
+    return Response(text, headers=headers)

@@ -4,10 +4,7 @@
     -> verify the signature -> authorize -> bind the parameters -> perform -> reply
 
 A slot is taken before the body is read, which bounds memory. Only a version-1 form is read earlier, because it carries
-the common parameters. It has its own slots and a smaller size limit.
-
-In: a :class:`CloudRequest` without its body, and functions that read the body and wait for a disconnect.
-Out: a :class:`Reply`.
+the common parameters. Such forms have their own slots and a smaller size limit.
 """
 
 from __future__ import annotations
@@ -16,18 +13,19 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 from app.api import envelope, parameters
-from app.api.access_log import AccessLog, AccessLogRecord, Tracer
+from app.api.access_log import AccessLog, AccessLogRecord
 from app.api.actions.base import Action, RequestModel, bind, find_action
 from app.api.admission import Admission, RateLimiter
 from app.api.auth.authenticator import Authenticator, PendingAuth
-from app.api.envelope import Reply
+from app.api.body import read_body, wait_for_disconnect
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.deadline import Deadline, DeadlineExceededError
@@ -37,13 +35,8 @@ from app.ops.stage_timer import StageTimer
 from app.service.services import Services
 from app.settings import LimitsSettings
 
-BodyReader: TypeAlias = Callable[[int, int, Callable[[bytes], object]], Awaitable[bytes]]
-"""Reads the body, given its largest size in bytes, its slowest rate in bytes per second, and a function for each chunk.
-
-Raises ``RequestSizeLimitExceeded`` or ``RequestTimeout``.
-"""
-DisconnectWaiter: TypeAlias = Callable[[], Awaitable[None]]
-"""Returns when the client disconnects; called only after the body has been read."""
+if TYPE_CHECKING:
+    from app.ops.traces import Traces
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -77,7 +70,7 @@ class EngineLike(Protocol):
 
 
 class Gateway:
-    """Takes requests through the steps and replies."""
+    """Takes each request through the steps and returns the reply."""
 
     def __init__(
         self,
@@ -87,7 +80,7 @@ class Gateway:
         engine: EngineLike,
         *,
         is_lenient: bool = False,
-        tracer: Tracer | None = None,
+        traces: Traces | None = None,
     ) -> None:
         self._actions = tuple(actions)
         self._authenticator = authenticator
@@ -99,34 +92,31 @@ class Gateway:
         self._admission = Admission(limits.max_in_flight, max_wait_s, max_queued, engine.is_busy)
         self._v1_admission = Admission(limits.max_in_flight, max_wait_s, max_queued)
         self._rate_limiter = RateLimiter()
-        self._access_log = AccessLog(engine.metrics, tracer)
+        self._access_log = AccessLog(engine.metrics, traces)
         engine.metrics.preseed(["other", *(action.name for action in self._actions)], _ALERTED_CODES)
         engine.metrics.in_flight.set_function(lambda: self._admission.in_flight)
         engine.metrics.queued.set_function(lambda: self._admission.queued + self._v1_admission.queued)
 
-    async def handle(
-        self, request: CloudRequest, read_body: BodyReader, wait_for_disconnect: DisconnectWaiter
-    ) -> Reply:
-        """Return the reply; raise only ``ClientDisconnect``, if the client has left."""
+    async def handle(self, http: Request) -> Response:
+        """Return the reply; raise only ``ClientDisconnect``."""
+        request = CloudRequest.received(http)
         record = AccessLogRecord(envelope.new_request_id())
         timer = StageTimer.after(self._limits.deadline_s)
         try:
             async with _enforce(timer.deadline), AsyncExitStack() as v1_slot:
                 self._check_protocol(request)
-                request = await self._read_common_parameters(request, read_body, v1_slot)
-                fields = await self._process(request, read_body, wait_for_disconnect, timer, record)
+                request = await self._read_common_parameters(request, http, v1_slot)
+                fields = await self._process(request, http, timer, record)
             reply = envelope.success(fields, request, record.request_id)
             record.code = "OK"
-        except ApiError as error:
-            record.fail(error)
-            reply = envelope.failure(error, request, record.request_id)
         except ClientDisconnect:
             raise
-        except Exception:
-            _log.exception("unexpected error", extra={"fields": {"request_id": record.request_id}})
-            defect = ApiError(ErrorCode.SERVER_ERROR)
-            record.fail(defect)
-            reply = envelope.failure(defect, request, record.request_id)
+        except Exception as error:
+            api_error = error if isinstance(error, ApiError) else ApiError(ErrorCode.SERVER_ERROR)
+            if api_error is not error:
+                _log.exception("unexpected error", extra={"fields": {"request_id": record.request_id}})
+            record.fail(api_error)
+            reply = envelope.failure(api_error, request, record.request_id)
         finally:
             timer.deadline.expire()
             self._access_log.write(record, request, timer)
@@ -141,7 +131,7 @@ class Gateway:
             raise ApiError(ErrorCode.INVALID_PARAMETER, _ENCODED)
 
     async def _read_common_parameters(
-        self, request: CloudRequest, read_body: BodyReader, v1_slot: AsyncExitStack
+        self, request: CloudRequest, http: Request, v1_slot: AsyncExitStack
     ) -> CloudRequest:
         """Return the request with its common parameters. A version-1 form keeps its slot in ``v1_slot``."""
         if not request.is_v1:
@@ -150,7 +140,7 @@ class Gateway:
             return request.with_v1(parameters.from_form(request.query.encode("latin-1")))
         await v1_slot.enter_async_context(self._v1_admission.slot())
         try:
-            form = await read_body(self._limits.max_v1_body_bytes, self._limits.min_body_rate, _ignore)
+            form = await read_body(http, self._limits.max_v1_body_bytes, self._limits.min_body_rate)
         except ApiError as error:
             if error.code is not ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED:
                 raise
@@ -158,16 +148,11 @@ class Gateway:
         return request.with_v1(await asyncio.to_thread(parameters.from_form, form))
 
     async def _process(
-        self,
-        request: CloudRequest,
-        read_body: BodyReader,
-        wait_for_disconnect: DisconnectWaiter,
-        timer: StageTimer,
-        record: AccessLogRecord,
+        self, request: CloudRequest, http: Request, timer: StageTimer, record: AccessLogRecord
     ) -> Mapping[str, object]:
-        """Return the fields of the response, from a request that has its common parameters."""
-        action = find_action(self._actions, request.action, request.version)
-        record.action = action.name
+        """Return the fields of the response to a request that has its common parameters."""
+        name, version = request.required("Action"), request.required("Version")
+        record.action, model = find_action(self._actions, name, version)
         pending = self._authenticator.check_headers(request)
         record.secret_id = pending.secret_id
         queued_at = time.monotonic()
@@ -175,24 +160,24 @@ class Gateway:
             timer.record("queue", queued_at)
             if request.method == "POST" and request.v1 is None:
                 with timer.stage("receive"):
-                    request = await self._read_body(request, read_body, is_signed=pending.is_signed)
+                    request = await self._read_body(request, http, is_signed=pending.credential is not None)
             with timer.stage("verify"):
                 size = 0 if request.v1 is None else None  # a version-1 form is hashed as a whole
                 key = await offload(size, self._authenticator.verify, request, pending)
             record.key = key.label if key else ""
-            self._authorize(pending, action.name)
+            self._authorize(pending, record.action)
             size = len(request.body) if parameters.has_json_body(request) else None
-            bound = await offload(size, self._bind, request, action.model)
+            bound = await offload(size, self._bind, request, model)
             slot.start_work()
             work = bound.perform(self._services, pending.caller, timer)
-            response = await cancel_on_disconnect(wait_for_disconnect, work)
+            response = await cancel_on_disconnect(wait_for_disconnect(http), work)
         return response.model_dump(by_alias=True)
 
-    async def _read_body(self, request: CloudRequest, read_body: BodyReader, *, is_signed: bool) -> CloudRequest:
+    async def _read_body(self, request: CloudRequest, http: Request, *, is_signed: bool) -> CloudRequest:
         """Read the body and, if it is signed, hash each chunk: hashing at the end would block the event loop."""
         digest = hashlib.sha256()
-        on_chunk = digest.update if is_signed else _ignore
-        body = await read_body(self._limits.max_body_bytes, self._limits.min_body_rate, on_chunk)
+        on_chunk = digest.update if is_signed else None
+        body = await read_body(http, self._limits.max_body_bytes, self._limits.min_body_rate, on_chunk)
         return request.with_body(body, digest.hexdigest() if is_signed else "")
 
     def _authorize(self, pending: PendingAuth, action: str) -> None:
@@ -203,12 +188,8 @@ class Gateway:
             self._rate_limiter.count(pending.secret_id, action, caller.requests_per_second)
 
     def _bind(self, request: CloudRequest, model: type[RequestModel]) -> RequestModel:
-        values, is_text = parameters.action_parameters(request)
-        return bind(model, values, is_text=is_text, is_lenient=self._is_lenient)
-
-
-def _ignore(_: bytes) -> None:
-    """Do nothing with a chunk of a body."""
+        is_text = not parameters.has_json_body(request)
+        return bind(model, parameters.action_parameters(request), is_text=is_text, is_lenient=self._is_lenient)
 
 
 @asynccontextmanager
@@ -221,9 +202,9 @@ async def _enforce(deadline: Deadline) -> AsyncIterator[None]:
         raise ApiError(ErrorCode.REQUEST_TIMEOUT) from error
 
 
-async def cancel_on_disconnect(wait_for_disconnect: DisconnectWaiter, work: Coroutine[None, None, _T]) -> _T:
-    """Return the result of ``work``. If the client disconnects first, cancel it and raise ``ClientDisconnect``."""
-    disconnect, result = asyncio.ensure_future(wait_for_disconnect()), asyncio.ensure_future(work)
+async def cancel_on_disconnect(disconnected: Coroutine[None, None, None], work: Coroutine[None, None, _T]) -> _T:
+    """Return the result of ``work``. If ``disconnected`` ends first, cancel it and raise ``ClientDisconnect``."""
+    disconnect, result = asyncio.create_task(disconnected), asyncio.create_task(work)
     try:
         await asyncio.wait({disconnect, result}, return_when=asyncio.FIRST_COMPLETED)
         if not result.done():

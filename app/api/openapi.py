@@ -1,8 +1,7 @@
 """The OpenAPI 3.1 document, generated from the actions' models and the error catalogue.
 
 OpenAPI has one operation per path and method, so all actions and versions share one, with alternatives for bodies and
-replies. The document covers signature version 3; its description explains version 1, which sends the common parameters
-among the action's.
+replies. The document covers signature version 3. Its description explains version 1.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pydantic_core import core_schema
 
 import app
 from app.api.actions import ACTIONS
-from app.api.actions.base import Action, RequestModel, ResponseModel
+from app.api.actions.base import Action, RequestModel
 from app.api.request import FORM
 from app.api.unsupported import UNSUPPORTED_ERROR_CODES
 from app.errors import ErrorCode
@@ -39,15 +38,13 @@ _AUTHORIZATION = (
     "`TC3-HMAC-SHA256 Credential=<SecretId>/<date>/iai/tc3_request, SignedHeaders=content-type;host, "
     "Signature=<64 hexadecimal digits>`. Not required if the operator turned authentication off."
 )
+_CONTENT_TYPES = ("application/json", FORM, "multipart/form-data")
 _STRING: Schema = {"type": "string"}
 _TRACE_ID: Schema = {"type": "string", "pattern": "^[!-~]{1,128}$", "examples": ["6f1c-a"]}
 _REQUEST_ID: Schema = {"type": "string", "format": "uuid", "description": "Identifies the request in the access log."}
 _OPTIONAL_HEADERS: dict[str, tuple[str, Schema]] = {
     "X-TC-Token": ("The token of temporary credentials. Only these need it.", _STRING),
-    "X-TC-Language": (
-        "Language of error messages. Default: en-US.",
-        {"type": "string", "enum": ["en-US", "zh-CN"]},
-    ),
+    "X-TC-Language": ("Language of error messages. Default: en-US.", {"type": "string", "enum": ["en-US", "zh-CN"]}),
     "X-TC-TraceId": ("An identifier that the reply returns as a header.", _TRACE_ID),
     "X-TC-Content-SHA256": (
         "UNSIGNED-PAYLOAD: the signature does not cover the body.",
@@ -57,10 +54,7 @@ _OPTIONAL_HEADERS: dict[str, tuple[str, Schema]] = {
 _OPERATOR_PATHS: Mapping[str, tuple[str, Schema]] = {
     "healthz": ("Whether the process is alive", {"alive": {"const": True}}),
     "readyz": ("Whether the service accepts requests", {"ready": {"const": True}}),
-    "version": (
-        "Version, model pack and device",
-        {"name": _STRING, "version": _STRING, "engine": {"type": "object"}},
-    ),
+    "version": ("Version, model pack and device", {"name": _STRING, "version": _STRING, "engine": {"type": "object"}}),
 }
 
 
@@ -69,28 +63,26 @@ def document(actions: Sequence[Action] = ACTIONS) -> Schema:
     requests = _request_models(actions)
     schemas = _schemas(requests)
     headers = _headers(actions)
-    content_types = ("application/json", FORM, "multipart/form-data")
     body = {"schema": {"anyOf": [_ref(model.__name__) for model in requests]}}
     reply = _json_response(_ref("Reply"), "Always status 200; errors are in the body.")
-    cloud: Schema = {
-        "security": [{"TC3": []}],
-        "responses": {"200": reply | {"headers": {"X-TC-TraceId": {"schema": _TRACE_ID}}}},
-    }
-    post: Schema = {
+    reply["headers"] = {"X-TC-TraceId": {"schema": _TRACE_ID}}
+    post = {
         "operationId": "post",
         "summary": "Call an action. Every other path works, too.",
         "parameters": headers,
-        "requestBody": {"required": True, "content": dict.fromkeys(content_types, body)},
-        **cloud,
+        "requestBody": {"required": True, "content": dict.fromkeys(_CONTENT_TYPES, body)},
+        "security": [{"TC3": []}],
+        "responses": {"200": reply},
     }
-    get: Schema = {
+    get = {
         "operationId": "get",
         "summary": "Call an action with its parameters in the query. The limit of 32 KB is enough for image URLs.",
         "parameters": [*headers, *_query(schemas, requests)],
-        **cloud,
+        "security": [{"TC3": []}],
+        "responses": {"200": reply},
     }
     signature = {"type": "apiKey", "in": "header", "name": "Authorization", "description": _AUTHORIZATION}
-    operators = {f"/{name}": {"get": _operator_operation(name)} for name in _OPERATOR_PATHS}
+    operators = {f"/{name}": {"get": _operator_operation(name, *path)} for name, path in _OPERATOR_PATHS.items()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "compareface", "version": app.__version__, "description": _DESCRIPTION},
@@ -111,9 +103,7 @@ def _request_models(actions: Sequence[Action]) -> dict[type[RequestModel], str]:
 
 def _schemas(requests: Mapping[type[RequestModel], str]) -> Schema:
     """Return all schemas by name."""
-    responses: list[type[ResponseModel]] = list(
-        dict.fromkeys(get_type_hints(model.perform)["return"] for model in requests)
-    )
+    responses = list(dict.fromkeys(get_type_hints(model.perform)["return"] for model in requests))
     _, definitions = models_json_schema(
         [*((model, "validation") for model in requests), *((model, "serialization") for model in responses)],
         ref_template="#/components/schemas/{model}",
@@ -131,17 +121,13 @@ def _schemas(requests: Mapping[type[RequestModel], str]) -> Schema:
         **schemas,
         "Failure": _closed({"Error": error, "RequestId": _REQUEST_ID}),
         "Reply": _closed({"Response": {"oneOf": [_ref(name) for name in replies]}}),
-        "ErrorCode": _error_codes(),
-    }
-
-
-def _error_codes() -> Schema:
-    return {
-        "type": "string",
-        "description": "Clients may rely on the code. The message may differ from the texts below.",
-        "enum": [code.value for code in ErrorCode],
-        "x-enumDescriptions": {code.value: f"{code.text.en} {code.text.zh}" for code in ErrorCode},
-        "x-unsupported": {code: group.reason for group in UNSUPPORTED_ERROR_CODES for code in group.codes},
+        "ErrorCode": {
+            "type": "string",
+            "description": "Clients may rely on the code. The message may differ from the texts below.",
+            "enum": [code.value for code in ErrorCode],
+            "x-enumDescriptions": {code.value: f"{code.text.en} {code.text.zh}" for code in ErrorCode},
+            "x-unsupported": UNSUPPORTED_ERROR_CODES,
+        },
     }
 
 
@@ -193,8 +179,7 @@ def _any_of(schemas: Iterable[Schema]) -> Schema:
     return {"anyOf": [*distinct]} if others else first
 
 
-def _operator_operation(name: str) -> Schema:
-    summary, properties = _OPERATOR_PATHS[name]
+def _operator_operation(name: str, summary: str, properties: Schema) -> Schema:
     return {"operationId": name, "summary": summary, "responses": {"200": _json_response(_closed(properties), "OK")}}
 
 

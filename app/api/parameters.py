@@ -17,47 +17,41 @@ from app.api.request import FORM, CloudRequest, printable
 from app.errors import ApiError, ErrorCode, Text
 
 _MAX_PARTS = 256
-"""More values than any action has. Checked before parsing, so that hostile bodies cost little."""
+"""Largest number of values or parts, checked before parsing. No action has as many."""
 _MULTIPART = "multipart/form-data"
 
 _NOT_JSON = Text(
     "The request body is not a valid JSON object, as content-type=application/json requires.",
     "对于指定content-type=application/json协议下，请求内容不是合法的Json格式。",
 )
-_NOT_A_FORM = Text(
-    "Url key and value should be splited by `=`.",
-    "请求参数格式错误，参数名与参数值之间应以 `=` 分隔。",
-)
+_NOT_A_FORM = Text("Url key and value should be splited by `=`.", "请求参数格式错误，参数名与参数值之间应以 `=` 分隔。")
 _NOT_UTF8 = Text("The request is not encoded in UTF-8.", "请求内容不是 UTF-8 编码。")
 _TOO_MANY = Text("The request has too many values.", "请求包含的参数值过多。")
 _BARE_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_.]*")  # the Ruby SDK sends `Language` for an empty value
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
-def action_parameters(request: CloudRequest) -> tuple[Mapping[str, object], bool]:
-    """Return the action's parameters without the common ones, and whether all values are text.
-
-    ``request`` has its body.
-    """
-    if request.v1 is not None:
-        return {name: value for name, value in request.v1.items() if name not in v1.COMMON}, True
-    if request.method == "GET":
-        return from_form(request.query.encode("latin-1")), True
-    if request.media_type == FORM:
-        return from_form(request.body), True
-    if request.media_type == _MULTIPART:
-        return from_multipart(request.body, request.headers["content-type"]), True
-    return from_json(request.body), False
-
-
 def has_json_body(request: CloudRequest) -> bool:
-    """Whether the parameters are a JSON body, so that the time to parse them follows from its size."""
+    """Whether the parameters are typed values in a JSON body; otherwise they are text."""
     return request.v1 is None and request.method == "POST" and request.media_type not in {FORM, _MULTIPART}
+
+
+def action_parameters(request: CloudRequest) -> Mapping[str, object]:
+    """Return the action's parameters of a request that has its body."""
+    if has_json_body(request):
+        return from_json(request.body)
+    if request.v1 is not None:
+        return {name: value for name, value in request.v1.items() if name not in v1.COMMON}
+    if request.method == "GET":
+        return from_form(request.query.encode("latin-1"))
+    if request.media_type == FORM:
+        return from_form(request.body)
+    return from_multipart(request.body, request.headers["content-type"])
 
 
 def from_json(body: bytes) -> dict[str, object]:
     """Return the members of the JSON object ``body``, without those that are null."""
-    if _has_too_many_parts(body):
+    if _has_too_many_commas(body):  # the parser itself limits the depth
         raise ApiError(ErrorCode.INVALID_PARAMETER, _TOO_MANY)
     try:
         values = parse_json(body, allow_inf_nan=False, cache_strings="none")
@@ -68,12 +62,13 @@ def from_json(body: bytes) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _has_too_many_parts(body: bytes) -> bool:
-    """Whether there are more commas than any request needs. The parser itself limits the depth."""
-    start = parts = 0
-    while parts <= _MAX_PARTS and (start := body.find(b",", start) + 1):
-        parts += 1
-    return parts > _MAX_PARTS
+def _has_too_many_commas(body: bytes) -> bool:
+    position = -1
+    for _ in range(_MAX_PARTS + 1):  # on base64, `find` is 15 times faster than `count`
+        position = body.find(b",", position + 1)
+        if position < 0:
+            return False
+    return True
 
 
 def from_form(form: bytes) -> dict[str, str]:
@@ -96,7 +91,7 @@ def _pair(text: bytes) -> tuple[str, str]:
 
 
 def _unescaped(text: bytes) -> str:
-    """Decode percent escapes as UTF-8. Unlike ``urllib``, needs no 180 bytes of memory for each lone `%`."""
+    """Decode percent escapes as UTF-8. ``urllib`` would need 180 bytes of memory for each `%` without digits."""
     spaced = text.replace(b"+", b" ")
     return _ESCAPES.sub(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), spaced).decode("utf-8")
 
@@ -110,7 +105,7 @@ def from_multipart(body: bytes, content_type: str) -> dict[str, str]:
     ends: list[bool] = []
     try:
         parser = FormParser(
-            "multipart/form-data",
+            _MULTIPART,
             on_field=lambda field: pairs.append((field.field_name, field.value)),
             on_file=lambda file: pairs.append((file.field_name, _content(file))),
             on_end=lambda: ends.append(True),
@@ -136,9 +131,8 @@ def _unique(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in pairs:
         if name in values:
-            raise ApiError(
-                ErrorCode.INVALID_PARAMETER,
-                Text(f"The parameter `{printable(name)}` is given more than once.", f"参数 `{printable(name)}` 重复。"),
-            )
+            shown = printable(name)
+            text = Text(f"The parameter `{shown}` is given more than once.", f"参数 `{shown}` 重复。")
+            raise ApiError(ErrorCode.INVALID_PARAMETER, text)
         values[name] = value
     return values

@@ -1,8 +1,8 @@
 """CloudRequest: one HTTP request as received, and its common parameters (vendor document "Common Params").
 
-``X-TC-*`` headers carry the common parameters under signature version 3; the query or form carries them under
-version 1. ``Region`` and ``RequestClient`` have no effect here and are not read. Signature verification needs the bytes
-as received, so nothing is decoded, sorted or unquoted in place.
+Signature version 3 sends the common parameters as ``X-TC-*`` headers, version 1 in the query or form. ``Region`` and
+``RequestClient`` have no effect and are not read. Signature verification needs the received bytes, so no value is
+decoded, sorted or unquoted in place.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+
+from starlette.requests import Request
 
 from app.errors import ApiError, ErrorCode, Text
 
@@ -25,9 +27,9 @@ _EMPTY_SHA256 = hashlib.sha256().hexdigest()
 class CloudRequest:
     """One request.
 
-    ``headers`` has lower-case names. Its values, ``path`` and ``query`` are decoded as latin-1, so that encoding them
-    gives the received bytes. ``body`` is empty for GET and until it has been read. ``body_sha256`` is its digest in
-    hex, or empty if the request is not signed. ``v1`` has all parameters of a version-1 request once they are read.
+    ``headers`` has lower-case names. Header values, ``path`` and ``query`` are decoded as latin-1: encoding them gives
+    the received bytes. ``body`` is empty until it has been read. ``body_sha256`` is its digest in hex, or empty if the
+    request is not signed. ``v1`` has all parameters of a version-1 request once they are read, otherwise None.
     """
 
     method: str
@@ -44,6 +46,18 @@ class CloudRequest:
     def with_v1(self, parameters: Mapping[str, str]) -> CloudRequest:
         return replace(self, v1=parameters)
 
+    @classmethod
+    def received(cls, http: Request) -> CloudRequest:
+        """Return the request without its body."""
+        values: dict[str, list[str]] = {}
+        for name, value in http.headers.items():
+            values.setdefault(name, []).append(value)
+        # RFC 9110 section 5.3: repeated headers are one value. Two signatures are thus not valid.
+        headers = {name: ", ".join(repeated) for name, repeated in values.items()}
+        path = http.scope.get("raw_path") or http.scope["path"].encode()
+        query = http.scope["query_string"]
+        return cls(http.method, path.decode("latin-1"), query.decode("latin-1"), headers)
+
     @property
     def media_type(self) -> str:
         """Content-Type without its parameters, in lower case."""
@@ -57,21 +71,9 @@ class CloudRequest:
         return self.method == "GET" or self.media_type == FORM
 
     @property
-    def action(self) -> str:
-        return self.required("Action")
-
-    @property
-    def version(self) -> str:
-        return self.required("Version")
-
-    @property
     def timestamp(self) -> str:
+        """Unix time of the signature; raise ``MissingParameter`` if it is absent."""
         return self.required("Timestamp")
-
-    @property
-    def token(self) -> str:
-        """Token of temporary credentials; empty for permanent ones."""
-        return self.common("Token")
 
     @property
     def is_chinese(self) -> bool:
@@ -86,8 +88,8 @@ class CloudRequest:
 
     @property
     def authorization(self) -> str:
-        """The Authorization header; raise ``MissingParameter`` if it is absent."""
-        return _present("Authorization", self.headers.get("authorization", "").strip())
+        """The Authorization header; empty if absent."""
+        return self.headers.get("authorization", "").strip()
 
     def common(self, name: str) -> str:
         """Return a common parameter by its documented name; empty if absent."""
@@ -96,16 +98,19 @@ class CloudRequest:
 
     def required(self, name: str) -> str:
         """Return a common parameter; raise ``MissingParameter`` if it is absent."""
-        return _present(name, self.common(name))
+        if value := self.common(name):
+            return value
+        raise missing_parameter(name)
 
 
-def _present(name: str, value: str) -> str:
-    if not value:
-        raise ApiError(
-            ErrorCode.MISSING_PARAMETER,
-            Text(f"The request is missing a required parameter `{name}`.", f"请求缺少必选参数 `{name}`。"),
-        )
-    return value
+def missing_parameter(name: str) -> ApiError:
+    text = Text(f"The request is missing a required parameter `{name}`.", f"请求缺少必选参数 `{name}`。")
+    return ApiError(ErrorCode.MISSING_PARAMETER, text)
+
+
+def wrong_type(name: str) -> ApiError:
+    text = Text(f"The value type of parameter `{name}` is not valid.", f"参数 `{name}` 取值类型错误。")
+    return ApiError(ErrorCode.INVALID_PARAMETER, text)
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""HTTP <-> gateway. Every path and method is a cloud request, except these paths for operators (GET only):
+"""HTTP <-> gateway. Every request is a cloud request, except a GET of these paths for operators:
 
 ``/healthz``: whether the process is alive. ``/readyz``: whether the service accepts requests, false during shutdown.
 ``/version``: version, model pack and device. ``/metrics``: metrics for Prometheus, if enabled. ``/docs`` and
@@ -8,8 +8,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -18,17 +16,13 @@ from starlette.types import Receive, Scope, Send
 
 import app
 from app.api import docs, envelope
-from app.api.envelope import NO_STORE_HEADERS, Reply
+from app.api.envelope import NO_STORE_HEADERS
 from app.api.gateway import EngineLike, Gateway
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.metrics import MEDIA_TYPE
 from app.settings import MetricsSettings
 
-_BODY_GRACE_S = 5.0
-"""Seconds that every body may take, whatever its size: for network latency and clients that start slowly."""
-
-_TOO_SLOW = Text("The request body was sent too slowly.", "请求内容发送过慢。")
 _STOPPING = Text("The service is being stopped. Please retry.", "服务正在停止，请重试。")
 
 
@@ -53,90 +47,42 @@ async def metrics(request: Request) -> Response:
 
 
 class CloudRoute(BaseRoute):
-    """Matches every request that no earlier route matched, whatever its path and method."""
+    """Cloud requests: every path and method that no earlier route matches."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         return Match.FULL, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await cloud(scope, receive, send)
-
-
-_OPERATOR_ROUTES = (
-    Route("/healthz", healthz),
-    Route("/readyz", readyz),
-    Route("/version", version),
-    Route("/openapi.json", docs.openapi),
-    Route("/docs", docs.docs),
-)
+        """Reply to one request."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
+            return
+        http = Request(scope, receive)
+        gateway: Gateway = http.state.gateway
+        try:
+            reply = await gateway.handle(http)
+        except ClientDisconnect:
+            return
+        except asyncio.CancelledError:  # the server stops, and the time to drain is over
+            reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _STOPPING), CloudRequest.received(http))
+        if http.method == "CONNECT":
+            reply.status_code = 405  # in HTTP, status 200 would open a tunnel
+        await reply(scope, receive, send)
 
 
 def routes(settings: MetricsSettings) -> list[BaseRoute]:
     """Return the routes for operators, then the route of cloud requests."""
-    optional = [Route("/metrics", metrics)] if settings.enabled else []
-    return [*_OPERATOR_ROUTES, *optional, CloudRoute()]
-
-
-async def cloud(scope: Scope, receive: Receive, send: Send) -> None:
-    """Reply to one cloud request."""
-    if scope["type"] != "http":
-        await send({"type": "websocket.close"})
-        return
-    http = Request(scope, receive)
-    gateway: Gateway = http.state.gateway
-    request = _cloud_request(http)
-    try:
-        reply = await gateway.handle(request, partial(_read_body, http), partial(_wait_for_disconnect, http))
-    except ClientDisconnect:
-        return
-    except asyncio.CancelledError:  # the server stops, and the time to drain is over
-        reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _STOPPING), request, envelope.new_request_id())
-    status = 405 if request.method == "CONNECT" else 200  # HTTP: a success of CONNECT would open a tunnel
-    await _response(reply, status)(scope, receive, send)
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/version", version),
+        Route("/openapi.json", docs.openapi),
+        Route("/docs", docs.docs),
+        *([Route("/metrics", metrics)] if settings.enabled else []),
+        CloudRoute(),
+    ]
 
 
 async def internal_error(http: Request, _: Exception) -> Response:
     """Reply with the envelope to an error outside the gateway. Starlette raises the error again, so it is logged."""
-    request = _cloud_request(http)
-    return _response(envelope.failure(ApiError(ErrorCode.SERVER_ERROR), request, envelope.new_request_id()))
-
-
-def _cloud_request(http: Request) -> CloudRequest:
-    values: dict[str, list[str]] = {}
-    for name, value in http.headers.items():
-        values.setdefault(name, []).append(value)
-    # RFC 9110 section 5.3: repeated headers are one value. Two signatures are thus not valid.
-    headers = {name: ", ".join(parts) for name, parts in values.items()}
-    path = http.scope.get("raw_path") or http.scope["path"].encode()
-    query = http.scope["query_string"]
-    return CloudRequest(http.method, path.decode("latin-1"), query.decode("latin-1"), headers)
-
-
-async def _read_body(http: Request, max_bytes: int, min_rate: int, on_chunk: Callable[[bytes], object]) -> bytes:
-    declared = http.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
-    chunks, size = [], 0
-    deadline = asyncio.get_running_loop().time() + _BODY_GRACE_S
-    try:
-        async with asyncio.timeout_at(deadline) as timeout:
-            async for chunk in http.stream():
-                size += len(chunk)
-                if size > max_bytes:
-                    raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
-                on_chunk(chunk)
-                chunks.append(chunk)
-                timeout.reschedule(deadline + size / min_rate)
-    except TimeoutError as error:
-        raise ApiError(ErrorCode.REQUEST_TIMEOUT, _TOO_SLOW) from error
-    return b"".join(chunks)
-
-
-async def _wait_for_disconnect(http: Request) -> None:
-    """Return when the client disconnects. The body has been read, so no other message carries data."""
-    while (await http.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _response(reply: Reply, status: int = 200) -> Response:
-    return Response(reply.body, status, headers=dict(reply.headers))
+    return envelope.failure(ApiError(ErrorCode.SERVER_ERROR), CloudRequest.received(http))

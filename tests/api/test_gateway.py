@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -103,34 +103,6 @@ async def test_a_version_3_request_may_have_a_form_or_multipart_body() -> None:
     assert code_of(reply) == "InvalidRequest"
     call = ImageRef(url=values["UrlA"]), ImageRef(base64=values["ImageB"]), CompareOptions()
     assert engine.service.calls == [call] * 2
-
-
-async def _chunks(count: int) -> AsyncIterator[bytes]:
-    for _ in range(count):
-        yield b" " * 1024
-
-
-@pytest.mark.parametrize(
-    ("content", "code"),
-    [
-        (lambda: b" " * 4097, "RequestSizeLimitExceeded"),
-        (lambda: _chunks(5), "RequestSizeLimitExceeded"),
-        (lambda: _BODY + b" " * (4096 - len(_BODY)), "OK"),
-    ],
-)
-async def test_the_body_size_is_limited_while_reading(content: Callable[[], Any], code: str) -> None:
-    async with client_of(limited(max_body_bytes=4096)) as client:
-        assert code_of(await client.post("/", content=content(), headers=COMMON)) == code
-
-
-async def test_a_body_that_declares_too_many_bytes_is_not_read() -> None:
-    async def body() -> AsyncIterator[bytes]:
-        raise AssertionError("the body was read")
-        yield b""
-
-    async with client_of(limited(max_body_bytes=1024)) as client:
-        reply = await client.post("/", content=body(), headers={**COMMON, "Content-Length": "1025"})
-    assert code_of(reply) == "RequestSizeLimitExceeded"
 
 
 @pytest.mark.parametrize(("length", "code"), [(1024, "UnknownParameter"), (1025, "RequestSizeLimitExceeded")])

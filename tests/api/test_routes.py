@@ -10,7 +10,7 @@ import pytest
 from starlette.types import Message
 
 import app
-from app.api.routes import cloud
+from app.api.routes import CloudRoute
 from app.asgi import create_app
 from app.settings import MetricsSettings
 from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of
@@ -126,5 +126,5 @@ async def test_websockets_are_closed() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await cloud({"type": "websocket"}, receive, send)
+    await CloudRoute().handle({"type": "websocket"}, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"]

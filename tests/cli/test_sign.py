@@ -75,7 +75,7 @@ def test_printed_command_is_accepted(
     examined = authenticator.check_headers(request)
     assert authenticator.verify(request, examined) is not None
     assert examined.secret_id == secret_id
-    assert (request.action, request.version) == ("CompareFace", "2020-03-03")
+    assert (request.required("Action"), request.required("Version")) == ("CompareFace", "2020-03-03")
     encoded = base64.b64encode(b"\xff\xd8image").decode()
     expected = f'{{"ImageA": "{encoded}", "UrlB": "http://example.com/$HOME/`b`\'中.jpg"}}\n'
     assert request.body == expected.encode()

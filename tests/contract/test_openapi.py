@@ -1,24 +1,20 @@
-"""The OpenAPI document, compared with the behaviour of the service."""
+"""The OpenAPI document describes the behaviour of a running service."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from typing import Any
 
 import httpx
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
-from openapi_spec_validator import validate
 
 from app.api.actions import ACTIONS
-from app.api.actions.base import Action, RequestModel, ResponseModel
-from app.api.docs import page
 from app.api.openapi import Schema, document
 from app.errors import ErrorCode
 from tests.contract.catalogue import CASES, VALID_COMPARE, VALID_DETECT, Case, send
-from tests.support.fakes import COMMON, OPEN, authorization, client_of, code_of
+from tests.support.fakes import authorization, code_of
 from tests.support.server import Server
 
 _DOCUMENT = document()
@@ -77,11 +73,7 @@ def _get(server: Server, path: str, **headers: str) -> httpx.Response:
     return httpx.get(f"http://{server.endpoint}{path}", headers=headers, timeout=30, trust_env=False)
 
 
-def test_the_document_is_valid() -> None:
-    validate(_DOCUMENT)
-
-
-def test_the_document_is_what_is_served(live_server: Server) -> None:
+def test_the_document_is_served(live_server: Server) -> None:
     response = _get(live_server, "/openapi.json")
     assert response.headers["content-type"] == "application/json"
     assert response.json() == _DOCUMENT
@@ -90,27 +82,6 @@ def test_the_document_is_what_is_served(live_server: Server) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.cause)
 def test_error_responses_match_the_schema(live_server: Server, case: Case) -> None:
     assert _response_errors(send(live_server, case)) == []
-
-
-def test_the_schema_rejects_other_responses() -> None:
-    request_id = "a8eb4545-a154-4f86-9510-57a8be9cae0c"
-    valid = {"Score": 50.0, "FaceModelVersion": "3.0", "RequestId": request_id}
-    error = {"Code": "MissingParameter", "Message": ""}
-    for response in (
-        {**valid, "RequestId": "1"},
-        {**valid, "Error": error},
-        {**valid, "Score": "50"},
-        {"Error": {**error, "Code": "InternalError"}, "RequestId": request_id},
-    ):
-        assert _schema_errors({"$ref": "#/components/schemas/Reply"}, {"Response": response}) != []
-    assert _schema_errors({"$ref": "#/components/schemas/Reply"}, {"Response": valid}) == []
-
-
-def test_the_error_codes_are_complete() -> None:
-    schema = _SCHEMAS["ErrorCode"]
-    assert schema["enum"] == [code.value for code in ErrorCode]
-    texts = {code.value: f"{code.text.en} {code.text.zh}" for code in ErrorCode}
-    assert schema["x-enumDescriptions"] == texts
 
 
 @pytest.mark.parametrize(("action", "version", "name"), _PARAMETERS)
@@ -217,66 +188,3 @@ def test_the_query_parameters_are_complete_and_work(
 def test_operational_endpoints_match_the_schema(live_server: Server, path: str) -> None:
     schema = _DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert _schema_errors(schema, _get(live_server, path).json()) == []
-
-
-def test_the_page_names_all_headers_codes_parameters_and_paths(live_server: Server) -> None:
-    response = _get(live_server, "/docs")
-    assert response.headers["content-type"] == "text/html; charset=utf-8"
-    names = {*_HEADERS, "Authorization", *ErrorCode, *(name for _, _, name in _PARAMETERS), "Score", "RequestId"}
-    assert [name for name in sorted(names) if f">{name}<" not in response.text] == []
-    assert [path for path in _DOCUMENT["paths"] if path not in response.text] == []
-
-
-def test_the_page_loads_and_runs_nothing(live_server: Server) -> None:
-    response = _get(live_server, "/docs")
-    targets = re.findall(r"(?:src|href|action|content)\s*=\s*[\"']?([^\"'\s>]+)", response.text)
-    anchors = {f"#{name}" for name in re.findall(r'id="(\w+)"', response.text)}
-    assert set(targets) <= {"openapi.json", "width=device-width", *anchors}
-    assert re.search(r"<script|<link|<iframe|@import|url\(|\son\w+=|style=|https?:", response.text) is None
-    assert response.headers["content-security-policy"].startswith("default-src 'none'; ")
-    assert response.headers["x-content-type-options"] == "nosniff"
-
-
-def test_the_page_escapes_its_content() -> None:
-    changed = json.loads(json.dumps(_DOCUMENT).replace("Score", "<script>"))
-    assert "<script>" not in page(changed)
-    assert "&lt;script&gt;" in page(changed)
-
-
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
-async def test_every_method_but_get_is_a_cloud_request(path: str) -> None:
-    async with client_of(OPEN) as client:
-        assert code_of(await client.post(path, json=VALID_COMPARE, headers=COMMON)) == "OK"
-        assert code_of(await client.put(path)) == ErrorCode.UNSUPPORTED_PROTOCOL
-
-
-class _Cats(ResponseModel):
-    """The cats in an image."""
-
-    faces: list[int] | None
-
-
-class _DetectCats(RequestModel):
-    """An image."""
-
-    image: str = ""
-    url_a: int = 0
-
-    async def perform(self, *_: object) -> _Cats:
-        raise NotImplementedError
-
-
-def test_a_new_action_is_documented_without_further_code() -> None:
-    detect_cats = Action("DetectCats", {"2020-03-03": _DetectCats, "2018-03-01": _DetectCats})
-    extended = document([*ACTIONS, detect_cats])
-    validate(extended)
-    post, get = (extended["paths"]["/"][method] for method in ("post", "get"))
-    headers = {header["name"]: header["schema"] for header in post["parameters"]}
-    assert headers["X-TC-Action"]["enum"] == ["CompareFace", "DetectFace", "DetectCats"]
-    query = {item["name"]: item for item in get["parameters"]}
-    assert query["Image"]["description"].endswith(", DetectCats 2020-03-03, DetectCats 2018-03-01.")
-    assert [variant["type"] for variant in query["UrlA"]["schema"]["anyOf"]] == ["string", "integer"]
-    cats = extended["components"]["schemas"]["_Cats"]
-    assert cats["required"] == ["Faces", "RequestId"]
-    assert {"type": "null"} in cats["properties"]["Faces"]["anyOf"]
-    assert "list of integer" in page(extended)

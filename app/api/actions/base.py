@@ -1,4 +1,4 @@
-"""Actions: how the gateway finds one and converts parameters to its request model.
+"""Actions: their models, finding one by name and version, and converting parameters to its request model.
 
 In: action name, version, and parameters by name. Out: a frozen :class:`RequestModel`, or ``ApiError`` with the vendor's
 texts. This module checks names and types; the action checks values.
@@ -11,13 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import NoneType
-from typing import NamedTuple, get_args
+from typing import get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from app.api.auth.keys import Caller
-from app.api.request import printable
+from app.api.request import printable, wrong_type
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.stage_timer import StageTimer
 from app.service.services import Services
@@ -29,19 +29,14 @@ class WireModel(BaseModel):
     """A frozen value of the API: ``image_a`` in Python, ``ImageA`` in requests and replies."""
 
     model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="forbid",
-        alias_generator=to_pascal,
-        validate_by_name=True,
-        validate_by_alias=True,
+        frozen=True, strict=True, extra="forbid", alias_generator=to_pascal, validate_by_name=True
     )
 
 
 class ResponseModel(WireModel):
     """The response of an action, or a part of it. No field is optional."""
 
-    model_config = ConfigDict(validate_by_name=True, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class RequestModel(WireModel, ABC):
@@ -62,58 +57,44 @@ class Action:
     models: Mapping[str, type[RequestModel]]
 
 
-class ActionVersion(NamedTuple):
-    """The name of an action and its parameters in the requested version."""
+def find_action(actions: Iterable[Action], name: str, version: str) -> tuple[str, type[RequestModel]]:
+    """Return an action's name and its parameters in ``version``; raise ``NoSuchVersion`` or ``InvalidAction``.
 
-    name: str
-    model: type[RequestModel]
-
-
-def find_action(actions: Iterable[Action], name: str, version: str) -> ActionVersion:
-    """Return an action by name and version; raise ``NoSuchVersion`` or ``InvalidAction``.
-
-    The first letter of the name may be lower case: the Go and Node SDKs send the name as written by their user.
+    The first letter of ``name`` may be lower case: the Go and Node SDKs send the name as written by their user.
     """
     models = {action.name: action.models for action in actions}
     if not any(version in versions for versions in models.values()):
-        raise ApiError(
-            ErrorCode.NO_SUCH_VERSION,
-            Text(
-                f"The specified api version=`{printable(version)}` does not exist in service=`iai`.",
-                f"服务 `iai` 不存在接口版本 `{printable(version)}`。",
-            ),
+        text = Text(
+            f"The specified api version=`{printable(version)}` does not exist in service=`iai`.",
+            f"服务 `iai` 不存在接口版本 `{printable(version)}`。",
         )
+        raise ApiError(ErrorCode.NO_SUCH_VERSION, text)
     name = name[:1].upper() + name[1:]
     if version not in models.get(name, ()):
         raise ApiError(ErrorCode.INVALID_ACTION)
-    return ActionVersion(name, models[name][version])
+    return name, models[name][version]
 
 
 def bind(model: type[RequestModel], values: Mapping[str, object], *, is_text: bool, is_lenient: bool) -> RequestModel:
     """Return the parameters as a model; raise ``UnknownParameter`` or ``InvalidParameter``.
 
-    ``is_text``: all values are text, and those of integer fields are converted. ``is_lenient``: unknown names are
-    ignored, and JSON values are converted, too.
+    ``is_text``: all values are text; those of integer fields are converted. ``is_lenient``: unknown names are ignored,
+    and JSON values are converted, too.
     """
     is_integer = {str(field.alias): _is_integer(field.annotation) for field in model.model_fields.values()}
     unknown = [name for name in values if name not in is_integer]
     if unknown and not is_lenient:
         name = printable(unknown[0])
-        raise ApiError(
-            ErrorCode.UNKNOWN_PARAMETER,
-            Text(f"The parameter `{name}` is not recognized.", f"参数 `{name}` 未定义。"),
-        )
+        text = Text(f"The parameter `{name}` is not recognized.", f"参数 `{name}` 未定义。")
+        raise ApiError(ErrorCode.UNKNOWN_PARAMETER, text)
     known = {name: value for name, value in values.items() if name in is_integer}
     if is_text or is_lenient:
         known = {name: _from_text(value, is_integer[name]) for name, value in known.items()}
     try:
         return model.model_validate(known)
     except ValidationError as error:
-        name = str(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
-        raise ApiError(
-            ErrorCode.INVALID_PARAMETER,
-            Text(f"The value type of parameter `{name}` is not valid.", f"参数 `{name}` 取值类型错误。"),
-        ) from error
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise wrong_type(str(first["loc"][0])) from error
 
 
 def _is_integer(annotation: object) -> bool:

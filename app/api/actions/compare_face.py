@@ -57,20 +57,14 @@ class CompareFace20180301(RequestModel):
     need_rotate_detection: Rotate = 0
 
     async def perform(self, services: Services, caller: Caller, timer: StageTimer) -> CompareFaceResponse:
-        options = self.options(caller)
-        comparison = await services.compare(
-            ImageRef(self.image_a, self.url_a), ImageRef(self.image_b, self.url_b), options, timer
-        )
-        return CompareFaceResponse(score=comparison.score, face_model_version=comparison.face_model_version.value)
-
-    def options(self, caller: Caller) -> CompareOptions:
-        """Return the options; raise ``ApiError`` for a value that is unknown or not allowed."""
         version = caller.face_model_version(self.face_model_version)
         if self.quality_control not in _QUALITY_LEVELS:
             raise ApiError(ErrorCode.QUALITY_CONTROL_ILLEGAL)
         rotate = bool(zero_or_one("NeedRotateDetection", self.need_rotate_detection))
-        strategy = self.matching_strategy()
-        return CompareOptions(version, strategy, rotate, self.quality_control)
+        options = CompareOptions(version, self.matching_strategy(), rotate, self.quality_control)
+        a, b = ImageRef(self.image_a, self.url_a), ImageRef(self.image_b, self.url_b)
+        comparison = await services.compare(a, b, options, timer)
+        return CompareFaceResponse(score=comparison.score, face_model_version=comparison.face_model_version.value)
 
     def matching_strategy(self) -> MatchingStrategy | None:
         """Return how to select the target face; None for the server's default."""

@@ -65,30 +65,26 @@ class DetectFace20180301(RequestModel):
     )
 
     async def perform(self, services: Services, caller: Caller, timer: StageTimer) -> DetectFaceResponse:
-        options = self.options(caller)
-        result = await services.detect(ImageRef(self.image, self.url), options, timer)
-        return DetectFaceResponse(
-            image_width=result.width,
-            image_height=result.height,
-            face_infos=[face_info(face, landmarks=self.need_landmarks == 1) for face in result.faces],
-            face_model_version=options.face_model_version.value,
-        )
-
-    def options(self, caller: Caller) -> DetectOptions:
-        """Return the options; raise ``ApiError`` for a value that is unknown or not allowed."""
         version = caller.face_model_version(self.face_model_version)
         if self.max_face_num > _MAX_FACES:
             raise ApiError(ErrorCode.FACE_NUM_EXCEED)
         if self.max_face_num < 1:
             raise_illegal("MaxFaceNum", Text(f"1 to {_MAX_FACES}", f"1 到 {_MAX_FACES}"))
         self.check_min_face_size()
-        return DetectOptions(
+        options = DetectOptions(
             version,
             max_faces=self.max_face_num,
             min_size=self.min_face_size,
             attributes=self.need_face_attributes == 1,
             quality=self.need_quality_detection == 1,
             rotate=bool(zero_or_one("NeedRotateDetection", self.need_rotate_detection)),
+        )
+        result = await services.detect(ImageRef(self.image, self.url), options, timer)
+        return DetectFaceResponse(
+            image_width=result.width,
+            image_height=result.height,
+            face_infos=[face_info(face, landmarks=self.need_landmarks == 1) for face in result.faces],
+            face_model_version=version.value,
         )
 
     def check_min_face_size(self) -> None:

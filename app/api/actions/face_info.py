@@ -1,7 +1,7 @@
 """FaceInfo: one face in the response of `DetectFace`, with the vendor's field names.
 
-In: a :class:`DetectedFace`. Out: a :class:`FaceInfo`. Values that were not measured or not requested are null, 0 or
-false, as in the vendor's responses. Landmarks are an extension, returned on request only.
+Values that were not measured or not requested are null, 0 or false, as in the vendor's responses. Landmarks are an
+extension, returned on request only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from app.api.actions.base import ResponseModel
-from app.domain import Attributes, DetectedFace, Landmarks, Quality
+from app.domain import Attributes, DetectedFace, Landmarks
 
 _PERCENT: JsonDict = {"minimum": 0, "maximum": 100}
 _VisiblePercent = Annotated[
@@ -115,38 +115,20 @@ class FaceInfoWithLandmarks(FaceInfo):
 
 def face_info(face: DetectedFace, *, landmarks: bool) -> FaceInfo:
     """Return the response's object for ``face``; with ``landmarks``, a :class:`FaceInfoWithLandmarks`."""
-    left, top, width, height = face.box.to_xywh()
-    info = FaceInfo(
-        x=left,
-        y=top,
-        width=width,
-        height=height,
-        face_attributes_info=_attributes_info(face.attributes),
-        face_quality_info=_quality_info(face.quality),
-    )
+    x, y, width, height = face.box.to_xywh()
+    attributes = _attributes_info(face.attributes)
+    quality = FaceQualityInfo.model_validate(asdict(face.quality) if face.quality else {})
+    info = FaceInfo(x=x, y=y, width=width, height=height, face_attributes_info=attributes, face_quality_info=quality)
     return FaceInfoWithLandmarks(**dict(info), landmarks=_landmarks(face.landmarks)) if landmarks else info
-
-
-def _landmarks(landmarks: Landmarks) -> FaceLandmarks:
-    points = (Point(x=round(x), y=round(y)) for x, y in landmarks.tolist())
-    return FaceLandmarks(**dict(zip(FaceLandmarks.model_fields, points, strict=True)))
 
 
 def _attributes_info(attributes: Attributes | None) -> FaceAttributesInfo:
     if attributes is None:
         return FaceAttributesInfo()
-    pitch, yaw, roll = (round(angle) for angle in (attributes.pose.pitch, attributes.pose.yaw, attributes.pose.roll))
-    return FaceAttributesInfo(
-        pitch=pitch, yaw=yaw, roll=roll, mask=attributes.has_mask, hat=None, hair=None, eye_open=None
-    )
+    angles = {name: round(angle) for name, angle in asdict(attributes.pose).items()}
+    return FaceAttributesInfo(**angles, mask=attributes.has_mask, hat=None, hair=None, eye_open=None)
 
 
-def _quality_info(quality: Quality | None) -> FaceQualityInfo:
-    if quality is None:
-        return FaceQualityInfo()
-    return FaceQualityInfo(
-        score=quality.score,
-        sharpness=quality.sharpness,
-        brightness=quality.brightness,
-        completeness=FaceQualityCompleteness(**asdict(quality.completeness)),
-    )
+def _landmarks(landmarks: Landmarks) -> FaceLandmarks:
+    points = (Point(x=round(x), y=round(y)) for x, y in landmarks.tolist())
+    return FaceLandmarks(**dict(zip(FaceLandmarks.model_fields, points, strict=True)))

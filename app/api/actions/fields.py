@@ -31,11 +31,7 @@ Url = Annotated[
     ),
 ]
 Rotate = Annotated[
-    int,
-    Field(
-        description="1 also detects faces that lie on their side or are upside down.",
-        json_schema_extra=SWITCH,
-    ),
+    int, Field(description="1 also detects faces that lie on their side or are upside down.", json_schema_extra=SWITCH)
 ]
 
 

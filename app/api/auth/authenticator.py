@@ -1,7 +1,7 @@
 """Authenticator: the authentication policy. ``credential`` reads the signature of a request, ``keys`` has the callers.
 
-Errors are raised in this order: missing parameter, malformed credential, SecretId, expiry, signature, token.
-``check_headers`` covers everything up to the expiry without a version-3 body; ``verify`` covers the rest with it.
+``check_headers`` needs no version-3 body. It raises errors in this order: missing parameter, malformed credential,
+unknown SecretId, expired timestamp. ``verify`` needs the body. It checks the signature, then the token.
 """
 
 from __future__ import annotations
@@ -36,16 +36,12 @@ class PendingAuth(NamedTuple):
     credential: Credential | None = None
 
     @property
-    def is_signed(self) -> bool:
-        return self.credential is not None
-
-    @property
     def secret_id(self) -> str:
         return self.credential.secret_id if self.credential else ""
 
 
 class Authenticator:
-    """Verifies signatures with the keys of a key ring; in open mode requires none."""
+    """Verifies signatures with the keys of a key ring. Open mode requires no signature."""
 
     def __init__(
         self, settings: AuthSettings, keys: KeyRing, is_open: bool, clock: Callable[[], float] = time.time
@@ -63,7 +59,7 @@ class Authenticator:
             return PendingAuth(ANONYMOUS)
         if request.v1 is not None and self._settings.v1 == "refuse":
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, _NO_V1)
-        if request.headers.get("authorization", "").strip() == _SKIP:
+        if request.authorization == _SKIP:
             if self._settings.skip == "allow":
                 return PendingAuth(ANONYMOUS)
             raise ApiError(ErrorCode.INVALID_AUTHORIZATION, _UNSIGNED)
@@ -81,7 +77,7 @@ class Authenticator:
     def verify(self, request: CloudRequest, pending: PendingAuth) -> Key | None:
         """Return the key that signed ``request``, which has its body; None if no signature is required.
 
-        Raises ``SignatureFailure`` or ``TokenFailure``. Every wrong signature takes the same constant-time comparisons.
+        Raises ``SignatureFailure`` or ``TokenFailure``. The comparisons take the same time for every wrong signature.
         """
         caller, credential = pending
         if credential is None:
@@ -92,10 +88,11 @@ class Authenticator:
         ]
         if not signing_keys:
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, reason=_MISMATCH)
+        token = request.common("Token")
         for key in signing_keys:
-            if hmac.compare_digest(key.token.encode(), request.token.encode()) and not key.is_expired(self._clock()):
+            if hmac.compare_digest(key.token.encode(), token.encode()) and not key.is_expired(self._clock()):
                 return key
-        reason = "wrong or expired token" if request.token else "no token sent"
+        reason = "wrong or expired token" if token else "no token sent"
         raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {signing_keys[0].label}")
 
 

@@ -1,19 +1,19 @@
 """Credential: the SecretId and signature of a request, and every string that the client may have signed.
 
 Clients agree on the algorithms (``tc3``, ``v1``), not on their input. The Node SDK omits the port of the host, tccli
-adds a scheme, and proxies replace the host. The vendor's documents lower-case header values, the SDKs do not. So a
-credential has several strings to sign, and its signature is valid if it is the signature of one of them.
+adds a scheme, and proxies replace the host. The vendor's documents lower-case header values, the SDKs do not. A
+signature is therefore valid if it signs one of several strings.
 """
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from app.api.auth import tc3, v1
-from app.api.request import CloudRequest
+from app.api.request import CloudRequest, missing_parameter, wrong_type
 from app.errors import ApiError, ErrorCode, Text
 
 _VENDOR_HOST = "iai.tencentcloudapi.com"
@@ -28,22 +28,20 @@ _DATE_TEXT = Text(
 )
 
 
-class Credential(Protocol):
-    """The common interface of both signature versions."""
+@dataclass(frozen=True, slots=True)
+class Credential(ABC):
+    """The SecretId and signature of a request, in either signature version."""
 
-    @property
-    def secret_id(self) -> str: ...
+    secret_id: str
+    signature: str
 
-    @property
-    def signature(self) -> str: ...
-
+    @abstractmethod
     def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         """Yield every string that the client may have signed. ``request`` has its body."""
-        ...
 
+    @abstractmethod
     def signatures(self, secret_key: str, strings: Iterable[str]) -> list[str]:
         """Return the signature of each string to sign."""
-        ...
 
 
 def read_credential(request: CloudRequest) -> Credential:
@@ -63,29 +61,22 @@ def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _TC3Credential:
+class _TC3Credential(Credential):
     """Signature version 3."""
 
     authorization: tc3.Authorization
 
     @classmethod
     def read(cls, request: CloudRequest) -> _TC3Credential:
-        header, timestamp = request.authorization, request.timestamp
-        _check_number("Timestamp", timestamp, _TIMESTAMP)
-        authorization = tc3.parse_authorization(header)
+        if not request.authorization:
+            raise missing_parameter("Authorization")
+        _check_number("Timestamp", request.timestamp, _TIMESTAMP)
+        authorization = tc3.parse_authorization(request.authorization)
         if authorization is None:
             raise ApiError(ErrorCode.INVALID_AUTHORIZATION)
-        if authorization.date != tc3.utc_date(int(timestamp)):
+        if authorization.date != tc3.utc_date(int(request.timestamp)):
             raise ApiError(ErrorCode.INVALID_AUTHORIZATION, _DATE_TEXT)
-        return cls(authorization)
-
-    @property
-    def secret_id(self) -> str:
-        return self.authorization.secret_id
-
-    @property
-    def signature(self) -> str:
-        return self.authorization.signature
+        return cls(authorization.secret_id, authorization.signature, authorization)
 
     def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         names = self.authorization.signed_headers
@@ -105,11 +96,9 @@ class _TC3Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class _V1Credential:
+class _V1Credential(Credential):
     """Signature version 1."""
 
-    secret_id: str
-    signature: str
     signature_method: str
 
     @classmethod
@@ -121,10 +110,9 @@ class _V1Credential:
     def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         parameters = request.v1 or {}
         dotted = {name.replace("_", "."): value for name, value in parameters.items()}  # the Python and Java SDKs
-        has_dotted_variant = len(dotted) == len(parameters) and dotted != parameters
-        variants = [parameters, dotted] if has_dotted_variant else [parameters]
+        is_distinct = len(dotted) == len(parameters) and dotted != parameters
         for host in host_candidates(request.headers.get("host", ""), public_hosts):
-            for variant in variants:
+            for variant in (parameters, dotted) if is_distinct else (parameters,):
                 yield v1.string_to_sign(request.method, host, request.path, variant)
 
     def signatures(self, secret_key: str, strings: Iterable[str]) -> list[str]:
@@ -133,7 +121,4 @@ class _V1Credential:
 
 def _check_number(name: str, value: str, pattern: re.Pattern[str]) -> None:
     if not pattern.fullmatch(value):
-        raise ApiError(
-            ErrorCode.INVALID_PARAMETER,
-            Text(f"The value type of parameter `{name}` is not valid.", f"参数 `{name}` 取值类型错误。"),
-        )
+        raise wrong_type(name)

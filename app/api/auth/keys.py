@@ -21,7 +21,6 @@ import time
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -46,7 +45,7 @@ class _FileModel(BaseModel):
 class Key(_FileModel):
     """One secret key of a caller. With a token, it is a temporary credential, which may expire."""
 
-    label: Annotated[str, Field(pattern=r"^[\w.-]{1,64}$")]
+    label: str = Field(pattern=r"^[\w.-]{1,64}$")
     secret_key: str = Field(min_length=1, repr=False)
     token: str = Field("", repr=False)
     expires: AwareDatetime | None = None
@@ -77,13 +76,11 @@ class Caller(_FileModel):
 
     def face_model_version(self, requested: str | None) -> FaceModelVersion:
         """Return the version to use; raise ``FaceModelVersionIllegal`` if it is unknown or not allowed."""
-        try:
-            version = self.default_face_model_version if requested is None else FaceModelVersion(requested)
-        except ValueError as error:
-            raise ApiError(ErrorCode.FACE_MODEL_VERSION_ILLEGAL) from error
-        if version not in self.face_model_versions:
+        if requested is None:
+            return self.default_face_model_version
+        if requested not in self.face_model_versions:
             raise ApiError(ErrorCode.FACE_MODEL_VERSION_ILLEGAL)
-        return version
+        return FaceModelVersion(requested)
 
 
 ANONYMOUS = Caller()
@@ -95,21 +92,18 @@ class _KeyFile(_FileModel):
 
     @model_validator(mode="after")
     def _check_callers(self) -> _KeyFile:
-        for caller in self.callers.values():
-            if not caller.keys:
-                raise ValueError("a caller has no keys")
+        if not all(caller.keys for caller in self.callers.values()):
+            raise ValueError("a caller has no keys")
         return self
 
 
 class KeyRing:
-    """The callers by SecretId, as of the last check of the file. Belongs to one thread."""
+    """The callers by SecretId, reloaded when the file changes. Belongs to one thread."""
 
     def __init__(self, settings: AuthSettings, clock: Callable[[], float] = time.monotonic) -> None:
         """Read the file, if one is configured; raise ``SettingsError`` if it is not valid."""
         self._configured = {
-            secret_id: Caller(
-                keys=tuple(Key(label=f"{n}", secret_key=key) for n, key in enumerate(secret_keys, start=1))
-            )
+            secret_id: Caller(keys=tuple(Key(label=str(n), secret_key=key) for n, key in enumerate(secret_keys, 1)))
             for secret_id, secret_keys in settings.secret_keys.items()
         }
         self._path = settings.keys_file
@@ -133,7 +127,7 @@ class KeyRing:
         try:
             self._callers = self._read()
         except SettingsError as error:  # retried at every check, logged once
-            if self._last_error != str(error):
+            if str(error) != self._last_error:
                 self._last_error = str(error)
                 fields = {"reason": self._last_error}
                 _log.error("key file reload failed, keeping the previous keys", extra={"fields": fields})
@@ -168,11 +162,8 @@ def _parse(path: Path) -> Mapping[str, Caller]:
     except ValidationError as error:
         raise SettingsError(f"{_SETTING}: {path}: {describe_validation_error(error)}") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{_SETTING}: {path}, line {_line_number(error)}: not UTF-8") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{_SETTING}: {path}, line {line}: not UTF-8") from error
     except tomllib.TOMLDecodeError as error:  # its text may quote a key, so only the position is reported
         position = _TOML_POSITION.search(str(error))
         raise SettingsError(f"{_SETTING}: {path}{f', {position[1]}' if position else ''}: not TOML") from error
-
-
-def _line_number(error: UnicodeDecodeError) -> int:
-    return error.object.count(b"\n", 0, error.start) + 1

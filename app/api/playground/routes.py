@@ -14,7 +14,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 _FOLDER = Path(__file__).resolve().parent
-_PAGE = "index.html"
 _TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".json": "application/json"}
 FILES = {path.name: _TYPES[path.suffix] for path in sorted(_FOLDER.iterdir()) if path.suffix in _TYPES}
 """Name and media type of the files that are served."""
@@ -30,29 +29,24 @@ HEADERS = {
 }
 
 
-async def page(_: Request) -> Response:
-    return _response(_PAGE)
-
-
 async def file(request: Request) -> Response:
-    name = request.path_params["name"]
-    return _response(name) if name in FILES else Response(status_code=404, headers=HEADERS)
+    """Return a file of the playground, by default its page."""
+    name = request.path_params.get("name", "index.html")
+    if name not in FILES:
+        return Response(status_code=404, headers=HEADERS)
+    return Response(_content(name), media_type=FILES[name], headers=HEADERS)
 
 
 async def redirect_to_page(_: Request) -> Response:
-    """Redirect to the page without a slash. Links are relative, so that a proxy may serve the page below any path."""
+    """Redirect to the path without a slash, relative to it: a proxy may serve the page below any path."""
     return RedirectResponse("../playground", headers=HEADERS)
 
 
 PLAYGROUND: tuple[BaseRoute, ...] = (
-    Route("/playground", page),
+    Route("/playground", file),
     Route("/playground/", redirect_to_page),
     Route("/playground/{name}", file),
 )
-
-
-def _response(name: str) -> Response:
-    return Response(_content(name), media_type=FILES[name], headers=HEADERS)
 
 
 @cache
