@@ -12,20 +12,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from app.domain import MatchingStrategy, QualityPolicy
 
 _MIB = 1024 * 1024
 _PACK_NAME = r"^[a-z0-9][a-z0-9_-]*$"
-_Names = Annotated[tuple[str, ...], NoDecode]
 
 
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+def _split_at_commas(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+_CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
 
 class Group(BaseModel):
@@ -49,12 +49,10 @@ class ServerSettings(Group):
 
     @property
     def is_loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
-            return False
+            return self.host == "localhost"
 
 
 class AuthSettings(Group):
@@ -64,14 +62,13 @@ class AuthSettings(Group):
         "required", description="`required` verifies signatures; `off` accepts every request."
     )
     keys: SecretStr = Field(SecretStr(""), description="Accepted keys as `SecretId:SecretKey`, separated by commas.")
-    keys_file: Path | None = Field(
+    keys_file: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = Field(
         None,
         description="TOML file with callers, their keys, tokens, rate limits and permissions. It is reloaded when it "
         "changes.",
     )
     skip: Literal["refuse", "allow"] = Field(
-        "refuse",
-        description="`allow` accepts unsigned requests with `Authorization: SKIP`, an option of the SDKs.",
+        "refuse", description="`allow` accepts unsigned requests with `Authorization: SKIP`, an option of the SDKs."
     )
     v1: Literal["allow", "refuse"] = Field(
         "allow",
@@ -80,16 +77,9 @@ class AuthSettings(Group):
     max_skew_s: int = Field(
         300, ge=1, description="Maximum difference in seconds between a request's timestamp and the server's clock."
     )
-    hosts: _Names = Field(
+    hosts: _CommaSeparated = Field(
         (), description="Public host names of the service, if a proxy changes the host that clients sign."
     )
-
-    _split_hosts = field_validator("hosts", mode="before")(_split)
-
-    @field_validator("keys_file", mode="before")
-    @classmethod
-    def _none_if_empty(cls, value: object) -> object:
-        return value or None
 
     @field_validator("keys")
     @classmethod
@@ -98,12 +88,8 @@ class AuthSettings(Group):
         return value
 
     @property
-    def has_keys(self) -> bool:
-        return bool(self.keys_file or self.secret_keys)
-
-    @property
     def secret_keys(self) -> Mapping[str, tuple[str, ...]]:
-        """SecretId -> its SecretKeys. An id may have several, so that keys can be rotated."""
+        """SecretKeys by SecretId; an id may have several, so that keys can be rotated."""
         return _parse_keys(self.keys)
 
 
@@ -171,35 +157,28 @@ class WireSettings(Group):
 class FetchSettings(Group):
     """Download of images by URL."""
 
-    allow: _Names = Field(
+    allow: _CommaSeparated = Field(
         (), description="Private networks (10.1.0.0/16) or host names from which images may be fetched."
     )
     timeout_s: float = Field(10.0, gt=0, description="Seconds to fetch one image, including redirects.")
     max_redirects: int = Field(3, ge=0, description="Redirects to follow; the target of each one is checked.")
-
-    _split_allow = field_validator("allow", mode="before")(_split)
 
 
 class ModelsSettings(Group):
     """Model packs and their files."""
 
     pack: str = Field(
-        "auto",
-        pattern=_PACK_NAME,
-        description="Model pack; `auto` selects `omz` if it is installed, else `open`.",
+        "auto", pattern=_PACK_NAME, description="Model pack; `auto` selects `omz` if it is installed, else `open`."
     )
     weights_dir: Path | None = Field(
-        None,
-        description="Folder for weight files; by default `models/` in a checkout, else the user's cache.",
+        None, description="Folder for weight files; by default `models/` in a checkout, else the user's cache."
     )
     pack_2_0: str | None = Field(
         None, pattern=_PACK_NAME, description="Pack for `FaceModelVersion` 2.0; by default the same pack."
     )
-    mirrors: _Names = Field(
+    mirrors: _CommaSeparated = Field(
         (), description="http(s) URLs of folders with weight files, tried in order before the original URL of a file."
     )
-
-    _split_mirrors = field_validator("mirrors", mode="before")(_split)
 
     @field_validator("mirrors")
     @classmethod
@@ -261,8 +240,7 @@ class MetricsSettings(Group):
     """Prometheus metrics."""
 
     enabled: bool = Field(
-        False,
-        description="Whether to serve `GET /metrics`, without authentication. It shows request rates and errors.",
+        False, description="Whether to serve `GET /metrics`, without authentication. It shows request rates and errors."
     )
 
 
