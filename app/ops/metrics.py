@@ -1,6 +1,6 @@
-"""All Prometheus metrics, served as text at ``/metrics``. Label values come from small fixed sets, never from a request.
+"""All Prometheus metrics, served as text at ``/metrics``.
 
-An engine owns one :class:`Metrics`.
+Label values come from small fixed sets, never from a request.
 """
 
 from __future__ import annotations

@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import NamedTuple, ParamSpec, Self, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from app.runtime.batcher import MAX_BATCH_SIZE
 
@@ -131,33 +129,22 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
             budget.workers, thread_name_prefix="worker", initializer=_pin_thread, initargs=(free_cpus,)
         )
         self._workers = budget.workers
-        self._unfinished = 0
-        self._lock = threading.Lock()
+        self._unfinished: set[Future[Any]] = set()
+        """Queued and running work, even if its caller was cancelled."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def run(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Run ``function`` on a worker thread and return its result; if cancelled before it starts, it never runs."""
         work = self._pool.submit(function, *args, **kwargs)
-        with self._lock:
-            self._unfinished += 1
-        work.add_done_callback(self._count_finished)
+        self._unfinished.add(work)
+        work.add_done_callback(self._unfinished.discard)
         try:
             return await asyncio.wrap_future(work)
         finally:
             del work  # breaks the cycle future - error - frames, which would keep images in memory
 
-    def _count_finished(self, _: object) -> None:
-        """Called when the work ends: running work counts even if its caller was cancelled."""
-        with self._lock:
-            self._unfinished -= 1
-
     def would_queue(self, additional: int) -> bool:
         """Return whether a call would wait for a worker if ``additional`` calls were submitted now."""
-        return self._unfinished + additional > self._workers
+        return len(self._unfinished) + additional > self._workers

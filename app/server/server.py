@@ -16,6 +16,7 @@ import ctypes
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import uvicorn
@@ -103,12 +104,10 @@ def drop_connection_attempts(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", count, ctypes.addressof(program)))
 
 
-def _accept_pending(listener: socket.socket) -> list[socket.socket]:
-    """Return all established connections that have not been accepted yet."""
-    connections = []
+def _accept_pending(listener: socket.socket) -> Iterator[socket.socket]:
+    """Accept all established connections that the kernel still queues."""
     with suppress(OSError):  # BlockingIOError: no connection is left
         while True:
             connection, _ = listener.accept()
             connection.setblocking(False)
-            connections.append(connection)
-    return connections
+            yield connection
