@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 class Tracer(Protocol):
     """Records the spans of finished requests."""
 
-    def request(
+    def record_request(
         self,
         headers: Mapping[str, str],
         attributes: Mapping[str, str],
@@ -62,7 +62,7 @@ class AccessLog:
         if self._tracer:
             attributes = {"request_id": record.request_id, "action": record.action, "code": record.code}
             is_error = record.code == ErrorCode.SERVER_ERROR
-            self._tracer.request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
+            self._tracer.record_request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
 
 
 def _fields(

@@ -17,7 +17,7 @@ _MIN_LEVELS = {
     "httpcore": logging.WARNING,
     "uvicorn.access": logging.WARNING,
     "PIL": logging.WARNING,
-    # It logs excerpts of malformed bodies; the response names the error already.
+    # This one logs excerpts of malformed bodies. The response contains the error already.
     "python_multipart": logging.CRITICAL,
 }
 

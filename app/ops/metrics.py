@@ -19,7 +19,7 @@ _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 
 _WAIT_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 _ITEMS = (1, 2, 4, 8, 16)
 
-# They double the number of series, and `process_start_time_seconds` has the same information.
+# The series `*_created` double the number of series, and `process_start_time_seconds` has the same information.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 

@@ -22,7 +22,7 @@ class Stage(NamedTuple):
 
 @dataclass(slots=True)
 class StageTimer:
-    """The stages of one request, in the order of their ends; the two images of a comparison overlap."""
+    """The stages of one request, in the order in which they end. The stages of its two images overlap in time."""
 
     deadline: Deadline
     stages: list[Stage] = field(default_factory=list)

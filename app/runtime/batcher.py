@@ -1,4 +1,4 @@
-"""Runs the calls of several threads together, because on a GPU a batch of 16 costs little more than a single item.
+"""Batches the calls of several threads, because on a GPU a batch of 16 takes little longer than a single item.
 
 One thread at a time uses the device; calls that arrive meanwhile form the next batch. There is no extra thread and no
 timer: a call on a free device runs at once. After a run, the thread of the oldest queued call runs it together with all

@@ -83,7 +83,7 @@ class OrtSession:
 
 
 def _load_gpu_libraries(provider: Provider) -> None:
-    """Load NVIDIA's libraries from pip's packages, which the loader does not search; missing ones are printed."""
+    """Load NVIDIA's libraries from pip packages, which the dynamic loader does not search; print missing ones."""
     os.environ.update(provider.environment)
     if cache := provider.options.get("trt_engine_cache_path"):
         Path(cache).mkdir(parents=True, exist_ok=True)
@@ -95,14 +95,14 @@ def _load(path: Path, provider: Provider, intra_op_threads: int) -> ort.Inferenc
     options = ort.SessionOptions()
     options.intra_op_num_threads = intra_op_threads
     options.inter_op_num_threads = 1
-    # Published files declare output shapes for one batch or image size, and onnxruntime would warn at every other one.
+    # Published files declare output shapes for one batch and image size. onnxruntime would warn about all others.
     options.log_severity_level = _LOG_ERRORS
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    chosen = [provider, *(providers.PROVIDERS[device] for device in provider.fallbacks)]
+    entries = [provider, *(providers.PROVIDERS[device] for device in provider.fallbacks)]
     # onnxruntime's own fallback would continue on the CPU after any failure of the device.
     return ort.InferenceSession(
-        str(path), options, providers=[(entry.name, entry.options) for entry in chosen], enable_fallback=0
+        str(path), options, providers=[(entry.name, entry.options) for entry in entries], enable_fallback=0
     )
 
 

@@ -1,4 +1,4 @@
-"""The thread pool for image work, and its budget: the number of workers, and of threads in one model run.
+"""The thread pool for image work, and its size: the number of workers, and of threads in one model run.
 
 An onnxruntime session has ``intra_op - 1`` helper threads, shared by all of its runs, and each run also uses the thread
 that calls it. So every core gets a worker, and the helpers use the cores that a single comparison leaves idle.
@@ -26,7 +26,7 @@ _MAX_INTRA_OP = 4
 """Small face models gain little from more threads in one run."""
 
 _WORKERS_PER_CORE = 4
-"""With a GPU: one worker decodes or detects while the others wait for the device."""
+"""With a GPU, most workers wait for the device while one decodes or detects."""
 
 
 class ThreadBudget(NamedTuple):
@@ -39,7 +39,7 @@ class ThreadBudget(NamedTuple):
 def thread_budget(cores: int, device: str = "cpu") -> ThreadBudget:
     """Divide ``cores`` between workers and the threads of one model run."""
     if device != "cpu":
-        # One batch runs while the next one forms; more would cost memory, up to 50 MB for each image in process.
+        # One batch runs while the next one forms. More workers would need more memory, up to 50 MB per image.
         return ThreadBudget(workers=min(_WORKERS_PER_CORE * cores, 2 * MAX_BATCH_SIZE), intra_op=1)
     idle = max(0, cores - _IMAGES_PER_COMPARISON)
     return ThreadBudget(workers=max(_IMAGES_PER_COMPARISON, cores), intra_op=min(1 + idle, _MAX_INTRA_OP))
@@ -111,7 +111,7 @@ def _cpu_quota(folder: Path) -> float | None:
 
 
 def _pin_thread(free_cpus: queue.SimpleQueue[int]) -> None:
-    """Pin the calling thread to the next of ``free_cpus``, unless none is left or the process lost it."""
+    """Pin the calling thread to the next of ``free_cpus``, if one is left and the process may still use it."""
     with suppress(queue.Empty, OSError):
         cpu = free_cpus.get_nowait()
         os.sched_setaffinity(0, {cpu})
@@ -121,7 +121,7 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
     """The threads that decode images and run models, while the event loop only waits."""
 
     def __init__(self, budget: ThreadBudget, cpus: Iterable[int] = ()) -> None:
-        """``cpus``: the CPUs to pin workers to, as returned by :func:`pinned_cpus`."""
+        """``cpus``: the CPUs to pin workers to, one each (:func:`pinned_cpus`)."""
         free_cpus: queue.SimpleQueue[int] = queue.SimpleQueue()
         for cpu in cpus:
             free_cpus.put(cpu)
