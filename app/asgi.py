@@ -76,4 +76,4 @@ def _traces(endpoint: str | None) -> Traces | None:
         raise SettingsError(
             "COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: pip install '.[otel]' in the checkout"
         ) from error
-    return Traces.to(endpoint)
+    return Traces.to_collector(endpoint)

@@ -125,7 +125,7 @@ def open_resources(settings: Settings, metrics: Metrics) -> ServingResources:
     cores = settings.runtime.threads or available_cores()
     budget = thread_budget(cores, settings.runtime.device)
     cpus = pinned_cpus(cores, settings.runtime.device)
-    decoders = DecoderPool(min(budget.workers, cores), metrics.record_decoder_restart, cpus)
+    decoders = DecoderPool(min(budget.workers, cores), metrics.decoder_restarts.inc, cpus)
     return ServingResources(open_shared_models(settings, budget, metrics, decoders), decoders, cpus)
 
 
@@ -269,6 +269,6 @@ def _facts(
 def open_fetcher(settings: Settings, metrics: Metrics) -> Fetcher:
     """Return the downloader of images; raise ``SettingsError`` for a malformed ``fetch.allow``."""
     try:
-        return Fetcher(settings.fetch, count_bytes=metrics.record_fetched_bytes)
+        return Fetcher(settings.fetch, count_bytes=metrics.fetched_bytes.inc)
     except ValueError as error:
         raise SettingsError(f"COMPAREFACE_FETCH__ALLOW: {error}") from error

@@ -10,26 +10,12 @@ import difflib
 import os
 import re
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app import settings
 from app.errors import OperatorError
-from app.settings import (
-    AuthSettings,
-    CompareSettings,
-    FetchSettings,
-    LimitsSettings,
-    LogSettings,
-    MetricsSettings,
-    ModelsSettings,
-    PlaygroundSettings,
-    QualitySettings,
-    RuntimeSettings,
-    ServerSettings,
-    TracesSettings,
-    WireSettings,
-)
+from app.validation import Location, describe_validation_error
 
 _PREFIX = "COMPAREFACE_"
 _KUBERNETES = re.compile(rf"{_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
@@ -44,31 +30,27 @@ class Settings(BaseSettings):
     """All settings."""
 
     model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=_PREFIX,
-        env_nested_delimiter="__",
-        hide_input_in_errors=True,
+        frozen=True, extra="forbid", env_prefix=_PREFIX, env_nested_delimiter="__", hide_input_in_errors=True
     )
 
-    server: ServerSettings = ServerSettings()
-    auth: AuthSettings = AuthSettings()
-    limits: LimitsSettings = LimitsSettings()
-    wire: WireSettings = WireSettings()
-    fetch: FetchSettings = FetchSettings()
-    models: ModelsSettings = ModelsSettings()
-    runtime: RuntimeSettings = RuntimeSettings()
-    compare: CompareSettings = CompareSettings()
-    quality: QualitySettings = QualitySettings()
-    playground: PlaygroundSettings = PlaygroundSettings()
-    log: LogSettings = LogSettings()
-    metrics: MetricsSettings = MetricsSettings()
-    traces: TracesSettings = TracesSettings()
+    server: settings.ServerSettings = settings.ServerSettings()
+    auth: settings.AuthSettings = settings.AuthSettings()
+    limits: settings.LimitsSettings = settings.LimitsSettings()
+    wire: settings.WireSettings = settings.WireSettings()
+    fetch: settings.FetchSettings = settings.FetchSettings()
+    models: settings.ModelsSettings = settings.ModelsSettings()
+    runtime: settings.RuntimeSettings = settings.RuntimeSettings()
+    compare: settings.CompareSettings = settings.CompareSettings()
+    quality: settings.QualitySettings = settings.QualitySettings()
+    playground: settings.PlaygroundSettings = settings.PlaygroundSettings()
+    log: settings.LogSettings = settings.LogSettings()
+    metrics: settings.MetricsSettings = settings.MetricsSettings()
+    traces: settings.TracesSettings = settings.TracesSettings()
 
     @property
     def is_open(self) -> bool:
         """Whether requests without a signature are accepted."""
-        return self.auth.mode == "off" or not self.auth.has_keys
+        return self.auth.mode == "off" or not (self.auth.keys_file or self.auth.secret_keys)
 
     def check_may_serve(self, *, on_loopback: bool) -> None:
         """Raise ``SettingsError`` if other hosts could send unsigned requests while ``auth.mode`` is ``required``."""
@@ -82,10 +64,9 @@ class Settings(BaseSettings):
 def environment_names() -> list[str]:
     """Return the environment variables of all settings."""
     return [
-        f"{_PREFIX}{group}__{field}".upper()
-        for group, info in Settings.model_fields.items()
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
-        for field in info.annotation.model_fields
+        _environment_name((group, field))
+        for group, defaults in Settings.model_construct()
+        for field in type(defaults).model_fields
     ]
 
 
@@ -99,17 +80,13 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError("; ".join(_message(detail) for detail in error.errors())) from error
+        raise SettingsError(describe_validation_error(error, _environment_name)) from error
+
+
+def _environment_name(location: Location) -> str:
+    return _PREFIX + "__".join(map(str, location[:2])).upper()
 
 
 def _with_suggestion(name: str, known: list[str]) -> str:
     similar = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
     return f"{name} (did you mean {similar[0]}?)" if similar else name
-
-
-def _message(detail: ErrorDetails) -> str:
-    """Return one error as ``NAME: reason``, without the value, which may be a secret."""
-    name = _PREFIX + "__".join(str(part) for part in detail["loc"][:2]).upper() if detail["loc"] else ""
-    is_boolean = detail["type"] in {"bool_parsing", "bool_type"}
-    reason = "Input should be 'true' or 'false'" if is_boolean else detail["msg"].removeprefix("Value error, ")
-    return f"{name}: {reason}" if name else reason

@@ -12,84 +12,71 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from app.domain import MatchingStrategy, QualityPolicy
 
 _MIB = 1024 * 1024
 _PACK_NAME = r"^[a-z0-9][a-z0-9_-]*$"
-_Names = Annotated[tuple[str, ...], NoDecode]
 
 
-def _split(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+def _split_at_commas(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+_CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 
 
 class Group(BaseModel):
-    """Base class of the groups."""
+    """Base class of the groups. The docstring of a field is its description."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        for field in cls.model_fields.values():
+            field.description = " ".join((field.description or "").split())  # joins the lines of a docstring
 
 
 class ServerSettings(Group):
     """Address and shutdown of the server."""
 
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 selects a free port.")
-    readiness_delay_s: float = Field(
-        1.0,
-        ge=0,
-        description="Seconds at shutdown during which `/readyz` returns 503 but requests are still accepted, so that "
-        "load balancers stop sending new ones.",
-    )
-    drain_s: int = Field(30, ge=0, description="Seconds after that for running requests to finish.")
+    host: str = Field("127.0.0.1", min_length=1)
+    """Address to listen on."""
+    port: int = Field(8000, ge=0, le=65535)
+    """TCP port; 0 selects a free port."""
+    readiness_delay_s: float = Field(1.0, ge=0)
+    """Seconds at shutdown during which `/readyz` returns 503 but requests are still accepted, so that load balancers
+    stop sending new ones."""
+    drain_s: int = Field(30, ge=0)
+    """Seconds after that for running requests to finish."""
 
     @property
     def is_loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
-            return False
+            return self.host == "localhost"
 
 
 class AuthSettings(Group):
     """Authentication of clients."""
 
-    mode: Literal["required", "off"] = Field(
-        "required", description="`required` verifies signatures; `off` accepts every request."
-    )
-    keys: SecretStr = Field(SecretStr(""), description="Accepted keys as `SecretId:SecretKey`, separated by commas.")
-    keys_file: Path | None = Field(
-        None,
-        description="TOML file with callers, their keys, tokens, rate limits and permissions. It is reloaded when it "
-        "changes.",
-    )
-    skip: Literal["refuse", "allow"] = Field(
-        "refuse",
-        description="`allow` accepts unsigned requests with `Authorization: SKIP`, an option of the SDKs.",
-    )
-    v1: Literal["allow", "refuse"] = Field(
-        "allow",
-        description="`refuse` rejects the older signatures HmacSHA1 and HmacSHA256, which cover less of a request.",
-    )
-    max_skew_s: int = Field(
-        300, ge=1, description="Maximum difference in seconds between a request's timestamp and the server's clock."
-    )
-    hosts: _Names = Field(
-        (), description="Public host names of the service, if a proxy changes the host that clients sign."
-    )
-
-    _split_hosts = field_validator("hosts", mode="before")(_split)
-
-    @field_validator("keys_file", mode="before")
-    @classmethod
-    def _none_if_empty(cls, value: object) -> object:
-        return value or None
+    mode: Literal["required", "off"] = "required"
+    """`required` verifies signatures; `off` accepts every request."""
+    keys: SecretStr = SecretStr("")
+    """Accepted keys as `SecretId:SecretKey`, separated by commas."""
+    keys_file: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
+    """TOML file with callers, their keys, tokens, rate limits and permissions. It is reloaded when it changes."""
+    skip: Literal["refuse", "allow"] = "refuse"
+    """`allow` accepts unsigned requests with `Authorization: SKIP`, an option of the SDKs."""
+    v1: Literal["allow", "refuse"] = "allow"
+    """`refuse` rejects the older signatures HmacSHA1 and HmacSHA256, which cover less of a request."""
+    max_skew_s: int = Field(300, ge=1)
+    """Maximum difference in seconds between a request's timestamp and the server's clock."""
+    hosts: _CommaSeparated = ()
+    """Public host names of the service, if a proxy changes the host that clients sign."""
 
     @field_validator("keys")
     @classmethod
@@ -98,12 +85,8 @@ class AuthSettings(Group):
         return value
 
     @property
-    def has_keys(self) -> bool:
-        return bool(self.keys_file or self.secret_keys)
-
-    @property
     def secret_keys(self) -> Mapping[str, tuple[str, ...]]:
-        """SecretId -> its SecretKeys. An id may have several, so that keys can be rotated."""
+        """SecretKeys by SecretId; an id may have several, so that keys can be rotated."""
         return _parse_keys(self.keys)
 
 
@@ -122,84 +105,59 @@ def _parse_keys(value: SecretStr) -> dict[str, tuple[str, ...]]:
 class LimitsSettings(Group):
     """Limits that keep the service responsive under load."""
 
-    max_body_bytes: int = Field(
-        11 * _MIB, ge=1024, description="Largest request body: two images of 5 MB and their JSON."
-    )
-    max_v1_body_bytes: int = Field(
-        _MIB, ge=1024, description="Largest body of a request signed by HmacSHA1 or HmacSHA256, as in Tencent Cloud."
-    )
-    max_query_bytes: int = Field(32 * 1024, ge=1024, description="Largest query string of a GET request.")
-    max_connections: int = Field(
-        1000,
-        ge=1,
-        description="Open connections, or fewer if the system allows fewer open files. Beyond that, the longest idle "
-        "connection is closed. At most a quarter as many requests are queued.",
-    )
-    header_timeout_s: float = Field(
-        10.0,
-        gt=0,
-        description="Seconds for the head of a request to arrive after the connection opens or the last response.",
-    )
-    min_body_rate: int = Field(
-        32 * 1024,
-        ge=1,
-        description="Slowest upload of a body in bytes per second, after the first five seconds. Slower requests fail "
-        "with RequestTimeout.",
-    )
-    max_in_flight: int = Field(
-        32, ge=1, description="Requests processed at the same time; each may hold its body in memory."
-    )
-    max_wait_s: float = Field(
-        5.0,
-        ge=0,
-        description="Seconds in the queue after which all queued requests fail with RequestLimitExceeded; at most half "
-        "of `deadline_s`.",
-    )
-    deadline_s: float = Field(30.0, gt=0, description="Seconds for the whole request.")
+    max_body_bytes: int = Field(11 * _MIB, ge=1024)
+    """Largest request body: two images of 5 MB and their JSON."""
+    max_v1_body_bytes: int = Field(_MIB, ge=1024)
+    """Largest body of a request signed by HmacSHA1 or HmacSHA256, as in Tencent Cloud."""
+    max_query_bytes: int = Field(32 * 1024, ge=1024)
+    """Largest query string of a GET request."""
+    max_connections: int = Field(1000, ge=1)
+    """Open connections, or fewer if the system allows fewer open files. Beyond that, the longest idle connection is
+    closed. At most a quarter as many requests are queued."""
+    header_timeout_s: float = Field(10.0, gt=0)
+    """Seconds for the head of a request to arrive after the connection opens or the last response."""
+    min_body_rate: int = Field(32 * 1024, ge=1)
+    """Slowest upload of a body in bytes per second, after the first five seconds. Slower requests fail with
+    RequestTimeout."""
+    max_in_flight: int = Field(32, ge=1)
+    """Requests processed at the same time; each may hold its body in memory."""
+    max_wait_s: float = Field(5.0, ge=0)
+    """Seconds in the queue after which all queued requests fail with RequestLimitExceeded; at most half of
+    `deadline_s`."""
+    deadline_s: float = Field(30.0, gt=0)
+    """Seconds for the whole request."""
 
 
 class WireSettings(Group):
     """Parsing of requests."""
 
-    parameters: Literal["strict", "lenient"] = Field(
-        "strict",
-        description="`strict` rejects unknown parameters and wrong JSON types, as Tencent Cloud does; `lenient` "
-        'ignores unknown parameters and accepts `"1"` for 1.',
-    )
+    parameters: Literal["strict", "lenient"] = "strict"
+    """`strict` rejects unknown parameters and wrong JSON types, as Tencent Cloud does; `lenient` ignores unknown
+    parameters and accepts `"1"` for 1."""
 
 
 class FetchSettings(Group):
     """Download of images by URL."""
 
-    allow: _Names = Field(
-        (), description="Private networks (10.1.0.0/16) or host names from which images may be fetched."
-    )
-    timeout_s: float = Field(10.0, gt=0, description="Seconds to fetch one image, including redirects.")
-    max_redirects: int = Field(3, ge=0, description="Redirects to follow; the target of each one is checked.")
-
-    _split_allow = field_validator("allow", mode="before")(_split)
+    allow: _CommaSeparated = ()
+    """Private networks (10.1.0.0/16) or host names from which images may be fetched."""
+    timeout_s: float = Field(10.0, gt=0)
+    """Seconds to fetch one image, including redirects."""
+    max_redirects: int = Field(3, ge=0)
+    """Redirects to follow; the target of each one is checked."""
 
 
 class ModelsSettings(Group):
     """Model packs and their files."""
 
-    pack: str = Field(
-        "auto",
-        pattern=_PACK_NAME,
-        description="Model pack; `auto` selects `omz` if it is installed, else `open`.",
-    )
-    weights_dir: Path | None = Field(
-        None,
-        description="Folder for weight files; by default `models/` in a checkout, else the user's cache.",
-    )
-    pack_2_0: str | None = Field(
-        None, pattern=_PACK_NAME, description="Pack for `FaceModelVersion` 2.0; by default the same pack."
-    )
-    mirrors: _Names = Field(
-        (), description="http(s) URLs of folders with weight files, tried in order before the original URL of a file."
-    )
-
-    _split_mirrors = field_validator("mirrors", mode="before")(_split)
+    pack: str = Field("auto", pattern=_PACK_NAME)
+    """Model pack; `auto` selects `omz` if it is installed, else `open`."""
+    weights_dir: Path | None = None
+    """Folder for weight files; by default `models/` in a checkout, else the user's cache."""
+    pack_2_0: str | None = Field(None, pattern=_PACK_NAME)
+    """Pack for `FaceModelVersion` 2.0; by default the same pack."""
+    mirrors: _CommaSeparated = ()
+    """http(s) URLs of folders with weight files, tried in order before the original URL of a file."""
 
     @field_validator("mirrors")
     @classmethod
@@ -217,61 +175,53 @@ class ModelsSettings(Group):
 class RuntimeSettings(Group):
     """Inference."""
 
-    device: Literal["cpu", "cuda", "tensorrt"] = Field(
-        "cpu", description="Device for the models: `cpu`, `cuda` or `tensorrt`. The service never uses another one."
-    )
-    threads: int | None = Field(
-        None, ge=1, description="CPU threads; by default the cores that the CPU affinity and the cgroup quota allow."
-    )
-    int8: bool = Field(True, description="Whether to run a pack's int8 model on the CPU, if it has one.")
+    device: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+    """Device for the models: `cpu`, `cuda` or `tensorrt`. The service never uses another one."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads; by default the cores that the CPU affinity and the cgroup quota allow."""
+    int8: bool = True
+    """Whether to run a pack's int8 model on the CPU, if it has one."""
 
 
 class CompareSettings(Group):
     """Defaults of CompareFace."""
 
-    matching_strategy: MatchingStrategy = Field(
-        MatchingStrategy.LARGEST,
-        description="Default of `FaceMatchingStrategy`: 1 compares the largest face of an image, 0 the most confident.",
-    )
+    matching_strategy: MatchingStrategy = MatchingStrategy.LARGEST
+    """Default of `FaceMatchingStrategy`: 1 compares the largest face of an image, 0 the most confident."""
 
 
 class QualitySettings(Group):
     """Quality control."""
 
-    policy: QualityPolicy = Field(
-        QualityPolicy.ACCEPT_DESCRIBED,
-        description="Whether the description of a `QualityControl` level names the worst accepted image "
-        "(`accept-described`) or the best rejected image (`reject-described`).",
-    )
+    policy: QualityPolicy = QualityPolicy.ACCEPT_DESCRIBED
+    """Whether the description of a `QualityControl` level names the worst accepted image (`accept-described`) or the
+    best rejected image (`reject-described`)."""
 
 
 class PlaygroundSettings(Group):
     """The playground page."""
 
-    enabled: bool = Field(False, description="Whether to serve the page `/playground`; `make serve` turns it on.")
+    enabled: bool = False
+    """Whether to serve the page `/playground`; `make serve` turns it on."""
 
 
 class LogSettings(Group):
     """Logging; the log never contains images, keys or URL queries."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest severity to log.")
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Lowest severity to log."""
 
 
 class MetricsSettings(Group):
     """Prometheus metrics."""
 
-    enabled: bool = Field(
-        False,
-        description="Whether to serve `GET /metrics`, without authentication. It shows request rates and errors.",
-    )
+    enabled: bool = False
+    """Whether to serve `GET /metrics`, without authentication. It shows request rates and errors."""
 
 
 class TracesSettings(Group):
     """OpenTelemetry traces."""
 
-    endpoint: str | None = Field(
-        None,
-        pattern=r"^https?://[^\s/]+/\S*$",
-        description="URL of a collector for OTLP over HTTP, such as `http://collector:4318/v1/traces`; by default no "
-        "traces. Needs the extra `otel`.",
-    )
+    endpoint: str | None = Field(None, pattern=r"^https?://[^\s/]+/\S*$")
+    """URL of a collector for OTLP over HTTP, such as `http://collector:4318/v1/traces`; by default no traces. Needs the
+    extra `otel`."""

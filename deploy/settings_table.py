@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from app.environment import Settings
 
@@ -19,9 +19,7 @@ def settings_table() -> str:
 def _rows() -> Iterator[str]:
     yield "| setting | default | description |"
     yield "|---|---|---|"
-    settings = Settings.model_construct()
-    for group_name in Settings.model_fields:
-        group: BaseModel = getattr(settings, group_name)
+    for group_name, group in Settings.model_construct():
         yield f"| **{group_name}** | | {group.__doc__} |"
         for name, field in type(group).model_fields.items():
             variable = f"COMPAREFACE_{group_name}__{name}".upper()
@@ -29,7 +27,7 @@ def _rows() -> Iterator[str]:
 
 
 def _default_text(value: object) -> str:
-    """Return a default as an environment variable would set it; empty for unset, empty and secret values."""
+    """Return a default as an environment variable would set it; empty for secrets and missing defaults."""
     if value is None or value == () or isinstance(value, SecretStr):
         return ""
     if isinstance(value, bool):

@@ -11,25 +11,28 @@ import logging
 import sys
 from typing import TextIO
 
-# Below WARNING these log URLs with their queries, and EXIF fields of images.
-_LOG_URLS_OR_EXIF = ("httpx", "httpcore", "uvicorn.access", "PIL")
-# It logs excerpts of malformed bodies; the response names the error already.
-_LOGS_BODIES = "python_multipart"
-_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
+_MIN_LEVELS = {
+    # Below WARNING these log URLs with their queries, and EXIF fields of images.
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "uvicorn.access": logging.WARNING,
+    "PIL": logging.WARNING,
+    # This one logs excerpts of malformed bodies. The response contains the error already.
+    "python_multipart": logging.CRITICAL,
+}
 
 
 class JsonFormatter(logging.Formatter):
     """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         line: dict[str, object] = {
-            "time": time.isoformat(timespec="milliseconds"),
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **getattr(record, "fields", {}),
         }
-        line |= getattr(record, "fields", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -42,9 +45,8 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in _WITH_HANDLERS:
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
-    for name in _LOG_URLS_OR_EXIF:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger(_LOGS_BODIES).setLevel(logging.CRITICAL)
+    for name, min_level in _MIN_LEVELS.items():
+        logging.getLogger(name).setLevel(min_level)

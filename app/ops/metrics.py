@@ -1,23 +1,14 @@
 """All Prometheus metrics, served as text at ``/metrics``.
 
-An engine owns one :class:`Metrics` and passes single methods of it to lower layers. Label values come from small fixed
-sets, never from a request.
+Label values come from small fixed sets, never from a request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Info,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
+import prometheus_client
+from prometheus_client import Counter, Gauge, Histogram
 
 import app
 
@@ -28,16 +19,16 @@ _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 
 _WAIT_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 _ITEMS = (1, 2, 4, 8, 16)
 
-# They double the number of series, and `process_start_time_seconds` has the same information.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+# The series `*_created` double the number of series, and `process_start_time_seconds` has the same information.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
     """The metrics of one service. Thread-safe."""
 
     def __init__(self) -> None:
-        self._registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
+        self._registry = registry = prometheus_client.CollectorRegistry()
+        prometheus_client.ProcessCollector(registry=registry)
         self._requests = Counter(
             "compareface_requests_total",
             "Requests by action (`other`: unknown action) and result code.",
@@ -70,11 +61,15 @@ class Metrics:
             buckets=_WAIT_S,
             registry=registry,
         )
-        self._fetched = Counter("compareface_fetch_bytes_total", "Bytes of images fetched by URL.", registry=registry)
-        self._restarts = Counter(
+        self.fetched_bytes = Counter(
+            "compareface_fetch_bytes_total", "Bytes of images fetched by URL.", registry=registry
+        )
+        self.decoder_restarts = Counter(
             "compareface_decoder_restarts_total", "Decoder processes that were replaced.", registry=registry
         )
-        self._engine = Info("compareface_engine", "Version, model pack and device.", registry=registry)
+        self._engine = prometheus_client.Info(
+            "compareface_engine", "Version, model pack and device.", registry=registry
+        )
 
     def preseed(self, actions: Iterable[str], codes: Collection[str]) -> None:
         """Create the request counters that alerts use, at 0: ``rate`` misses the first error of a new series."""
@@ -90,21 +85,11 @@ class Metrics:
         for stage, duration in stages.items():
             self._stage_seconds.labels(stage).observe(duration)
 
-    def record_batch(self, model: str, items: int) -> None:
-        """Count a model run with ``items`` items."""
+    def record_batch(self, model: str, items: int, waits_s: Iterable[float]) -> None:
+        """Count a model run with ``items`` items, and the seconds that each of its calls waited."""
         self._batch_size.labels(model).observe(items)
-
-    def record_batch_wait(self, model: str, seconds: float) -> None:
-        """Count the time that a call waited for its model run."""
-        self._batch_wait.labels(model).observe(seconds)
-
-    def record_fetched_bytes(self, size: int) -> None:
-        """Count bytes fetched from a URL."""
-        self._fetched.inc(size)
-
-    def record_decoder_restart(self) -> None:
-        """Count a replaced decoder process."""
-        self._restarts.inc()
+        for seconds in waits_s:
+            self._batch_wait.labels(model).observe(seconds)
 
     def set_build_info(self, pack: str, device: str, provider: str) -> None:
         """Set the labels of ``compareface_engine_info``."""
@@ -112,4 +97,4 @@ class Metrics:
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
-        return generate_latest(self._registry)
+        return prometheus_client.generate_latest(self._registry)

@@ -12,7 +12,7 @@ _NAME = "compareface"
 
 
 def disable_core_dumps() -> None:
-    """A core dump would contain keys and images."""
+    """Prevent core dumps, which would contain keys and images."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -28,7 +28,7 @@ def raise_open_file_limit(count: int) -> int:
 def shell_command(arguments: str) -> str:
     """Return a ``compareface`` command that works when the operator copies it into a shell.
 
-    The programs of a virtual environment that is not activated are beside Python but not on the path.
+    In a virtual environment that is not activated, the program is beside Python but not on the ``PATH``.
     """
     program = Path(sys.executable).with_name(_NAME)
     if not program.exists() or shutil.which(_NAME) == str(program):

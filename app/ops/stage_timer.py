@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ class Stage(NamedTuple):
 
 @dataclass(slots=True)
 class StageTimer:
-    """The stages of one request, in the order of their ends; the two images of a comparison overlap."""
+    """The stages of one request, in the order in which they end. The stages of its two images overlap in time."""
 
     deadline: Deadline
     stages: list[Stage] = field(default_factory=list)
@@ -47,7 +48,7 @@ class StageTimer:
 
     def totals(self) -> dict[str, float]:
         """Return the seconds spent in each stage, summed over both images of a comparison."""
-        totals: dict[str, float] = {}
-        for stage in tuple(self.stages):
-            totals[stage.name] = totals.get(stage.name, 0.0) + stage.ended - stage.began
-        return totals
+        totals: defaultdict[str, float] = defaultdict(float)
+        for stage in self.stages:
+            totals[stage.name] += stage.ended - stage.began
+        return dict(totals)

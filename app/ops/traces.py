@@ -34,11 +34,11 @@ class Traces:
         self._tracer = self._provider.get_tracer("compareface")
 
     @classmethod
-    def to(cls, endpoint: str) -> Traces:
-        """Return traces that are sent to a collector's address (OTLP over HTTP)."""
+    def to_collector(cls, endpoint: str) -> Traces:
+        """Return traces that are sent to the URL of a collector, as OTLP over HTTP."""
         return cls(OTLPSpanExporter(endpoint, timeout=_EXPORT_TIMEOUT_S))
 
-    def request(
+    def record_request(
         self,
         headers: Mapping[str, str],
         attributes: Mapping[str, str],
@@ -47,11 +47,15 @@ class Traces:
         *,
         is_error: bool,
     ) -> None:
-        """Record a request that ends now.
+        """Record the spans of a request that ends now.
 
-        ``headers``: of the request, for ``traceparent``; ``attributes``: its ``request_id``, ``action`` and ``code``.
+        ``headers``: its headers, for ``traceparent``; ``attributes``: its ``request_id``, ``action`` and ``code``.
         """
         offset = time.time() - time.monotonic()
+
+        def nanoseconds(monotonic: float) -> int:
+            return int((monotonic + offset) * 1e9)
+
         # Without `tracestate`: this service calls no other one, and the propagator logs malformed values verbatim.
         parent = TraceContextTextMapPropagator().extract({"traceparent": headers.get("traceparent", "")})
         span = self._tracer.start_span(
@@ -59,20 +63,16 @@ class Traces:
             parent,
             SpanKind.SERVER,
             {f"compareface.{name}": value for name, value in attributes.items()},
-            start_time=_nanoseconds(began + offset),
+            start_time=nanoseconds(began),
         )
         if is_error:
             span.set_status(StatusCode.ERROR)
         context = set_span_in_context(span)
         for stage in stages:
-            child = self._tracer.start_span(stage.name, context, start_time=_nanoseconds(stage.began + offset))
-            child.end(_nanoseconds(stage.ended + offset))
+            child = self._tracer.start_span(stage.name, context, start_time=nanoseconds(stage.began))
+            child.end(nanoseconds(stage.ended))
         span.end()
 
     def close(self) -> None:
         """Send the remaining spans. Blocks for some seconds if the collector does not respond."""
         self._provider.shutdown()
-
-
-def _nanoseconds(seconds: float) -> int:
-    return int(seconds * 1e9)

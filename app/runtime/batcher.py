@@ -1,4 +1,4 @@
-"""Runs the calls of several threads together, because on a GPU a batch of 16 costs little more than a single item.
+"""Batches the calls of several threads, because on a GPU a batch of 16 takes little longer than a single item.
 
 One thread at a time uses the device; calls that arrive meanwhile form the next batch. There is no extra thread and no
 timer: a call on a free device runs at once. After a run, the thread of the oldest queued call runs it together with all
@@ -11,10 +11,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import Protocol
 
 import numpy as np
 
+from app.ops.metrics import Metrics
 from app.runtime.session import OrtSession, Session, Tensor
 
 MAX_BATCH_SIZE = 16
@@ -22,14 +22,6 @@ MAX_BATCH_SIZE = 16
 
 _TOLERANCE = 1e-3
 """Allowed difference, relative to the largest output: 100 times the effect of another summation order in float32."""
-
-
-class BatchMetrics(Protocol):
-    """Records runs and waiting times by the name of the model."""
-
-    def record_batch(self, model: str, items: int) -> None: ...
-
-    def record_batch_wait(self, model: str, seconds: float) -> None: ...
 
 
 class RunError(RuntimeError):
@@ -55,7 +47,7 @@ class _Call:
 class BatchingSession:
     """A :class:`Session` that runs the calls of several threads in batches of at most ``max_batch_size`` items."""
 
-    def __init__(self, session: Session, max_batch_size: int, model: str, metrics: BatchMetrics) -> None:
+    def __init__(self, session: Session, max_batch_size: int, model: str, metrics: Metrics) -> None:
         self._session = session
         self.max_batch_size = max_batch_size
         self._model = model
@@ -74,18 +66,17 @@ class BatchingSession:
                 call.wakeup.set()
         call.wakeup.wait()
         if not call.is_done:
-            self._run_batch()
+            self._run_next_batch()
         if call.outputs is None:
             raise RunError("a run of the model failed") from call.error
         return call.outputs
 
-    def _run_batch(self) -> None:
-        """Run the next batch on the device, then wake the thread of the next queued call."""
+    def _run_next_batch(self) -> None:
+        """Run the oldest queued calls on the device, then wake the thread of the next queued call."""
         calls = self._next_calls()
         try:
-            outputs = self._session.run(_concatenated(calls))
-            for call, call_outputs in zip(calls, _split_outputs(outputs, calls), strict=True):
-                call.outputs = call_outputs
+            for call, outputs in zip(calls, self._outputs([call.batch for call in calls]), strict=True):
+                call.outputs = outputs
         except Exception as error:
             for call in calls:
                 call.error = error
@@ -106,10 +97,19 @@ class BatchingSession:
                     items += len(call.batch)
             self._queue = [call for call in self._queue if call not in calls]
         began = time.monotonic()
-        for call in calls:
-            self._metrics.record_batch_wait(self._model, began - call.queued_at)
-        self._metrics.record_batch(self._model, items)
+        self._metrics.record_batch(self._model, items, (began - call.queued_at for call in calls))
         return calls
+
+    def _outputs(self, batches: Sequence[Tensor]) -> list[list[Tensor]]:
+        """Return the outputs for each of ``batches``; raise ``ValueError`` if the model returns too few rows."""
+        if len(batches) == 1:
+            return [self._session.run(batches[0])]
+        outputs = self._session.run(np.concatenate(batches))
+        ends = np.cumsum([len(batch) for batch in batches])
+        if any(len(output) != ends[-1] for output in outputs):
+            raise ValueError(f"{ends[-1]} items gave outputs of {[output.shape for output in outputs]}")
+        rows = [np.split(output, ends[:-1]) for output in outputs]
+        return [list(batch_outputs) for batch_outputs in zip(*rows, strict=True)]
 
     def _release_device(self) -> None:
         with self._lock:
@@ -118,32 +118,17 @@ class BatchingSession:
                 self._queue[0].wakeup.set()
 
 
-def _concatenated(calls: Sequence[_Call]) -> Tensor:
-    return calls[0].batch if len(calls) == 1 else np.concatenate([call.batch for call in calls])
-
-
-def _split_outputs(outputs: list[Tensor], calls: Sequence[_Call]) -> list[list[Tensor]]:
-    """Return each call's rows of ``outputs``; raise ``ValueError`` if a row is missing."""
-    if len(calls) == 1:
-        return [outputs]
-    ends = np.cumsum([len(call.batch) for call in calls])
-    if any(len(output) != ends[-1] for output in outputs):
-        raise ValueError(f"{ends[-1]} items gave outputs of {[output.shape for output in outputs]}")
-    parts = [np.split(output, ends[:-1]) for output in outputs]
-    return [list(call_outputs) for call_outputs in zip(*parts, strict=True)]
-
-
-def batching_session(session: OrtSession, model: str, metrics: BatchMetrics) -> BatchingSession:
+def batching_session(session: OrtSession, model: str, metrics: Metrics) -> BatchingSession:
     """Wrap ``session``, after one run with the largest batch that its file supports (1 or ``MAX_BATCH_SIZE``)."""
-    has_batches = session.max_batch_size is None and has_independent_items(session, session.item_shape)
+    has_batches = session.max_batch_size is None and has_independent_items(session)
     batch_size = MAX_BATCH_SIZE if has_batches else 1
     session.run(np.zeros((batch_size, *session.item_shape), dtype=np.float32))
     return BatchingSession(session, batch_size, model, metrics)
 
 
-def has_independent_items(session: Session, item_shape: Sequence[int]) -> bool:
+def has_independent_items(session: OrtSession) -> bool:
     """Return whether two items give the same outputs in one run as in two; some files declare a batch but mix items."""
-    items = np.random.default_rng(0).uniform(0, 255, (2, *item_shape)).astype(np.float32)
+    items = np.random.default_rng(0).uniform(0, 255, (2, *session.item_shape)).astype(np.float32)
     separate = [np.concatenate(pair) for pair in zip(session.run(items[:1]), session.run(items[1:]), strict=True)]
     try:
         batched = session.run(items)

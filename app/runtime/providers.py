@@ -1,13 +1,14 @@
 """Devices and their onnxruntime execution providers, and checks that the requested device is used.
 
-A device is used or refused; nothing falls back to the CPU silently. All devices calculate in float32, because scores
-are calibrated once for all machines: no half precision, and no TF32, NVIDIA's default with 10 bits of mantissa.
+The service never replaces a device by the CPU silently: it uses the requested device or does not start. All devices
+calculate in float32, because scores are calibrated once for all machines: no half precision, and no TF32, NVIDIA's
+default with 10 bits of mantissa.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from typing import NamedTuple
 
 import platformdirs
@@ -20,17 +21,16 @@ class DeviceError(OperatorError):
 
 
 class Provider(NamedTuple):
-    """An onnxruntime execution provider.
-
-    ``remedy``: what the device needs. ``fallback``: the device for nodes that this one does not support.
-    ``environment``: variables that the provider's libraries read.
-    """
+    """An onnxruntime execution provider."""
 
     name: str
     options: dict[str, str]
     remedy: str
-    fallback: str | None = None
+    """Requirements of the device, for the operator."""
+    fallbacks: tuple[str, ...] = ()
+    """Devices for nodes that this one does not support. The CPU is always the last one."""
     environment: Mapping[str, str] = {}
+    """Variables that the provider's libraries read."""
 
 
 class Node(NamedTuple):
@@ -58,13 +58,12 @@ PROVIDERS = {
             "trt_engine_cache_path": str(platformdirs.user_cache_path("compareface") / "tensorrt"),
         },
         f"it needs {_GPU}, and the libraries of TensorRT 10 on the path of the loader (LD_LIBRARY_PATH)",
-        fallback="cuda",
+        fallbacks=("cuda",),
         environment={"NVIDIA_TF32_OVERRIDE": "0"},  # TensorRT has no option to disable TF32
     ),
 }
 
 _CPU = PROVIDERS["cpu"].name
-_BUILDS = ("onnxruntime", "onnxruntime-gpu")
 _EXPENSIVE = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 """Operators that take nearly all of the time. onnxruntime leaves others, such as shape arithmetic, to the CPU."""
 
@@ -77,14 +76,9 @@ def select_provider(device: str, available: Collection[str]) -> Provider:
     return provider
 
 
-def fallback_providers(provider: Provider) -> list[Provider]:
-    """Return the providers for nodes that ``provider`` does not support, without the CPU, which is always last."""
-    return [PROVIDERS[provider.fallback]] if provider.fallback else []
-
-
 def installed_builds() -> list[str]:
     """Return the installed distributions that contain the package ``onnxruntime``."""
-    return [name for name in _BUILDS if _is_installed(name)]
+    return [name for name in ("onnxruntime", "onnxruntime-gpu") if any(distributions(name=name))]
 
 
 def check_build(installed: Collection[str], *, is_complete: bool) -> None:
@@ -114,11 +108,3 @@ def check_placement(device: str, model: str, nodes: Iterable[Node]) -> None:
             f"device {device!r} leaves {on_cpu} of {len(expensive)} convolutions and matrix products of {model} to the "
             f"CPU: {PROVIDERS[device].remedy}"
         )
-
-
-def _is_installed(distribution: str) -> bool:
-    try:
-        version(distribution)
-    except PackageNotFoundError:
-        return False
-    return True

@@ -57,17 +57,13 @@ class OrtSession:
         failure = f"device {device!r} cannot run {path.name}"
         with _translate_ort_errors(failure, provider):
             session = cls(_load(path, provider, intra_op_threads))
-        if session.provider != provider.name:
+        if session._session.get_providers()[0] != provider.name:
             raise DeviceError(f"{failure}: {provider.remedy}")
         providers.check_placement(device, path.name, _nodes(session._session))
         if device != "cpu":
             with _translate_ort_errors(failure, provider):  # a GPU too old for CUDA's kernels fails only in a run
                 session.run(np.zeros((session.max_batch_size or 1, *session.item_shape), dtype=np.float32))
         return session
-
-    @property
-    def provider(self) -> str:
-        return cast("str", self._session.get_providers()[0])
 
     @property
     def placement(self) -> dict[str, int]:
@@ -87,7 +83,7 @@ class OrtSession:
 
 
 def _load_gpu_libraries(provider: Provider) -> None:
-    """Load NVIDIA's libraries from pip's packages, which the loader does not search; missing ones are printed."""
+    """Load NVIDIA's libraries from pip packages, which the dynamic loader does not search; print missing ones."""
     os.environ.update(provider.environment)
     if cache := provider.options.get("trt_engine_cache_path"):
         Path(cache).mkdir(parents=True, exist_ok=True)
@@ -99,13 +95,15 @@ def _load(path: Path, provider: Provider, intra_op_threads: int) -> ort.Inferenc
     options = ort.SessionOptions()
     options.intra_op_num_threads = intra_op_threads
     options.inter_op_num_threads = 1
-    # Published files declare output shapes for one batch or image size, and onnxruntime would warn at every other one.
+    # Published files declare output shapes for one batch and image size. onnxruntime would warn about all others.
     options.log_severity_level = _LOG_ERRORS
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    with_options = [(entry.name, entry.options) for entry in (provider, *providers.fallback_providers(provider))]
+    entries = [provider, *(providers.PROVIDERS[device] for device in provider.fallbacks)]
     # onnxruntime's own fallback would continue on the CPU after any failure of the device.
-    return ort.InferenceSession(str(path), options, providers=with_options, enable_fallback=0)
+    return ort.InferenceSession(
+        str(path), options, providers=[(entry.name, entry.options) for entry in entries], enable_fallback=0
+    )
 
 
 @contextmanager

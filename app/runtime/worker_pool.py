@@ -1,4 +1,4 @@
-"""The thread pool for image work, and its budget: the number of workers, and of threads in one model run.
+"""The thread pool for image work, and its size: the number of workers, and of threads in one model run.
 
 An onnxruntime session has ``intra_op - 1`` helper threads, shared by all of its runs, and each run also uses the thread
 that calls it. So every core gets a worker, and the helpers use the cores that a single comparison leaves idle.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import NamedTuple, ParamSpec, Self, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from app.runtime.batcher import MAX_BATCH_SIZE
 
@@ -28,7 +26,7 @@ _MAX_INTRA_OP = 4
 """Small face models gain little from more threads in one run."""
 
 _WORKERS_PER_CORE = 4
-"""With a GPU: one worker decodes or detects while the others wait for the device."""
+"""With a GPU, most workers wait for the device while one decodes or detects."""
 
 
 class ThreadBudget(NamedTuple):
@@ -41,7 +39,7 @@ class ThreadBudget(NamedTuple):
 def thread_budget(cores: int, device: str = "cpu") -> ThreadBudget:
     """Divide ``cores`` between workers and the threads of one model run."""
     if device != "cpu":
-        # One batch runs while the next one forms; more would cost memory, up to 50 MB for each image in process.
+        # One batch runs while the next one forms. More workers would need more memory, up to 50 MB per image.
         return ThreadBudget(workers=min(_WORKERS_PER_CORE * cores, 2 * MAX_BATCH_SIZE), intra_op=1)
     idle = max(0, cores - _IMAGES_PER_COMPARISON)
     return ThreadBudget(workers=max(_IMAGES_PER_COMPARISON, cores), intra_op=min(1 + idle, _MAX_INTRA_OP))
@@ -113,7 +111,7 @@ def _cpu_quota(folder: Path) -> float | None:
 
 
 def _pin_thread(free_cpus: queue.SimpleQueue[int]) -> None:
-    """Pin the calling thread to the next of ``free_cpus``, unless none is left or the process lost it."""
+    """Pin the calling thread to the next of ``free_cpus``, if one is left and the process may still use it."""
     with suppress(queue.Empty, OSError):
         cpu = free_cpus.get_nowait()
         os.sched_setaffinity(0, {cpu})
@@ -123,7 +121,7 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
     """The threads that decode images and run models, while the event loop only waits."""
 
     def __init__(self, budget: ThreadBudget, cpus: Iterable[int] = ()) -> None:
-        """``cpus``: the CPUs to pin workers to, as returned by :func:`pinned_cpus`."""
+        """``cpus``: the CPUs to pin workers to, one each (:func:`pinned_cpus`)."""
         free_cpus: queue.SimpleQueue[int] = queue.SimpleQueue()
         for cpu in cpus:
             free_cpus.put(cpu)
@@ -131,33 +129,22 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
             budget.workers, thread_name_prefix="worker", initializer=_pin_thread, initargs=(free_cpus,)
         )
         self._workers = budget.workers
-        self._unfinished = 0
-        self._lock = threading.Lock()
+        self._unfinished: set[Future[Any]] = set()
+        """Queued and running work, even if its caller was cancelled."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def run(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Run ``function`` on a worker thread and return its result; if cancelled before it starts, it never runs."""
         work = self._pool.submit(function, *args, **kwargs)
-        with self._lock:
-            self._unfinished += 1
-        work.add_done_callback(self._count_finished)
+        self._unfinished.add(work)
+        work.add_done_callback(self._unfinished.discard)
         try:
             return await asyncio.wrap_future(work)
         finally:
             del work  # breaks the cycle future - error - frames, which would keep images in memory
 
-    def _count_finished(self, _: object) -> None:
-        """Called when the work ends: running work counts even if its caller was cancelled."""
-        with self._lock:
-            self._unfinished -= 1
-
     def would_queue(self, additional: int) -> bool:
         """Return whether a call would wait for a worker if ``additional`` calls were submitted now."""
-        return self._unfinished + additional > self._workers
+        return len(self._unfinished) + additional > self._workers

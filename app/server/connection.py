@@ -3,7 +3,7 @@
 A connection is idle or busy, and each state has a time limit:
 
 - *idle*: no request head has arrived yet. The limit is ``header_timeout_s`` after the opening or the last response.
-- *busy*: a request is processed. The limit is the request's deadline, and the same time again to take the response.
+- *busy*: a request is processed. The limit is twice its deadline: once for the work, once to send the response.
 
 If a server has more than ``max_connections`` connections, it closes the one that has been idle longest. If all others
 are busy, it closes the new one.
@@ -36,7 +36,7 @@ _BODY_READ_SIZE = 256 * 1024
 """Bytes per read of a body of known length, which needs no parsing."""
 
 MAX_HEADER_LINES = 500
-"""Limit for a head, and for the trailers of a chunked body. h11 needs 5 us per line, and 64 KB can hold 32,000."""
+"""Limit for a head, and for the trailers of a chunked body. h11 needs 5 us per line, and 64 KB hold up to 32,000."""
 
 
 class ConnectionLimits(NamedTuple):
@@ -98,9 +98,9 @@ class _LingeringTransport:
 
 
 class _PipeliningFlowControl(FlowControl):
-    """uvicorn's flow control, but it does not resume reading while pipelined data is waiting.
+    """uvicorn's flow control, but it does not resume reading while the buffer holds pipelined requests.
 
-    uvicorn resumes for every body that is read, so each pipelined request would admit more data than it consumes.
+    uvicorn resumes after each body, so every pipelined request would read more bytes into the buffer than it consumes.
     """
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:

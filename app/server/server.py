@@ -16,6 +16,7 @@ import ctypes
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import uvicorn
@@ -25,22 +26,19 @@ LISTEN_BACKLOG = 1024
 """Established connections that the kernel queues until the server accepts them."""
 
 ACCEPT_BATCH = 32
-"""Connections that asyncio accepts in one iteration of its loop, before it reads from any of them."""
+"""Connections that asyncio accepts in one iteration of its loop; it reads from them in the next one."""
 
 MAX_EXCESS_CONNECTIONS = 4 * ACCEPT_BATCH
-"""Connections over the limit that may be open for a moment: one is closed a few loop iterations after its arrival."""
+"""Connections that may exceed the limit for a moment: the server closes one a few loop iterations after it arrives."""
 
 _SO_ATTACH_FILTER = 26
 """Linux, asm-generic/socket.h; Python's ``socket`` module lacks it."""
 
-_DROP_SYN = b"".join(
-    struct.pack("HBBI", *instruction)
-    for instruction in (
-        (0x30, 0, 0, 13),  # load the flags of the TCP header
-        (0x45, 0, 1, 0x02),  # is SYN set?
-        (0x06, 0, 0, 0),  # yes: drop the packet
-        (0x06, 0, 0, 0xFFFFFFFF),  # no: keep the packet
-    )
+_DROP_SYN = (
+    struct.pack("HBBI", 0x30, 0, 0, 13)  # load the flags of the TCP header
+    + struct.pack("HBBI", 0x45, 0, 1, 0x02)  # is SYN set?
+    + struct.pack("HBBI", 0x06, 0, 0, 0)  # yes: drop the packet
+    + struct.pack("HBBI", 0x06, 0, 0, 0xFFFFFFFF)  # no: keep the packet
 )
 """A classic BPF program (linux/filter.h) that drops connection attempts and keeps all other packets."""
 
@@ -60,7 +58,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
-            listener.listen(LISTEN_BACKLOG)  # uvicorn's backlog also limits the connections accepted at once
+            listener.listen(LISTEN_BACKLOG)  # asyncio also uses uvicorn's backlog as its ACCEPT_BATCH
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.lifespan.state["is_draining"] = True
@@ -103,12 +101,10 @@ def drop_connection_attempts(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", count, ctypes.addressof(program)))
 
 
-def _accept_pending(listener: socket.socket) -> list[socket.socket]:
-    """Return all established connections that have not been accepted yet."""
-    connections = []
+def _accept_pending(listener: socket.socket) -> Iterator[socket.socket]:
+    """Accept all established connections that the kernel still queues."""
     with suppress(OSError):  # BlockingIOError: no connection is left
         while True:
             connection, _ = listener.accept()
             connection.setblocking(False)
-            connections.append(connection)
-    return connections
+            yield connection

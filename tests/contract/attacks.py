@@ -1,7 +1,6 @@
-"""Malformed and hostile requests, and the exact response to each.
+"""Malformed and hostile requests, the exact response to each, and whether the connection then stays open.
 
-``python -m tests.contract.attacks`` prints them as a table. After the last response the connection is either
-open for another request or closed.
+``python -m tests.contract.attacks`` prints them as a table.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from tests.contract.exchange import END, Script, chunked, get, packet, post, raw
 _MIB = 2**20
 _VALID = b'{"UrlA":"ftp://a","UrlB":"ftp://b"}'  # parsed, then rejected without fetching anything
 _PARSED = "InvalidParameterValue.UrlIllegal"
-_BAD = "HTTP 400"
+_BAD_REQUEST = "HTTP 400"
 _HOST = b"Host: a\r\n"
 _FORM = "application/x-www-form-urlencoded"
 _PARTS = "multipart/form-data; boundary=b"
@@ -59,7 +58,7 @@ _JSON = (
     _json("a name given twice in JSON: the last value counts", b'{"UrlA":"http://a",' + _VALID[1:], _PARSED),
     _json("an integer of 5,000 digits", b'{"QualityControl":' + b"9" * 5000 + b"}", "InvalidParameter"),
     _json("the number 1e400", b'{"QualityControl":1e400}', "InvalidParameter"),
-    _json("the number 1.5 for an integer", b'{"QualityControl":1.5}', "InvalidParameter"),
+    _json("the number 1.5 instead of an integer", b'{"QualityControl":1.5}', "InvalidParameter"),
     _json(
         "the integer 2^64", b'{"QualityControl":18446744073709551616}', "InvalidParameterValue.QualityControlIllegal"
     ),
@@ -76,11 +75,11 @@ _JSON = (
     _json("no body", b"", "InvalidParameter"),
     _json("`null`", b"null", "InvalidParameter"),
     _json("a string instead of an object", b'"aaaa"', "InvalidParameter"),
-    _json("an array for a string", b'{"UrlA":["ftp://a"]}', "InvalidParameter"),
-    _json("a number for a string", b'{"ImageA":1}', "InvalidParameter"),
-    _json("a string for a number", b'{"QualityControl":"1"}', "InvalidParameter"),
-    _json("true for a number", b'{"QualityControl":true}', "InvalidParameter"),
-    _json("null for a value: like a missing value", b'{"ImageA":null}', "InvalidParameterValue.ImageEmpty"),
+    _json("an array instead of a string", b'{"UrlA":["ftp://a"]}', "InvalidParameter"),
+    _json("a number instead of a string", b'{"ImageA":1}', "InvalidParameter"),
+    _json("a string instead of a number", b'{"QualityControl":"1"}', "InvalidParameter"),
+    _json("true instead of a number", b'{"QualityControl":true}', "InvalidParameter"),
+    _json("null for a value, which counts as missing", b'{"ImageA":null}', "InvalidParameterValue.ImageEmpty"),
     _json("bytes after JSON", _VALID + b"x", "InvalidParameter"),
     _json("a comment in JSON", b"{/* */}", "InvalidParameter"),
     _json("`__proto__`", b'{"__proto__":{}}', "UnknownParameter"),
@@ -148,7 +147,7 @@ _METHODS_AND_PATHS = (
         packet(get("/%00"), get("/%2e%2e%2f"), get("//"), get("/;")),
         *["MissingParameter"] * 4,
     ),
-    _closed("a path that is not ASCII", _request("GET /é".encode()), _BAD),
+    _closed("a path that is not ASCII", _request("GET /é".encode()), _BAD_REQUEST),
     _open("a query of 40,000 letters", get("/?a=" + "a" * 40_000), "RequestSizeLimitExceeded"),
     _open(
         "a WebSocket handshake",
@@ -163,20 +162,24 @@ _METHODS_AND_PATHS = (
 )
 
 _HEADS = (
-    _closed("HTTP/0.9", raw(b"GET /\r\n\r\n"), _BAD),
-    _closed("the preface of HTTP/2", raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "UnsupportedProtocol", _BAD),
-    _closed("a TLS handshake", raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40 + b"\r\n\r\n"), _BAD),
-    _closed("100,000 zeros", raw(b"\0" * 100_000), _BAD),
+    _closed("HTTP/0.9", raw(b"GET /\r\n\r\n"), _BAD_REQUEST),
+    _closed("the preface of HTTP/2", raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "UnsupportedProtocol", _BAD_REQUEST),
+    _closed(
+        "a TLS handshake",
+        raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 40 + b"\r\n\r\n"),
+        _BAD_REQUEST,
+    ),
+    _closed("100,000 zeros", raw(b"\0" * 100_000), _BAD_REQUEST),
     _closed("HTTP/1.0 without a host", raw(b"GET /healthz HTTP/1.0\r\n\r\n"), "HTTP 200"),
-    _closed("HTTP/1.1 without a host", raw(b"GET /healthz HTTP/1.1\r\n\r\n"), _BAD),
-    _closed("two hosts", _request(b"GET /healthz", b"Host: b\r\n"), _BAD),
-    _closed("a line of 100,000 letters", _request(b"GET /" + b"a" * 100_000), _BAD),
-    _closed("10,000 headers", _request(b"GET /healthz", b"a: 1234\r\n" * 10_000), _BAD),
-    _closed("a space before a header's colon", _request(b"GET /healthz", b"X : a\r\n"), _BAD),
-    _closed("a NUL in a header", _request(b"GET /healthz", b"X: \0\r\n"), _BAD),
-    _closed("a header without a name", _request(b"GET /healthz", b": x\r\n"), _BAD),
+    _closed("HTTP/1.1 without a host", raw(b"GET /healthz HTTP/1.1\r\n\r\n"), _BAD_REQUEST),
+    _closed("two hosts", _request(b"GET /healthz", b"Host: b\r\n"), _BAD_REQUEST),
+    _closed("a line of 100,000 letters", _request(b"GET /" + b"a" * 100_000), _BAD_REQUEST),
+    _closed("10,000 headers", _request(b"GET /healthz", b"a: 1234\r\n" * 10_000), _BAD_REQUEST),
+    _closed("a space before a header's colon", _request(b"GET /healthz", b"X : a\r\n"), _BAD_REQUEST),
+    _closed("a NUL in a header", _request(b"GET /healthz", b"X: \0\r\n"), _BAD_REQUEST),
+    _closed("a header without a name", _request(b"GET /healthz", b": x\r\n"), _BAD_REQUEST),
     _open("a folded header", _request(b"GET /healthz", b"X: a\r\n b\r\n"), "HTTP 200"),
-    _open("lines that end in LF only", raw(b"GET /healthz HTTP/1.1\nHost: a\n\n"), "HTTP 200"),
+    _open("lines that end with LF only", raw(b"GET /healthz HTTP/1.1\nHost: a\n\n"), "HTTP 200"),
     _open("two `X-TC-Action`", post(_VALID, X_TC_Action="CompareFace\r\nX-TC-Action: CompareFace"), "InvalidAction"),
     _open(
         "two `Authorization`",
@@ -196,37 +199,37 @@ _HEADS = (
 )
 
 _BODIES = (
-    _closed("`Content-Length` and `Transfer-Encoding`", chunked([_VALID], Content_Length="35"), _BAD),
-    _closed("two different lengths", post(_VALID, Content_Length="35\r\nContent-Length: 36"), _BAD),
+    _closed("`Content-Length` and `Transfer-Encoding`", chunked([_VALID], Content_Length="35"), _BAD_REQUEST),
+    _closed("two different lengths", post(_VALID, Content_Length="35\r\nContent-Length: 36"), _BAD_REQUEST),
     _open("two equal lengths", post(_VALID, Content_Length="35\r\nContent-Length: 35"), _PARSED),
-    _closed("the length -1", post(_VALID, Content_Length="-1"), _BAD),
-    _closed("the length `+35`", post(_VALID, Content_Length="+35"), _BAD),
-    _closed("the length `0x23`", post(_VALID, Content_Length="0x23"), _BAD),
-    _closed("a length of 5,000 digits", post(_VALID, Content_Length="9" * 5000), _BAD),
-    _closed("`Transfer-Encoding: gzip, chunked`", chunked([_VALID], Transfer_Encoding="gzip, chunked"), _BAD),
-    _closed("`Transfer-Encoding: xchunked`", chunked([_VALID], Transfer_Encoding="xchunked"), _BAD),
+    _closed("the length -1", post(_VALID, Content_Length="-1"), _BAD_REQUEST),
+    _closed("the length `+35`", post(_VALID, Content_Length="+35"), _BAD_REQUEST),
+    _closed("the length `0x23`", post(_VALID, Content_Length="0x23"), _BAD_REQUEST),
+    _closed("a length of 5,000 digits", post(_VALID, Content_Length="9" * 5000), _BAD_REQUEST),
+    _closed("`Transfer-Encoding: gzip, chunked`", chunked([_VALID], Transfer_Encoding="gzip, chunked"), _BAD_REQUEST),
+    _closed("`Transfer-Encoding: xchunked`", chunked([_VALID], Transfer_Encoding="xchunked"), _BAD_REQUEST),
     _open("chunks of one byte", chunked([bytes([byte]) for byte in _VALID]), _PARSED),
     _open("chunks with extensions", chunked([_VALID], extension=b";a=b;c"), _PARSED),
-    _open(
-        "trailers, which do not count as headers", chunked([_VALID], end=b"0\r\nX-TC-Action: Other\r\n\r\n"), _PARSED
-    ),
-    _closed("a chunk extension of 1 MB", chunked([_VALID], extension=b";" + b"a" * _MIB), _BAD),
-    _closed("a chunk size that is not a number", chunked([], end=b"zz\r\n"), _BAD),
-    _closed("a chunk size of 100 bits", chunked([], end=b"f" * 25 + b"\r\n"), _BAD),
-    _closed("a chunk longer than it says", chunked([], end=b"2\r\n{}x\r\n"), _BAD),
+    _open("trailers, which the server ignores", chunked([_VALID], end=b"0\r\nX-TC-Action: Other\r\n\r\n"), _PARSED),
+    _closed("a chunk extension of 1 MB", chunked([_VALID], extension=b";" + b"a" * _MIB), _BAD_REQUEST),
+    _closed("a chunk size that is not a number", chunked([], end=b"zz\r\n"), _BAD_REQUEST),
+    _closed("a chunk size of 100 bits", chunked([], end=b"f" * 25 + b"\r\n"), _BAD_REQUEST),
+    _closed("a chunk longer than its size", chunked([], end=b"2\r\n{}x\r\n"), _BAD_REQUEST),
     _closed(
         "an invalid chunk after an error response",
         lambda server: [*chunked([], end=b"", X_TC_Action="x")(server), 0.5, b"zz\r\n"],
         "InvalidAction",
     ),
     _open("a compressed body", post(_VALID, Content_Encoding="gzip"), "InvalidParameter"),
-    _closed("a body longer than it says", packet(post(_VALID), raw(b"more\r\n\r\n")), _PARSED, _BAD),
+    _closed(
+        "a body longer than its `Content-Length`", packet(post(_VALID), raw(b"more\r\n\r\n")), _PARSED, _BAD_REQUEST
+    ),
     _open("ten requests in one packet", packet(*[post(_VALID)] * 10), *[_PARSED] * 10),
     _closed(
         "a second request in a body, beyond its length",
         packet(post(_VALID), raw(b"GET /healthz HTTP/1.1\r\n\r\n")),
         _PARSED,
-        _BAD,
+        _BAD_REQUEST,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""A request for each error code.
+"""Requests that cause each error code.
 
 ``python -m tests.contract.catalogue`` sends them to a live server and writes ``messages.txt``.
 """

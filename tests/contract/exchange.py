@@ -1,7 +1,8 @@
-"""Raw bytes to a live server and its responses, on a socket: requests that no HTTP client would send.
+"""Requests on a raw socket that no HTTP client would send, and the server's responses.
 
 A *script* returns the steps for a server, because signatures depend on its key. A step is bytes to send, seconds to
-wait, or :data:`END`, which closes the sending half. A response is named by its error code, "OK", or ``HTTP <status>``.
+wait, or :data:`END`, which closes the sending half. A response is identified by its error code, "OK", or
+``HTTP <status>``.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ def get(target: str, *headers: str) -> Script:
 
 
 def post(body: bytes, **changes: str) -> Script:
-    """A signed request. ``X_TC_Action="..."`` replaces a header, which may contain line breaks; "" removes it."""
+    """Return a signed request. ``X_TC_Action="..."`` replaces a header and may contain line breaks; "" removes it."""
     return lambda server: [request_head(server, body, changes) + body]
 
 
 def slowly(body: bytes, pieces: int, pause_s: float, **changes: str) -> Script:
-    """A signed request whose body is sent in pieces, with a pause before each."""
+    """Return a signed request whose body is sent in pieces, with a pause before each."""
     size = -(-len(body) // pieces)
 
     def script(server: Server) -> Iterable[Step]:
@@ -57,19 +58,19 @@ def slowly(body: bytes, pieces: int, pause_s: float, **changes: str) -> Script:
 
 
 def chunked(chunks: Iterable[bytes], *, extension: bytes = b"", end: bytes = b"0\r\n\r\n", **changes: str) -> Script:
-    """A signed request with a chunked body; ``end`` replaces the last chunk."""
+    """Return a signed request with a chunked body; ``end`` replaces the last chunk."""
 
     def script(server: Server) -> Iterable[bytes]:
-        parts = list(chunks)
+        pieces = list(chunks)
         headers = {"Transfer_Encoding": "chunked", "Content_Length": "", **changes}
-        coded = b"".join(b"%x%s\r\n%s\r\n" % (len(chunk), extension, chunk) for chunk in parts)
-        return [request_head(server, b"".join(parts), headers) + coded + end]
+        encoded = b"".join(b"%x%s\r\n%s\r\n" % (len(chunk), extension, chunk) for chunk in pieces)
+        return [request_head(server, b"".join(pieces), headers) + encoded + end]
 
     return script
 
 
 def packet(*scripts: Script) -> Script:
-    """All scripts in one send."""
+    """Return a script that sends the bytes of all ``scripts`` at once."""
     return lambda server: [b"".join(step for script in scripts for step in script(server) if isinstance(step, bytes))]
 
 
@@ -123,9 +124,9 @@ class Exchange:
                     time.sleep(step)
 
     def response(self) -> str:
-        """Return the name of the next response; "" if the connection is closed."""
+        """Return the error code, "OK" or ``HTTP <status>`` of the next response; "" if the connection is closed."""
         while b"\r\n\r\n" not in self._received:
-            if not self._more():
+            if not self._receive():
                 return ""
         head, _, self._received = self._received.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -133,17 +134,18 @@ class Exchange:
         status = first.split()[1]
         if status == "100":
             return self.response()
-        return _name(status, headers, self._body(headers))
+        return _identifier(status, headers, self._body(headers))
 
     def _body(self, headers: Mapping[str, str]) -> bytes:
         length = headers.get("content-length")
-        while (length is None or len(self._received) < int(length)) and self._more():
+        while (length is None or len(self._received) < int(length)) and self._receive():
             pass
         size = len(self._received) if length is None else int(length)
         body, self._received = self._received[:size], self._received[size:]
         return body
 
-    def _more(self) -> bool:
+    def _receive(self) -> bool:
+        """Wait for more bytes; return whether any arrived before the connection was closed."""
         try:
             received = self._socket.recv(65536)
         except ConnectionError:
@@ -157,8 +159,8 @@ class Exchange:
         return self.response() == "HTTP 200"
 
 
-def _name(status: str, headers: Mapping[str, str], body: bytes) -> str:
-    """Check the headers that every response has, and return its name."""
+def _identifier(status: str, headers: Mapping[str, str], body: bytes) -> str:
+    """Check the headers that every response must have, and return its error code, "OK" or ``HTTP <status>``."""
     assert "server" not in headers
     assert not [name for name in headers if name.startswith("access-control-")]
     if status != "200" or not body.startswith(b'{"Response":'):

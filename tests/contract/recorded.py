@@ -23,7 +23,7 @@ SECRET_ID, SECRET_KEY, TOKEN = "AKIDEXAMPLE", "SECRETEXAMPLE", "TOKENX"
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """A request with its body; v1 parameters are parsed."""
+    """A recorded request with its body. The parameters of v1 signatures are parsed."""
 
     name: str
     scheme: str
@@ -64,7 +64,7 @@ def with_parameters(request: CloudRequest) -> CloudRequest:
 
 
 class Verifier:
-    """Verifies requests at a given time."""
+    """Verifies the signatures of requests with a fixed key and a settable clock."""
 
     def __init__(self, secret_key: str = SECRET_KEY) -> None:
         keys = "\n".join(
@@ -80,7 +80,7 @@ class Verifier:
         self._authenticator = Authenticator(settings, ring, is_open=False, clock=lambda: self._now)
 
     def accepts(self, request: CloudRequest, now: float) -> bool:
-        """Return whether the request verifies at ``now``; raise every error but ``ApiError``."""
+        """Return whether the signature is valid at ``now``. Only ``ApiError`` counts as invalid."""
         self._now = now
         try:
             self._authenticator.verify(request, self._authenticator.check_headers(request))

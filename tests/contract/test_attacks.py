@@ -1,4 +1,4 @@
-"""Every attack of the table on a real server: exact response, no error in the log, and the service keeps working."""
+"""Every attack of the table gets its exact response from a real server, which logs no error and keeps working."""
 
 from __future__ import annotations
 

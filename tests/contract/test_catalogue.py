@@ -1,4 +1,4 @@
-"""Every error code, by a request to a live server where possible."""
+"""A request to a live server, where possible, causes each error code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP on a real socket, as old and unusual clients use it."""
+"""Features of HTTP/1.1 that only some clients use, on a real socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Start, faults and shutdown of a real server, without a traceback in its log."""
+"""Start, failures and shutdown of a real server. Its log never contains a traceback."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _records(log: Path) -> Iterator[dict[str, object]]:
 
 
 def test_sigterm_under_load_loses_no_request_and_readiness_drops_first() -> None:
-    """``python -m benchmarks.drain 50`` repeats it more often."""
+    """``python -m benchmarks.drain 50`` repeats this test more often."""
     outcomes = [terminated_under_load() for _ in range(5)]
     assert [outcome.lost for outcome in outcomes] == [[]] * 5
     assert all(outcome.is_good for outcome in outcomes), outcomes
@@ -109,7 +109,7 @@ def test_ctrl_c_ends_a_running_server_without_a_traceback(tmp_path: Path) -> Non
     assert [record for record in _records(tmp_path / "log") if record["level"] != "info"] == []
 
 
-def test_a_second_ctrl_c_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_skips_the_shutdown_without_a_traceback(tmp_path: Path) -> None:
     settings = {"COMPAREFACE_SERVER__READINESS_DELAY_S": "60", "COMPAREFACE_LIMITS__DEADLINE_S": "60"}
     with (
         running_server(settings, log=tmp_path / "log") as server,
@@ -129,8 +129,11 @@ def _readiness(server: Server) -> int:
         return connection.getresponse().status
 
 
-def _start(environment: dict[str, str], shell_prefix: str = ":") -> subprocess.CompletedProcess[str]:
-    """Start a server that fails and return its exit; without coverage, which would write files, too."""
+def _failed_start(environment: dict[str, str], shell_prefix: str = ":") -> subprocess.CompletedProcess[str]:
+    """Run a server whose start fails; return its exit status and output.
+
+    Coverage is off, because its data files would end up in the tested folders and limits.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
         ["sh", "-c", f'{shell_prefix} && exec "$0" -m app serve', sys.executable],
@@ -143,7 +146,7 @@ def _start(environment: dict[str, str], shell_prefix: str = ":") -> subprocess.C
 
 
 def test_a_key_file_that_cannot_be_read_stops_the_start_with_one_line(tmp_path: Path) -> None:
-    done = _start({"COMPAREFACE_AUTH__KEYS_FILE": str(tmp_path)})
+    done = _failed_start({"COMPAREFACE_AUTH__KEYS_FILE": str(tmp_path)})
     assert (done.returncode, done.stderr) == (
         1,
         f"compareface: COMPAREFACE_AUTH__KEYS_FILE: {tmp_path}: Is a directory\n",
@@ -155,8 +158,8 @@ def test_a_key_file_that_becomes_invalid_keeps_the_previous_keys(tmp_path: Path)
     keys.write_text(f'[callers.test]\nkeys = [{{ label = "1", secret_key = "{SECRET_KEY}" }}]\n')
     case = Case(ErrorCode.SERVER_ERROR, "", secret_id="test", secret_key=SECRET_KEY)
     with running_server({"COMPAREFACE_AUTH__KEYS_FILE": str(keys)}, log=log) as server:
-        for break_file in (lambda: keys.write_text(f'secret_key = "{SECRET_KEY}'), keys.unlink, keys.mkdir):
-            break_file()
+        for invalidate in (lambda: keys.write_text(f'secret_key = "{SECRET_KEY}'), keys.unlink, keys.mkdir):
+            invalidate()
             time.sleep(1.1)
             assert code_of(send(server, case)) == "OK"
     reasons = [str(record["reason"]) for record in _records(log) if record["level"] == "error"]
@@ -184,7 +187,7 @@ def test_a_weights_folder_that_cannot_be_written_stops_the_start_with_one_line(
         if subprocess.run(probe, capture_output=True, check=False).returncode:
             pytest.skip("mounting file systems is not permitted")
         shell_prefix = f'exec unshare --mount sh -c \'{shell_prefix} && exec "$0" -m app serve\' "$0"'
-    done = _start({"COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}, shell_prefix)
+    done = _failed_start({"COMPAREFACE_MODELS__WEIGHTS_DIR": str(tmp_path)}, shell_prefix)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert f": {reason}. " in done.stderr

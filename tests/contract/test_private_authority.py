@@ -1,4 +1,4 @@
-"""TLS with a private certificate authority, and how to configure it in each Python client (MIGRATING.md)."""
+"""Each Python client accepts a private certificate authority, configured as MIGRATING.md describes."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _error_code(request: CloudRequest) -> ErrorCode | None:
 @given(
     st.sampled_from(environment_names()), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 )
-def test_an_invalid_setting_is_reported_by_name_and_without_the_key(name: str, value: str) -> None:
+def test_the_error_for_an_invalid_setting_contains_its_name_and_no_secret_key(name: str, value: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name, value)
         message = _settings_error()

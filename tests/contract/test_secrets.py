@@ -48,7 +48,7 @@ def _marked_image() -> str:
 
 
 def _responses(server: Server, images_url: str) -> Iterator[httpx.Response]:
-    """Send requests with the mark in every part that may be secret."""
+    """Send requests with the mark in every field that may be secret; yield the responses."""
     image = _marked_image()
     for body in (
         {"ImageA": image, "ImageB": image},
@@ -69,7 +69,7 @@ def _responses(server: Server, images_url: str) -> Iterator[httpx.Response]:
     yield httpx.get(f"http://{server.endpoint}/?{urlencode({**sent, 'Signature': _MARK})}", trust_env=False)
 
 
-def test_neither_the_debug_log_nor_a_response_contains_a_secret(debug_server: _LoggedServer, images_url: str) -> None:
+def test_the_debug_log_and_the_responses_contain_no_secret(debug_server: _LoggedServer, images_url: str) -> None:
     server, log = debug_server
     received = "".join(response.text for response in _responses(server, images_url))
     with Exchange(server) as exchange:

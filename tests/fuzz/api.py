@@ -25,7 +25,7 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with running_server(_OPEN, log=log) as server:
-            code = _fuzz(f"http://{server.endpoint}/openapi.json", minutes)
+            code = _run_schemathesis(f"http://{server.endpoint}/openapi.json", minutes)
         lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     requests = sum(line["message"] == "request" for line in lines)
     defects = [line for line in lines if "exception" in line or line.get("code") == "FailedOperation.ServerError"]
@@ -34,7 +34,7 @@ def main() -> int:
     return 1 if code or defects else 0
 
 
-def _fuzz(document: str, minutes: float) -> int:
+def _run_schemathesis(document_url: str, minutes: float) -> int:
     """Run schemathesis with a new seed each time until ``minutes`` have passed or it fails; return its exit status."""
     until, code, seed = time.monotonic() + 60 * minutes, 0, 0
     while time.monotonic() < until and not code:
@@ -42,7 +42,7 @@ def _fuzz(document: str, minutes: float) -> int:
         command = [
             "schemathesis",
             "run",
-            document,
+            document_url,
             f"--checks={_CHECKS}",
             "--phases=examples,coverage,fuzzing",
             f"--seed={seed}",

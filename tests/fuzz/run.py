@@ -61,7 +61,7 @@ def _command(name: str, *options: str) -> list[str]:
 
 
 def _fuzz(name: str, options: list[str]) -> None:
-    import atheris  # noqa: PLC0415 - only the process of a target has it installed
+    import atheris  # noqa: PLC0415 - an extra package, which the test of the corpus does not need
 
     with atheris.instrument_imports(include=["app", "python_multipart"]):
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - imported with instrumentation

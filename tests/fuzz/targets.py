@@ -1,7 +1,6 @@
 """The fuzz targets: functions of arbitrary bytes.
 
-A target fails by any exception but ``ApiError``, by a failed assertion, or by exceeding the time and memory limits of
-``run.py``.
+A target fails if it raises any exception except ``ApiError``, or exceeds the time and memory limits of ``run.py``.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _MODEL = COMPARE_FACE.models["2020-03-03"]
 
 
 def base64_text(data: bytes) -> None:
-    """Text that the standard library would write decodes to the same bytes."""
+    """Base64 in the standard library's form decodes to the same bytes."""
     text = data.decode("latin-1")
     try:
         decoded = source._decode_any(text)
@@ -50,7 +49,7 @@ def authorization(data: bytes) -> None:
 
 
 def signed_request(data: bytes) -> None:
-    """No request verifies in either dialect. Format: method and query, header lines, an empty line, the body."""
+    """No signature verifies, TC3 or v1. Format: method and query, header lines, an empty line, the body."""
     head, _, body = data.partition(b"\n\n")
     request_line, *lines = head.decode("latin-1").split("\n")
     method, _, query = request_line.partition(" ")
@@ -60,7 +59,7 @@ def signed_request(data: bytes) -> None:
         if request.is_v1:
             request = request.with_v1(parameters.from_form(query.encode("latin-1") if method == "GET" else body))
         _AUTHENTICATOR.verify(request, _AUTHENTICATOR.check_headers(request))
-        raise AssertionError("an unsigned request verifies")
+        raise AssertionError("a request without a valid signature verifies")
 
 
 def form(data: bytes) -> None:

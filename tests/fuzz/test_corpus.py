@@ -1,4 +1,4 @@
-"""Every target passes with the corpus, which ``tests/fuzz/seeds.py`` writes and which has inputs that failed before."""
+"""Every target passes with the corpus: the inputs of ``tests/fuzz/seeds.py``, and inputs that once failed."""
 
 from __future__ import annotations
 

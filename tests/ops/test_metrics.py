@@ -35,14 +35,13 @@ def test_preseeded_counters_start_at_zero() -> None:
 
 def test_batches_fetches_and_decoder_restarts_are_counted() -> None:
     metrics = Metrics()
-    metrics.record_batch("embedder", 3)
-    metrics.record_batch_wait("embedder", 0.01)
-    metrics.record_fetched_bytes(100)
-    metrics.record_decoder_restart()
+    metrics.record_batch("embedder", 3, [0.01, 0.02])
+    metrics.fetched_bytes.inc(100)
+    metrics.decoder_restarts.inc()
     lines = _lines(metrics)
     assert 'compareface_batch_size_bucket{le="2.0",model="embedder"} 0.0' in lines
     assert 'compareface_batch_size_bucket{le="4.0",model="embedder"} 1.0' in lines
-    assert 'compareface_batch_wait_seconds_count{model="embedder"} 1.0' in lines
+    assert 'compareface_batch_wait_seconds_count{model="embedder"} 2.0' in lines
     assert "compareface_fetch_bytes_total 100.0" in lines
     assert "compareface_decoder_restarts_total 1.0" in lines
 

@@ -8,7 +8,7 @@ from app.ops.offload import offload
 
 
 @pytest.mark.parametrize(("size", "uses_thread"), [(0, False), (2**17, False), (2**17 + 1, True), (None, True)])
-async def test_only_large_or_unknown_work_runs_in_a_thread(size: int | None, uses_thread: bool) -> None:
+async def test_only_work_of_large_or_unknown_size_runs_in_a_thread(size: int | None, uses_thread: bool) -> None:
     thread = await offload(size, threading.get_ident)
     assert (thread != threading.get_ident()) == uses_thread
 

@@ -33,7 +33,7 @@ def _spans(headers: dict[str, str], code: str = "OK") -> list[ReadableSpan]:
     for name in ("decode", "detect"):
         with timer.stage(name):
             pass
-    traces.request(
+    traces.record_request(
         headers, _ATTRIBUTES | {"code": code}, began, timer.stages, is_error=code == "FailedOperation.ServerError"
     )
     traces.close()

@@ -224,8 +224,8 @@ async def test_no_call_is_queued_after_the_workers_have_ended(square: OrtSession
 
 
 def test_a_model_with_independent_items_is_batched(embedder: OrtSession, square: OrtSession) -> None:
-    assert has_independent_items(embedder, embedder.item_shape)
-    assert has_independent_items(square, square.item_shape)
+    assert has_independent_items(embedder)
+    assert has_independent_items(square)
     assert batching_session(embedder, "model", Metrics()).max_batch_size == MAX_BATCH_SIZE
 
 
@@ -239,7 +239,7 @@ def test_a_model_with_independent_items_is_batched(embedder: OrtSession, square:
 )
 def test_a_model_that_mixes_its_items_is_not_batched(tmp_path: Path, reshape: tuple[int, ...], operator: str) -> None:
     session = _square_model(tmp_path / "m.onnx", reshape=reshape, operator=operator)
-    assert not has_independent_items(session, session.item_shape)
+    assert not has_independent_items(session)
     assert batching_session(session, "model", Metrics()).max_batch_size == 1
 
 

@@ -16,12 +16,11 @@ from app.runtime.providers import PROVIDERS, DeviceError, Provider
 from app.runtime.session import OrtSession
 
 
-def test_a_session_runs_a_batch_and_reports_its_provider(store: Store, pack: Pack) -> None:
+def test_a_session_runs_a_batch_and_reports_the_provider_of_its_nodes(store: Store, pack: Pack) -> None:
     session = OrtSession.open(store.resolve(pack)[pack.embedder.file], "cpu", 1)
     side = pack.embedder.input_size
     (output,) = session.run(np.zeros((3, 3, side, side), dtype=np.float32))
     assert output.shape == (3, pack.embedder.dimension)
-    assert session.provider == "CPUExecutionProvider"
     assert list(session.placement) == ["CPUExecutionProvider"]
     assert session.placement["CPUExecutionProvider"] > 50
 

@@ -19,7 +19,7 @@ from app.runtime.worker_pool import ThreadBudget, WorkerPool, available_cores, p
     ("cores", "workers", "intra_op"),
     [(1, 2, 1), (2, 2, 1), (3, 3, 2), (4, 4, 3), (5, 5, 4), (8, 8, 4), (64, 64, 4)],
 )
-def test_each_core_gets_a_worker_and_two_images_share_the_idle_cores(cores: int, workers: int, intra_op: int) -> None:
+def test_each_core_gets_a_worker_and_each_run_also_uses_the_idle_cores(cores: int, workers: int, intra_op: int) -> None:
     assert thread_budget(cores) == ThreadBudget(workers, intra_op)
 
 

@@ -1,4 +1,4 @@
-"""Time limits, the connection limit, and responses while the client still sends, on real sockets."""
+"""Time limits, the connection limit, and responses before the client has sent its whole body, on real sockets."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_an_upgrade_request_is_answered_as_http_1_1_and_not_logged(caplog:
 
 
 @pytest.mark.parametrize("data", [b"\r\n", REQUEST])
-async def test_bytes_after_the_last_request_do_not_disturb_it(data: bytes) -> None:
+async def test_bytes_after_the_last_request_do_not_affect_its_response(data: bytes) -> None:
     comparison = GatedComparison()
     async with local_server(comparison, LONG_LIMITS) as local, asyncio.timeout(20):
         client = await local.connect()

@@ -15,8 +15,8 @@ from tests.server.harness import BODY, HEAD, LONG_LIMITS, REQUEST, GatedComparis
 from tests.support.fakes import CLOSED, OPEN, authorization, limited
 
 
-async def test_pipelined_requests_fill_no_memory() -> None:
-    """All are answered, and none admits more data than it consumes."""
+async def test_pipelined_requests_do_not_accumulate_in_memory() -> None:
+    """The server answers all of them and never buffers much more than one."""
     form = (
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1\r\n\r\na"
     )
@@ -41,7 +41,7 @@ async def test_pipelined_requests_are_answered_wherever_their_bytes_are_split() 
             assert [(await client.response_head())[:13] for _ in range(3)] == [b"HTTP/1.1 200 "] * 3
 
 
-async def test_only_a_body_of_known_length_is_read_in_large_pieces() -> None:
+async def test_only_a_body_of_known_length_is_read_in_large_chunks() -> None:
     body = BODY + b" " * (2_000_000 - len(BODY))
     known = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
     unknown = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
@@ -71,9 +71,7 @@ async def test_only_a_body_of_known_length_is_read_in_large_pieces() -> None:
 
 
 @pytest.mark.parametrize("is_unchanged", [True, False])
-async def test_a_signed_body_is_hashed_completely_while_it_arrives(
-    monkeypatch: pytest.MonkeyPatch, is_unchanged: bool
-) -> None:
+async def test_a_signed_body_is_hashed_while_it_arrives(monkeypatch: pytest.MonkeyPatch, is_unchanged: bool) -> None:
     hashed: list[bytes] = []
 
     class Digest:
@@ -176,7 +174,7 @@ async def test_a_head_after_a_body_that_was_not_read_has_the_same_line_limit() -
         assert (await client.status_line()).startswith(b"HTTP/1.1 400 ")
 
 
-async def test_a_pipelined_head_with_too_many_lines_does_not_disturb_the_request_before_it() -> None:
+async def test_a_pipelined_head_with_too_many_lines_does_not_affect_the_request_before_it() -> None:
     comparison = GatedComparison()
     async with local_server(comparison, LONG_LIMITS) as local, asyncio.timeout(10):
         client = await local.connect()

@@ -13,7 +13,7 @@ from app.tools.serving import bind
 from tests.server.harness import LONG_LIMITS, REQUEST, local_server, wait_until
 
 
-async def test_before_it_drains_the_server_is_not_ready_but_accepts_requests() -> None:
+async def test_during_the_readiness_delay_the_server_is_not_ready_but_accepts_requests() -> None:
     async with local_server(readiness_delay_s=0.3) as local:
         old = await local.connect()
         old.send(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
