@@ -77,7 +77,7 @@ class AccessLog:
             attributes = {"request_id": record.request_id, "action": record.action, "code": record.code}
             is_error = record.code == ErrorCode.SERVER_ERROR
 <<<<<<< HEAD
-            self._traces.request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
+            self._traces.record_request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
 =======
             self._tracer.record_request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
 
