@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-<<<<<<< HEAD
-=======
-class Tracer(Protocol):
-    """Records the spans of finished requests."""
-
-    def record_request(
-        self,
-        headers: Mapping[str, str],
-        attributes: Mapping[str, str],
-        began: float,
-        stages: Sequence[Stage],
-        *,
-        is_error: bool,
-    ) -> None: ...
-
-
->>>>>>> s-platform
 @dataclass(slots=True)
 class AccessLogRecord:
     """The known facts of a request. ``code`` stays "Abandoned" if the client disconnects before the reply."""
@@ -76,26 +59,7 @@ class AccessLog:
         if self._traces:
             attributes = {"request_id": record.request_id, "action": record.action, "code": record.code}
             is_error = record.code == ErrorCode.SERVER_ERROR
-<<<<<<< HEAD
             self._traces.record_request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
-=======
-            self._tracer.record_request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
-
-
-def _fields(
-    record: AccessLogRecord, request: CloudRequest, seconds: float, stages: Mapping[str, float]
-) -> dict[str, object]:
-    """Return the fields of the log line; times in milliseconds, stages summed over both images of a comparison."""
-    optional = {"secret_id": record.secret_id, "key": record.key, "reason": record.reason}
-    return {
-        "request_id": record.request_id,
-        "action": printable(request.common("Action")),
-        "code": record.code,
-        "milliseconds": _milliseconds(seconds),
-        "stages": {name: _milliseconds(duration) for name, duration in stages.items()},
-        **{name: value for name, value in optional.items() if value},
-    }
->>>>>>> s-platform
 
 
 def _milliseconds(seconds: float) -> float:
