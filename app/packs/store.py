@@ -2,14 +2,17 @@
 
 A store has a catalogue of records (``<name>/pack.toml``) and a folder of weights (``<name>/<file>``). It builds the
 files whose sources are installed packages; :mod:`app.packs.pull` obtains the others. All failures are
-:class:`PackError` and leave no incomplete weight file behind.
+:class:`PackError` and leave no incomplete weight file behind. The acceptance of a licence is recorded beside the
+weights, with the licence's name and URL: a pack whose licence has changed since must be accepted again.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import tomllib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -17,7 +20,7 @@ from typing import Self
 import platformdirs
 
 from app.ops.process import shell_command
-from app.packs import build, files, licence, manifest
+from app.packs import build, files, manifest
 from app.packs.manifest import Pack, PackageSource, PackError, PackFile
 from app.settings import ModelsSettings, RuntimeSettings
 
@@ -29,6 +32,8 @@ _WHEEL_CATALOGUE = _APP / "_catalogue"
 
 VISIBILITY = Path("quality/visibility.onnx")
 """The network that detects covered faces. It is part of every catalogue and belongs to no pack."""
+
+_ACCEPTED_LICENCE = "LICENCE-ACCEPTED.toml"
 
 PREFERRED, FALLBACK = "omz", "open"
 """The packs of the setting ``auto``: the preferred pack if it is installed, else the one that needs no download."""
@@ -124,6 +129,26 @@ class Store:
         """Return the path of the operator's calibration, beside the weights."""
         return self._weights / name / "calibration.own.toml"
 
+    def is_licence_accepted(self, pack: Pack) -> bool:
+        """Return whether the licence needs no acceptance, or was accepted in this version."""
+        if not pack.licence.needs_acceptance:
+            return True
+        try:
+            record = tomllib.loads((self.folder(pack) / _ACCEPTED_LICENCE).read_text("utf-8"))
+        except (OSError, ValueError):
+            return False
+        return (record.get("licence"), record.get("url")) == (pack.licence.name, pack.licence.url)
+
+    def accept_licence(self, pack: Pack) -> None:
+        """Record that the licence was accepted now."""
+        record = (
+            "# The licence was accepted when the pack was pulled. Without this file the pack is not loaded.\n"
+            f"licence = {json.dumps(pack.licence.name)}\n"  # a JSON string is a TOML string
+            f"url = {json.dumps(pack.licence.url)}\n"
+            f"accepted = {datetime.now(UTC).isoformat(timespec='seconds')}\n"
+        )
+        files.write(self.folder(pack) / _ACCEPTED_LICENCE, record.encode())
+
     def states(self, pack: Pack) -> Mapping[str, FileState]:
         """Return the state of every weight file by name, comparing the content with the recorded digest."""
         return {file.name: self._state(pack, file) for file in pack.files}
@@ -134,8 +159,7 @@ class Store:
 
     def outdated_files(self, pack: Pack) -> tuple[PackFile, ...]:
         """Return the weight files that are missing or changed."""
-        states = self.states(pack)
-        return tuple(file for file in pack.files if states[file.name] is not FileState.READY)
+        return tuple(file for file in pack.files if self._state(pack, file) is not FileState.READY)
 
     def build(self, pack: Pack, progress: Callable[[PackFile], object] = lambda file: None) -> tuple[PackFile, ...]:
         """Build the missing and changed files whose source is an installed package, and return them.
@@ -167,7 +191,7 @@ class Store:
                 f"pack {pack.name} in {self.folder(pack)}: {', '.join(problems)}; "
                 f"run `{shell_command(f'models {command} {pack.name}')}`"
             )
-        if not licence.is_accepted(pack.licence, self.folder(pack)):
+        if not self.is_licence_accepted(pack):
             raise PackError(
                 f"the licence of pack {pack.name} has not been accepted ({pack.licence.name}, {pack.licence.url}); "
                 f"run `{shell_command(f'models pull {pack.name}')}`"

@@ -53,15 +53,15 @@ class _Network:
 
     def model(self) -> ModelProto:
         """Return the model of all layers."""
-        value = self._pool("MaxPool", self._relu(self._convolution("image")))
+        value = self._pool(self._relu(self._convolution("image")))
         for block in _BLOCKS:
             shortcut = value
             value = self._convolution(self._relu(self._convolution(value)))
             if block in _HALVING_BLOCKS:
-                shortcut = self._pool("AveragePool", shortcut)
+                shortcut = self._pool(shortcut)
             value = self._sum(value, shortcut)
             value = self._relu(value, cap=_CAP if block == _CAPPED_BLOCK else None)
-        self._dense(self._global_mean(value))
+        self._dense(self._pool(value))
         return self._builder.model("dlib_resnet_v1", self._shapes["image"])
 
     def _next(self, kind: type[_LayerT]) -> _LayerT:
@@ -88,9 +88,12 @@ class _Network:
         constants = [self._builder.constant(array.astype(np.float32)) for array in weights]
         return self._sliding_window("Conv", [value, *constants], count, window, layer)
 
-    def _pool(self, op: str, value: str) -> str:
-        layer = self._next(Pool)
-        return self._sliding_window(op, [value], self._shapes[value][0], layer.window, layer)
+    def _pool(self, value: str) -> str:
+        layer, channels = self._next(Pool), self._shapes[value][0]
+        if layer.is_mean and not any(layer.window):
+            return self._append("GlobalAveragePool", [value], (channels, 1, 1))
+        op = "AveragePool" if layer.is_mean else "MaxPool"
+        return self._sliding_window(op, [value], channels, layer.window, layer)
 
     def _sliding_window(
         self, op: str, inputs: Sequence[str], channels: int, window: Sequence[int], layer: Convolution | Pool
@@ -123,10 +126,6 @@ class _Network:
         ends = np.subtract(shape, self._shapes[value])
         pads = self._builder.constant(np.array([0, 0, 0, 0, 0, *ends], np.int64))
         return self._append("Pad", [value, pads], shape)
-
-    def _global_mean(self, value: str) -> str:
-        self._next(Pool)
-        return self._append("GlobalAveragePool", [value], (self._shapes[value][0], 1, 1))
 
     def _dense(self, value: str) -> None:
         matrix = self._next(Dense).matrix

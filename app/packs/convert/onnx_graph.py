@@ -13,7 +13,8 @@ A network whose outputs have no batch axis keeps its batch of 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -36,31 +37,24 @@ def clean(source: bytes) -> bytes:
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError) as error:
         raise PackError("the published file is not a valid ONNX file") from error
-    _drop_weights_from_inputs(model)
-    _drop_unused_weights(model)
-    for value in model.graph.input:
+    graph = model.graph
+    _keep(graph.input, {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer})
+    _keep(graph.initializer, {name for node in graph.node for name in node.input})
+    for value in graph.input:
         _set_symbols(value, _INPUT_SYMBOLS, "")
-    for value in model.graph.output:
+    for value in graph.output:
         _set_symbols(value, _OUTPUT_SYMBOLS, f"{value.name}_")
-    if all(len(_dimensions(value)) != _FLAT_LIST for value in model.graph.output):
+    if all(len(_dimensions(value)) != _FLAT_LIST for value in graph.output):
         _set_batch_symbol(model)
-    del model.graph.value_info[:]
+    del graph.value_info[:]
     model.ir_version = max(model.ir_version, _IR_VERSION)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _drop_weights_from_inputs(model: ModelProto) -> None:
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    del model.graph.input[:]
-    model.graph.input.extend(inputs)
-
-
-def _drop_unused_weights(model: ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input}
-    weights = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(weights)
+def _keep(values: MutableSequence[Any], names: set[str]) -> None:
+    kept = [value for value in values if value.name in names]
+    del values[:]
+    values.extend(kept)
 
 
 def _dimensions(value: ValueInfoProto) -> list[onnx.TensorShapeProto.Dimension]:
