@@ -54,8 +54,8 @@ class Downloader:
     progress: ProgressCallback
     attempts: int
 
-    def part(self, download: Download) -> Path:
-        """Return the path of the complete or partial download."""
+    def part_path(self, download: Download) -> Path:
+        """Return the path of the partial download."""
         return self.folder / f"{download.sha256}.part"
 
     def fetch(self, download: Download, urls: Sequence[str]) -> Path:
@@ -82,7 +82,7 @@ class Downloader:
 
     def _complete(self, download: Download, url: str) -> Path:
         """Receive the missing bytes, check the size and digest of the file, and return its path."""
-        part = self.part(download)
+        part = self.part_path(download)
         try:
             offset = size = part.stat().st_size if part.exists() else 0
             if size < download.size:

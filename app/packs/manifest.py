@@ -128,7 +128,7 @@ class PackageSource(_Table):
 class DownloadSource(_Table):
     """A file made of downloads: converted from all of them, or a single download, or a ``member`` of an archive.
 
-    ``downloads`` holds names. A member is identified by the last part of its path in the archive.
+    ``downloads`` holds names. The digest of the file identifies the member; its name appears in error messages.
     """
 
     downloads: tuple[_FileName, ...] = Field(min_length=1)

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import lzma
-import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,12 +18,6 @@ from app.packs import build, download, files
 from app.packs.download import Downloader, ProgressCallback
 from app.packs.manifest import Download, DownloadSource, FileRecord, Pack, PackageSource, PackError, PackFile
 from app.packs.store import Store
-
-_ARCHIVE_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(OSError, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError),
-)
-"""Errors that ``zipfile`` raises for archives that are damaged, encrypted or of an unsupported kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,7 @@ def pull(
         if missing:
             raise PackError(_missing_files_message(pack, missing, origin, local))
         for published in pack.downloads:
-            downloader.part(published).unlink(missing_ok=True)
+            downloader.part_path(published).unlink(missing_ok=True)
     return outdated
 
 
@@ -136,7 +127,7 @@ def read_member(archive: Path, record: FileRecord) -> bytes | None:
 
     Members are read into memory, up to the recorded size. Their names do not matter.
     """
-    with suppress(*_ARCHIVE_ERRORS), zipfile.ZipFile(archive) as opened:
+    with suppress(Exception), zipfile.ZipFile(archive) as opened:  # zipfile raises many types for damaged archives
         for info in opened.infolist():
             if info.file_size == record.size:
                 with opened.open(info) as stream:
@@ -151,7 +142,6 @@ def _is_recorded(content: bytes, record: FileRecord) -> bool:
 
 
 def _missing_files_message(pack: Pack, missing: Sequence[PackFile], origin: Origin, local: _LocalFiles) -> str:
-    """Return the message about weight files that cannot be obtained from the local files."""
     records: tuple[FileRecord, ...] = (*pack.downloads, *pack.files)
     digests = {record.name: record.sha256 for record in records}
     usable_names = dict.fromkeys(name for file in missing for name in (file.name, *file.source.downloads))

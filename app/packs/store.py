@@ -66,7 +66,7 @@ def visibility_path() -> Path:
 
 
 class Store:
-    """The packs of a catalogue and their weight files."""
+    """The packs of a catalogue and their weight files. The folders of weights need not exist."""
 
     def __init__(self, catalogue: Path, weights: Path) -> None:
         self._catalogue = catalogue
@@ -89,18 +89,17 @@ class Store:
         return store, store.select_pack(settings)
 
     def select_pack(self, settings: ModelsSettings) -> Pack:
-        """Return the pack that the settings name; ``auto`` selects the preferred pack if it is installed."""
+        """Return the pack that the settings name; see :data:`PREFERRED` for ``auto``."""
         if not settings.is_automatic:
             return self.pack(settings.pack)
         preferred = self.pack(PREFERRED)
         return preferred if self.is_installed(preferred) else self.pack(FALLBACK)
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all packs of the catalogue, sorted."""
+        """Return the names of all packs, sorted."""
         return tuple(sorted(path.parent.name for path in self._catalogue.glob("*/pack.toml")))
 
     def pack(self, name: str) -> Pack:
-        """Return the record of a pack."""
         names = self.names()
         if name not in names:
             known = ", ".join(names) or f"none in {self._catalogue}"
@@ -108,16 +107,13 @@ class Store:
         return manifest.load(self._catalogue / name / "pack.toml")
 
     def folder(self, pack: Pack) -> Path:
-        """Return the folder of a pack's weight files, which may not exist yet."""
         return self._weights / pack.name
 
     def path(self, pack: Pack, file: PackFile) -> Path:
-        """Return the path of a weight file, which may not exist yet."""
         return self.folder(pack) / file.name
 
     @property
     def downloads_folder(self) -> Path:
-        """Folder of partial downloads."""
         return self._weights / ".downloads"
 
     def calibration_path(self, name: str) -> Path:
@@ -126,7 +122,6 @@ class Store:
         return custom if custom.exists() else self._catalogue / name / "calibration.toml"
 
     def custom_calibration_path(self, name: str) -> Path:
-        """Return the path of the operator's calibration, beside the weights."""
         return self._weights / name / "calibration.own.toml"
 
     def is_licence_accepted(self, pack: Pack) -> bool:
@@ -140,7 +135,6 @@ class Store:
         return (record.get("licence"), record.get("url")) == (pack.licence.name, pack.licence.url)
 
     def accept_licence(self, pack: Pack) -> None:
-        """Record that the licence was accepted now."""
         record = (
             "# The licence was accepted when the pack was pulled. Without this file the pack is not loaded.\n"
             f"licence = {json.dumps(pack.licence.name)}\n"  # a JSON string is a TOML string
@@ -150,7 +144,7 @@ class Store:
         files.write(self.folder(pack) / _ACCEPTED_LICENCE, record.encode())
 
     def states(self, pack: Pack) -> Mapping[str, FileState]:
-        """Return the state of every weight file by name, comparing the content with the recorded digest."""
+        """Return the state of every weight file by name."""
         return {file.name: self._state(pack, file) for file in pack.files}
 
     def is_installed(self, pack: Pack) -> bool:
@@ -164,7 +158,7 @@ class Store:
     def build(self, pack: Pack, progress: Callable[[PackFile], object] = lambda file: None) -> tuple[PackFile, ...]:
         """Build the missing and changed files whose source is an installed package, and return them.
 
-        ``progress`` is called after each file. Files made of downloads are skipped.
+        ``progress`` is called after each file.
         """
         built = []
         for file in self.outdated_files(pack):
@@ -199,10 +193,10 @@ class Store:
         return {file.name: self.path(pack, file) for file in pack.files}
 
     def prepare(self, pack: Pack, runtime: RuntimeSettings) -> tuple[Pack, Mapping[str, Path]]:
-        """Build missing files, then resolve them: return the pack to run and the paths of its files.
+        """Build missing files; return the pack to run and the paths of its files.
 
-        The int8 embedder is dropped if the settings do not use it or if it cannot be built, which can happen in a
-        read-only folder of an older version. The float32 embedder is only slower.
+        The pack has no int8 embedder if the settings do not use it or if it cannot be built, as in a read-only folder
+        of an older version.
         """
         if pack.embedder.file_for(runtime) == pack.embedder.file:
             pack = pack.without_int8()

@@ -52,7 +52,6 @@ class _Network:
         self._shapes: dict[str, _Shape] = {"image": (3, _SIDE, _SIDE)}
 
     def model(self) -> ModelProto:
-        """Return the model of all layers."""
         value = self._pool(self._relu(self._convolution("image")))
         for block in _BLOCKS:
             shortcut = value

@@ -26,9 +26,6 @@ Weights: TypeAlias = NDArray[np.float32]
 _SIGN_BIT, _COUNT_MASK, _MAX_INTEGER_BYTES = 0x80, 0x0F, 8
 _MAX_NAME_LENGTH = 32
 _INPUT_VERSION = 3  # of the input layer; the wrappers stored before it (layers, tags, skips) have versions 1 and 2
-_TENSOR_VERSION = 2
-_FLAG_COUNT = 3  # booleans after each layer, one ASCII digit each
-_NO_BIAS = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +86,7 @@ def read(data: bytes) -> tuple[Layer, ...]:
         if name not in _READERS:
             raise PackError(f"the dlib file has the unsupported layer {name!r}")
         layers.append(_READERS[name](stream))
-        if not set(stream.take(_FLAG_COUNT)) <= set(b"01"):
+        if not set(stream.take(3)) <= set(b"01"):  # booleans, an ASCII digit each
             raise PackError("the dlib file is damaged: invalid boolean")
         for _ in range(3):  # gradients and cached output
             stream.tensor()
@@ -158,7 +155,7 @@ class _Stream:
 
     def tensor(self) -> Weights:
         """Return all values of a tensor as a flat array."""
-        self.expect(_TENSOR_VERSION)
+        self.expect(2)  # version
         count = prod(self.natural() for _ in range(4))
         values = np.frombuffer(self.take(4 * count), np.dtype("<f4"))
         if not np.isfinite(values).all():
@@ -167,7 +164,7 @@ class _Stream:
 
 
 def _skip_header(stream: _Stream) -> None:
-    stream.expect(1)
+    stream.expect(1)  # version
     if (loss := stream.text()) != "loss_metric_2":
         raise PackError(f"the dlib file was trained with the loss {loss!r}, not for face recognition")
     stream.skip_floats(2)  # margin, distance threshold
@@ -212,7 +209,7 @@ def _read_dense(stream: _Stream) -> Dense:
     outputs, inputs = stream.pair()
     matrix = _reshaped(stream.tensor(), inputs, outputs)
     stream.skip_positions()
-    stream.expect(_NO_BIAS)
+    stream.expect(1)  # mode without bias
     stream.skip_floats(4)  # training rates
     return Dense(matrix)
 

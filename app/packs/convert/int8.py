@@ -56,7 +56,6 @@ class _Graph:
         self._params: dict[str, QuantizationParams] = {}
 
     def quantised(self) -> GraphProto:
-        """Return the complete graph."""
         for value in self._source.input:
             self._quantise(value.name)
         for node in self._source.node:

@@ -53,17 +53,17 @@ class _Layer:
     attributes: Mapping[str, str]
     inputs: tuple[str, ...]
 
-    def text(self, key: str) -> str:
+    def attribute(self, key: str) -> str:
         if key not in self.attributes:
             raise PackError(f"the OpenVINO file is damaged: a layer {self.op} has no {key}")
         return self.attributes[key]
 
     def number(self, key: str) -> int:
-        return _number(self.text(key))
+        return _number(self.attribute(key))
 
     def numbers(self, key: str) -> list[int]:
         """Return a comma-separated attribute."""
-        return [_number(text) for text in self.text(key).split(",")] if self.text(key).strip() else []
+        return [_number(text) for text in self.attribute(key).split(",")] if self.attribute(key).strip() else []
 
     def window(self) -> dict[str, list[int]]:
         """Return the ONNX attributes that convolutions and pools share."""
@@ -118,19 +118,17 @@ class _Network:
         self._image_shape: list[int] = []
 
     def add(self, layer: _Layer) -> None:
-        """Append a layer."""
         if layer.op not in _OPERATIONS:
             raise PackError(f"the OpenVINO file has the operation {layer.op}, which is not supported")
         count, required, translate = _OPERATIONS[layer.op]
         if len(layer.inputs) != count or any(source not in self._values for source in layer.inputs):
             raise PackError(f"the OpenVINO file is damaged: a layer {layer.op} has missing or surplus inputs")
         for key, value in required.items():
-            if layer.text(key) != value:
-                raise PackError(f"the OpenVINO file has an unsupported {layer.op} with {key}={layer.text(key)!r}")
+            if layer.attribute(key) != value:
+                raise PackError(f"the OpenVINO file has an unsupported {layer.op} with {key}={layer.attribute(key)!r}")
         self._values[layer.id] = translate(self, layer, *(self._values[source] for source in layer.inputs))
 
     def model(self) -> ModelProto:
-        """Return the model of all layers."""
         if _OUTPUT not in self._builder.nodes:
             raise PackError("the OpenVINO file is damaged: it has no result")
         try:
@@ -145,9 +143,9 @@ class _Network:
         return "image"
 
     def constant(self, layer: _Layer) -> _Value:
-        element_type = _ELEMENT_TYPES.get(layer.text("element_type"))
+        element_type = _ELEMENT_TYPES.get(layer.attribute("element_type"))
         if element_type is None:
-            raise PackError(f"the OpenVINO file has weights of the unsupported type {layer.text('element_type')}")
+            raise PackError(f"the OpenVINO file has weights of the unsupported type {layer.attribute('element_type')}")
         shape, start, size = layer.numbers("shape"), layer.number("offset"), layer.number("size")
         if size != prod(shape) * np.dtype(element_type).itemsize or start + size > len(self._content):
             raise PackError("the OpenVINO file is damaged: the position or size of weights is invalid")
