@@ -13,10 +13,9 @@ from app.packs.manifest import PackageSource, PackError, PackFile
 
 
 def build(file: PackFile, contents: list[bytes], source_names: str) -> bytes:
-    """Return the content of a weight file, made of the ``contents`` of its sources.
+    """Convert the ``contents`` of the sources to a weight file; without a converter there is one source.
 
-    Without a converter the only source is returned unchanged. ``source_names`` appear in error messages.
-    Raise :class:`PackError` if the result does not have the recorded digest.
+    Raise :class:`PackError`, which contains ``source_names``, if the result does not have the recorded digest.
     """
     if file.source.converter is None:
         (content,) = contents
@@ -33,12 +32,12 @@ def build(file: PackFile, contents: list[bytes], source_names: str) -> bytes:
 
 
 def build_from_package(file: PackFile, source: PackageSource) -> bytes:
-    """Return the content of a weight file, made of a file of an installed package."""
     return build(file, [_package_file(source)], source.package)
 
 
 def _package_file(source: PackageSource) -> bytes:
     requirement = f"{source.package}=={source.version}"
+    reinstall = f"pip install --force-reinstall {requirement}"
     try:
         package = metadata.distribution(source.package)
     except metadata.PackageNotFoundError as error:
@@ -47,12 +46,10 @@ def _package_file(source: PackageSource) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise PackError(
-            f"cannot read {path} ({error.strerror}): pip install --force-reinstall {requirement}"
-        ) from error
+        raise PackError(f"cannot read {path} ({error.strerror}): {reinstall}") from error
     if hashlib.sha256(content).hexdigest() != source.sha256:
         raise PackError(
             f"{path} of {source.package} {package.version} differs from the file of {requirement} "
-            f"that the pack was made from: pip install --force-reinstall {requirement}"
+            f"that the pack was made from: {reinstall}"
         )
     return content

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -44,18 +45,18 @@ def open_client() -> httpx.Client:
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
 class Downloader:
     """Downloads files into ``folder``, with up to ``attempts`` attempts per URL."""
 
-    def __init__(self, client: httpx.Client, folder: Path, progress: ProgressCallback, attempts: int) -> None:
-        self._client = client
-        self._folder = folder
-        self._progress = progress
-        self._attempts = attempts
+    client: httpx.Client
+    folder: Path
+    progress: ProgressCallback
+    attempts: int
 
-    def part(self, download: Download) -> Path:
-        """Return the path of the complete or partial download."""
-        return self._folder / f"{download.sha256}.part"
+    def part_path(self, download: Download) -> Path:
+        """Return the path of the partial download."""
+        return self.folder / f"{download.sha256}.part"
 
     def fetch(self, download: Download, urls: Sequence[str]) -> Path:
         """Download the file from the first URL that delivers it and return its path.
@@ -65,28 +66,23 @@ class Downloader:
         reasons = []
         for url in urls:
             try:
-                self._fetch_with_retries(download, url)
+                return self._fetch_with_retries(download, url)
             except httpx.InvalidURL:
                 reasons.append(f"{url} is not a valid URL or redirects to an invalid one")
             except (_RetryableError, _PermanentError) as error:
                 reasons.append(f"{httpx.URL(url).host} {error}")
-            else:
-                return self.part(download)
         raise PackError(f"cannot download {download.name}: {'; '.join(reasons)}")
 
-    def _fetch_with_retries(self, download: Download, url: str) -> None:
-        for _ in range(self._attempts - 1):
-            try:
-                self._complete(download, url)
-            except _RetryableError:
-                time.sleep(_RETRY_DELAY_S)
-            else:
-                return
-        self._complete(download, url)
+    def _fetch_with_retries(self, download: Download, url: str) -> Path:
+        for _ in range(self.attempts - 1):
+            with suppress(_RetryableError):
+                return self._complete(download, url)
+            time.sleep(_RETRY_DELAY_S)
+        return self._complete(download, url)
 
-    def _complete(self, download: Download, url: str) -> None:
-        """Receive the missing bytes, then check the size and digest of the file."""
-        part = self.part(download)
+    def _complete(self, download: Download, url: str) -> Path:
+        """Receive the missing bytes, check the size and digest of the file, and return its path."""
+        part = self.part_path(download)
         try:
             offset = size = part.stat().st_size if part.exists() else 0
             if size < download.size:
@@ -94,7 +90,7 @@ class Downloader:
             if size < download.size:
                 raise _RetryableError(f"ended the transfer after {size} of {download.size} bytes")
             if size == download.size and files.digest(part) == download.sha256:
-                return
+                return part
             part.unlink()
         except OSError as error:
             raise files.write_error(part, error, download.size) from error
@@ -108,12 +104,12 @@ class Downloader:
         Return the size of ``part``, at most one byte more than the recorded size.
         """
         try:
-            with _get(self._client, url, {"Range": f"bytes={offset}-"} if offset else {}) as response:
+            with _get(self.client, url, {"Range": f"bytes={offset}-"} if offset else {}) as response:
                 size = _start_offset(response, offset, download.size)
                 with part.open("ab" if size else "wb") as stream:
                     for chunk in response.iter_raw():  # no fixed chunk size: an incomplete chunk would be lost
                         size += stream.write(chunk[: download.size + 1 - size])
-                        self._progress(download, min(size, download.size))
+                        self.progress(download, min(size, download.size))
                         if size > download.size:
                             break
                 return size
@@ -144,6 +140,5 @@ def _start_offset(response: httpx.Response, offset: int, size: int) -> int:
         if not re.fullmatch(rf"bytes {offset}-\d+/({size}|\*)", response.headers.get("Content-Range", "")):
             raise _PermanentError("sent a different range of the file than requested")
         return offset
-    if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        raise _RetryableError(f"answered {response.status_code}")
-    raise _PermanentError(f"answered {response.status_code}")
+    failure = _RetryableError if httpx.codes.is_server_error(response.status_code) else _PermanentError
+    raise failure(f"answered {response.status_code}")

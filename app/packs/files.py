@@ -13,26 +13,26 @@ from app.packs.manifest import PackError
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content in hex; raise ``OSError`` if the file cannot be read."""
+    """Return the SHA-256 of a file's content in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write(path: Path, content: bytes) -> None:
     """Write a file atomically, safe against concurrent writers; raise :class:`PackError` if that fails."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("xb") as stream:
+        with temporary.open("xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        draft.replace(path)
+        temporary.replace(path)
     except OSError as error:
         raise write_error(path, error, len(content)) from error
     finally:
         with suppress(OSError):
-            draft.unlink()
+            temporary.unlink()
 
 
 def write_error(path: Path, error: OSError, size: int) -> PackError:

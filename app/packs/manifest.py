@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
@@ -100,18 +100,24 @@ class Licence(_Table):
     needs_acceptance: bool
 
 
-class Download(_Table):
-    """A published file. Mirrors use the same ``name``."""
+class FileRecord(_Table):
+    """A file with its digest and its size in bytes."""
 
     name: _FileName
-    url: _HttpsUrl
     sha256: _Sha256
     size: int = Field(ge=1)
+
+
+class Download(FileRecord):
+    """A published file. Mirrors use the same ``name``."""
+
+    url: _HttpsUrl
 
 
 class PackageSource(_Table):
     """A file of an installed package; ``path`` starts with the package's folder."""
 
+    downloads: ClassVar[tuple[str, ...]] = ()
     package: _Text
     version: _Text
     path: _RelativePath
@@ -122,7 +128,7 @@ class PackageSource(_Table):
 class DownloadSource(_Table):
     """A file made of downloads: converted from all of them, or a single download, or a ``member`` of an archive.
 
-    ``downloads`` holds names. A member is identified by the last part of its path in the archive.
+    ``downloads`` holds names. The digest of the file identifies the member; its name appears in error messages.
     """
 
     downloads: tuple[_FileName, ...] = Field(min_length=1)
@@ -139,8 +145,7 @@ class DownloadSource(_Table):
 
 
 def _source_tag(table: object) -> str:
-    names = table if isinstance(table, dict) else vars(table)
-    return "downloads" if "downloads" in names else "package"
+    return "downloads" if isinstance(table, dict) and "downloads" in table else "package"
 
 
 _Source: TypeAlias = Annotated[
@@ -149,12 +154,9 @@ _Source: TypeAlias = Annotated[
 ]
 
 
-class PackFile(_Table):
-    """One weight file: its digest, its size in bytes, and the source that it is made of."""
+class PackFile(FileRecord):
+    """A weight file and the source that it is made of."""
 
-    name: _FileName
-    sha256: _Sha256
-    size: int = Field(ge=1)
     licence: _Text
     source: _Source
 
@@ -201,7 +203,7 @@ class Pack(_Table):
         if len(by_name) != len(self.downloads):
             raise ValueError("two [[downloads]] have the same name")
         for file in self.files:
-            for name in file.source.downloads if isinstance(file.source, DownloadSource) else ():
+            for name in file.source.downloads:
                 if name not in by_name:
                     raise ValueError(f"{file.name} is made of {name}, which is missing from [[downloads]]")
                 if not (file.source.converter or file.source.member) and by_name[name].sha256 != file.sha256:
@@ -212,8 +214,7 @@ class Pack(_Table):
 def load(path: Path) -> Pack:
     """Read a ``pack.toml``; its folder must have the name of the pack."""
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-        pack = Pack.model_validate(table)
+        pack = Pack.model_validate(tomllib.loads(path.read_text("utf-8")))
     except OSError as error:
         raise PackError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:

@@ -7,15 +7,16 @@ behind, which the next pull resumes, and complete weight files.
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.packs import build, download, files, local_files
+from app.packs import build, download, files
 from app.packs.download import Downloader, ProgressCallback
-from app.packs.local_files import LocalFiles
-from app.packs.manifest import Download, DownloadSource, Pack, PackageSource, PackError, PackFile
+from app.packs.manifest import Download, DownloadSource, FileRecord, Pack, PackageSource, PackError, PackFile
 from app.packs.store import Store
 
 
@@ -51,8 +52,8 @@ def pull(
     """
     if not store.outdated_files(pack):
         return ()
-    local = LocalFiles(origin.paths)
-    with exclusive_lock(store.downloads_folder), download.open_client() as client:
+    local = _LocalFiles(origin.paths)
+    with _exclusive_lock(store.downloads_folder), download.open_client() as client:
         downloader = Downloader(client, store.downloads_folder, progress, origin.attempts)
         outdated = store.outdated_files(pack)  # again: another process may have pulled in the meantime
         missing = []
@@ -63,58 +64,99 @@ def pull(
             else:
                 files.write(store.path(pack, file), content)
         if missing:
-            raise PackError(missing_files_message(pack, missing, origin, local))
+            raise PackError(_missing_files_message(pack, missing, origin, local))
         for published in pack.downloads:
-            downloader.part(published).unlink(missing_ok=True)
+            downloader.part_path(published).unlink(missing_ok=True)
     return outdated
 
 
-def _content(pack: Pack, file: PackFile, origin: Origin, local: LocalFiles, downloader: Downloader) -> bytes | None:
+def _content(pack: Pack, file: PackFile, origin: Origin, local: _LocalFiles, downloader: Downloader) -> bytes | None:
     """Return the content of a weight file, or None if the local files do not contain it."""
-    source = file.source
-    if isinstance(source, PackageSource):
-        return build.build_from_package(file, source)
-    if content := local.find(file.sha256, file.size):
-        return content
-    downloads = [pack.download(name) for name in source.downloads]
-    if source.member:
-        if origin.paths:
-            return local.find_member(source.member, file.sha256, file.size)
-        return _downloaded_member(file, source.member, downloads[0], origin, downloader)
+    if isinstance(file.source, PackageSource):
+        return build.build_from_package(file, file.source)
+    downloads = [pack.download(name) for name in file.source.downloads]
     if origin.paths:
-        contents = [content for entry in downloads if (content := local.find(entry.sha256, entry.size))]
-    else:
-        contents = [downloader.fetch(entry, origin.urls(entry)).read_bytes() for entry in downloads]
+        return _local_content(file, file.source, downloads, local)
+    paths = [downloader.fetch(entry, origin.urls(entry)) for entry in downloads]
+    return _downloaded_content(file, file.source, paths)
+
+
+def _local_content(
+    file: PackFile, source: DownloadSource, downloads: Sequence[Download], local: _LocalFiles
+) -> bytes | None:
+    if (content := local.find(file)) or source.member:
+        return content
+    contents = [content for entry in downloads if (content := local.find(entry))]
     return build.build(file, contents, ", ".join(source.downloads)) if len(contents) == len(downloads) else None
 
 
-def _downloaded_member(file: PackFile, member: str, archive: Download, origin: Origin, downloader: Downloader) -> bytes:
-    path = downloader.fetch(archive, origin.urls(archive))
-    content = local_files.read_member(path, member, file.sha256, file.size)
+def _downloaded_content(file: PackFile, source: DownloadSource, paths: Sequence[Path]) -> bytes:
+    if source.member is None:
+        return build.build(file, [path.read_bytes() for path in paths], ", ".join(source.downloads))
+    content = read_member(paths[0], file)
     if content is None:
-        raise PackError(f"{archive.name} does not contain {member} as recorded in the pack")
+        raise PackError(f"{source.downloads[0]} does not contain {source.member} as recorded in the pack")
     return content
 
 
-def missing_files_message(pack: Pack, missing: Sequence[PackFile], origin: Origin, local: LocalFiles) -> str:
-    """Return the message about weight files that cannot be obtained from the local files."""
+class _LocalFiles:
+    """The regular files among ``paths`` and in the folders among ``paths``, recursively."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        for path in paths:
+            if not path.exists():
+                raise PackError(f"{path} does not exist")
+        entries = (entry for path in paths for entry in (sorted(path.rglob("*")) if path.is_dir() else [path]))
+        self._files = [entry for entry in entries if entry.is_file()]  # a pipe would block
+
+    def find(self, record: FileRecord) -> bytes | None:
+        """Return the content with the recorded digest: a file, or a member of an archive. Its name does not matter."""
+        for path in self._files:
+            if path.stat().st_size == record.size and _is_recorded(content := path.read_bytes(), record):
+                return content
+        archives = filter(zipfile.is_zipfile, self._files)
+        return next(filter(None, (read_member(path, record) for path in archives)), None)
+
+    def digests(self, name: str) -> set[str]:
+        """Return the digests of the files with this name."""
+        return {files.digest(path) for path in self._files if path.name == name}
+
+
+def read_member(archive: Path, record: FileRecord) -> bytes | None:
+    """Return the member of a zip archive with the recorded digest.
+
+    Members are read into memory, up to the recorded size. Their names do not matter.
+    """
+    with suppress(Exception), zipfile.ZipFile(archive) as opened:  # zipfile raises many types for damaged archives
+        for info in opened.infolist():
+            if info.file_size == record.size:
+                with opened.open(info) as stream:
+                    content = stream.read(record.size)
+                if _is_recorded(content, record):
+                    return content
+    return None
+
+
+def _is_recorded(content: bytes, record: FileRecord) -> bool:
+    return hashlib.sha256(content).hexdigest() == record.sha256
+
+
+def _missing_files_message(pack: Pack, missing: Sequence[PackFile], origin: Origin, local: _LocalFiles) -> str:
+    records: tuple[FileRecord, ...] = (*pack.downloads, *pack.files)
+    digests = {record.name: record.sha256 for record in records}
+    usable_names = dict.fromkeys(name for file in missing for name in (file.name, *file.source.downloads))
+    local_digests = {name: local.digests(name) for name in usable_names}
+    wrong = [name for name, found in local_digests.items() if found and digests[name] not in found]
+    absent = [name for name, found in local_digests.items() if not found]
     paths = ", ".join(map(str, origin.paths))
     text = f"pack {pack.name}: cannot get {', '.join(file.name for file in missing)} from {paths}"
-    digests = {entry.name: entry.sha256 for entry in pack.downloads} | {file.name: file.sha256 for file in pack.files}
-    names = tuple(dict.fromkeys(name for file in missing for name in _usable_names(file)))
-    if wrong := [name for name in names if local.has_wrong_content(name, digests[name])]:
+    if wrong:
         return f"{text}: {' and '.join(wrong)} differs from the recorded file (damaged, or another version)"
-    absent = [name for name in names if not local.has_name(name)]
     return f"{text}: found no {' or '.join(absent)}"
 
 
-def _usable_names(file: PackFile) -> tuple[str, ...]:
-    """Return the names of the local files that a weight file can be made of."""
-    return (file.name, *(file.source.downloads if isinstance(file.source, DownloadSource) else ()))
-
-
 @contextmanager
-def exclusive_lock(folder: Path) -> Iterator[None]:
+def _exclusive_lock(folder: Path) -> Iterator[None]:
     """Hold the lock of a downloads folder; wait while another process holds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

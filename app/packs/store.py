@@ -2,14 +2,17 @@
 
 A store has a catalogue of records (``<name>/pack.toml``) and a folder of weights (``<name>/<file>``). It builds the
 files whose sources are installed packages; :mod:`app.packs.pull` obtains the others. All failures are
-:class:`PackError` and leave no incomplete weight file behind.
+:class:`PackError` and leave no incomplete weight file behind. The acceptance of a licence is recorded beside the
+weights, with the licence's name and URL: a pack whose licence has changed since must be accepted again.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import tomllib
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -17,7 +20,7 @@ from typing import Self
 import platformdirs
 
 from app.ops.process import shell_command
-from app.packs import build, files, licence, manifest
+from app.packs import build, files, manifest
 from app.packs.manifest import Pack, PackageSource, PackError, PackFile
 from app.settings import ModelsSettings, RuntimeSettings
 
@@ -29,6 +32,8 @@ _WHEEL_CATALOGUE = _APP / "_catalogue"
 
 VISIBILITY = Path("quality/visibility.onnx")
 """The network that detects covered faces. It is part of every catalogue and belongs to no pack."""
+
+_ACCEPTED_LICENCE = "LICENCE-ACCEPTED.toml"
 
 PREFERRED, FALLBACK = "omz", "open"
 """The packs of the setting ``auto``: the preferred pack if it is installed, else the one that needs no download."""
@@ -61,7 +66,7 @@ def visibility_path() -> Path:
 
 
 class Store:
-    """The packs of a catalogue and their weight files."""
+    """The packs of a catalogue and their weight files. The folders of weights need not exist."""
 
     def __init__(self, catalogue: Path, weights: Path) -> None:
         self._catalogue = catalogue
@@ -84,18 +89,17 @@ class Store:
         return store, store.select_pack(settings)
 
     def select_pack(self, settings: ModelsSettings) -> Pack:
-        """Return the pack that the settings name; ``auto`` selects the preferred pack if it is installed."""
+        """Return the pack that the settings name; see :data:`PREFERRED` for ``auto``."""
         if not settings.is_automatic:
             return self.pack(settings.pack)
         preferred = self.pack(PREFERRED)
         return preferred if self.is_installed(preferred) else self.pack(FALLBACK)
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all packs of the catalogue, sorted."""
+        """Return the names of all packs, sorted."""
         return tuple(sorted(path.parent.name for path in self._catalogue.glob("*/pack.toml")))
 
     def pack(self, name: str) -> Pack:
-        """Return the record of a pack."""
         names = self.names()
         if name not in names:
             known = ", ".join(names) or f"none in {self._catalogue}"
@@ -103,16 +107,13 @@ class Store:
         return manifest.load(self._catalogue / name / "pack.toml")
 
     def folder(self, pack: Pack) -> Path:
-        """Return the folder of a pack's weight files, which may not exist yet."""
         return self._weights / pack.name
 
     def path(self, pack: Pack, file: PackFile) -> Path:
-        """Return the path of a weight file, which may not exist yet."""
         return self.folder(pack) / file.name
 
     @property
     def downloads_folder(self) -> Path:
-        """Folder of partial downloads."""
         return self._weights / ".downloads"
 
     def calibration_path(self, name: str) -> Path:
@@ -121,11 +122,29 @@ class Store:
         return custom if custom.exists() else self._catalogue / name / "calibration.toml"
 
     def custom_calibration_path(self, name: str) -> Path:
-        """Return the path of the operator's calibration, beside the weights."""
         return self._weights / name / "calibration.own.toml"
 
+    def is_licence_accepted(self, pack: Pack) -> bool:
+        """Return whether the licence needs no acceptance, or was accepted in this version."""
+        if not pack.licence.needs_acceptance:
+            return True
+        try:
+            record = tomllib.loads((self.folder(pack) / _ACCEPTED_LICENCE).read_text("utf-8"))
+        except (OSError, ValueError):
+            return False
+        return (record.get("licence"), record.get("url")) == (pack.licence.name, pack.licence.url)
+
+    def accept_licence(self, pack: Pack) -> None:
+        record = (
+            "# The licence was accepted when the pack was pulled. Without this file the pack is not loaded.\n"
+            f"licence = {json.dumps(pack.licence.name)}\n"  # a JSON string is a TOML string
+            f"url = {json.dumps(pack.licence.url)}\n"
+            f"accepted = {datetime.now(UTC).isoformat(timespec='seconds')}\n"
+        )
+        files.write(self.folder(pack) / _ACCEPTED_LICENCE, record.encode())
+
     def states(self, pack: Pack) -> Mapping[str, FileState]:
-        """Return the state of every weight file by name, comparing the content with the recorded digest."""
+        """Return the state of every weight file by name."""
         return {file.name: self._state(pack, file) for file in pack.files}
 
     def is_installed(self, pack: Pack) -> bool:
@@ -134,13 +153,12 @@ class Store:
 
     def outdated_files(self, pack: Pack) -> tuple[PackFile, ...]:
         """Return the weight files that are missing or changed."""
-        states = self.states(pack)
-        return tuple(file for file in pack.files if states[file.name] is not FileState.READY)
+        return tuple(file for file in pack.files if self._state(pack, file) is not FileState.READY)
 
     def build(self, pack: Pack, progress: Callable[[PackFile], object] = lambda file: None) -> tuple[PackFile, ...]:
         """Build the missing and changed files whose source is an installed package, and return them.
 
-        ``progress`` is called after each file. Files made of downloads are skipped.
+        ``progress`` is called after each file.
         """
         built = []
         for file in self.outdated_files(pack):
@@ -167,7 +185,7 @@ class Store:
                 f"pack {pack.name} in {self.folder(pack)}: {', '.join(problems)}; "
                 f"run `{shell_command(f'models {command} {pack.name}')}`"
             )
-        if not licence.is_accepted(pack.licence, self.folder(pack)):
+        if not self.is_licence_accepted(pack):
             raise PackError(
                 f"the licence of pack {pack.name} has not been accepted ({pack.licence.name}, {pack.licence.url}); "
                 f"run `{shell_command(f'models pull {pack.name}')}`"
@@ -175,10 +193,10 @@ class Store:
         return {file.name: self.path(pack, file) for file in pack.files}
 
     def prepare(self, pack: Pack, runtime: RuntimeSettings) -> tuple[Pack, Mapping[str, Path]]:
-        """Build missing files, then resolve them: return the pack to run and the paths of its files.
+        """Build missing files; return the pack to run and the paths of its files.
 
-        The int8 embedder is dropped if the settings do not use it or if it cannot be built, which can happen in a
-        read-only folder of an older version. The float32 embedder is only slower.
+        The pack has no int8 embedder if the settings do not use it or if it cannot be built, as in a read-only folder
+        of an older version.
         """
         if pack.embedder.file_for(runtime) == pack.embedder.file:
             pack = pack.without_int8()

@@ -51,7 +51,7 @@ def empty_store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def detector_pack(pack: Pack) -> Pack:
-    """A pack of one file, `centerface.onnx`, that is built within a moment."""
+    """A pack of one file, `centerface.onnx`, that is quick to build."""
     file = pack.files[0]
     return pack.model_copy(update={"files": (file,), "embedder": pack.embedder.model_copy(update={"file": file.name})})
 

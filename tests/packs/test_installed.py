@@ -13,7 +13,6 @@ from app.domain import CompareOptions, ImageRef
 from app.engine import Engine
 from app.environment import Settings
 from app.ops.stage_timer import StageTimer
-from app.packs import licence
 from app.packs import store as store_module
 from app.packs.manifest import PackError
 from app.packs.pull import Origin, pull
@@ -78,7 +77,7 @@ async def test_a_pack_runs_through_the_engine_once_its_licence_is_accepted(stand
         async with Engine.open(standin):
             pass
     store, pack = Store.with_selected_pack(standin.models)
-    licence.record_acceptance(pack.licence, store.folder(pack))
+    store.accept_licence(pack)
     probe, same_person, other_person = (
         ImageRef(base64=base64.b64encode(jpeg(image)).decode())
         for image in (astronaut(), another_shot(astronaut()), cast())
@@ -93,7 +92,7 @@ async def test_a_pack_runs_through_the_engine_once_its_licence_is_accepted(stand
 
 async def test_a_pack_with_a_changed_file_does_not_open(standin: Settings) -> None:
     store, pack = Store.with_selected_pack(standin.models)
-    licence.record_acceptance(pack.licence, store.folder(pack))
+    store.accept_licence(pack)
     path = store.path(pack, pack.files[0])
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(PackError, match=r"det_2\.5g\.onnx is changed; run `\S*compareface models pull standin`"):

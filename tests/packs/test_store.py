@@ -112,6 +112,43 @@ def test_resolving_a_prepared_pack_imports_no_heavy_package() -> None:
     assert process.stdout == "[]\n"
 
 
+# Licences
+
+
+@pytest.fixture
+def restricted_pack(pack: Pack) -> Pack:
+    return _with_licence(pack, name='The "research" licence', needs_acceptance=True)
+
+
+def _with_licence(pack: Pack, **changes: object) -> Pack:
+    return pack.model_copy(update={"licence": pack.licence.model_copy(update=changes)})
+
+
+def test_a_free_licence_needs_no_record(empty_store: Store, pack: Pack) -> None:
+    assert empty_store.is_licence_accepted(pack)
+
+
+def test_a_restricted_licence_is_accepted_once_recorded(empty_store: Store, restricted_pack: Pack) -> None:
+    assert not empty_store.is_licence_accepted(restricted_pack)
+    empty_store.accept_licence(restricted_pack)
+    assert empty_store.is_licence_accepted(restricted_pack)
+
+
+@pytest.mark.parametrize("changes", [{"name": "another licence"}, {"url": "https://example.org/2"}])
+def test_a_changed_licence_must_be_accepted_again(
+    empty_store: Store, restricted_pack: Pack, changes: dict[str, str]
+) -> None:
+    empty_store.accept_licence(restricted_pack)
+    assert not empty_store.is_licence_accepted(_with_licence(restricted_pack, **changes))
+
+
+def test_a_damaged_record_is_no_acceptance(empty_store: Store, restricted_pack: Pack) -> None:
+    empty_store.accept_licence(restricted_pack)
+    (record,) = empty_store.folder(restricted_pack).iterdir()
+    record.write_bytes(b"\xff")
+    assert not empty_store.is_licence_accepted(restricted_pack)
+
+
 # Catalogue and folders
 
 

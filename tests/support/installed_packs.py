@@ -12,7 +12,6 @@ from app.domain import CompareOptions
 from app.engine import open_local_pipelines
 from app.environment import Settings
 from app.ops.stage_timer import StageTimer
-from app.packs import licence
 from app.packs.manifest import DownloadSource, Pack, PackageSource, PackError, PackFile
 from app.packs.pull import Origin, pull
 from app.packs.store import FileState, Store
@@ -42,7 +41,7 @@ def rows(folder: Path) -> Iterator[Row]:
         with TemporaryDirectory() as weights:
             store = Store(_MODELS, Path(weights))
             pack = store.pack(name)
-            licence.record_acceptance(pack.licence, store.folder(pack))
+            store.accept_licence(pack)
             error = _install(store, pack, folder)
             for file in pack.files:
                 yield _file_row(store, pack, file, _sources(file, published))

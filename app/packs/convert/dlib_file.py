@@ -26,9 +26,6 @@ Weights: TypeAlias = NDArray[np.float32]
 _SIGN_BIT, _COUNT_MASK, _MAX_INTEGER_BYTES = 0x80, 0x0F, 8
 _MAX_NAME_LENGTH = 32
 _INPUT_VERSION = 3  # of the input layer; the wrappers stored before it (layers, tags, skips) have versions 1 and 2
-_TENSOR_VERSION = 2
-_FLAG_COUNT = 3  # booleans after each layer, one ASCII digit each
-_NO_BIAS = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,8 +86,14 @@ def read(data: bytes) -> tuple[Layer, ...]:
         if name not in _READERS:
             raise PackError(f"the dlib file has the unsupported layer {name!r}")
         layers.append(_READERS[name](stream))
-        _skip_tail(stream, is_first=len(layers) == 1)
-    stream.expect_end()
+        if not set(stream.take(3)) <= set(b"01"):  # booleans, an ASCII digit each
+            raise PackError("the dlib file is damaged: invalid boolean")
+        for _ in range(3):  # gradients and cached output
+            stream.tensor()
+        if len(layers) == 1:
+            stream.expect(1)  # samples per image
+    if not stream.is_at_end:
+        raise PackError("the dlib file has data after its last layer")
     return tuple(layers)
 
 
@@ -100,6 +103,10 @@ class _Stream:
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
         self._position = 0
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._position == len(self._data)
 
     def take(self, count: int) -> memoryview:
         end = self._position + count
@@ -139,22 +146,25 @@ class _Stream:
         for _ in range(2 * count):
             self.integer()
 
+    def skip_positions(self) -> None:
+        """Skip the positions of two arrays (filters and biases, say) within the values of a layer."""
+        for _ in range(2):
+            self.expect(1)
+            for _ in range(4):
+                self.natural()
+
     def tensor(self) -> Weights:
         """Return all values of a tensor as a flat array."""
-        self.expect(_TENSOR_VERSION)
+        self.expect(2)  # version
         count = prod(self.natural() for _ in range(4))
         values = np.frombuffer(self.take(4 * count), np.dtype("<f4"))
         if not np.isfinite(values).all():
             raise PackError("the dlib file is damaged: a weight is not finite")
         return values
 
-    def expect_end(self) -> None:
-        if self._position != len(self._data):
-            raise PackError("the dlib file has data after its last layer")
-
 
 def _skip_header(stream: _Stream) -> None:
-    stream.expect(1)
+    stream.expect(1)  # version
     if (loss := stream.text()) != "loss_metric_2":
         raise PackError(f"the dlib file was trained with the loss {loss!r}, not for face recognition")
     stream.skip_floats(2)  # margin, distance threshold
@@ -167,52 +177,28 @@ def _skip_header(stream: _Stream) -> None:
     stream.pair()  # image size, also in pack.toml
 
 
-def _skip_tail(stream: _Stream, *, is_first: bool) -> None:
-    if not set(stream.take(_FLAG_COUNT)) <= set(b"01"):
-        raise PackError("the dlib file is damaged: invalid boolean")
-    for _ in range(3):  # gradients and cached output
-        stream.tensor()
-    if is_first:
-        stream.expect(1)  # samples per image
-
-
-def _skip_alias(stream: _Stream) -> None:
-    stream.expect(1)
-    for _ in range(4):
-        stream.natural()
-
-
-def _split(values: Weights, *shapes: tuple[int, ...]) -> list[Weights]:
-    """Split flat values into arrays of these shapes, whose sizes must add up to the number of values."""
-    sizes = [prod(shape) for shape in shapes]
-    if sum(sizes) != values.size:
-        raise PackError("the dlib file is damaged: a layer's weights do not match its shape")
-    parts = np.split(values, np.cumsum(sizes)[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+def _reshaped(values: Weights, *shape: int) -> Weights:
+    try:
+        return values.reshape(shape)
+    except ValueError as error:
+        raise PackError("the dlib file is damaged: a layer's weights do not match its shape") from error
 
 
 def _read_convolution(stream: _Stream) -> Convolution:
     values = stream.tensor()
     count = stream.natural()
     window, stride, padding = stream.pair(), stream.pair(), stream.pair()
-    for _ in range(2):  # positions of filters and biases in the values
-        _skip_alias(stream)
+    stream.skip_positions()
     stream.skip_floats(4)  # training rates
-    area = count * prod(window)
-    if not area or values.size < count or (values.size - count) % area:
-        raise PackError("the dlib file is damaged: a layer's weights do not match its shape")
-    channels = (values.size - count) // area
-    filters, bias = _split(values, (count, channels, *window), (count,))
-    return Convolution(filters, bias, stride, padding)
+    filters, bias = np.split(values, [max(values.size - count, 0)])
+    return Convolution(_reshaped(filters, count, -1, *window), _reshaped(bias, count), stride, padding)
 
 
 def _read_affine(stream: _Stream) -> Affine:
     values = stream.tensor()
-    for _ in range(2):
-        _skip_alias(stream)
+    stream.skip_positions()
     stream.natural()  # mode: per channel or per value, follows from the size
-    count = values.size // 2
-    return Affine(*_split(values, (count,), (count,)))
+    return Affine(*_reshaped(values, 2, -1))
 
 
 def _read_pool(stream: _Stream, *, is_mean: bool) -> Pool:
@@ -221,10 +207,9 @@ def _read_pool(stream: _Stream, *, is_mean: bool) -> Pool:
 
 def _read_dense(stream: _Stream) -> Dense:
     outputs, inputs = stream.pair()
-    (matrix,) = _split(stream.tensor(), (inputs, outputs))
-    for _ in range(2):
-        _skip_alias(stream)
-    stream.expect(_NO_BIAS)
+    matrix = _reshaped(stream.tensor(), inputs, outputs)
+    stream.skip_positions()
+    stream.expect(1)  # mode without bias
     stream.skip_floats(4)  # training rates
     return Dense(matrix)
 

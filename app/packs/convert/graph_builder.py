@@ -15,16 +15,15 @@ class GraphBuilder:
     """A graph with the input ``image`` and the output ``embedding``. Generated names are numbers in sequence."""
 
     def __init__(self) -> None:
-        self._nodes: list[NodeProto] = []
+        self.nodes: dict[str, NodeProto] = {}
         self._weights: list[TensorProto] = []
 
-    def append(self, op: str, inputs: list[str], output: str = "", /, **attributes: float | Sequence[int]) -> NodeProto:
-        """Append a node with one output, which has the name of the node, and return it."""
-        name = output or f"{op.lower()}_{len(self._nodes)}"
-        node = helper.make_node(op, inputs, [name], name=name)
+    def append(self, op: str, inputs: Sequence[str], output: str = "", /, **attributes: float | Sequence[int]) -> str:
+        """Append a node and return the name of its only output, which is also the name of the node."""
+        name = output or f"{op.lower()}_{len(self.nodes)}"
+        node = self.nodes[name] = helper.make_node(op, inputs, [name], name=name)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
-        self._nodes.append(node)
-        return node
+        return name
 
     def constant(self, values: NDArray[np.generic]) -> str:
         """Add a constant tensor and return its name."""
@@ -36,7 +35,7 @@ class GraphBuilder:
         """Return the model for images of the shape C x H x W; raise ``InferenceError`` if shapes do not match."""
         image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", *image_shape])
         embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", None])
-        graph = helper.make_graph(self._nodes, name, [image], [embedding], self._weights)
+        graph = helper.make_graph(list(self.nodes.values()), name, [image], [embedding], self._weights)
         opset = helper.make_opsetid("", _OPSET)
         model = helper.make_model(graph, opset_imports=[opset], producer_name="compareface", ir_version=_IR_VERSION)
         inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True)

@@ -10,7 +10,7 @@ which larger weights would overflow. With this limit, all CPUs compute the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -29,12 +29,9 @@ _VALUE_PRESERVING_OPS = {"MaxPool", "Pad"}
 
 def quantise(model: ModelProto, ranges: Mapping[str, Range]) -> ModelProto:
     """Return the model with int8 convolution weights and with the tensors named in ``ranges`` quantised to uint8."""
-    graph = _Graph(model.graph, ranges)
-    for node in model.graph.node:
-        graph.add(node)
-    quantised = helper.make_model(
-        graph.finish(), opset_imports=model.opset_import, producer_name=model.producer_name, ir_version=model.ir_version
-    )
+    quantised = ModelProto()
+    quantised.CopyFrom(model)
+    quantised.graph.CopyFrom(_Graph(model.graph, ranges).quantised())
     checker.check_model(quantised, full_check=True)
     return quantised
 
@@ -46,13 +43,6 @@ class QuantizationParams(NamedTuple):
     scale: np.float32
     zero_point: int
 
-    @classmethod
-    def from_range(cls, name: str, bounds: Range) -> QuantizationParams:
-        """Return the parameters that spread the uint8 values over a range."""
-        low, high = bounds
-        scale = np.float32((high - low) / _MAX_UINT8)
-        return cls(name, scale, round(-low / float(scale)))
-
 
 class _Graph:
     """The quantised graph built so far. Tensor ``x`` has the integers ``x_u8`` and the dequantised values ``x_dq``."""
@@ -61,92 +51,88 @@ class _Graph:
         self._source = source
         self._ranges = ranges
         self._weights = {weight.name: numpy_helper.to_array(weight) for weight in source.initializer}
-        self._nodes: list[NodeProto] = []
+        self._nodes: dict[str, NodeProto] = {}  # by output; a node that is added twice keeps its first position
         self._constants: dict[str, TensorProto] = {}
         self._params: dict[str, QuantizationParams] = {}
-        self._dequantised_names: set[str] = set()
-        for value in source.input:
-            self._quantise(value.name)
 
-    def add(self, node: NodeProto) -> None:
+    def quantised(self) -> GraphProto:
+        for value in self._source.input:
+            self._quantise(value.name)
+        for node in self._source.node:
+            self._add(node)
+        nodes, constants = list(self._nodes.values()), list(self._constants.values())
+        return helper.make_graph(nodes, self._source.name, self._source.input, self._source.output, constants)
+
+    def _add(self, node: NodeProto) -> None:
         """Append ``node`` with integer or dequantised inputs, and quantise its output."""
         (output,) = node.output
         params = self._params.get(node.input[0])
         if params and node.op_type in _VALUE_PRESERVING_OPS:
-            self._append(node, [f"{node.input[0]}_u8", *self._further_inputs(node, params)], f"{output}_u8")
+            self._copy(node, [f"{node.input[0]}_u8", *self._further_inputs(node, params)], f"{output}_u8")
             self._params[output] = params
-        elif params and node.op_type == "Conv":
-            self._append(node, [self._dequantised(node.input[0]), *self._filters_and_bias(node, params)], output)
-            self._quantise(output)
+            return
+        if params and node.op_type == "Conv":
+            inputs = [self._float32(node.input[0]), *self._filters_and_bias(node, params)]
         else:
-            inputs = [self._copied(name) if name in self._weights else self._dequantised(name) for name in node.input]
-            self._append(node, inputs, output)
-            self._quantise(output)
+            inputs = [self._float32(name) for name in node.input]
+        self._copy(node, inputs, output)
+        self._quantise(output)
 
-    def finish(self) -> GraphProto:
-        """Return the complete graph."""
-        return helper.make_graph(
-            self._nodes, self._source.name, self._source.input, self._source.output, list(self._constants.values())
-        )
+    def _copy(self, node: NodeProto, inputs: Sequence[str], output: str) -> None:
+        copy = self._nodes[output] = helper.make_node(node.op_type, inputs, [output], name=node.name)
+        copy.attribute.extend(node.attribute)
 
-    def _append(self, node: NodeProto, inputs: list[str], output: str) -> None:
-        copy = NodeProto()
-        copy.CopyFrom(node)
-        del copy.input[:], copy.output[:]
-        copy.input.extend(inputs)
-        copy.output.append(output)
-        self._nodes.append(copy)
+    def _append(self, op: str, inputs: Sequence[str], output: str, axis: int | None = None) -> str:
+        self._nodes[output] = helper.make_node(op, inputs, [output], name=output, axis=axis)
+        return output
 
     def _quantise(self, name: str) -> None:
         """Append the node that quantises a tensor, if its range is known."""
         if name not in self._ranges:
             return
-        params = self._params[name] = QuantizationParams.from_range(name, self._ranges[name])
-        scale = self._constant(f"{name}_scale", np.array(params.scale))
-        zero = self._constant(f"{name}_zero", np.array(params.zero_point, np.uint8))
-        self._nodes.append(helper.make_node("QuantizeLinear", [name, scale, zero], [f"{name}_u8"], name=f"{name}_u8"))
+        low, high = self._ranges[name]
+        scale = np.float32((high - low) / _MAX_UINT8)
+        params = self._params[name] = QuantizationParams(name, scale, round(-low / float(scale)))
+        constants = [
+            self._constant(f"{name}_scale", np.array(params.scale)),
+            self._constant(f"{name}_zero", np.array(params.zero_point, np.uint8)),
+        ]
+        self._append("QuantizeLinear", [name, *constants], f"{name}_u8")
 
-    def _dequantised(self, name: str) -> str:
-        """Return the name of the float32 version of a tensor, whether it is quantised or not."""
-        params = self._params.get(name)
-        if params is None:
+    def _float32(self, name: str) -> str:
+        """Return the name of the float32 version of a tensor, whether it is a constant, quantised, or neither."""
+        if name in self._weights:
+            return self._constant(name, self._weights[name])
+        if name not in self._params:
             return name
-        dequantised = f"{name}_dq"
-        if name not in self._dequantised_names:
-            self._dequantised_names.add(name)
-            inputs = [f"{name}_u8", f"{params.name}_scale", f"{params.name}_zero"]
-            self._nodes.append(helper.make_node("DequantizeLinear", inputs, [dequantised], name=dequantised))
-        return dequantised
+        origin = self._params[name].name
+        return self._append("DequantizeLinear", [f"{name}_u8", f"{origin}_scale", f"{origin}_zero"], f"{name}_dq")
 
     def _further_inputs(self, node: NodeProto, params: QuantizationParams) -> list[str]:
         """Return the inputs of a node on integers after the first; ``Pad`` fills with the zero point."""
-        copied = [self._copied(name) for name in node.input[1:]]
-        return [*copied, self._constant(f"{node.name}_fill", np.array(params.zero_point, np.uint8))] if copied else []
+        constants = [self._float32(name) for name in node.input[1:]]
+        fill = np.array(params.zero_point, np.uint8)
+        return [*constants, self._constant(f"{node.name}_fill", fill)] if constants else []
 
     def _filters_and_bias(self, node: NodeProto, params: QuantizationParams) -> list[str]:
         """Return the names of a convolution's dequantised filters and bias."""
         filters, bias = (self._weights[name] for name in node.input[1:])
         scales = closest_scales(filters)
-        integers = _integers(filters.reshape(len(filters), -1), scales)
+        integers = _integers(filters.reshape(len(filters), -1), scales).reshape(filters.shape)
         bias_scales = scales * params.scale
         return [
-            self._per_channel(node.input[1], integers.reshape(filters.shape).astype(np.int8), scales),
+            self._per_channel(node.input[1], integers.astype(np.int8), scales),
             self._per_channel(node.input[2], np.rint(bias / bias_scales).astype(np.int32), bias_scales),
         ]
 
     def _per_channel(self, name: str, integers: NDArray[np.signedinteger], scales: NDArray[np.float32]) -> str:
         """Return the name of weights that are stored as integers with a scale per output channel."""
-        dequantised = f"{name}_dq"
         inputs = [
             self._constant(name, integers),
             self._constant(f"{name}_scale", scales),
             self._constant(f"{name}_zero", np.zeros(len(scales), integers.dtype)),
         ]
-        self._nodes.append(helper.make_node("DequantizeLinear", inputs, [dequantised], name=dequantised, axis=0))
-        return dequantised
-
-    def _copied(self, name: str) -> str:
-        return self._constant(name, self._weights[name])
+        return self._append("DequantizeLinear", inputs, f"{name}_dq", axis=0)
 
     def _constant(self, name: str, values: NDArray[np.generic]) -> str:
         self._constants[name] = numpy_helper.from_array(values, name)

@@ -13,6 +13,9 @@ A network whose outputs have no batch axis keeps its batch of 1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, MutableSequence
+from typing import Any
+
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -20,9 +23,10 @@ from onnx import ModelProto, ValueInfoProto, numpy_helper
 
 from app.packs.manifest import PackError
 
-_IMAGE_RANK = 4  # N x C x H x W
-_LIST_RANK = 3  # N x cells x C
-_FLAT_LIST_RANK = 2  # cells x C
+_IMAGE, _LIST, _FLAT_LIST = 4, 3, 2  # ranks of N x C x H x W, N x cells x C, cells x C
+_INPUT_SYMBOLS = {_IMAGE: {2: "height", 3: "width"}}
+_OUTPUT_SYMBOLS = {_IMAGE: {2: "height", 3: "width"}, _LIST: {1: "cells"}, _FLAT_LIST: {0: "cells"}}
+"""Names of axes, for each rank that is supported."""
 _IR_VERSION = 4  # the first one that allows initializers outside the inputs
 
 
@@ -33,64 +37,44 @@ def clean(source: bytes) -> bytes:
         onnx.checker.check_model(model)
     except (DecodeError, onnx.checker.ValidationError) as error:
         raise PackError("the published file is not a valid ONNX file") from error
-    _drop_weights_from_inputs(model)
-    _drop_unused_weights(model)
-    for value in model.graph.input:
-        _check_rank(value, (_IMAGE_RANK,))
-        _set_symbols(value, {2: "height", 3: "width"})
-    for value in model.graph.output:
-        _set_output_symbols(value)
-    if all(_rank(value) > _FLAT_LIST_RANK for value in model.graph.output):
+    graph = model.graph
+    _keep(graph.input, {value.name for value in graph.input} - {tensor.name for tensor in graph.initializer})
+    _keep(graph.initializer, {name for node in graph.node for name in node.input})
+    for value in graph.input:
+        _set_symbols(value, _INPUT_SYMBOLS, "")
+    for value in graph.output:
+        _set_symbols(value, _OUTPUT_SYMBOLS, f"{value.name}_")
+    if all(len(_dimensions(value)) != _FLAT_LIST for value in graph.output):
         _set_batch_symbol(model)
-    del model.graph.value_info[:]
+    del graph.value_info[:]
     model.ir_version = max(model.ir_version, _IR_VERSION)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return bytes(model.SerializeToString(deterministic=True))
 
 
-def _drop_weights_from_inputs(model: ModelProto) -> None:
-    weights = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in weights]
-    del model.graph.input[:]
-    model.graph.input.extend(inputs)
+def _keep(values: MutableSequence[Any], names: set[str]) -> None:
+    kept = [value for value in values if value.name in names]
+    del values[:]
+    values.extend(kept)
 
 
-def _drop_unused_weights(model: ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input}
-    weights = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(weights)
+def _dimensions(value: ValueInfoProto) -> list[onnx.TensorShapeProto.Dimension]:
+    return list(value.type.tensor_type.shape.dim)
 
 
-def _set_output_symbols(value: ValueInfoProto) -> None:
-    _check_rank(value, (_IMAGE_RANK, _LIST_RANK, _FLAT_LIST_RANK))
-    rank = _rank(value)
-    if rank == _IMAGE_RANK:
-        _set_symbols(value, {2: f"{value.name}_height", 3: f"{value.name}_width"})
-    else:
-        _set_symbols(value, {rank - 2: f"{value.name}_cells"})
+def _set_symbols(value: ValueInfoProto, symbols: Mapping[int, Mapping[int, str]], prefix: str) -> None:
+    dimensions = _dimensions(value)
+    if len(dimensions) not in symbols:
+        expected = " or ".join(map(str, symbols))
+        raise PackError(f"tensor {value.name} has {len(dimensions)} dimensions instead of {expected}")
+    for axis, symbol in symbols[len(dimensions)].items():
+        dimensions[axis].dim_param = prefix + symbol
 
 
 def _set_batch_symbol(model: ModelProto) -> None:
     for value in (*model.graph.input, *model.graph.output):
-        _set_symbols(value, {0: "batch"})
+        _dimensions(value)[0].dim_param = "batch"
     shape_names = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
     for tensor in model.graph.initializer:
         shape = numpy_helper.to_array(tensor).tolist() if tensor.name in shape_names else []
         if shape[:2] == [1, -1]:
             tensor.CopyFrom(numpy_helper.from_array(np.array([0, *shape[1:]], np.int64), tensor.name))
-
-
-def _check_rank(value: ValueInfoProto, ranks: tuple[int, ...]) -> None:
-    if _rank(value) not in ranks:
-        expected = " or ".join(map(str, ranks))
-        raise PackError(f"tensor {value.name} has {_rank(value)} dimensions instead of {expected}")
-
-
-def _rank(value: ValueInfoProto) -> int:
-    return len(value.type.tensor_type.shape.dim)
-
-
-def _set_symbols(value: ValueInfoProto, symbols: dict[int, str]) -> None:
-    for axis, symbol in symbols.items():
-        value.type.tensor_type.shape.dim[axis].dim_param = symbol

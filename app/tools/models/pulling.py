@@ -15,7 +15,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from app.ops.process import shell_command
-from app.packs import licence
 from app.packs.download import ProgressCallback
 from app.packs.manifest import Download, Pack, PackError, PackFile
 from app.packs.pull import Origin, pull
@@ -59,11 +58,11 @@ def require_licence(store: Store, pack: Pack, *, is_accepted: bool) -> None:
 
     Without ``is_accepted`` ask the operator on the terminal.
     """
-    if licence.is_accepted(pack.licence, store.folder(pack)):
+    if store.is_licence_accepted(pack):
         return
     if not is_accepted:
         _ask_for_acceptance(pack)
-    licence.record_acceptance(pack.licence, store.folder(pack))
+    store.accept_licence(pack)
 
 
 def _ask_for_acceptance(pack: Pack) -> None:

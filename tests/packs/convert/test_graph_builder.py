@@ -14,7 +14,7 @@ def _flat_network(offset_shape: tuple[int, ...]) -> GraphBuilder:
     builder = GraphBuilder()
     offset = builder.constant(np.ones(offset_shape, np.float32))
     total = builder.append("Add", ["image", offset])
-    builder.append("Flatten", [total.name], "embedding", axis=1)
+    builder.append("Flatten", [total], "embedding", axis=1)
     return builder
 
 

@@ -115,7 +115,7 @@ def _pixel_list(order: list[int], shape: list[int], output_shape: list[int]) -> 
     return content
 
 
-def test_cells_and_batch_of_a_list_become_symbols(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_batch_size_and_the_number_of_cells_become_symbols(capfd: pytest.CaptureFixture[str]) -> None:
     content = onnx_graph.clean(_pixel_list([0, 2, 3, 1], [1, -1, 3], [1, 64, 3]))
     session = _session(content)
     assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]

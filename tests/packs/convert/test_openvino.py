@@ -238,7 +238,7 @@ def _small() -> tuple[bytes, bytes]:
     return network.xml(), network.weights
 
 
-def test_the_network_of_the_following_tests_is_valid() -> None:
+def test_the_undamaged_file_is_converted() -> None:
     assert openvino.convert(*_small()) == openvino.convert(*_small())
 
 
