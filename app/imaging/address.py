@@ -107,7 +107,7 @@ def _may_connect_to(host: str, port: int, address: str, allowed: AllowList) -> b
         parsed = ip_address(address)
     except ValueError:
         return False
-    if isinstance(parsed, IPv6Address) and parsed.scope_id is not None:
+    if "%" in address:  # an IPv6 address with a zone
         return False
     return allowed.covers(host, parsed) or (port in DEFAULT_PORTS.values() and is_public(parsed))
 

@@ -1,15 +1,13 @@
-"""HTTP/1.1 transport for image downloads: a new connection per request, with limits on what a server may send.
+"""Connections for image downloads: a new one per request, with a limit on the bytes before a response.
 
 httpcore reads interim responses (1xx) without a limit, and parsing a flood of them blocks the event loop. It also
-leaves a connection open if its TLS handshake is cancelled. This transport limits the bytes before the response, and
-closes such connections.
+leaves a connection open if its TLS handshake is cancelled.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import httpcore
@@ -18,65 +16,26 @@ import httpx
 _MAX_HEAD_BYTES = 64 * 1024  # the limit of our own server; object stores send 1 KB
 _HEAD_READ_SIZE = 16 * 1024
 """Bytes parsed before other tasks run: 600 of the shortest interim responses, which takes 30 ms."""
-_ERRORS = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 
 
-class Transport(httpx.AsyncBaseTransport):
-    """Like ``httpx.AsyncHTTPTransport`` without proxies, but with the limits of this module."""
+class ConnectionPool(httpcore.AsyncConnectionPool):
+    """A pool without proxies that keeps no connection; it trusts the certificate authorities of ``certifi``."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
-        """``ssl_context`` defaults to the certificate authorities of the package ``certifi``."""
         # Connections are pooled by address: a kept connection could serve another host without a certificate check.
-        self._pool = httpcore.AsyncConnectionPool(
+        super().__init__(
             ssl_context=ssl_context or httpx.create_ssl_context(trust_env=False),
             max_connections=None,
             max_keepalive_connections=0,
             network_backend=_Network(),
         )
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        with _httpx_errors():
-            response = await self._pool.handle_async_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        response = await super().handle_async_request(request)
         connection = response.extensions.get("network_stream")
         if isinstance(connection, _LimitedStream):
             connection.head_bytes_left = None
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_Body(response), extensions=response.extensions
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-@contextmanager
-def _httpx_errors() -> Iterator[None]:
-    """Raise the errors of httpcore as the errors of httpx with the same names."""
-    try:
-        yield
-    except _ERRORS as error:
-        raise getattr(httpx, type(error).__name__)(str(error)) from error
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _httpx_errors():
-            async for chunk in self._response.aiter_stream():
-                yield chunk
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
+        return response
 
 
 class _Network(httpcore.AnyIOBackend):
