@@ -125,18 +125,15 @@ class Fetcher:
 
     async def _request(self, url: httpx.URL) -> httpcore.Response:
         """Request ``url`` from the first address that accepts a connection; return the response without its body."""
-        *others, last = await self._checked_addresses(url)
-        for address in others:
-            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._request_from(address, url)
-        return await self._request_from(last, url)
-
-    async def _checked_addresses(self, url: httpx.URL) -> list[str]:
         host, port = url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[url.scheme]
         addresses = await self._resolve(host, port)
         if not may_connect(host, port, addresses, self._allowed):
             raise _DownloadError("not a public address and port, and not listed in COMPAREFACE_FETCH__ALLOW")
-        return list(dict.fromkeys(addresses))[:_MAX_ADDRESSES]
+        *others, last = list(dict.fromkeys(addresses))[:_MAX_ADDRESSES]
+        for address in others:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._request_from(address, url)
+        return await self._request_from(last, url)
 
     async def _request_from(self, address: str, url: httpx.URL) -> httpcore.Response:
         request = httpcore.Request(

@@ -7,7 +7,7 @@ leaves a connection open if its TLS handshake is cancelled.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore
@@ -39,51 +39,41 @@ class ConnectionPool(httpcore.AsyncConnectionPool):
 
 
 class _Network(httpcore.AnyIOBackend):
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return _LimitedStream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        return _LimitedStream(await super().connect_tcp(*args, **options))
 
 
+@dataclass(eq=False, slots=True)
 class _LimitedStream(httpcore.AsyncNetworkStream):
-    """A connection that limits the bytes before the response, and closes if its TLS handshake fails."""
+    """A connection that limits the bytes before the response, and closes if its TLS handshake fails.
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-        self.head_bytes_left: int | None = _MAX_HEAD_BYTES
-        """None once the head of the response has been read."""
+    ``head_bytes_left``: None once the head of the response has been read.
+    """
+
+    stream: httpcore.AsyncNetworkStream
+    head_bytes_left: int | None = _MAX_HEAD_BYTES
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if self.head_bytes_left is None:
-            return await self._stream.read(max_bytes, timeout)
-        data = await self._stream.read(min(max_bytes, _HEAD_READ_SIZE), timeout)
+            return await self.stream.read(max_bytes, timeout)
+        data = await self.stream.read(min(max_bytes, _HEAD_READ_SIZE), timeout)
         self.head_bytes_left -= len(data)
         if self.head_bytes_left < 0:
             raise httpcore.RemoteProtocolError("too many bytes before the response")
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await self._stream.write(buffer, timeout)
+        await self.stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await self.stream.aclose()
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> httpcore.AsyncNetworkStream:
+    async def start_tls(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         try:
-            return _LimitedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+            return _LimitedStream(await self.stream.start_tls(*args, **options))
         except BaseException:
             await self.aclose()
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        return self.stream.get_extra_info(info)

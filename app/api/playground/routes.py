@@ -6,7 +6,6 @@ sends them to ``/``, like any client.
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 
 from starlette.requests import Request
@@ -52,9 +51,4 @@ PLAYGROUND: tuple[BaseRoute, ...] = (
 
 
 def _response(name: str) -> Response:
-    return Response(_content(name), media_type=FILES[name], headers=HEADERS)
-
-
-@cache
-def _content(name: str) -> bytes:
-    return (_FOLDER / name).read_bytes()
+    return Response((_FOLDER / name).read_bytes(), media_type=FILES[name], headers=HEADERS)
