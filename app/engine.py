@@ -41,10 +41,10 @@ from app.vision.quality.assessment import QualityAssessor
 from app.vision.quality.visibility import VisibilityNetwork
 from app.vision.search import COARSE_SIDES, ROTATION_SIDES
 
-_IMAGES_PER_REQUEST = 2
 NetworkFacts: TypeAlias = Mapping[str, object]
-"""The number of nodes per provider, and the largest batch."""
+"""About an opened model file: the number of nodes per provider, and the largest batch."""
 
+_IMAGES_PER_REQUEST = 2
 _EXTREME_SIZES = ((64, 64), (4000, 4000), (4000, 64), (64, 4000))
 """(height, width) of the smallest, largest, tallest and widest accepted images."""
 

@@ -118,8 +118,7 @@ class Fetcher:
             async with aclosing(await self._request(url)) as response:
                 headers = httpx.Headers(response.headers)
                 if response.status not in _REDIRECTS:
-                    _check_head(response.status, headers, max_bytes)
-                    return await self._read_body(response, max_bytes)
+                    return await self._read_body(response, headers, max_bytes)
                 url = _redirected(url, headers.get("Location", ""))
         raise _DownloadError("too many redirects")
 
@@ -144,7 +143,13 @@ class Fetcher:
         )
         return await self._pool.handle_async_request(request)
 
-    async def _read_body(self, response: httpcore.Response, max_bytes: int) -> bytes:
+    async def _read_body(self, response: httpcore.Response, headers: httpx.Headers, max_bytes: int) -> bytes:
+        if response.status != HTTPStatus.OK:
+            raise _DownloadError(f"HTTP status {response.status}")
+        if headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+            raise _DownloadError("unexpected content encoding")
+        if int(headers.get("Content-Length", 0)) > max_bytes:
+            raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
         data = bytearray()
         async for chunk in response.aiter_stream():
             data += chunk
@@ -177,12 +182,3 @@ def _redirected(url: httpx.URL, location: str) -> httpx.URL:
         return _parse_url(urljoin(str(url), location))
     except ValueError as error:
         raise _DownloadError("redirect to an invalid URL") from error
-
-
-def _check_head(status: int, headers: httpx.Headers, max_bytes: int) -> None:
-    if status != HTTPStatus.OK:
-        raise _DownloadError(f"HTTP status {status}")
-    if headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise _DownloadError("unexpected content encoding")
-    if int(headers.get("Content-Length", 0)) > max_bytes:
-        raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
