@@ -63,7 +63,7 @@ playground-test: $(READY)  ## Test the playground in Chromium (Debian: apt-get i
 	@$(call extra,browser)
 	@npm install --silent --no-audit --no-fund --prefix .browser axe-core@4 || echo "axe-core is skipped: npm could not install it" >&2
 	@$(BIN)/compareface models prepare open
-	@$(BIN)/python -m pytest tests/playground
+	@$(BIN)/python -m pytest tests/api/playground
 
 conformance: $(READY)  ## Install the vendor's SDKs and print what works with each
 	@$(BIN)/compareface models prepare open

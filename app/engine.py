@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ from app.runtime.worker_pool import ThreadBudget, WorkerPool, available_cores, p
 from app.scoring import calibration
 from app.scoring.calibration import Calibration
 from app.scoring.scale import Scale
-from app.service.compare import CompareService, ScoredPipeline
+from app.service.compare import CompareService
 from app.service.detect import DetectService, FaceAnalyzer
 from app.service.face_pipeline import EmbeddingPipeline, FaceDetectionPipeline
 from app.service.quality_gate import QualityGate
@@ -40,6 +40,9 @@ from app.vision.embed import Embedder
 from app.vision.quality.assessment import QualityAssessor
 from app.vision.quality.visibility import VisibilityNetwork
 from app.vision.search import COARSE_SIDES, ROTATION_SIDES
+
+NetworkFacts: TypeAlias = Mapping[str, object]
+"""About an opened model file: the number of nodes per provider, and the largest batch."""
 
 _IMAGES_PER_REQUEST = 2
 _EXTREME_SIZES = ((64, 64), (4000, 4000), (4000, 64), (64, 4000))
@@ -68,29 +71,14 @@ class Engine:
     async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
         """Open all resources, and close them in reverse order; raise an ``OperatorError`` if that is impossible."""
         store, pack = Store.with_selected_pack(settings.models)
-        pack_2_0 = store.pack(settings.models.pack_2_0) if settings.models.pack_2_0 else pack
         metrics = Metrics()
         metrics.set_build_info(pack.name, settings.runtime.device, PROVIDERS[settings.runtime.device].name)
         resources = open_resources(settings, metrics)
-        loaded = _load_pack(settings, store, pack, resources.shared)
-        loaded_2_0 = loaded if pack_2_0.name == pack.name else _load_pack(settings, store, pack_2_0, resources.shared)
-        by_version = {FaceModelVersion.V3: loaded, FaceModelVersion.V2: loaded_2_0}
+        packs = _load_packs(settings, store, pack, resources.shared)
         with resources.started_workers() as workers:
             async with open_fetcher(settings, metrics) as fetcher:
-                services = _services(by_version, fetcher, workers)
-                yield cls(services, workers, metrics, _facts(settings, by_version, resources.shared.budget))
-
-
-def _services(packs: Mapping[FaceModelVersion, LoadedPack], fetcher: Fetcher, workers: WorkerPool) -> Services:
-    models = {
-        version: ScoredPipeline(loaded.pipelines.embedding, Scale(loaded.calibration, version))
-        for version, loaded in packs.items()
-    }
-    analyzers = {version: loaded.pipelines.analyzer for version, loaded in packs.items()}
-    return Services(
-        compare=CompareService(models, fetcher, workers).compare,
-        detect=DetectService(analyzers, fetcher, workers).detect,
-    )
+                services = _services(packs, fetcher, workers)
+                yield cls(services, workers, metrics, _facts(settings, packs, resources.shared.budget))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +123,8 @@ def open_shared_models(
     """Open the quality network, which belongs to no pack, on the configured device."""
     cv2.setNumThreads(budget.intra_op)
     metrics = metrics or Metrics()
-    network = _open_network(settings, visibility_path(), budget, metrics)
-    return SharedModels(budget, QualityAssessor(VisibilityNetwork(network.session)), metrics, decoders)
+    session, _ = _open_network(settings, visibility_path(), budget, metrics)
+    return SharedModels(budget, QualityAssessor(VisibilityNetwork(session)), metrics, decoders)
 
 
 def open_local_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> Pipelines:
@@ -144,21 +132,13 @@ def open_local_pipelines(settings: Settings, store: Store, pack: Pack, budget: T
     return open_pipelines(settings, store, pack, open_shared_models(settings, budget))
 
 
-class Network(NamedTuple):
-    """An opened model file: its session, the largest batch, and the number of nodes per provider."""
-
-    session: Session
-    max_batch_size: int
-    nodes: Mapping[str, int]
-
-
 class Pipelines(NamedTuple):
-    """The pipelines of one pack, and its opened model files by name."""
+    """The pipelines of one pack, and the facts about its opened model files by name."""
 
     detection: FaceDetectionPipeline
     embedding: EmbeddingPipeline
     analyzer: FaceAnalyzer
-    networks: Mapping[str, Network]
+    networks: Mapping[str, NetworkFacts]
 
 
 def open_pipelines(
@@ -176,14 +156,13 @@ def open_pipelines(
     if pack.detector.family not in DETECTORS:
         raise PackError(f"pack {pack.name!r} has the unknown detector family {pack.detector.family!r}")
     pack, files = store.prepare(pack, settings.runtime)
-    networks: dict[str, Network] = {}
+    networks: dict[str, NetworkFacts] = {}
 
     def open_file(name: str) -> Session:
-        networks[name] = _open_network(settings, files[name], shared.budget, shared.metrics)
-        return networks[name].session
+        session, networks[name] = _open_network(settings, files[name], shared.budget, shared.metrics)
+        return session
 
-    session = open_file(pack.detector.file)
-    detector = DETECTORS[pack.detector.family](instrument(session), pack.detector)
+    detector = DETECTORS[pack.detector.family](instrument(open_file(pack.detector.file)), pack.detector)
     if settings.runtime.device != "cpu":
         _warm_up(detector)
     detection = FaceDetectionPipeline(detector, pack.detector, shared.decoders)
@@ -199,13 +178,15 @@ def open_pipelines(
     return Pipelines(detection, embedding, analyzer, {name: networks[name] for name in (pack.detector.file, file)})
 
 
-def _open_network(settings: Settings, path: Path, budget: ThreadBudget, metrics: Metrics) -> Network:
+def _open_network(
+    settings: Settings, path: Path, budget: ThreadBudget, metrics: Metrics
+) -> tuple[Session, NetworkFacts]:
     """Open a model file on the configured device, with batching except on the CPU, where it saves no time."""
     session = OrtSession.open(path, settings.runtime.device, budget.intra_op)
     if settings.runtime.device == "cpu":
-        return Network(session, 1, session.placement)
+        return session, {"nodes": session.placement, "max_batch_size": 1}
     batching = batching_session(session, path.stem, metrics)
-    return Network(batching, batching.max_batch_size, session.placement)
+    return batching, {"nodes": session.placement, "max_batch_size": batching.max_batch_size}
 
 
 def _warm_up(detector: Detector) -> None:
@@ -225,6 +206,16 @@ class LoadedPack(NamedTuple):
     note: str
 
 
+def _load_packs(
+    settings: Settings, store: Store, pack: Pack, shared: SharedModels
+) -> Mapping[FaceModelVersion, LoadedPack]:
+    """Load ``pack``, and the pack of version 2.0 if it is another one."""
+    pack_2_0 = store.pack(settings.models.pack_2_0 or pack.name)
+    loaded = _load_pack(settings, store, pack, shared)
+    loaded_2_0 = loaded if pack_2_0.name == pack.name else _load_pack(settings, store, pack_2_0, shared)
+    return {FaceModelVersion.V3: loaded, FaceModelVersion.V2: loaded_2_0}
+
+
 def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedModels) -> LoadedPack:
     pipelines = open_pipelines(settings, store, pack, shared)
     path = store.calibration_path(pack.name)
@@ -235,32 +226,32 @@ def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedModel
     return LoadedPack(pack.name, pipelines, table, note)
 
 
+def _services(packs: Mapping[FaceModelVersion, LoadedPack], fetcher: Fetcher, workers: WorkerPool) -> Services:
+    embedding = {version: loaded.pipelines.embedding for version, loaded in packs.items()}
+    scales = {version: Scale(loaded.calibration, version) for version, loaded in packs.items()}
+    analyzers = {version: loaded.pipelines.analyzer for version, loaded in packs.items()}
+    return Services(
+        compare=CompareService(embedding, scales, fetcher, workers).compare,
+        detect=DetectService(analyzers, fetcher, workers).detect,
+    )
+
+
 def _facts(
     settings: Settings, by_version: Mapping[FaceModelVersion, LoadedPack], budget: ThreadBudget
 ) -> Mapping[str, object]:
     packs = {loaded.name: loaded for loaded in by_version.values()}
+    tables = {name: loaded.calibration for name, loaded in packs.items()}
     return {
         "pack": by_version[FaceModelVersion.V3].name,
         "pack_is_automatic": settings.models.is_automatic,
         "pack_2_0": by_version[FaceModelVersion.V2].name,
         "device": settings.runtime.device,
         "provider": PROVIDERS[settings.runtime.device].name,
-        "networks": {
-            name: {
-                file: {"nodes": network.nodes, "max_batch_size": network.max_batch_size}
-                for file, network in loaded.pipelines.networks.items()
-            }
-            for name, loaded in packs.items()
-        },
+        "networks": {name: loaded.pipelines.networks for name, loaded in packs.items()},
         "workers": budget.workers,
         "intra_op_threads": budget.intra_op,
         "calibration": {
-            name: {
-                "status": loaded.calibration.status,
-                "data": loaded.calibration.data,
-                "date": loaded.calibration.date,
-            }
-            for name, loaded in packs.items()
+            name: {"status": table.status, "data": table.data, "date": table.date} for name, table in tables.items()
         },
         "calibration_notes": [loaded.note for loaded in packs.values() if loaded.note],
     }

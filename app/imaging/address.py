@@ -98,18 +98,13 @@ def may_connect(host: str, port: int, addresses: Iterable[str], allowed: AllowLi
 
     ``host``: the normalised host name that resolved to ``addresses``.
     """
-    verdicts = [_may_connect_to(host, port, address, allowed) for address in addresses]
-    return bool(verdicts) and all(verdicts)
-
-
-def _may_connect_to(host: str, port: int, address: str, allowed: AllowList) -> bool:
     try:
-        parsed = ip_address(address)
+        parsed = [ip_address(normalise_host(address)) for address in addresses]  # rejects zones, too
     except ValueError:
         return False
-    if isinstance(parsed, IPv6Address) and parsed.scope_id is not None:
-        return False
-    return allowed.covers(host, parsed) or (port in DEFAULT_PORTS.values() and is_public(parsed))
+    return bool(parsed) and all(
+        allowed.covers(host, address) or (port in DEFAULT_PORTS.values() and is_public(address)) for address in parsed
+    )
 
 
 def is_public(address: _Address) -> bool:

@@ -9,19 +9,15 @@ other format.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import re
 
 from app.errors import ApiError, ErrorCode, Text
 
 _JPEG = b"\xff\xd8\xff"
 _MAX_SEGMENTS = 1000  # an ICC profile may take 255; the largest accepted file holds 60 full segments
 _MAX_SCANS = 100  # cameras write 1, progressive encoders about 10; at 4000 x 4000 a scan takes 1 to 10 ms
-_MARKER, _STUFFED_BYTE = 0xFF, 0x00
-_IS_MARKER_TYPE = np.ones(256, dtype=bool)
-_IS_MARKER_TYPE[[0x01, *range(0xD0, 0xD9), 0xFF]] = False
-"""Whether a byte after ``_MARKER`` starts a segment (ITU-T T.81, B.1.1.2): not TEM, restarts, SOI and fill bytes."""
-_BLOCK_SIZE = 2**18  # bytes searched per NumPy operation, which allocates up to 16 times as much memory
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
+"""Start of a segment (ITU-T T.81, B.1.1.2): no stuffed zero, TEM, restart, SOI or fill byte. The search is linear."""
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -33,7 +29,6 @@ _ANCILLARY = 0x20
 _BMP = b"BM"
 _MISREAD_HEADER_SIZE = (52).to_bytes(4, "little")
 """Size of the undocumented BITMAPV2INFOHEADER, whose colour masks OpenCV 5.0 ignores."""
-
 
 _UNSUPPORTED_FORMAT = Text(
     "Image decoding failed: the image is not in JPEG, PNG or BMP format.",
@@ -55,45 +50,18 @@ def strip(data: bytes) -> bytes:
 
 
 def _strip_jpeg(data: bytes) -> bytes:
-    markers = _MarkerIndex(data)
     position, scans = 2, 0
     for _ in range(_MAX_SEGMENTS):
-        marker = markers.first_from(position)
+        marker = _MARKER.search(data, position)
         if marker is None or scans > _MAX_SCANS:
             break
-        position = marker + 2
+        position = marker.end()
         marker_type = data[position - 1]
         if marker_type == _END_OF_IMAGE:
             return data[:position]
         scans += marker_type == _START_OF_SCAN
         position += int.from_bytes(data[position : position + 2])
     raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
-
-
-class _MarkerIndex:
-    """Positions of the markers of a JPEG, computed block by block. Queries must ascend."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._block = -1
-        self._positions: NDArray[np.intp] = np.empty(0, np.intp)
-
-    def first_from(self, position: int) -> int | None:
-        """Return the position of the first marker at ``position`` or later."""
-        for block in range(max(self._block, position // _BLOCK_SIZE), -(-len(self._data) // _BLOCK_SIZE)):
-            if block != self._block:
-                self._block, self._positions = block, self._block_positions(block)
-            index = int(np.searchsorted(self._positions, position))
-            if index < len(self._positions):
-                return int(self._positions[index])
-        return None
-
-    def _block_positions(self, block: int) -> NDArray[np.intp]:
-        start = block * _BLOCK_SIZE
-        octets = np.frombuffer(self._data, np.uint8, min(_BLOCK_SIZE + 1, len(self._data) - start), start)
-        # Most 0xFF bytes are compressed data followed by a stuffed zero: excluding them first leaves few candidates.
-        candidates = np.flatnonzero((octets[:-1] == _MARKER) & (octets[1:] != _STUFFED_BYTE))
-        return candidates[_IS_MARKER_TYPE[octets[candidates + 1]]] + start
 
 
 def _strip_png(data: bytes) -> bytes:

@@ -14,9 +14,8 @@ import io
 import struct
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 import cv2
@@ -55,27 +54,12 @@ _TO_UPRIGHT: Mapping[object, Callable[[Image], Image]] = {
     8: lambda image: image.transpose(1, 0, 2)[::-1],
 }
 _PILLOW_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AssertionError,
-    struct.error,
+    *(OSError, SyntaxError, ValueError, TypeError),
+    *(LookupError, ArithmeticError, AssertionError, struct.error),
 )
 """Exceptions of Pillow for damaged files."""
 _PILLOW_LOCK = threading.Lock()
 """Held while Pillow reads, because ``warnings.catch_warnings`` changes the state of the whole process."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    format: str
-    width: int
-    height: int
-    has_alpha: bool
-    exif: bytes
 
 
 def decode_in_process(data: bytes, flags: int) -> Pixels:
@@ -96,30 +80,46 @@ class EncodedImage:
         """``data``: a JPEG, PNG or BMP file. Raise ``ApiError`` for another format or a forbidden size."""
         self._data = strip(data)
         self._decoder = decoder
-        self._header = _read_header(self._data)
-        _check_dimensions(self._header)
+        try:
+            self._read_header()
+        except Pillow.DecompressionBombError as error:
+            raise ApiError(ErrorCode.IMAGE_RESOLUTION_EXCEED) from error
+        except _PILLOW_ERRORS as error:
+            raise ApiError(ErrorCode.IMAGE_DECODE_FAILED) from error
+        if max(self._width, self._height) > _MAX_SIDE[self._format]:
+            raise ApiError(ErrorCode.IMAGE_RESOLUTION_EXCEED)
+        if min(self._width, self._height) < _MIN_SIDE:
+            raise ApiError(ErrorCode.IMAGE_RESOLUTION_TOO_SMALL)
+
+    def _read_header(self) -> None:
+        """Read the header with Pillow, which decodes no pixel."""
+        with _PILLOW_LOCK, warnings.catch_warnings(action="ignore"):
+            with Pillow.open(io.BytesIO(self._data), formats=_FORMATS) as opened:
+                self._format = opened.format or ""
+                self._width, self._height = opened.size
+                self._has_alpha = opened.format == "PNG" and opened.has_transparency_data
+            self._to_upright = _TO_UPRIGHT.get(_orientation(opened.info.get("exif", b"")))
 
     def reduction(self, side: int) -> int:
         """Return the largest divisor, 1, 2, 4 or 8, that leaves the longer side at least ``side`` pixels.
 
         Only JPEGs are reduced: libjpeg decodes only the needed frequencies of each block, which saves time.
         """
-        longest = max(self._header.width, self._header.height)
-        divisors = [divisor for divisor in _REDUCED_FLAGS if longest >= side * divisor]
-        return max(divisors, default=1) if self._header.format in _JPEG_FORMATS else 1
+        if self._format not in _JPEG_FORMATS:
+            return 1
+        longest = max(self._width, self._height)
+        return max((divisor for divisor in _REDUCED_FLAGS if longest >= side * divisor), default=1)
 
     def pixels(self, reduction: int = 1) -> Image:
         """Decode the upright image, its sides divided by ``reduction``, a result of :meth:`reduction`."""
-        header = self._header
-        flags = cv2.IMREAD_UNCHANGED if header.has_alpha else _REDUCED_FLAGS.get(reduction, cv2.IMREAD_COLOR)
+        flags = cv2.IMREAD_UNCHANGED if self._has_alpha else _REDUCED_FLAGS.get(reduction, cv2.IMREAD_COLOR)
         pixels = self._decoder(self._data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels.ndim == 2:  # noqa: PLR2004 - a grey PNG with a transparent shade, which OpenCV does not report
             pixels = self._decoder(self._data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if pixels.shape[:2] != (-(-header.height // reduction), -(-header.width // reduction)):
+        if pixels.shape[:2] != (-(-self._height // reduction), -(-self._width // reduction)):
             raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
-        rotate = _TO_UPRIGHT.get(_orientation(header.exif))
         image = _blend_with_white(_to_uint8(pixels))
-        return np.ascontiguousarray(rotate(image) if rotate else image)
+        return np.ascontiguousarray(self._to_upright(image) if self._to_upright else image)
 
 
 def decode(data: bytes) -> Image:
@@ -127,42 +127,13 @@ def decode(data: bytes) -> Image:
     return EncodedImage(data).pixels()
 
 
-def _read_header(data: bytes) -> _Header:
-    """Read the header with Pillow, which decodes no pixel."""
-    try:
-        with _silent_pillow(), Pillow.open(io.BytesIO(data), formats=_FORMATS) as opened:
-            has_alpha = opened.format == "PNG" and opened.has_transparency_data
-            exif = opened.info.get("exif", b"")
-            return _Header(opened.format or "", opened.width, opened.height, has_alpha, exif)
-    except Pillow.DecompressionBombError as error:
-        raise ApiError(ErrorCode.IMAGE_RESOLUTION_EXCEED) from error
-    except _PILLOW_ERRORS as error:
-        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED) from error
-
-
-@contextmanager
-def _silent_pillow() -> Iterator[None]:
-    with _PILLOW_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _check_dimensions(header: _Header) -> None:
-    if max(header.width, header.height) > _MAX_SIDE[header.format]:
-        raise ApiError(ErrorCode.IMAGE_RESOLUTION_EXCEED)
-    if min(header.width, header.height) < _MIN_SIDE:
-        raise ApiError(ErrorCode.IMAGE_RESOLUTION_TOO_SMALL)
-
-
 def _orientation(exif: bytes) -> object:
     """Return the value of the EXIF orientation, which may be of any type; None without one or for damaged EXIF."""
     tags = Pillow.Exif()
-    try:
-        with _silent_pillow():
-            tags.load(exif)
-            return tags.get(_ORIENTATION)
-    except _PILLOW_ERRORS:
-        return None
+    with suppress(*_PILLOW_ERRORS):
+        tags.load(exif)
+        return tags.get(_ORIENTATION)
+    return None
 
 
 def _to_uint8(pixels: Pixels) -> Image:

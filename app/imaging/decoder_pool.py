@@ -12,13 +12,13 @@ import mmap
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -63,8 +63,7 @@ class DecoderPool:
         ``cores``: CPUs to which the processes are pinned; a thread pinned to one of them uses its process.
         """
         self._on_restart = on_restart
-        available: Sequence[int | None] = cores or (None,)
-        self._cores = [available[index % len(available)] for index in range(processes)]
+        self._cores: list[int | None] = list(islice(cycle(cores or (None,)), processes))
         self._idle: dict[int | None, queue.SimpleQueue[_Process]] = {core: queue.SimpleQueue() for core in self._cores}
 
     def __enter__(self) -> Self:
@@ -72,9 +71,7 @@ class DecoderPool:
             self._idle[core].put(_Process.start(core))
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for core in self._cores:
             self._idle[core].get().close()
 
@@ -104,27 +101,24 @@ class DecoderPool:
         return max(self._idle.values(), key=queue.SimpleQueue.qsize)
 
     def _replace(self, process: _Process) -> _Process:
-        replacement = process.replacement()
+        replacement = _Process.start(process.core)
+        process.close()
         self._on_restart()
         return replacement
 
 
+@dataclass(eq=False, slots=True)
 class _Process:
-    """A decoder process, the socket connected to it, and the memory shared with it."""
+    """A decoder process and the memory shared with it; ``core``: the CPU to which the process is pinned."""
 
-    def __init__(
-        self, popen: subprocess.Popen[bytes], connection: socket.socket, memory: mmap.mmap, core: int | None
-    ) -> None:
-        self._popen = popen
-        self._core = core
-        self._connection = connection
-        self._memory = memory
-        self._is_ready = False
+    popen: subprocess.Popen[bytes]
+    memory: mmap.mmap
+    core: int | None
+    is_ready: bool = False
 
     @classmethod
-    def start(cls, core: int | None = None) -> _Process:
-        """Start a process, pinned to ``core`` if given. It becomes ready in the background."""
-        connection, remote = socket.socketpair()
+    def start(cls, core: int | None) -> _Process:
+        """Start a process. It becomes ready in the background."""
         shared_fd = os.memfd_create("image")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS_PREFIX)}
         try:
@@ -132,64 +126,51 @@ class _Process:
             memory = mmap.mmap(shared_fd, SHARED_BYTES)
             popen = subprocess.Popen(  # noqa: S603 - our interpreter, our script
                 [sys.executable, "-P", _SCRIPT, str(shared_fd)],
-                stdin=remote.fileno(),
-                stdout=remote.fileno(),
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 pass_fds=(shared_fd,),
                 env=environment | _ENVIRONMENT,
                 process_group=0,  # Ctrl-C must reach only the service, which completes the accepted requests
             )
-        except OSError:
-            connection.close()
-            raise
         finally:
             os.close(shared_fd)
-            remote.close()
         if core is not None:
             with suppress(OSError):
                 os.sched_setaffinity(popen.pid, {core})
-        return cls(popen, connection, memory, core)
+        return cls(popen, memory, core)
 
     @property
     def has_exited(self) -> bool:
-        return self._popen.poll() is not None
+        return self.popen.poll() is not None
 
     def wait_until_ready(self) -> bool:
         """Wait until the process accepts an image; return False if it has exited instead."""
-        if not self._is_ready and self._read_reply(len(READY)) != READY:
-            self._popen.wait()
-        self._is_ready = not self.has_exited
-        return self._is_ready
-
-    def replacement(self) -> _Process:
-        """Start a process on the same core and close this one."""
-        replacement = self.start(self._core)
-        self.close()
-        return replacement
+        if not self.is_ready and self._read(len(READY)) != READY:
+            self.popen.wait()
+        self.is_ready = not self.has_exited
+        return self.is_ready
 
     def close(self) -> None:
         """End the process, which must be idle or have exited."""
-        self._connection.close()
-        self._popen.wait()
-        self._memory.close()
+        self.popen.communicate()
+        self.memory.close()
 
     def decode(self, deadline: Deadline, data: bytes, flags: int) -> Pixels:
         """Decode ``data``; the process must be ready."""
         deadline.check()
-        self._memory[: len(data)] = data
-        with suppress(ConnectionError):
-            self._connection.sendall(REQUEST.pack(len(data), flags, max(deadline.remaining(), _MIN_TIME_S)))
-        reply = self._read_reply(REPLY.size)
+        self.memory[: len(data)] = data
+        request = REQUEST.pack(len(data), flags, max(deadline.remaining(), _MIN_TIME_S))
         try:
-            return self._take_pixels(reply)
+            with suppress(BrokenPipeError):
+                self.popen.stdin.write(request)  # type: ignore[union-attr] # a pipe
+            return self._take_pixels(self._read(REPLY.size))
         finally:
-            self._memory[: len(data)] = bytes(len(data))
+            self.memory[: len(data)] = bytes(len(data))
 
-    def _read_reply(self, length: int) -> bytes:
-        """Return the reply, or fewer bytes if the process exits instead."""
-        try:
-            return self._connection.recv(length)
-        except ConnectionError:
-            return b""
+    def _read(self, length: int) -> bytes:
+        """Return the next ``length`` bytes of the process, or fewer if it exits instead."""
+        return self.popen.stdout.read(length)  # type: ignore[union-attr] # a pipe
 
     def _take_pixels(self, reply: bytes) -> Pixels:
         """Copy the pixels out of the shared memory and clear them. The process may be compromised: check its reply."""
@@ -199,13 +180,13 @@ class _Process:
         count = rows * columns * channels
         if (rows, columns, channels, depth) == NOT_DECODED or depth not in {1, 2} or count * depth > MAX_PIXEL_BYTES:
             raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
-        output = np.frombuffer(self._memory, np.uint8 if depth == 1 else np.uint16, count, MAX_FILE_BYTES)
+        output = np.frombuffer(self.memory, np.uint8 if depth == 1 else np.uint16, count, MAX_FILE_BYTES)
         pixels = output.reshape((rows, columns, channels) if channels > 1 else (rows, columns)).copy()
         output[:] = 0
         return pixels
 
     def _exit_error(self) -> ApiError | DeadlineExceededError:
-        status = self._popen.wait()
+        status = self.popen.wait()
         if status == -signal.SIGALRM:
             return DeadlineExceededError()
         _LOGGER.warning("decoder process crashed while decoding an image", extra={"fields": {"exit_status": status}})

@@ -59,17 +59,13 @@ def main(shared_fd: int) -> None:
     with Path(os.devnull).open("wb") as null:
         os.dup2(null.fileno(), sys.stderr.fileno())  # libjpeg and libpng write there about damaged files
     with suppress(ConnectionError):  # the service has exited
-        _serve(shared)
-
-
-def _serve(shared: NDArray[np.uint8]) -> None:
-    os.write(sys.stdout.fileno(), READY)
-    while request := os.read(sys.stdin.fileno(), REQUEST.size):
-        length, flags, seconds = REQUEST.unpack(request)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        reply = decode(shared, length, flags)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        os.write(sys.stdout.fileno(), REPLY.pack(*reply))
+        os.write(sys.stdout.fileno(), READY)
+        while request := os.read(sys.stdin.fileno(), REQUEST.size):
+            length, flags, seconds = REQUEST.unpack(request)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            reply = decode(shared, length, flags)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            os.write(sys.stdout.fileno(), REPLY.pack(*reply))
 
 
 if __name__ == "__main__":

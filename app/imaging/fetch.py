@@ -16,18 +16,18 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http import HTTPStatus
 from typing import Self, TypeAlias
 from urllib.parse import urljoin
 
+import httpcore
 import httpx
 
 from app import __version__
 from app.errors import ApiError, ErrorCode
 from app.imaging.address import DEFAULT_PORTS, AllowList, may_connect, normalise_host
-from app.imaging.transport import Transport
+from app.imaging.transport import ConnectionPool
 from app.ops.deadline import Deadline, DeadlineExceededError
 from app.settings import FetchSettings
 
@@ -57,41 +57,13 @@ async def resolve(threads: Executor, host: str, port: int) -> list[str]:
 
 
 class _DownloadError(Exception):
-    """The server is forbidden, unreachable or misbehaves; the message goes to the operator's log only."""
+    """The URL is forbidden or the server misbehaves; the message goes to the operator's log only."""
 
 
-@dataclass(frozen=True, slots=True)
-class _ImageUrl:
-    """A well-formed URL. Whether its host may be reached is checked later."""
-
-    url: httpx.URL
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, text: str) -> _ImageUrl:
-        """Parse and normalise a URL; raise ``ValueError``."""
-        if len(text) > _MAX_URL_CHARACTERS or _FORBIDDEN_IN_URL.search(text):
-            raise ValueError("too long, or a forbidden character")
-        try:
-            url = httpx.URL(text)
-        except httpx.InvalidURL as error:
-            raise ValueError("not a URL") from error
-        if url.scheme not in DEFAULT_PORTS or url.userinfo:
-            raise ValueError("unsupported scheme, or user information")
-        port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
-        if not 0 < port <= _MAX_PORT:
-            raise ValueError("port out of range")
-        host = normalise_host(url.raw_host.decode("ascii"))
-        return cls(url.copy_with(host=host), host, port)
-
-    def redirected(self, location: str) -> _ImageUrl:
-        if not location:
-            raise _DownloadError("redirect without a location")
-        try:
-            return self.parse(urljoin(str(self.url), location))
-        except ValueError as error:
-            raise _DownloadError("redirect to an invalid URL") from error
+_DOWNLOAD_ERRORS = (
+    *(_DownloadError, OSError, ValueError),
+    *(httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol),
+)
 
 
 class Fetcher:
@@ -101,10 +73,10 @@ class Fetcher:
         self,
         settings: FetchSettings,
         resolver: Resolver | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        pool: httpcore.AsyncConnectionPool | None = None,
         count_bytes: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """``resolver`` and ``transport`` replace the network in tests. ``count_bytes`` is called for each chunk.
+        """``resolver`` and ``pool`` replace the network in tests. ``count_bytes`` is called for each chunk.
 
         Raise ``ValueError`` with a message for the operator if ``settings.allow`` is malformed.
         """
@@ -113,83 +85,100 @@ class Fetcher:
         # Separate threads, so that a hanging name server delays only downloads.
         self._lookup_threads = ThreadPoolExecutor(_MAX_LOOKUPS, thread_name_prefix="look-up")
         self._resolve = resolver or partial(resolve, self._lookup_threads)
-        self._transport = transport
+        self._replaced_pool = pool
         self._count_bytes = count_bytes
 
     async def __aenter__(self) -> Self:
-        self._client = httpx.AsyncClient(
-            headers=_HEADERS,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            timeout=httpx.Timeout(None, connect=_CONNECT_TIMEOUT_S),
-            transport=self._transport or Transport(),
-            trust_env=False,
-        )
+        self._pool = self._replaced_pool or ConnectionPool()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._pool.aclose()
         self._lookup_threads.shutdown(wait=False, cancel_futures=True)
 
     async def fetch(self, url: str, deadline: Deadline, max_bytes: int) -> bytes:
         """Download ``url``, at most ``max_bytes``; raise ``ApiError`` or ``DeadlineExceededError``."""
         try:
-            image_url = _ImageUrl.parse(url)
+            parsed_url = _parse_url(url)
         except ValueError as error:
             raise ApiError(ErrorCode.URL_ILLEGAL) from error
         deadline.check()
         time_left = deadline.remaining()
         try:
             async with asyncio.timeout(min(self._settings.timeout_s, time_left)) as timeout:
-                return await self._follow_redirects(image_url, max_bytes)
-        except (_DownloadError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+                return await self._follow_redirects(parsed_url, max_bytes)
+        except _DOWNLOAD_ERRORS as error:
             if timeout.expired() and time_left <= self._settings.timeout_s:
                 raise DeadlineExceededError from error
             reason = str(error) if isinstance(error, _DownloadError) else type(error).__name__
             raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR, reason=reason) from error
 
-    async def _follow_redirects(self, image_url: _ImageUrl, max_bytes: int) -> bytes:
+    async def _follow_redirects(self, url: httpx.URL, max_bytes: int) -> bytes:
         for _ in range(self._settings.max_redirects + 1):
-            async with aclosing(await self._request(image_url)) as response:
-                if response.status_code not in _REDIRECTS:
-                    return await self._read_body(response, max_bytes)
-                image_url = image_url.redirected(response.headers.get("Location", ""))
+            async with aclosing(await self._request(url)) as response:
+                headers = httpx.Headers(response.headers)
+                if response.status not in _REDIRECTS:
+                    return await self._read_body(response, headers, max_bytes)
+                url = _redirected(url, headers.get("Location", ""))
         raise _DownloadError("too many redirects")
 
-    async def _request(self, image_url: _ImageUrl) -> httpx.Response:
-        """Request the URL from the first address that accepts a connection; return the response without its body."""
-        *others, last = await self._checked_addresses(image_url)
-        for address in others:
-            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-                return await self._request_from(address, image_url)
-        return await self._request_from(last, image_url)
-
-    async def _checked_addresses(self, image_url: _ImageUrl) -> list[str]:
-        addresses = await self._resolve(image_url.host, image_url.port)
-        if not may_connect(image_url.host, image_url.port, addresses, self._allowed):
+    async def _request(self, url: httpx.URL) -> httpcore.Response:
+        """Request ``url`` from the first address that accepts a connection; return the response without its body."""
+        host, port = url.raw_host.decode("ascii"), url.port or DEFAULT_PORTS[url.scheme]
+        addresses = await self._resolve(host, port)
+        if not may_connect(host, port, addresses, self._allowed):
             raise _DownloadError("not a public address and port, and not listed in COMPAREFACE_FETCH__ALLOW")
-        return list(dict.fromkeys(addresses))[:_MAX_ADDRESSES]
+        *others, last = list(dict.fromkeys(addresses))[:_MAX_ADDRESSES]
+        for address in others:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._request_from(address, url)
+        return await self._request_from(last, url)
 
-    async def _request_from(self, address: str, image_url: _ImageUrl) -> httpx.Response:
-        request = self._client.build_request(
+    async def _request_from(self, address: str, url: httpx.URL) -> httpcore.Response:
+        request = httpcore.Request(
             "GET",
-            image_url.url.copy_with(host=address),
-            headers={"Host": image_url.url.netloc.decode("ascii")},
-            extensions={"sni_hostname": image_url.host},
+            httpcore.URL(scheme=url.raw_scheme, host=address, port=url.port, target=url.raw_path),
+            headers=[("Host", url.netloc), *_HEADERS.items()],
+            extensions={"sni_hostname": url.raw_host.decode("ascii"), "timeout": {"connect": _CONNECT_TIMEOUT_S}},
         )
-        return await self._client.send(request, stream=True, follow_redirects=False)
+        return await self._pool.handle_async_request(request)
 
-    async def _read_body(self, response: httpx.Response, max_bytes: int) -> bytes:
-        if response.status_code != httpx.codes.OK:
-            raise _DownloadError(f"HTTP status {response.status_code}")
-        if response.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
+    async def _read_body(self, response: httpcore.Response, headers: httpx.Headers, max_bytes: int) -> bytes:
+        if response.status != HTTPStatus.OK:
+            raise _DownloadError(f"HTTP status {response.status}")
+        if headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
             raise _DownloadError("unexpected content encoding")
-        if int(response.headers.get("Content-Length", 0)) > max_bytes:
+        if int(headers.get("Content-Length", 0)) > max_bytes:
             raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
         data = bytearray()
-        async for chunk in response.aiter_raw():
+        async for chunk in response.aiter_stream():
             data += chunk
             self._count_bytes(len(chunk))
             if len(data) > max_bytes:
                 raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
             await asyncio.sleep(0)  # a packet may hold thousands of one-byte chunks; let other tasks run
         return bytes(data)
+
+
+def _parse_url(text: str) -> httpx.URL:
+    """Parse and normalise a URL; raise ``ValueError``. Whether its host may be reached is checked later."""
+    if len(text) > _MAX_URL_CHARACTERS or _FORBIDDEN_IN_URL.search(text):
+        raise ValueError("too long, or a forbidden character")
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ValueError("not a URL") from error
+    if url.scheme not in DEFAULT_PORTS or url.userinfo:
+        raise ValueError("unsupported scheme, or user information")
+    if url.port is not None and not 0 < url.port <= _MAX_PORT:
+        raise ValueError("port out of range")
+    return url.copy_with(host=normalise_host(url.raw_host.decode("ascii")))
+
+
+def _redirected(url: httpx.URL, location: str) -> httpx.URL:
+    if not location:
+        raise _DownloadError("redirect without a location")
+    try:
+        return _parse_url(urljoin(str(url), location))
+    except ValueError as error:
+        raise _DownloadError("redirect to an invalid URL") from error

@@ -1,15 +1,13 @@
-"""HTTP/1.1 transport for image downloads: a new connection per request, with limits on what a server may send.
+"""Connections for image downloads: a new one per request, with a limit on the bytes before a response.
 
 httpcore reads interim responses (1xx) without a limit, and parsing a flood of them blocks the event loop. It also
-leaves a connection open if its TLS handshake is cancelled. This transport limits the bytes before the response, and
-closes such connections.
+leaves a connection open if its TLS handshake is cancelled.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore
@@ -18,113 +16,64 @@ import httpx
 _MAX_HEAD_BYTES = 64 * 1024  # the limit of our own server; object stores send 1 KB
 _HEAD_READ_SIZE = 16 * 1024
 """Bytes parsed before other tasks run: 600 of the shortest interim responses, which takes 30 ms."""
-_ERRORS = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 
 
-class Transport(httpx.AsyncBaseTransport):
-    """Like ``httpx.AsyncHTTPTransport`` without proxies, but with the limits of this module."""
+class ConnectionPool(httpcore.AsyncConnectionPool):
+    """A pool without proxies that keeps no connection; it trusts the certificate authorities of ``certifi``."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
-        """``ssl_context`` defaults to the certificate authorities of the package ``certifi``."""
         # Connections are pooled by address: a kept connection could serve another host without a certificate check.
-        self._pool = httpcore.AsyncConnectionPool(
+        super().__init__(
             ssl_context=ssl_context or httpx.create_ssl_context(trust_env=False),
             max_connections=None,
             max_keepalive_connections=0,
             network_backend=_Network(),
         )
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        with _httpx_errors():
-            response = await self._pool.handle_async_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        response = await super().handle_async_request(request)
         connection = response.extensions.get("network_stream")
         if isinstance(connection, _LimitedStream):
             connection.head_bytes_left = None
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_Body(response), extensions=response.extensions
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-@contextmanager
-def _httpx_errors() -> Iterator[None]:
-    """Raise the errors of httpcore as the errors of httpx with the same names."""
-    try:
-        yield
-    except _ERRORS as error:
-        raise getattr(httpx, type(error).__name__)(str(error)) from error
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _httpx_errors():
-            async for chunk in self._response.aiter_stream():
-                yield chunk
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
+        return response
 
 
 class _Network(httpcore.AnyIOBackend):
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return _LimitedStream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        return _LimitedStream(await super().connect_tcp(*args, **options))
 
 
+@dataclass(eq=False, slots=True)
 class _LimitedStream(httpcore.AsyncNetworkStream):
-    """A connection that limits the bytes before the response, and closes if its TLS handshake fails."""
+    """A connection that limits the bytes before the response, and closes if its TLS handshake fails.
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-        self.head_bytes_left: int | None = _MAX_HEAD_BYTES
-        """None once the head of the response has been read."""
+    ``head_bytes_left``: None once the head of the response has been read.
+    """
+
+    stream: httpcore.AsyncNetworkStream
+    head_bytes_left: int | None = _MAX_HEAD_BYTES
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if self.head_bytes_left is None:
-            return await self._stream.read(max_bytes, timeout)
-        data = await self._stream.read(min(max_bytes, _HEAD_READ_SIZE), timeout)
+            return await self.stream.read(max_bytes, timeout)
+        data = await self.stream.read(min(max_bytes, _HEAD_READ_SIZE), timeout)
         self.head_bytes_left -= len(data)
         if self.head_bytes_left < 0:
             raise httpcore.RemoteProtocolError("too many bytes before the response")
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await self._stream.write(buffer, timeout)
+        await self.stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        await self.stream.aclose()
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> httpcore.AsyncNetworkStream:
+    async def start_tls(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         try:
-            return _LimitedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+            return _LimitedStream(await self.stream.start_tls(*args, **options))
         except BaseException:
             await self.aclose()
             raise
 
     def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        return self.stream.get_extra_info(info)

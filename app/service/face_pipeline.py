@@ -32,13 +32,6 @@ _MAX_ENLARGEMENT = 1.25
 """Largest factor by which alignment may enlarge the face; LFW images need 1.3 for the largest crops."""
 
 
-class DetectedImage(NamedTuple):
-    """An upright image, and its faces in its pixels."""
-
-    image: Image
-    faces: list[Face]
-
-
 class TargetFace(NamedTuple):
     """An upright image, its sides divided by ``reduction``, and the target face in its pixels."""
 
@@ -65,10 +58,10 @@ class FaceDetectionPipeline:
             decoder = partial(self._decoders.decode, timer.deadline) if self._decoders else decode_in_process
             return EncodedImage(content, decoder)
 
-    def detect_all(self, encoded: EncodedImage, timer: StageTimer, *, rotate: bool) -> DetectedImage:
-        """Decode at full resolution and return all detected faces, possibly none."""
+    def detect_all(self, encoded: EncodedImage, timer: StageTimer, *, rotate: bool) -> tuple[Image, list[Face]]:
+        """Return the upright image at full resolution, and all its faces, possibly none."""
         image = _decode(encoded, 1, timer)
-        return DetectedImage(image, self._detect_full(image, timer, rotate=rotate))
+        return image, self._detect_full(image, timer, rotate=rotate)
 
     def detect_target(
         self, encoded: EncodedImage, strategy: MatchingStrategy, face_size: float, timer: StageTimer, *, rotate: bool
@@ -144,33 +137,26 @@ class EmbeddingPipeline:
             encoded = self._detection.parse(data, timer)
             strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
             target = self._detection.detect_target(encoded, strategy, self._face_size, timer, rotate=options.rotate)
-            if options.quality_control:
-                self._check_quality(encoded, target, options, timer)
+            if options.quality_control:  # at full resolution, like ``DetectFace``, without changing the score
+                full = self._detection.detect_full_resolution(encoded, target, timer, rotate=options.rotate)
+                with timer.stage("quality"):
+                    self._quality_gate.check(full.image, full.face, options.quality_control)
             landmarks = self._detection.refine_landmarks(target, timer).landmarks
             with timer.stage("align"):
                 crop = align(target.image, landmarks, self._template, self._side)
             with timer.stage("embed"):
                 return self._embedder.embed(crop)
 
-    def _check_quality(
-        self, encoded: EncodedImage, target: TargetFace, options: CompareOptions, timer: StageTimer
-    ) -> None:
-        """Check the quality at full resolution, like ``DetectFace``, without changing the score."""
-        full = self._detection.detect_full_resolution(encoded, target, timer, rotate=options.rotate)
-        with timer.stage("quality"):
-            self._quality_gate.check(full.image, full.face, options.quality_control)
 
-
-class _DeadlineDetector:
+class _DeadlineDetector(NamedTuple):
     """A detector that checks the deadline before each detection."""
 
-    def __init__(self, detector: Detector, deadline: Deadline) -> None:
-        self._detector = detector
-        self._deadline = deadline
+    detector: Detector
+    deadline: Deadline
 
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        self._deadline.check()
-        return self._detector.detect(image, side)
+        self.deadline.check()
+        return self.detector.detect(image, side)
 
 
 def _decode(encoded: EncodedImage, reduction: int, timer: StageTimer) -> Image:

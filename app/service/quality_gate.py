@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from app.domain import Face, Image, Quality, QualityPolicy
 from app.errors import ApiError, ErrorCode, Text
 from app.vision.quality.assessment import QualityAssessor, accepts, problems
 
-_CHINESE: Mapping[str, str] = MappingProxyType(
-    {
-        "extreme blurriness": "非常模糊",
-        "blurriness": "模糊",
-        "average blurriness": "一般模糊",
-        "excessive dimness": "偏暗",
-        "excessive brightness": "偏亮",
-        "covered eyebrows": "眉毛遮挡",
-        "covered eyes": "眼睛遮挡",
-        "covered nose": "鼻子遮挡",
-        "covered cheeks": "脸颊遮挡",
-        "covered mouth": "嘴巴遮挡",
-        "covered chin": "下巴遮挡",
-    }
-)
+_CHINESE: Mapping[str, str] = {
+    "extreme blurriness": "非常模糊",
+    "blurriness": "模糊",
+    "average blurriness": "一般模糊",
+    "excessive dimness": "偏暗",
+    "excessive brightness": "偏亮",
+    "covered eyebrows": "眉毛遮挡",
+    "covered eyes": "眼睛遮挡",
+    "covered nose": "鼻子遮挡",
+    "covered cheeks": "脸颊遮挡",
+    "covered mouth": "嘴巴遮挡",
+    "covered chin": "下巴遮挡",
+}
 """The vendor's wording per problem (CompareFace page)."""
 
 
+@dataclass(frozen=True, slots=True)
 class QualityGate:
     """Rejects faces below the requested quality level."""
 
-    def __init__(self, assessor: QualityAssessor, policy: QualityPolicy) -> None:
-        self._assessor = assessor
-        self._policy = policy
+    assessor: QualityAssessor
+    policy: QualityPolicy
 
     def check(self, image: Image, face: Face, level: int) -> None:
         """Raise ``FaceQualityNotQualified`` if ``face`` fails ``level`` (0-4). Level 0 accepts every face."""
-        if level == 0:
-            return
-        quality = self._assessor.assess(image, face.landmarks).quality
-        if not accepts(quality, level, self._policy):
+        quality = self.assessor.assess(image, face.landmarks).quality
+        if not accepts(quality, level, self.policy):
             raise ApiError(ErrorCode.FACE_QUALITY_NOT_QUALIFIED, _error_text(quality))
 
 

@@ -34,7 +34,6 @@ _TESTED_BY = {
     "tests/contract/test_codes.py": ("api/unsupported.py",),
     "tests/contract/test_openapi.py": ("api/docs.py", "api/openapi.py"),
     "tests/imaging/test_decoder_pool.py": ("imaging/decoder_process.py", "service/errors.py"),
-    "tests/playground/test_served.py": ("api/playground/routes.py",),
     "tests/test_environment.py": ("settings.py",),
     "tests/vision/test_selection.py": ("domain.py",),
 }

@@ -31,9 +31,9 @@ def base64_text(data: bytes) -> None:
     """Base64 in the standard library's form decodes to the same bytes."""
     text = data.decode("latin-1")
     try:
-        decoded = source._decode_any(text)
+        decoded = source.decode_base64(text)
     except ApiError:
-        decoded = None
+        decoded = b""
     with suppress(ValueError):
         expected = binascii.a2b_base64(text)
         if binascii.b2a_base64(expected, newline=False) == data:

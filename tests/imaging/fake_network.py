@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
+import httpcore
 import httpx
 import pytest
 
@@ -75,15 +77,33 @@ def fixed_resolver(*addresses: str) -> Resolver:
     return resolver
 
 
+class FakePool(httpcore.AsyncConnectionPool):
+    """Passes requests to ``respond`` instead of the network."""
+
+    def __init__(self, respond: Responder) -> None:
+        super().__init__(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        self._respond = respond
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        url, origin = request.url, request.url.origin
+        host = f"[{origin.host.decode()}]" if b":" in origin.host else origin.host.decode()
+        response = self._respond(
+            httpx.Request(
+                request.method.decode(),
+                f"{origin.scheme.decode()}://{host}:{origin.port}{url.target.decode()}",
+                headers=request.headers,
+                extensions=request.extensions,
+            )
+        )
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        return httpcore.Response(response.status_code, headers=response.headers.raw, content=response.stream)
+
+
 def mock_fetcher(
     respond: Responder, resolver: Resolver | None = None, settings: FetchSettings | None = None
 ) -> Fetcher:
     """Return a fetcher whose requests go to the function ``respond``."""
-    return Fetcher(
-        settings or FetchSettings(),
-        resolver=resolver or fixed_resolver(PUBLIC),
-        transport=httpx.MockTransport(respond),
-    )
+    return Fetcher(settings or FetchSettings(), resolver=resolver or fixed_resolver(PUBLIC), pool=FakePool(respond))
 
 
 async def fetch_error(fetcher: Fetcher, url: str, deadline_s: float = 5.0, max_bytes: int = 1000) -> ApiError:

@@ -91,7 +91,7 @@ def _processes(pool: DecoderPool) -> list[_Process]:
 
 
 def _pids(pool: DecoderPool) -> list[int]:
-    return [process._popen.pid for process in _processes(pool)]
+    return [process.popen.pid for process in _processes(pool)]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_process_killed_while_idle_fails_no_request(pool: DecoderPool, astrona
 
 
 def _has_exited(pool: DecoderPool, pid: int) -> bool:
-    return any(process._popen.pid == pid and process.has_exited for process in _processes(pool))
+    return any(process.popen.pid == pid and process.has_exited for process in _processes(pool))
 
 
 @pytest.mark.usefixtures("vulnerable_script")
@@ -193,7 +193,7 @@ def test_shared_memory_is_cleared_after_each_image(pool: DecoderPool, astronaut:
     for _ in range(2):
         assert pool.decode(Deadline.after(30), data, cv2.IMREAD_COLOR).any()
     assert _error(pool, data[:-400]) is ErrorCode.IMAGE_DECODE_FAILED
-    assert [any(process._memory[:]) for process in _processes(pool)] == [False, False]
+    assert [any(process.memory[:]) for process in _processes(pool)] == [False, False]
 
 
 def test_a_process_that_cannot_run_is_not_reported_as_a_bad_image(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +246,7 @@ def test_threads_that_are_not_pinned_share_all_processes(processes: int, astrona
         shapes = threads.map(lambda _: pool.decode(Deadline.after(30), data, cv2.IMREAD_COLOR).shape, range(6))
         assert set(shapes) == {(220, 300, 3)}
         taken = [(idle := pool._nearest_idle(), idle.get()) for _ in range(processes)]
-        assert len({process._popen.pid for _, process in taken}) == processes, "each call takes an idle process"
+        assert len({process.popen.pid for _, process in taken}) == processes, "each call takes an idle process"
         for idle, process in taken:
             idle.put(process)
 

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import httpcore
 import httpx
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from app.ops.deadline import Deadline
 from app.ops.stage_timer import StageTimer
 from app.settings import FetchSettings
 from tests.imaging.conftest import read_image
-from tests.imaging.fake_network import PUBLIC, fetch_error, fixed_resolver, mock_fetcher, streamed_response
+from tests.imaging.fake_network import PUBLIC, FakePool, fetch_error, fixed_resolver, mock_fetcher, streamed_response
 
 URL = "http://a.example/a.jpg"
 
@@ -170,7 +171,7 @@ async def test_other_ports_get_no_request(port: int) -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "http://[::1]/", "http://localhost/", "http://169.254.169.254/"])
 async def test_with_the_real_resolver_private_addresses_get_no_request(url: str) -> None:
-    error = await fetch_error(Fetcher(FetchSettings(), transport=httpx.MockTransport(no_request)), url)
+    error = await fetch_error(Fetcher(FetchSettings(), pool=FakePool(no_request)), url)
     assert error.code is ErrorCode.IMAGE_DOWNLOAD_ERROR
 
 
@@ -223,7 +224,7 @@ async def test_a_name_is_resolved_once_per_redirect() -> None:
     assert connected == [PUBLIC]
 
 
-@pytest.mark.parametrize("problem", [httpx.ConnectError("refused"), httpx.ConnectTimeout("silent")])
+@pytest.mark.parametrize("problem", [httpcore.ConnectError("refused"), httpcore.ConnectTimeout("silent")])
 async def test_after_an_unreachable_address_the_next_is_tried(problem: Exception) -> None:
     connected: list[str] = []
 
@@ -242,7 +243,7 @@ async def test_at_most_four_addresses_of_a_host_are_tried() -> None:
 
     def respond(request: httpx.Request) -> httpx.Response:
         connected.append(request.url.host)
-        raise httpx.ConnectError("refused")
+        raise httpcore.ConnectError("refused")
 
     hundreds = [f"8.8.{number}.8" for number in range(256)]
     assert (
@@ -333,7 +334,6 @@ async def test_cookies_are_neither_stored_nor_sent() -> None:
     async with mock_fetcher(respond) as fetcher:
         assert await fetcher.fetch(URL, Deadline.after(5), 100) == b"image"
         assert await fetcher.fetch(URL, Deadline.after(5), 100) == b"image"
-        assert len(fetcher._client.cookies.jar) == 0
     assert cookies == [None, None, None]
 
 
@@ -345,14 +345,19 @@ async def test_a_status_other_than_200_is_a_download_error(status: int) -> None:
 
 FAILURES = [
     *(
-        httpx.ConnectError("10.0.0.1"),
-        httpx.ConnectTimeout("10.0.0.1"),
-        httpx.ReadError("10.0.0.1"),
-        httpx.WriteError("x"),
+        httpcore.ConnectError("10.0.0.1"),
+        httpcore.ConnectTimeout("10.0.0.1"),
+        httpcore.ReadError("10.0.0.1"),
+        httpcore.WriteError("x"),
     ),
-    *(httpx.RemoteProtocolError("x"), httpx.LocalProtocolError("x"), httpx.InvalidURL("x"), httpx.DecodingError("x")),
+    *(
+        httpcore.RemoteProtocolError("x"),
+        httpcore.LocalProtocolError("x"),
+        httpcore.ReadTimeout("x"),
+        httpcore.WriteTimeout("x"),
+    ),
     *(ssl.SSLError("x"), ConnectionResetError("10.0.0.1"), OSError("10.0.0.1"), TimeoutError(), UnicodeError("x")),
-    *(socket.gaierror(-2, "unknown 10.0.0.1"), httpx.PoolTimeout("x"), httpx.UnsupportedProtocol("x")),
+    *(socket.gaierror(-2, "unknown 10.0.0.1"), httpcore.PoolTimeout("x"), httpcore.UnsupportedProtocol("x")),
 ]
 
 

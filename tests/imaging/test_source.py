@@ -119,9 +119,9 @@ def decode_with_standard_library(text: str) -> bytes | None:
 
 def decode_or_none(text: str) -> bytes | None:
     try:
-        return source._decode_any(text)
-    except ApiError:
-        return None
+        return source.decode_base64(text)
+    except ApiError as error:
+        return b"" if error.code is ErrorCode.IMAGE_EMPTY else None
 
 
 @st.composite

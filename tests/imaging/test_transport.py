@@ -15,7 +15,7 @@ import trustme
 
 from app.errors import ErrorCode
 from app.imaging.fetch import Fetcher
-from app.imaging.transport import Transport
+from app.imaging.transport import ConnectionPool
 from app.ops.deadline import Deadline, DeadlineExceededError
 from app.settings import FetchSettings
 from tests.imaging.fake_network import fetch_error, fixed_resolver
@@ -53,7 +53,7 @@ def fetcher_trusting(authority: trustme.CA) -> Fetcher:
     """Return a fetcher that also trusts ``authority``."""
     context = httpx.create_ssl_context(trust_env=False)
     authority.configure_trust(context)
-    return Fetcher(ALLOW_LOOPBACK, fixed_resolver("127.0.0.1"), Transport(context))
+    return Fetcher(ALLOW_LOOPBACK, fixed_resolver("127.0.0.1"), ConnectionPool(context))
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.ops.stage_timer import StageTimer
 from app.runtime.worker_pool import ThreadBudget, WorkerPool
-from app.service.compare import CompareService, ScoredPipeline
+from app.service.compare import CompareService
 from app.settings import FetchSettings, QualitySettings
 from tests.support.images import another_shot, astronaut, blurred, cast, jpeg
 
@@ -182,10 +182,13 @@ class _IdentityScale:
 
 
 async def _compare_with(pipeline: object) -> float:
-    models = dict.fromkeys(FaceModelVersion, ScoredPipeline(pipeline, _IdentityScale()))  # type: ignore[arg-type]
     with WorkerPool(ThreadBudget(2, 1)) as workers:
         async with Fetcher(FetchSettings()) as fetcher:
-            service = CompareService(models, fetcher, workers)
+            pipelines, scales = (
+                dict.fromkeys(FaceModelVersion, pipeline),
+                dict.fromkeys(FaceModelVersion, _IdentityScale()),
+            )
+            service = CompareService(pipelines, scales, fetcher, workers)  # type: ignore[arg-type]
             return (await service.compare(_ref(b"A"), _ref(b"B"), CompareOptions(), _timer())).score
 
 

@@ -7,14 +7,14 @@ from contextlib import nullcontext, suppress
 import numpy as np
 import pytest
 
-from app.domain import CompareOptions, Image, Landmarks, MatchingStrategy, QualityPolicy
+from app.domain import CompareOptions, Face, Image, Landmarks, MatchingStrategy, QualityPolicy
 from app.engine import Pipelines
 from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
-from app.service.face_pipeline import DetectedImage, EmbeddingPipeline
+from app.service.face_pipeline import EmbeddingPipeline
 from app.service.quality_gate import QualityGate
 from app.vision.embed import Embedder
 from app.vision.quality.assessment import QualityAssessment, QualityAssessor
@@ -39,7 +39,7 @@ class CountingAssessor(QualityAssessor):
         return self._assessor.assess(image, landmarks)
 
 
-def _detect_all(pipelines: Pipelines, image: Image) -> DetectedImage:
+def _detect_all(pipelines: Pipelines, image: Image) -> tuple[Image, list[Face]]:
     return detect_all(pipelines.detection, jpeg(image))
 
 
@@ -96,9 +96,9 @@ def test_quality_is_assessed_on_the_target_face(
     large = astronaut() if not blurred_is_larger else _BLURRED
     both = np.zeros((512, 768, 3), np.uint8)
     both[:, :512], both[:256, 512:] = large, small
-    detected = _detect_all(pipelines, both)
-    assert len(detected.faces) == 2
-    target = select(detected.faces, detected.image, MatchingStrategy(strategy), pack.detector.selection_confidence)
+    image, faces = _detect_all(pipelines, both)
+    assert len(faces) == 2
+    target = select(faces, image, MatchingStrategy(strategy), pack.detector.selection_confidence)
     counting_assessor = CountingAssessor(assessor)
     gate = QualityGate(counting_assessor, QualityPolicy.ACCEPT_DESCRIBED)
     pipeline = EmbeddingPipeline(pipelines.detection, gate, embedder, pack, MatchingStrategy(strategy))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain import Face, Image, ImageData, MatchingStrategy
 from app.ops.stage_timer import StageTimer
-from app.service.face_pipeline import DetectedImage, FaceDetectionPipeline
+from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.detect.base import Detector
 from app.vision.search import ConfidenceThresholds, detect_coarse, detect_full
 from app.vision.selection import select
@@ -12,7 +12,7 @@ from app.vision.selection import select
 _DEADLINE_S = 60.0
 
 
-def detect_all(detection: FaceDetectionPipeline, data: ImageData) -> DetectedImage:
+def detect_all(detection: FaceDetectionPipeline, data: ImageData) -> tuple[Image, list[Face]]:
     """Return the image and all its faces, without rotation."""
     timer = StageTimer.after(_DEADLINE_S)
     return detection.detect_all(detection.parse(data, timer), timer, rotate=False)

@@ -14,7 +14,7 @@ from tests.support.pipelines import detect_all
 @pytest.fixture(scope="session")
 def face(pipelines: Pipelines) -> Face:
     """The face of the astronaut, as detected."""
-    (face,) = detect_all(pipelines.detection, jpeg(astronaut())).faces
+    _, (face,) = detect_all(pipelines.detection, jpeg(astronaut()))
     return face
 
 

@@ -15,7 +15,7 @@ from app.environment import Settings
 from app.errors import ErrorCode
 from app.settings import PlaygroundSettings
 from app.tools.serving import announcement
-from tests.playground.conftest import FOLDER, ROOT
+from tests.api.playground.conftest import FOLDER, ROOT
 from tests.support.fakes import OPEN, client_of, code_of
 
 _ON = OPEN.model_copy(update={"playground": PlaygroundSettings(enabled=True)})

@@ -16,7 +16,7 @@ import pytest
 from tests.support.images import another_shot, astronaut, cast, jpeg
 from tests.support.server import Server, running_server
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "app/api/playground"
 _CHROMIUM = shutil.which("chromium")
 _FLAGS = [

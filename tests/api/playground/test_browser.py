@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from app.domain import Image
-from tests.playground.conftest import ROOT
+from tests.api.playground.conftest import ROOT
 from tests.support.images import astronaut, blurred, cast, jpeg, shrunk
 from tests.support.server import HOST, Server, running_server
 
