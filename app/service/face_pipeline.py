@@ -23,7 +23,7 @@ from app.vision import search
 from app.vision.align import align
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
-from app.vision.search import COARSE_MIN_SIDE, ConfidenceThresholds
+from app.vision.search import COARSE_MIN_SIDE
 from app.vision.selection import match_by_iou, select
 
 _FACE_PER_EYE_DISTANCE = 2.5
@@ -54,7 +54,7 @@ class FaceDetectionPipeline:
         """Without ``decoders``, images are decoded in this process."""
         self._decoders = decoders
         self._detector = detector
-        self._thresholds = ConfidenceThresholds.from_spec(spec)
+        self._spec = spec
         self._max_side = spec.max_side
         self._landmark_crop = spec.landmark_crop
 
@@ -86,7 +86,7 @@ class FaceDetectionPipeline:
             if reduction != (full_reduction := encoded.reduction(self._max_side)):
                 reduction, image = full_reduction, _decode(encoded, full_reduction, timer)
             faces = self._detect_full(image, timer, rotate=rotate)
-            face = select(faces, image, strategy, self._thresholds.selection)
+            face = select(faces, image, strategy, self._spec.selection_confidence)
         finer = _reduction_for(reduction, face.box.area**0.5 / face_size)
         if finer == reduction:
             return TargetFace(image, face, reduction)
@@ -109,12 +109,12 @@ class FaceDetectionPipeline:
     def _detect_coarse(self, image: Image, timer: StageTimer, *, rotate: bool) -> Face | None:
         with timer.stage("detect"):
             detector = _DeadlineDetector(self._detector, timer.deadline)
-            return search.detect_coarse(detector, image, self._thresholds, rotate=rotate)
+            return search.detect_coarse(detector, image, self._spec, rotate=rotate)
 
     def _detect_full(self, image: Image, timer: StageTimer, *, rotate: bool) -> list[Face]:
         with timer.stage("detect"):
             detector = _DeadlineDetector(self._detector, timer.deadline)
-            return search.detect_full(detector, image, self._thresholds, rotate=rotate)
+            return search.detect_full(detector, image, self._spec, rotate=rotate)
 
 
 class EmbeddingPipeline:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Completeness, Image, Landmarks, Quality, QualityPolicy
+from app.runtime.session import Session
 from app.vision.quality.brightness import measure_brightness
 from app.vision.quality.crop import QualityCrop, quality_crop, to_cells
 from app.vision.quality.sharpness import measure_sharpness
-from app.vision.quality.visibility import REGION_CELLS, VISIBLE, VisibilityMap, VisibilityNetwork, measure_completeness
+from app.vision.quality.visibility import REGION_CELLS, VISIBLE, VisibilityMap, measure_completeness, predict_visibility
 
 
 class Severity(IntEnum):
@@ -123,14 +124,13 @@ def problems(quality: Quality) -> list[Problem]:
     """Return the problems, severe ones first; each measure has at most one."""
     measures = [(quality.sharpness, SHARPNESS_BANDS), (quality.brightness, BRIGHTNESS_BANDS)]
     measures += [(getattr(quality.completeness, region), bands) for region, bands in COMPLETENESS_BANDS.items()]
-    in_bands = [(value, find_band(value, bands)) for value, bands in measures]
-    severe = [Problem(band.problem, True, False) for _, band in in_bands if band.severity is Severity.SEVERE]
-    mild = [
-        Problem(band.problem, False, abs(value - band.edge) <= _SLIGHT)
-        for value, band in in_bands
-        if band.severity is Severity.MILD
-    ]
-    return severe + mild
+    all_problems = []
+    for value, bands in measures:
+        band = find_band(value, bands)
+        is_slight = band.severity is Severity.MILD and abs(value - band.edge) <= _SLIGHT
+        if band.severity:
+            all_problems.append(Problem(band.problem, band.severity is Severity.SEVERE, is_slight))
+    return sorted(all_problems, key=lambda problem: not problem.is_severe)
 
 
 def grade(quality: Quality) -> int:
@@ -150,10 +150,8 @@ def grade(quality: Quality) -> int:
 
 def accepts(quality: Quality, level: int, policy: QualityPolicy) -> bool:
     """Return whether ``QualityControl`` = ``level`` (0-4) accepts the face; level 0 accepts every face."""
-    if level == 0:
-        return True
     min_grade = level if policy is QualityPolicy.ACCEPT_DESCRIBED else min(level + 1, 4)
-    return grade(quality) >= min_grade
+    return level == 0 or grade(quality) >= min_grade
 
 
 def is_masked(visibility: VisibilityMap, inside: NDArray[np.bool_]) -> bool:
@@ -162,21 +160,16 @@ def is_masked(visibility: VisibilityMap, inside: NDArray[np.bool_]) -> bool:
     Only cells inside the image count, unlike in ``measure_completeness``: a face that is cut off at the nose has no
     mask. ``inside``: as in ``QualityCrop``.
     """
-    cells_inside = to_cells(inside) > _INSIDE
+    is_inside = to_cells(inside) > _INSIDE
     for region, min_share in _MASK_REGIONS.items():
         cells = REGION_CELLS[region]
-        total, total_inside = float(cells.sum()), float(cells[cells_inside].sum())
-        if total_inside < min_share * total:
+        total_inside = float(cells[is_inside].sum())
+        if total_inside < min_share * float(cells.sum()):
             return False
-        visible = float(cells[cells_inside & (visibility > VISIBLE)].sum())
-        if total_inside and not _is_covered(round(100 * visible / total_inside), region):
+        visible = float(cells[is_inside & (visibility > VISIBLE)].sum())
+        if total_inside and not find_band(round(100 * visible / total_inside), COMPLETENESS_BANDS[region]).severity:
             return False
     return True
-
-
-def _is_covered(percent: int, region: str) -> bool:
-    """Return whether a ``region`` with ``percent`` visible counts as covered."""
-    return find_band(percent, COMPLETENESS_BANDS[region]).severity is not Severity.NONE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,8 +184,8 @@ class QualityAssessment:
 class QualityAssessor:
     """Measures the quality of faces."""
 
-    def __init__(self, network: VisibilityNetwork) -> None:
-        self._network = network
+    def __init__(self, visibility_network: Session) -> None:
+        self._visibility_network = visibility_network
 
     def assess(self, image: Image, landmarks: Landmarks) -> QualityAssessment:
         """Return the quality of the face of ``image`` with ``landmarks``."""
@@ -200,10 +193,7 @@ class QualityAssessor:
 
     def assess_crop(self, crop: QualityCrop) -> QualityAssessment:
         """Return the quality of the face in ``crop``."""
-        visibility = self._network.predict(crop)
-        measures = (
-            measure_sharpness(crop),
-            measure_brightness(crop, visibility),
-            measure_completeness(visibility, crop.yaw),
-        )
+        visibility = predict_visibility(self._visibility_network, crop)
+        completeness = measure_completeness(visibility, crop.yaw)
+        measures = measure_sharpness(crop), measure_brightness(crop, visibility), completeness
         return QualityAssessment(Quality(quality_score(*measures), *measures), crop, visibility)

@@ -52,11 +52,9 @@ _MARGIN = 9
 _MIN_FACE = 0.1
 """Share of the face that must be inside the image."""
 
-_CORNERS = np.array(FACE_OUTLINE)
-_WINDOW = (
-    slice(int(_CORNERS[:, 1].min()) - _MARGIN, int(_CORNERS[:, 1].max()) + _MARGIN),
-    slice(int(_CORNERS[:, 0].min()) - _MARGIN, int(_CORNERS[:, 0].max()) + _MARGIN),
-)
+_LEFT, _TOP = np.min(FACE_OUTLINE, axis=0) - _MARGIN
+_RIGHT, _BOTTOM = np.max(FACE_OUTLINE, axis=0) + _MARGIN
+_WINDOW = slice(_TOP, _BOTTOM), slice(_LEFT, _RIGHT)
 """The part of the crop that is measured: the face and a margin."""
 
 

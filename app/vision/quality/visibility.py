@@ -32,17 +32,14 @@ _LEFT_CELLS = {name: cell_shares(polygons[:1]) for name, polygons in REGIONS.ite
 _RIGHT_CELLS = {name: cell_shares(polygons[-1:]) for name, polygons in REGIONS.items()}
 
 
-class VisibilityNetwork:
-    """The network: N x 3 x 112 x 112 float32, BGR, 0-255 -> N x 1 x 56 x 56, in [0, 1]."""
+def predict_visibility(session: Session, crop: QualityCrop) -> VisibilityMap:
+    """Return the visibility map of ``crop``.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def predict(self, crop: QualityCrop) -> VisibilityMap:
-        """Return the visibility map of ``crop``."""
-        resized = cv2.resize(crop.image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
-        batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], dtype=np.float32)
-        return np.asarray(self._session.run(batch)[0][0, 0] * to_cells(crop.inside), dtype=np.float32)
+    ``session`` maps N x 3 x 112 x 112 float32, BGR, 0-255, to N x 1 x 56 x 56, in [0, 1].
+    """
+    resized = cv2.resize(crop.image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
+    batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], dtype=np.float32)
+    return session.run(batch)[0][0, 0] * to_cells(crop.inside)
 
 
 def measure_completeness(visibility: VisibilityMap, yaw: float = 0.0) -> Completeness:
@@ -52,6 +49,5 @@ def measure_completeness(visibility: VisibilityMap, yaw: float = 0.0) -> Complet
     """
     is_visible = visibility > VISIBLE
     regions = REGION_CELLS if abs(yaw) < _MAX_FRONTAL_YAW else _LEFT_CELLS if yaw > 0 else _RIGHT_CELLS
-    return Completeness(
-        **{name: round(100 * float(cells[is_visible].sum() / cells.sum())) for name, cells in regions.items()}
-    )
+    percents = {name: round(100 * float(cells[is_visible].sum() / cells.sum())) for name, cells in regions.items()}
+    return Completeness(**percents)
