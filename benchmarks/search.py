@@ -75,7 +75,7 @@ def main() -> None:
 def detectors() -> dict[str, tuple[Detector, DetectorSpec]]:
     """Return the installed detectors, each on one thread."""
     store = Store.from_settings(load_settings().models)
-    opened = {}
+    opened: dict[str, tuple[Detector, DetectorSpec]] = {}
     for name, file in (("open", None), ("omz", None), ("buffalo_m", _SCRFD)):
         spec = store.pack(name).detector
         path = file or store.resolve(store.pack(name))[spec.file]

@@ -55,8 +55,6 @@ class FaceDetectionPipeline:
         self._decoders = decoders
         self._detector = detector
         self._spec = spec
-        self._max_side = spec.max_side
-        self._landmark_crop = spec.landmark_crop
 
     def parse(self, data: ImageData, timer: StageTimer) -> EncodedImage:
         """Check the format and size of an encoded image; raise ``ApiError`` if they are not accepted."""
@@ -79,11 +77,11 @@ class FaceDetectionPipeline:
         the area of its bounding box).
         """
         uses_coarse = strategy is MatchingStrategy.LARGEST
-        reduction = encoded.reduction(COARSE_MIN_SIDE if uses_coarse else self._max_side)
+        reduction = encoded.reduction(COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
         image = _decode(encoded, reduction, timer)
         face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
         if face is None:
-            if reduction != (full_reduction := encoded.reduction(self._max_side)):
+            if reduction != (full_reduction := encoded.reduction(self._spec.max_side)):
                 reduction, image = full_reduction, _decode(encoded, full_reduction, timer)
             faces = self._detect_full(image, timer, rotate=rotate)
             face = select(faces, image, strategy, self._spec.selection_confidence)
@@ -104,7 +102,7 @@ class FaceDetectionPipeline:
     def refine_landmarks(self, target: TargetFace, timer: StageTimer) -> Face:
         """Return the target face with the landmarks of a second detection on its crop."""
         with timer.stage("landmarks"):
-            return search.refine_landmarks(self._detector, target.image, target.face, self._landmark_crop)
+            return search.refine_landmarks(self._detector, target.image, target.face, self._spec.landmark_crop)
 
     def _detect_coarse(self, image: Image, timer: StageTimer, *, rotate: bool) -> Face | None:
         with timer.stage("detect"):

@@ -52,7 +52,8 @@ class Scrfd(NetworkDetector):
         blob = to_blob(image[:, :, ::-1])
         blob -= _MEAN
         blob /= _STD
-        return decode(self._session.run(blob), *image.shape[:2], self._confidence)
+        height, width = image.shape[:2]
+        return decode(self._session.run(blob), height, width, self._confidence)
 
 
 def merge(fine: Candidates, coarse: Candidates) -> Candidates:

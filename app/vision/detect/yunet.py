@@ -23,7 +23,8 @@ class YuNet(NetworkDetector):
 
     def candidates(self, image: Image) -> Candidates:
         outputs = [output[0] for output in self._session.run(to_blob(image))]
-        return decode(outputs, *image.shape[:2], self._confidence)
+        height, width = image.shape[:2]
+        return decode(outputs, height, width, self._confidence)
 
 
 def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float) -> Candidates:

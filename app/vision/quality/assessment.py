@@ -30,9 +30,9 @@ class Severity(IntEnum):
 
 
 class Band(NamedTuple):
-    """A range of a measure's values: those above the previous band, up to and including ``upper``.
+    """The values of a measure above the previous band, up to and including ``upper``; ``label`` is for people.
 
-    ``label`` is for people, ``problem`` the vendor's name of the problem, ``edge`` the nearest edge of the good values.
+    ``problem``: the vendor's name of the problem. ``edge``: the edge of the good values that is nearest.
     """
 
     upper: int
@@ -71,7 +71,7 @@ SCORE_BANDS = (
     Band(79, "good"),
     Band(100, "excellent"),
 )
-"""Without problems: the score only sums up the other measures."""
+"""No problems of their own: the score only combines the other measures."""
 
 _MIN_BRIGHTNESS, _MAX_BRIGHTNESS = (band.edge for band in BRIGHTNESS_BANDS if band.severity)
 """Range of normal brightness, in which the score loses nothing."""
@@ -101,8 +101,7 @@ def find_band(value: int, bands: tuple[Band, ...]) -> Band:
 def quality_score(sharpness: int, brightness: int, completeness: Completeness) -> int:
     """Return the total score, 0-100, the vendor's ``Score``; it is at most ``sharpness``.
 
-    An improved measure never lowers it. The vendor's example (DetectFace page) scores about 63: sharpness 73,
-    brightness 47, cheeks 52, chin 47 and 99 for the other regions.
+    A better measure never lowers it.
     """
     total = float(sharpness)
     distance = max(_MIN_BRIGHTNESS - brightness, brightness - _MAX_BRIGHTNESS, 0)
@@ -134,10 +133,7 @@ def problems(quality: Quality) -> list[Problem]:
 
 
 def grade(quality: Quality) -> int:
-    """Return the grade, from 4 for the best images to 0 for unusable ones.
-
-    The rules follow the vendor's description of the levels of ``QualityControl``.
-    """
+    """Return the grade, 4 (best) to 0 (unusable), by the vendor's description of the levels of ``QualityControl``."""
     if quality.score < _MIN_USABLE_SCORE:
         return 0
     all_problems = problems(quality)

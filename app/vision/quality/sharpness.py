@@ -33,10 +33,11 @@ _CONSTANT = 3.1612
 
 _SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
 """Sigmas in pixels; a band of detail lies between two adjacent scales. Finer detail only measures noise."""
-_COARSE = slice(4, None)
-"""Bands that every recognisable face has; their sum is the contrast that all features are relative to."""
-_FINE = slice(0, 4)
-"""Bands whose top decile and plainest quarter are features, too: compression keeps only edges."""
+_FINE, _COARSE = slice(0, 4), slice(4, None)
+"""Every recognisable face has coarse bands; their sum is the contrast that all features are relative to.
+
+The top decile and the plainest quarter of fine bands are features, too: compression keeps only edges.
+"""
 _PATCH = (5, 5)
 """Pixels over which detail is averaged to find the plainest quarter."""
 _GRADIENT_SCALES = (0, 2, 4)

@@ -39,7 +39,7 @@ def predict_visibility(session: Session, crop: QualityCrop) -> VisibilityMap:
     """
     resized = cv2.resize(crop.image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
     batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], dtype=np.float32)
-    return session.run(batch)[0][0, 0] * to_cells(crop.inside)
+    return np.asarray(session.run(batch)[0][0, 0] * to_cells(crop.inside), dtype=np.float32)
 
 
 def measure_completeness(visibility: VisibilityMap, yaw: float = 0.0) -> Completeness:
