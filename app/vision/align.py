@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from app.domain import Crop, Image, Landmarks
 
-_MIN_BILINEAR_SCALE = 0.5
-"""Below this scale bilinear sampling skips pixels, so the image is area-averaged first."""
+_MIN_BILINEAR_SCALE = 0.5  # below this scale bilinear sampling skips pixels, so the image is area-averaged first
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:

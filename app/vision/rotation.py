@@ -26,8 +26,7 @@ QUARTER_TURNS = (0.0, -90.0, 90.0, 180.0)
 DIAGONALS = (-45.0, 45.0, -135.0, 135.0)
 """Degrees clockwise, most likely first."""
 
-_MAX_ROLL = 60.0
-"""Degrees of roll from which a detector's landmarks are wrong."""
+_MAX_ROLL = 60.0  # degrees of roll from which a detector's landmarks are wrong
 _MAX_GOOD_ROLL = 25.0
 """Degrees of roll up to which landmarks are accurate: slightly more than half the step between two rotations."""
 _MIN_EYE_DISTANCE = 0.26
@@ -37,8 +36,7 @@ The largest faces of 5,206 upright images have at least 0.27 (median 0.37).
 """
 _EYE_DISTANCE = float(HEAD[1, 0] - HEAD[0, 0])
 _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
-_UNROTATED_BONUS = 0.02
-"""Margin by which the score of another rotation must exceed that of the unrotated image."""
+_UNROTATED_BONUS = 0.02  # margin by which the score of another rotation must exceed that of the unrotated image
 
 
 @dataclass(frozen=True, slots=True, eq=False)

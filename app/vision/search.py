@@ -23,8 +23,7 @@ ROTATION_SIDES = (128, 320)
 """The same for the rotation search: at 96 pixels, confidence does not separate upright from rotated faces."""
 COARSE_MIN_SIDE = COARSE_SIDES[-1] + 1
 """Longer side of a decoded image in pixels that coarse detection needs."""
-_MIN_FACE = 32.0
-"""Square root of a face's area in pixels of the detector's input from which no larger face is missed."""
+_MIN_FACE = 32.0  # square root of a face's area in pixels of the detector's input from which no larger face is missed
 
 
 def detect_coarse(detector: Detector, image: Image, spec: DetectorSpec, *, rotate: bool) -> Face | None:
@@ -75,7 +74,7 @@ def _detect_at_scales(
         faces = detect_upright(detector, image, side) if side < longer_side else []
         if not faces:
             continue
-        most_confident = max(most_confident, faces, key=_highest_confidence)
+        most_confident = max(most_confident or faces, faces, key=lambda faces: faces[0].confidence)
         largest = select(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence)
         area = visible_area(largest, image)
         if any(visible_area(other, image) >= MIN_AREA_RATIO * area for other in faces if other is not largest):
@@ -84,10 +83,6 @@ def _detect_at_scales(
         if is_large and largest.confidence >= spec.selection_confidence and is_near_upright(largest):
             return largest, most_confident
     return None, most_confident
-
-
-def _highest_confidence(faces: Sequence[Face]) -> float:
-    return max((face.confidence for face in faces), default=0.0)
 
 
 def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop) -> Face:

@@ -8,8 +8,7 @@ from app.domain import Box, Face, Image, MatchingStrategy
 
 MIN_AREA_RATIO = 0.5
 """Share of the largest visible area from which another face is of comparable size."""
-_MIN_IOU = 0.3
-"""IoU from which the boxes of two detections belong to one face."""
+_MIN_IOU = 0.3  # IoU from which the boxes of two detections belong to one face
 
 
 class NoFaceError(Exception):

@@ -233,8 +233,8 @@ def test_a_profile_is_upright_and_landmarks_too_close_together_are_not(yaw: floa
     landmarks = np.stack([x, HEAD[:, 1]], axis=1).astype(np.float32) * 2 + 100
     box = Box(40, 40, 160, 200)
     assert is_upright(Face(box, landmarks, 0.9))
-    gathered = (landmarks - landmarks.mean(axis=0)) * np.float32(0.4) + 100
-    assert not is_upright(Face(box, gathered, 0.9))
+    contracted = (landmarks - landmarks.mean(axis=0)) * np.float32(0.4) + 100
+    assert not is_upright(Face(box, contracted, 0.9))
 
 
 @pytest.mark.shared

@@ -18,12 +18,9 @@ from app.runtime.session import Session, Tensor
 STRIDES = (8, 16, 32)
 """Pixels per grid cell, in families with one grid each for small, medium and large faces."""
 
-_INPUT_MULTIPLE = 32
-"""The networks take images whose sides in pixels are multiples of it."""
-_MIN_BLOCKS = 32
-"""Minimum number of blocks per side after block averaging."""
-_MAX_CANDIDATES = 2000
-"""Limit of decoded candidates; bounds the work on an image full of faces."""
+_INPUT_MULTIPLE = 32  # the networks take images whose sides in pixels are multiples of it
+_MIN_BLOCKS = 32  # minimum number of blocks per side after block averaging
+_MAX_CANDIDATES = 2000  # limit of decoded candidates; bounds the work on an image full of faces
 
 
 class Detector(Protocol):

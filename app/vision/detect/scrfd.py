@@ -30,8 +30,7 @@ _MEAN = 127.5
 _STD = 128.0
 _MAX_SINGLE_PASS_SIDE = 320
 """Pixels; up to this side one pass detects faces of any size. At 640 a face may fill at most 60 % of the image."""
-_COARSE_SIDE = 192
-"""Pixels; the size of the coarse pass, which costs a tenth of a pass at 640."""
+_COARSE_SIDE = 192  # pixels; the size of the coarse pass, which costs a tenth of a pass at 640
 _MIN_COARSE_FACE = 352
 """Pixels of the fine pass, which detects smaller faces with more accurate landmarks than the coarse pass."""
 

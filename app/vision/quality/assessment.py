@@ -22,7 +22,7 @@ from app.vision.quality.visibility import REGION_CELLS, VISIBLE, VisibilityMap, 
 
 
 class Severity(IntEnum):
-    """How bad a value in a band is."""
+    """The severity of the values in a band."""
 
     NONE = 0
     MILD = 1
@@ -75,22 +75,17 @@ SCORE_BANDS = (
 
 _MIN_BRIGHTNESS, _MAX_BRIGHTNESS = (band.edge for band in BRIGHTNESS_BANDS if band.severity)
 """Range of normal brightness, in which the score loses nothing."""
-_BRIGHTNESS_LOSS = 0.9
-"""Share of the score that is lost at a brightness of 0 or 100."""
+_BRIGHTNESS_LOSS = 0.9  # share of the score that is lost at a brightness of 0 or 100
 _COVERED_LOSS = {"eyebrow": 0.15, "eye": 0.5, "nose": 0.4, "cheek": 0.15, "mouth": 0.4, "chin": 0.15}
 """Share of the score that is lost if a region is covered; a sharp face with a mask keeps about 25 points."""
 
-_SLIGHT = 10
-"""Points from the edge within which a mild problem is slight."""
-_MIN_USABLE_SCORE = 20
-"""Images below this score get grade 0."""
-_MAX_MILD_PROBLEMS = 2
-"""Mild problems that grade 3 allows."""
+_SLIGHT_DISTANCE = 10  # points from the edge within which a mild problem is slight
+_MIN_USABLE_SCORE = 20  # images below this score get grade 0
+_MAX_MILD_PROBLEMS = 2  # mild problems that grade 3 allows
 
 _MASK_REGIONS = {"nose": 0.5, "mouth": 0.5, "chin": 0.0}
 """Regions that a mask covers, and the share of each that must be inside the image to report a mask."""
-_INSIDE = 0.99
-"""Share of a cell inside the image above which the cell counts as inside."""
+_MIN_INSIDE = 0.99  # share of a cell inside the image above which the cell counts as inside
 
 
 def find_band(value: int, bands: tuple[Band, ...]) -> Band:
@@ -126,7 +121,7 @@ def problems(quality: Quality) -> list[Problem]:
     all_problems = []
     for value, bands in measures:
         band = find_band(value, bands)
-        is_slight = band.severity is Severity.MILD and abs(value - band.edge) <= _SLIGHT
+        is_slight = band.severity is Severity.MILD and abs(value - band.edge) <= _SLIGHT_DISTANCE
         if band.severity:
             all_problems.append(Problem(band.problem, band.severity is Severity.SEVERE, is_slight))
     return sorted(all_problems, key=lambda problem: not problem.is_severe)
@@ -156,7 +151,7 @@ def is_masked(visibility: VisibilityMap, inside: NDArray[np.bool_]) -> bool:
     Only cells inside the image count, unlike in ``measure_completeness``: a face that is cut off at the nose has no
     mask. ``inside``: as in ``QualityCrop``.
     """
-    is_inside = to_cells(inside) > _INSIDE
+    is_inside = to_cells(inside) > _MIN_INSIDE
     for region, min_share in _MASK_REGIONS.items():
         cells = REGION_CELLS[region]
         total_inside = float(cells[is_inside].sum())

@@ -20,8 +20,7 @@ _LIGHTNESS, _POINTS = (0.0, 22.0, 55.0, 82.0, 100.0), (0.0, 30.0, 50.0, 70.0, 10
 
 In good light the darkest faces have an L* of at least 25 (LFW and London), and 99 % are below 76 (LFW).
 """
-_MIN_VISIBLE = 0.02
-"""Share of the face that must be visible; below it, the covered parts are measured, too."""
+_MIN_VISIBLE = 0.02  # share of the face that must be visible; below it, the covered parts are measured, too
 
 _SRGB = np.arange(256) / 255
 _LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4).astype(np.float32)  # noqa: PLR2004

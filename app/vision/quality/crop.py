@@ -63,8 +63,7 @@ FACE_OUTLINE: Polygon = _symmetric(
 """The whole face, from the forehead to the chin."""
 
 _Y, _X = np.mgrid[:SIDE, :SIDE]
-_EDGE = -0.5
-"""Coordinate of an image's left and top edge: the centre of its first pixel is at 0."""
+_EDGE = -0.5  # coordinate of an image's left and top edge: the centre of its first pixel is at 0
 
 
 class QualityCrop(NamedTuple):

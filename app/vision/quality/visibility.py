@@ -20,8 +20,7 @@ INPUT_SIDE = 112
 """Pixels per side of the network's input."""
 VISIBLE = 0.5
 """Probability above which a cell is visible."""
-_MAX_FRONTAL_YAW = 40.0
-"""Degrees of yaw from which the far side of a face is hidden, so that only the near side counts."""
+_MAX_FRONTAL_YAW = 40.0  # degrees of yaw from which the far side of a face is hidden, so that only the near side counts
 
 VisibilityMap: TypeAlias = NDArray[np.float32]
 """MAP_SIDE x MAP_SIDE: the probability that nothing covers the cell, times its share inside the image."""

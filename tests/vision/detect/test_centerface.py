@@ -30,7 +30,7 @@ def test_a_planted_box_is_decoded_at_its_position() -> None:
     assert candidates.scores.tolist() == [pytest.approx(0.9)]
 
 
-def test_a_cold_heat_map_has_no_candidates() -> None:
+def test_a_heat_map_of_zeros_has_no_candidates() -> None:
     assert decode(_maps(8, 8), 0.5).scores.tolist() == []
 
 
