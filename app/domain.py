@@ -1,7 +1,7 @@
 """Types that all stages share: images, faces, crops, embeddings, options and results.
 
-A stage returns a new value and changes none in place: ``Image`` -> ``Face`` -> ``Crop`` -> ``Embedding``. Coordinates
-are pixels of the upright image (after its EXIF orientation), x to the right, y down.
+Stages change no value in place: ``Image`` -> ``Face`` -> ``Crop`` -> ``Embedding``. Coordinates are pixels of the
+upright image (after its EXIF orientation), x to the right, y down.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ ImageData: TypeAlias = bytes | str
 """An encoded image: the bytes of a file, or their base64 text."""
 
 Landmarks: TypeAlias = NDArray[np.float32]
-"""5 x 2, float32, (x, y) in pixels: left eye, right eye, nose tip, left and right mouth corner.
-
-Left and right are those of the viewer of the upright face.
-"""
+"""5 x 2, float32, (x, y) in pixels: the viewer's left eye, right eye, nose tip, left and right mouth corner."""
 
 Crop: TypeAlias = NDArray[np.uint8]
 """S x S x 3, uint8, BGR: an aligned face; the pack's embedder defines S."""
@@ -120,10 +117,7 @@ class Completeness:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The image quality of one face, the vendor's ``FaceQualityInfo``; each number is 0-100.
-
-    ``sharpness``: from 80 sharp, below 40 very blurry. ``brightness``: 30 to 70 is normal. ``score``: the total.
-    """
+    """The image quality of one face, 0-100 each: the vendor's ``FaceQualityInfo``; ``score`` is the total."""
 
     score: int
     sharpness: int
@@ -132,10 +126,7 @@ class Quality:
 
 
 class QualityPolicy(StrEnum):
-    """Whether a ``QualityControl`` level of 1 to 4 accepts or rejects an image that just fits its description.
-
-    Level 4 describes the best images, so both policies accept them.
-    """
+    """Whether ``QualityControl`` = 1, 2 or 3 accepts or rejects an image of that grade; 4 accepts grade 4."""
 
     ACCEPT_DESCRIBED = "accept-described"
     REJECT_DESCRIBED = "reject-described"
@@ -143,10 +134,7 @@ class QualityPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """The pose of a head, in degrees.
-
-    ``pitch`` > 0: up. ``yaw`` > 0: to the viewer's right. ``roll`` > 0: clockwise for the viewer, in (-180, 180].
-    """
+    """Degrees: ``pitch`` > 0 up, ``yaw`` > 0 to the viewer's right, ``roll`` > 0 clockwise, in (-180, 180]."""
 
     pitch: float
     yaw: float
@@ -155,10 +143,9 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class CompareOptions:
-    """The options of a comparison.
+    """The options of a comparison; ``matching_strategy``: None selects the server's default.
 
-    ``matching_strategy``: None selects the server's default. ``rotate``: detect rotated faces, too.
-    ``quality_control``: 0-4; 0 skips the quality check.
+    ``rotate``: detect rotated faces, too. ``quality_control``: 0-4; 0 skips the quality check.
     """
 
     face_model_version: FaceModelVersion = FaceModelVersion.V3
@@ -169,10 +156,7 @@ class CompareOptions:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The result of a comparison.
-
-    ``score``: in [0, 100], on the scale of ``face_model_version``. ``cosine``: cosine similarity, in [-1, 1].
-    """
+    """A ``score`` in [0, 100] on the scale of ``face_model_version``, and the cosine similarity in [-1, 1]."""
 
     score: float
     cosine: float
@@ -181,10 +165,9 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class DetectOptions:
-    """The options of a detection.
+    """The options of a detection; ``min_size``: width and height in pixels that a face has at least.
 
-    Return at most ``max_faces`` faces, each at least ``min_size`` pixels wide and high. ``attributes`` and ``quality``:
-    measure them. ``rotate``: detect rotated faces, too.
+    ``attributes``, ``quality``: measure them. ``rotate``: detect rotated faces, too.
     """
 
     face_model_version: FaceModelVersion = FaceModelVersion.V3

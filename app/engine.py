@@ -38,7 +38,6 @@ from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
 from app.vision.quality.assessment import QualityAssessor
-from app.vision.quality.visibility import VisibilityNetwork
 from app.vision.search import COARSE_SIDES, ROTATION_SIDES
 
 NetworkFacts: TypeAlias = Mapping[str, object]
@@ -124,7 +123,7 @@ def open_shared_models(
     cv2.setNumThreads(budget.intra_op)
     metrics = metrics or Metrics()
     session, _ = _open_network(settings, visibility_path(), budget, metrics)
-    return SharedModels(budget, QualityAssessor(VisibilityNetwork(session)), metrics, decoders)
+    return SharedModels(budget, QualityAssessor(session), metrics, decoders)
 
 
 def open_local_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> Pipelines:

@@ -25,7 +25,7 @@ from app.packs.manifest import DetectorSpec
 from app.packs.store import Store
 from app.vision.detect.base import Detector
 from app.vision.rotation import roll
-from app.vision.search import ConfidenceThresholds, detect_full
+from app.vision.search import detect_full
 from benchmarks.tables import table
 from tests.support.detectors import detectors
 from tests.support.rotation import (
@@ -193,11 +193,10 @@ def bricks() -> Image:
 
 def detector_rates(detector: Detector, spec: DetectorSpec, images: Sequence[Image]) -> dict[str, dict[str, Any]]:
     """Return what the detector finds at each roll: alone, and in full detection without and with the option."""
-    thresholds = ConfidenceThresholds.from_spec(spec)
     methods: dict[str, Callable[[Image], list[Face]]] = {
         "alone": detector.detect,
-        "without_option": lambda image: detect_full(detector, image, thresholds, rotate=False),
-        "with_option": lambda image: detect_full(detector, image, thresholds, rotate=True),
+        "without_option": lambda image: detect_full(detector, image, spec, rotate=False),
+        "with_option": lambda image: detect_full(detector, image, spec, rotate=True),
     }
     rows: dict[str, dict[str, Any]] = {}
     for degrees in range(0, 181, 15):

@@ -28,7 +28,7 @@ from app.runtime.session import OrtSession
 from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
-from app.vision.search import ConfidenceThresholds, detect_full
+from app.vision.search import detect_full
 from app.vision.selection import NoFaceError, select
 from benchmarks.tables import table
 from tests.support.images import jpeg
@@ -75,7 +75,7 @@ def main() -> None:
 def detectors() -> dict[str, tuple[Detector, DetectorSpec]]:
     """Return the installed detectors, each on one thread."""
     store = Store.from_settings(load_settings().models)
-    opened = {}
+    opened: dict[str, tuple[Detector, DetectorSpec]] = {}
     for name, file in (("open", None), ("omz", None), ("buffalo_m", _SCRFD)):
         spec = store.pack(name).detector
         path = file or store.resolve(store.pack(name))[spec.file]
@@ -148,7 +148,7 @@ def compare(samples: Iterator[Sample], detector: Detector, spec: DetectorSpec) -
 def _full(data: bytes, detector: Detector, spec: DetectorSpec) -> _Result:
     started = time.perf_counter()
     image: Image = decode(data)
-    faces = detect_full(detector, image, ConfidenceThresholds.from_spec(spec), rotate=False)
+    faces = detect_full(detector, image, spec, rotate=False)
     face = select(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence) if faces else None
     return _Result(face, 1000 * (time.perf_counter() - started))
 

@@ -23,7 +23,7 @@ from app.vision import search
 from app.vision.align import align
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
-from app.vision.search import COARSE_MIN_SIDE, ConfidenceThresholds
+from app.vision.search import COARSE_MIN_SIDE
 from app.vision.selection import match_by_iou, select
 
 _FACE_PER_EYE_DISTANCE = 2.5
@@ -47,9 +47,7 @@ class FaceDetectionPipeline:
         """Without ``decoders``, images are decoded in this process."""
         self._decoders = decoders
         self._detector = detector
-        self._thresholds = ConfidenceThresholds.from_spec(spec)
-        self._max_side = spec.max_side
-        self._landmark_crop = spec.landmark_crop
+        self._spec = spec
 
     def parse(self, data: ImageData, timer: StageTimer) -> EncodedImage:
         """Check the format and size of an encoded image; raise ``ApiError`` if they are not accepted."""
@@ -72,14 +70,14 @@ class FaceDetectionPipeline:
         the area of its bounding box).
         """
         uses_coarse = strategy is MatchingStrategy.LARGEST
-        reduction = encoded.reduction(COARSE_MIN_SIDE if uses_coarse else self._max_side)
+        reduction = encoded.reduction(COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
         image = _decode(encoded, reduction, timer)
         face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
         if face is None:
-            if reduction != (full_reduction := encoded.reduction(self._max_side)):
+            if reduction != (full_reduction := encoded.reduction(self._spec.max_side)):
                 reduction, image = full_reduction, _decode(encoded, full_reduction, timer)
             faces = self._detect_full(image, timer, rotate=rotate)
-            face = select(faces, image, strategy, self._thresholds.selection)
+            face = select(faces, image, strategy, self._spec.selection_confidence)
         finer = _reduction_for(reduction, face.box.area**0.5 / face_size)
         if finer == reduction:
             return TargetFace(image, face, reduction)
@@ -97,17 +95,17 @@ class FaceDetectionPipeline:
     def refine_landmarks(self, target: TargetFace, timer: StageTimer) -> Face:
         """Return the target face with the landmarks of a second detection on its crop."""
         with timer.stage("landmarks"):
-            return search.refine_landmarks(self._detector, target.image, target.face, self._landmark_crop)
+            return search.refine_landmarks(self._detector, target.image, target.face, self._spec.landmark_crop)
 
     def _detect_coarse(self, image: Image, timer: StageTimer, *, rotate: bool) -> Face | None:
         with timer.stage("detect"):
             detector = _DeadlineDetector(self._detector, timer.deadline)
-            return search.detect_coarse(detector, image, self._thresholds, rotate=rotate)
+            return search.detect_coarse(detector, image, self._spec, rotate=rotate)
 
     def _detect_full(self, image: Image, timer: StageTimer, *, rotate: bool) -> list[Face]:
         with timer.stage("detect"):
             detector = _DeadlineDetector(self._detector, timer.deadline)
-            return search.detect_full(detector, image, self._thresholds, rotate=rotate)
+            return search.detect_full(detector, image, self._spec, rotate=rotate)
 
 
 class EmbeddingPipeline:

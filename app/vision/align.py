@@ -11,17 +11,14 @@ from numpy.typing import NDArray
 
 from app.domain import Crop, Image, Landmarks
 
-_MIN_BILINEAR_SCALE = 0.5
-"""Below this scale bilinear sampling skips pixels, so the image is area-averaged first."""
-_MIN_SCALE = 1e-6
-"""Lower bound of the scale, which is 0 if all landmarks coincide."""
+_MIN_BILINEAR_SCALE = 0.5  # below this scale bilinear sampling skips pixels, so the image is area-averaged first
 
 
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the similarity that maps N x 2 ``source`` points to ``target`` points with the least squared error.
 
     It is the reflection-free case of Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
-    Patterns", 1991: one division if points are complex numbers.
+    Patterns", 1991: with points as complex numbers, one division.
     """
     a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
     b = target[:, 0] + 1j * target[:, 1].astype(np.float64)
@@ -52,8 +49,8 @@ def warp_crop(image: Image, matrix: NDArray[np.float64], side: int) -> Crop:
 
 
 def _shrink(image: Image, matrix: NDArray[np.float64], scale: float, side: int) -> tuple[Image, NDArray[np.float64]]:
-    """Return the part of ``image`` that the crop shows, averaged over square blocks, and the matrix for it."""
-    factor = int(min(1.0 / max(scale, _MIN_SCALE), *image.shape[:2]))
+    """Return the part of ``image`` that the crop shows, averaged over square blocks, and the adapted matrix."""
+    factor = int(min(1.0 / max(scale, 1e-6), *image.shape[:2]))  # the scale is 0 if all landmarks coincide
     corners = np.array([[0, 0], [side, 0], [0, side], [side, side]], dtype=np.float64)
     inside = cv2.transform(corners[None], cv2.invertAffineTransform(matrix))[0]
     left, top = np.maximum(np.floor(inside.min(axis=0)).astype(int) - factor, 0)

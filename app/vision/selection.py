@@ -8,8 +8,7 @@ from app.domain import Box, Face, Image, MatchingStrategy
 
 MIN_AREA_RATIO = 0.5
 """Share of the largest visible area from which another face is of comparable size."""
-_MIN_IOU = 0.3
-"""IoU from which the boxes of two detections belong to one face."""
+_MIN_IOU = 0.3  # IoU from which the boxes of two detections belong to one face
 
 
 class NoFaceError(Exception):
@@ -17,7 +16,7 @@ class NoFaceError(Exception):
 
 
 def visible_area(face: Face, image: Image) -> float:
-    """Return the part of the face's box that lies in ``image``, in square pixels."""
+    """Return the area of the part of the face's box inside ``image``, in square pixels."""
     height, width = image.shape[:2]
     return face.box.clipped(width, height).area
 
@@ -38,16 +37,15 @@ def select(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, sele
         raise NoFaceError
     if strategy is MatchingStrategy.MOST_CONFIDENT:
         return max(faces, key=lambda face: face.confidence)
-    areas = [visible_area(face, image) for face in faces]
-    comparable = [
-        (face.confidence >= selection_confidence, area, face.confidence, face)
-        for face, area in zip(faces, areas, strict=True)
-        if area >= MIN_AREA_RATIO * max(areas)
-    ]
-    return max(comparable, key=lambda candidate: candidate[:3])[3]
+
+    def rank(face: Face) -> tuple[bool, float, float]:
+        return face.confidence >= selection_confidence, visible_area(face, image), face.confidence
+
+    min_area = MIN_AREA_RATIO * max(visible_area(face, image) for face in faces)
+    return max((face for face in faces if visible_area(face, image) >= min_area), key=rank)
 
 
 def match_by_iou(faces: Sequence[Face], box: Box) -> Face | None:
     """Return the face with the highest IoU with ``box``, or None if every IoU is below 0.3."""
-    nearest = max(faces, key=lambda face: face.box.iou(box), default=None)
-    return nearest if nearest is not None and nearest.box.iou(box) >= _MIN_IOU else None
+    best = max(faces, key=lambda face: face.box.iou(box), default=None)
+    return best if best and best.box.iou(box) >= _MIN_IOU else None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from app.domain import Face, Image, ImageData, MatchingStrategy
 from app.ops.stage_timer import StageTimer
+from app.packs.manifest import DetectorSpec
 from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.detect.base import Detector
-from app.vision.search import ConfidenceThresholds, detect_coarse, detect_full
+from app.vision.search import detect_coarse, detect_full
 from app.vision.selection import select
 
 _DEADLINE_S = 60.0
@@ -21,15 +22,15 @@ def detect_all(detection: FaceDetectionPipeline, data: ImageData) -> tuple[Image
 def detect_target(
     detector: Detector,
     image: Image,
-    thresholds: ConfidenceThresholds,
+    spec: DetectorSpec,
     *,
     strategy: MatchingStrategy = MatchingStrategy.LARGEST,
     rotate: bool = False,
 ) -> Face:
     """Return the target face of decoded pixels, coarse to fine as the pipeline does."""
     if strategy is MatchingStrategy.LARGEST:
-        face = detect_coarse(detector, image, thresholds, rotate=rotate)
+        face = detect_coarse(detector, image, spec, rotate=rotate)
         if face is not None:
             return face
-    faces = detect_full(detector, image, thresholds, rotate=rotate)
-    return select(faces, image, strategy, thresholds.selection)
+    faces = detect_full(detector, image, spec, rotate=rotate)
+    return select(faces, image, strategy, spec.selection_confidence)

@@ -19,7 +19,7 @@ from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
 from app.vision.rotation import Rotation
-from app.vision.search import ConfidenceThresholds, refine_landmarks
+from app.vision.search import refine_landmarks
 from app.vision.selection import NoFaceError
 from tests.support.pipelines import detect_target
 
@@ -48,7 +48,7 @@ class Pipeline:
         files = store.resolve(pack)
         session = OrtSession.open(files[pack.detector.file], "cpu", 1)
         self.detector = CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
-        self._thresholds = ConfidenceThresholds.from_spec(pack.detector)
+        self._spec = pack.detector
         self._landmark_crop = pack.detector.landmark_crop
         self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
@@ -58,7 +58,7 @@ class Pipeline:
 
     def face(self, image: Image, *, rotate: bool) -> Face | None:
         try:
-            face = detect_target(self.detector, image, self._thresholds, rotate=rotate)
+            face = detect_target(self.detector, image, self._spec, rotate=rotate)
         except NoFaceError:
             return None
         return refine_landmarks(self.detector, image, face, self._landmark_crop)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.packs.manifest import Pack
+from app.packs.manifest import DetectorSpec, Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
-from app.vision.search import ConfidenceThresholds
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +20,6 @@ def detector(store: Store, pack: Pack) -> Detector:
 
 
 @pytest.fixture(scope="session")
-def thresholds(pack: Pack) -> ConfidenceThresholds:
-    """The thresholds of the pack ``open``."""
-    return ConfidenceThresholds.from_spec(pack.detector)
+def spec(pack: Pack) -> DetectorSpec:
+    """The detector specification of the pack ``open``."""
+    return pack.detector

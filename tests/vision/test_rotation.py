@@ -9,10 +9,12 @@ import pytest
 import skimage.data
 
 from app.domain import Box, Face, Image, Landmarks
+from app.packs.manifest import DetectorSpec
+from app.vision.align import invert_points
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 from app.vision.rotation import Rotation, is_upright, roll
-from app.vision.search import ConfidenceThresholds, detect_full
+from app.vision.search import detect_full
 from tests.support.images import astronaut, cast
 from tests.support.rotation import landmark_error
 
@@ -73,7 +75,7 @@ def test_points_of_the_rotated_image_map_to_points_of_the_image(degrees: float) 
     rows, columns = np.mgrid[: rotated.shape[0], : rotated.shape[1]]
     weights = rotated / rotated.sum(axis=(0, 1))
     centroids = np.stack([(weights * columns[..., None]).sum((0, 1)), (weights * rows[..., None]).sum((0, 1))], axis=1)
-    np.testing.assert_allclose(rotation.unrotate_points(centroids), points, atol=0.15)
+    np.testing.assert_allclose(invert_points(rotation.matrix, centroids), points, atol=0.15)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_a_box_keeps_its_edges_in_a_quarter_turn(degrees: float, box: Box) -> No
 def test_a_box_keeps_its_centre_and_area_in_any_rotation(degrees: float) -> None:
     rotation = Rotation.for_image(np.zeros((100, 200, 3), np.uint8), degrees)
     box = rotation.unrotate_face(Face(Box(10, 20, 40, 70), np.zeros((5, 2), np.float32), 0.5)).box
-    centre = rotation.unrotate_points(np.array([[25.0, 45.0]]))[0]
+    centre = invert_points(rotation.matrix, np.array([[25.0, 45.0]]))[0]
     assert ((box.left + box.right) / 2, (box.top + box.bottom) / 2) == pytest.approx(tuple(centre), abs=1e-3)
     assert box.area == pytest.approx(30 * 50, rel=1e-4)
 
@@ -112,23 +114,19 @@ def test_roll_is_the_clockwise_rotation_of_a_face(degrees: float) -> None:
 # --- with rotation ---
 
 
-def test_a_confident_upright_face_needs_one_detection(
-    counting: _CountingDetector, thresholds: ConfidenceThresholds
-) -> None:
-    without_rotation = detect_full(counting, astronaut(), thresholds, rotate=False)
+def test_a_confident_upright_face_needs_one_detection(counting: _CountingDetector, spec: DetectorSpec) -> None:
+    without_rotation = detect_full(counting, astronaut(), spec, rotate=False)
     assert counting.calls == 1
-    with_rotation = detect_full(counting, astronaut(), thresholds, rotate=True)
+    with_rotation = detect_full(counting, astronaut(), spec, rotate=True)
     assert counting.calls == 2
     np.testing.assert_array_equal(with_rotation[0].landmarks, without_rotation[0].landmarks)
 
 
 @pytest.mark.parametrize("degrees", _QUARTER_TURNS)
-def test_a_quarter_turned_image_has_the_same_face(
-    detector: Detector, thresholds: ConfidenceThresholds, degrees: int
-) -> None:
+def test_a_quarter_turned_image_has_the_same_face(detector: Detector, spec: DetectorSpec, degrees: int) -> None:
     image = astronaut()
-    upright = detect_full(detector, image, thresholds, rotate=True)[0]
-    face = detect_full(detector, _quarter_turned(image, degrees), thresholds, rotate=True)[0]
+    upright = detect_full(detector, image, spec, rotate=True)[0]
+    face = detect_full(detector, _quarter_turned(image, degrees), spec, rotate=True)[0]
     matrix = Rotation.for_image(image, degrees).matrix
     expected = upright.landmarks @ matrix[:, :2].T + matrix[:, 2]
     np.testing.assert_allclose(face.landmarks, expected, atol=1e-3)
@@ -137,24 +135,20 @@ def test_a_quarter_turned_image_has_the_same_face(
 
 
 @pytest.mark.parametrize("degrees", _ANGLES)
-def test_a_face_is_detected_at_any_angle(
-    counting: _CountingDetector, thresholds: ConfidenceThresholds, degrees: int
-) -> None:
+def test_a_face_is_detected_at_any_angle(counting: _CountingDetector, spec: DetectorSpec, degrees: int) -> None:
     image = astronaut()
-    upright = detect_full(counting, image, thresholds, rotate=True)[0]
+    upright = detect_full(counting, image, spec, rotate=True)[0]
     spun, expected = _spin(image, upright.landmarks, degrees)
-    faces = detect_full(counting, spun, thresholds, rotate=True)
+    faces = detect_full(counting, spun, spec, rotate=True)
     assert min(landmark_error(face.landmarks, expected) for face in faces) < 0.1
     assert counting.calls <= 10
 
 
 @pytest.mark.parametrize("degrees", [0, *_QUARTER_TURNS])
-def test_all_faces_of_a_rotated_image_are_detected(
-    detector: Detector, thresholds: ConfidenceThresholds, degrees: int
-) -> None:
+def test_all_faces_of_a_rotated_image_are_detected(detector: Detector, spec: DetectorSpec, degrees: int) -> None:
     image = cast()
-    upright = detect_full(detector, image, thresholds, rotate=False)
-    faces = detect_full(detector, _quarter_turned(image, degrees), thresholds, rotate=True)
+    upright = detect_full(detector, image, spec, rotate=False)
+    faces = detect_full(detector, _quarter_turned(image, degrees), spec, rotate=True)
     assert len(upright) == len(faces) == 6
     matrix = Rotation.for_image(image, degrees).matrix
     for upright_face, face in zip(upright, faces, strict=True):
@@ -164,12 +158,12 @@ def test_all_faces_of_a_rotated_image_are_detected(
 
 @pytest.mark.parametrize("rotate", [False, True])
 def test_no_face_is_detected_in_images_without_faces(
-    counting: _CountingDetector, thresholds: ConfidenceThresholds, rotate: bool
+    counting: _CountingDetector, spec: DetectorSpec, rotate: bool
 ) -> None:
     cat = np.ascontiguousarray(skimage.data.chelsea()[:, :, ::-1])  # type: ignore[no-untyped-call]
     for image in (np.full((80, 120, 3), 127, np.uint8), cat):
         counting.calls = 0
-        assert detect_full(counting, image, thresholds, rotate=rotate) == []
+        assert detect_full(counting, image, spec, rotate=rotate) == []
         assert counting.calls == (4 if rotate else 1)
 
 
@@ -178,19 +172,19 @@ def test_no_face_is_detected_in_images_without_faces(
 
 @pytest.mark.parametrize("degrees", _QUARTER_TURNS)
 def test_without_rotation_a_quarter_turned_face_is_not_detected(
-    detector: Detector, thresholds: ConfidenceThresholds, degrees: int
+    detector: Detector, spec: DetectorSpec, degrees: int
 ) -> None:
     image = _quarter_turned(astronaut(), degrees)
     assert detector.detect(image), "the detector itself detects it, with wrong landmarks"
-    assert detect_full(detector, image, thresholds, rotate=False) == []
+    assert detect_full(detector, image, spec, rotate=False) == []
 
 
 @pytest.mark.parametrize("degrees", [-30, -15, 15, 30])
 def test_without_rotation_a_face_with_little_roll_is_detected(
-    detector: Detector, thresholds: ConfidenceThresholds, degrees: int
+    detector: Detector, spec: DetectorSpec, degrees: int
 ) -> None:
     spun, _ = _spin(astronaut(), np.zeros((5, 2), np.float32), degrees)
-    assert detect_full(detector, spun, thresholds, rotate=False)
+    assert detect_full(detector, spun, spec, rotate=False)
 
 
 # --- uncertain rotations ---
@@ -222,12 +216,12 @@ class _ConfidencePerCorner:
     ],
 )
 def test_an_image_is_rotated_only_if_a_rotation_is_clearly_more_confident(
-    confidences: Sequence[float], degrees: float
+    spec: DetectorSpec, confidences: Sequence[float], degrees: float
 ) -> None:
     image = np.zeros((100, 100, 3), np.uint8)
     image[0, 0] = 255
-    thresholds = ConfidenceThresholds(selection=0.8, upright=0.87)
-    (face,) = detect_full(_ConfidencePerCorner(confidences), image, thresholds, rotate=True)
+    uncertain = spec.model_copy(update={"selection_confidence": 0.8, "upright_confidence": 0.87})
+    (face,) = detect_full(_ConfidencePerCorner(confidences), image, uncertain, rotate=True)
     assert (degrees + roll(face) + 180) % 360 == pytest.approx(180, abs=0.1)
 
 
@@ -239,20 +233,20 @@ def test_a_profile_is_upright_and_landmarks_too_close_together_are_not(yaw: floa
     landmarks = np.stack([x, HEAD[:, 1]], axis=1).astype(np.float32) * 2 + 100
     box = Box(40, 40, 160, 200)
     assert is_upright(Face(box, landmarks, 0.9))
-    gathered = (landmarks - landmarks.mean(axis=0)) * np.float32(0.4) + 100
-    assert not is_upright(Face(box, gathered, 0.9))
+    contracted = (landmarks - landmarks.mean(axis=0)) * np.float32(0.4) + 100
+    assert not is_upright(Face(box, contracted, 0.9))
 
 
 @pytest.mark.shared
 def test_sideways_portraits_are_detected_with_rotation_only(
-    detector: Detector, thresholds: ConfidenceThresholds, shared: Path
+    detector: Detector, spec: DetectorSpec, shared: Path
 ) -> None:
     detected = {False: 0, True: 0}
     for path in sorted((shared / "data/london").glob("*/neutral.jpg")):
         image = cv2.resize(np.asarray(cv2.imread(str(path)), np.uint8), None, fx=0.3, fy=0.3).astype(np.uint8)
         for degrees in _QUARTER_TURNS:
             for rotate in detected:
-                faces = detect_full(detector, _quarter_turned(image, degrees), thresholds, rotate=rotate)
+                faces = detect_full(detector, _quarter_turned(image, degrees), spec, rotate=rotate)
                 detected[rotate] += bool(faces)
     assert detected[False] <= 2
     assert detected[True] == 14 * 3

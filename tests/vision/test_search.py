@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 
 from app.domain import Box, Face, Image, MatchingStrategy
-from app.packs.manifest import LandmarkCrop, Pack
+from app.packs.manifest import DetectorSpec, LandmarkCrop, Pack
 from app.packs.store import Store
 from app.vision.detect.base import Detector
 from app.vision.rotation import roll
 from app.vision.search import (
     COARSE_SIDES,
     ROTATION_SIDES,
-    ConfidenceThresholds,
     detect_coarse,
     detect_full,
     refine_landmarks,
@@ -29,8 +28,17 @@ from tests.support.rotation import MAX_LANDMARK_ERROR, landmark_error, rotate
 from tests.vision.detect.reference_faces import open_published
 
 _ALL_ROTATIONS = 8
-_THRESHOLDS = ConfidenceThresholds(selection=0.8, upright=0.9)
 _LANDMARK_CROP = LandmarkCrop(side=128, face=64.0)
+_SPEC = DetectorSpec(
+    family="scripted",
+    file="scripted.onnx",
+    confidence=0.5,
+    selection_confidence=0.8,
+    upright_confidence=0.9,
+    max_side=640,
+    pitch_offset=0,
+    landmark_crop=_LANDMARK_CROP,
+)
 _UPRIGHT = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32) / 100
 
 
@@ -60,7 +68,7 @@ def _search(
     """Return the target face and the input sides of the detections."""
     detector = _ScriptedDetector(faces)
     image = np.zeros((640, 640, 3), np.uint8)
-    return detect_target(detector, image, _THRESHOLDS, strategy=strategy, rotate=rotate), detector.sides
+    return detect_target(detector, image, _SPEC, strategy=strategy, rotate=rotate), detector.sides
 
 
 def test_a_large_confident_face_needs_one_coarse_detection() -> None:
@@ -140,7 +148,7 @@ def test_the_confidence_of_each_rotation_decides_the_rotation(
     confidences: tuple[float, ...], degrees: float | None, rotations: int
 ) -> None:
     detector = _ConfidencePerRotation(*confidences)
-    face = detect_coarse(detector, np.zeros((640, 640, 3), np.uint8), _THRESHOLDS, rotate=True)
+    face = detect_coarse(detector, np.zeros((640, 640, 3), np.uint8), _SPEC, rotate=True)
     if degrees is None:
         assert face is None
     else:
@@ -158,14 +166,14 @@ def test_a_certain_rotation_without_a_face_at_the_coarse_sides_needs_full_detect
 @pytest.mark.parametrize("side", [70, 128])
 def test_an_image_too_small_for_the_search_of_the_rotation_needs_full_detection(side: int) -> None:
     detector = _ScriptedDetector({None: [_face(10, 10, 50)]})
-    detect_target(detector, np.zeros((side, side, 3), np.uint8), _THRESHOLDS, rotate=True)
+    detect_target(detector, np.zeros((side, side, 3), np.uint8), _SPEC, rotate=True)
     assert detector.sides == [None]
 
 
 def test_an_image_smaller_than_the_coarse_sides_needs_only_full_detection() -> None:
     face = _face(10, 10, 70)
     detector = _ScriptedDetector({None: [face]})
-    target = detect_target(detector, np.zeros((90, 96, 3), np.uint8), _THRESHOLDS, rotate=False)
+    target = detect_target(detector, np.zeros((90, 96, 3), np.uint8), _SPEC, rotate=False)
     assert (target.box, detector.sides) == (face.box, [None])
 
 
@@ -177,28 +185,28 @@ def test_an_image_without_a_face_is_an_error() -> None:
 # --- real detectors ---
 
 
-def _detect_target(detector: Detector, image: Image, thresholds: ConfidenceThresholds) -> Face:
-    return detect_target(detector, image, thresholds, rotate=False)
+def _detect_target(detector: Detector, image: Image, spec: DetectorSpec) -> Face:
+    return detect_target(detector, image, spec, rotate=False)
 
 
-def _largest_of_full_detection(detector: Detector, image: Image, thresholds: ConfidenceThresholds) -> Face:
-    faces = detect_full(detector, image, thresholds, rotate=False)
-    return select(faces, image, MatchingStrategy.LARGEST, thresholds.selection)
+def _largest_of_full_detection(detector: Detector, image: Image, spec: DetectorSpec) -> Face:
+    faces = detect_full(detector, image, spec, rotate=False)
+    return select(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1, 2, 4])
 @pytest.mark.parametrize("load_image", [astronaut, cast])
 def test_coarse_to_fine_detection_selects_the_face_of_full_detection(
-    detector: Detector, thresholds: ConfidenceThresholds, load_image: Callable[[], Image], scale: float
+    detector: Detector, spec: DetectorSpec, load_image: Callable[[], Image], scale: float
 ) -> None:
     image = np.asarray(cv2.resize(load_image(), None, fx=scale, fy=scale), np.uint8)
-    target = _detect_target(detector, image, thresholds)
-    assert target.box.iou(_largest_of_full_detection(detector, image, thresholds).box) > 0.5
+    target = _detect_target(detector, image, spec)
+    assert target.box.iou(_largest_of_full_detection(detector, image, spec).box) > 0.5
 
 
 @pytest.mark.parametrize("largest", [0, 1, 2, 3])
 def test_the_largest_of_four_faces_is_selected_at_every_position(
-    detector: Detector, thresholds: ConfidenceThresholds, largest: int
+    detector: Detector, spec: DetectorSpec, largest: int
 ) -> None:
     head = astronaut()[0:250, 100:350]
     canvas = np.full((800, 800, 3), 120, np.uint8)
@@ -206,20 +214,20 @@ def test_the_largest_of_four_faces_is_selected_at_every_position(
         side = 380 if position == largest else 300
         top, left = 400 * (position // 2), 400 * (position % 2)
         canvas[top : top + side, left : left + side] = cv2.resize(head, (side, side))
-    box = _detect_target(detector, canvas, thresholds).box
+    box = _detect_target(detector, canvas, spec).box
     assert (box.left + box.right) / 2 // 400 + 2 * ((box.top + box.bottom) / 2 // 400) == largest
 
 
 @pytest.mark.shared
 def test_coarse_to_fine_detection_agrees_with_full_detection_on_lfw(
-    detector: Detector, thresholds: ConfidenceThresholds, shared: Path
+    detector: Detector, spec: DetectorSpec, shared: Path
 ) -> None:
     paths = sorted((shared / "data/lfw").glob("*/*.jpg"))[::40]
     assert len(paths) > 100
     for path in paths:
         image = np.asarray(cv2.imread(str(path)), np.uint8)
-        target = _detect_target(detector, image, thresholds)
-        assert target.box.iou(_largest_of_full_detection(detector, image, thresholds).box) > 0.4
+        target = _detect_target(detector, image, spec)
+        assert target.box.iou(_largest_of_full_detection(detector, image, spec).box) > 0.4
 
 
 _PUBLISHED_FILES = {
@@ -231,27 +239,27 @@ _PUBLISHED_FILES = {
 @pytest.fixture(params=["open", *_PUBLISHED_FILES])
 def pack_detector(
     request: pytest.FixtureRequest, detector: Detector, store: Store, shared: Path, tmp_path: Path
-) -> tuple[Detector, ConfidenceThresholds]:
-    """The detector of a pack, and its thresholds."""
+) -> tuple[Detector, DetectorSpec]:
+    """The detector of a pack, and its spec."""
     pack: Pack = store.pack(request.param)
-    thresholds = ConfidenceThresholds.from_spec(pack.detector)
+    spec = pack.detector
     if pack.name == "open":
-        return detector, thresholds
-    return open_published(shared / _PUBLISHED_FILES[pack.name], pack.detector, tmp_path), thresholds
+        return detector, spec
+    return open_published(shared / _PUBLISHED_FILES[pack.name], pack.detector, tmp_path), spec
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize(("degrees", "max_errors"), [(0, 0), (45, 2), (180, 0)])
 def test_rotated_faces_get_upright_landmarks(
-    pack_detector: tuple[Detector, ConfidenceThresholds], shared: Path, degrees: int, max_errors: int
+    pack_detector: tuple[Detector, DetectorSpec], shared: Path, degrees: int, max_errors: int
 ) -> None:
-    detector, thresholds = pack_detector
+    detector, spec = pack_detector
     errors = 0
     for path in sorted((shared / "data/lfw").glob("*/*.jpg"))[5::100]:
         image = np.asarray(cv2.imread(str(path)), np.uint8)
-        upright = _detect_target(detector, image, thresholds)
+        upright = _detect_target(detector, image, spec)
         rotated, expected = rotate(image, upright.landmarks, degrees)
-        face = detect_target(detector, rotated, thresholds, rotate=True)
+        face = detect_target(detector, rotated, spec, rotate=True)
         errors += landmark_error(face.landmarks, expected) > MAX_LANDMARK_ERROR
     assert errors <= max_errors
 
@@ -259,30 +267,28 @@ def test_rotated_faces_get_upright_landmarks(
 # --- landmarks ---
 
 
-def _refined(detector: Detector, image: Image, thresholds: ConfidenceThresholds) -> Face:
-    return refine_landmarks(detector, image, _detect_target(detector, image, thresholds), _LANDMARK_CROP)
+def _refined(detector: Detector, image: Image, spec: DetectorSpec) -> Face:
+    return refine_landmarks(detector, image, _detect_target(detector, image, spec), _LANDMARK_CROP)
 
 
 @pytest.mark.parametrize("scale", [0.5, 2, 4])
 def test_refined_landmarks_do_not_depend_on_the_size_of_the_image(
-    detector: Detector, thresholds: ConfidenceThresholds, scale: float
+    detector: Detector, spec: DetectorSpec, scale: float
 ) -> None:
     image = astronaut()
     resized = np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    refined = _refined(detector, image, thresholds)
-    refined_in_resized = _refined(detector, resized, thresholds)
+    refined = _refined(detector, image, spec)
+    refined_in_resized = _refined(detector, resized, spec)
     assert landmark_error(refined_in_resized.scaled(1 / scale).landmarks, refined.landmarks) < 0.04
 
 
 @pytest.mark.parametrize("degrees", [-25, -12, 12, 25])
-def test_refined_landmarks_follow_the_roll_of_the_face(
-    detector: Detector, thresholds: ConfidenceThresholds, degrees: float
-) -> None:
+def test_refined_landmarks_follow_the_roll_of_the_face(detector: Detector, spec: DetectorSpec, degrees: float) -> None:
     image = astronaut()
     matrix = cv2.getRotationMatrix2D((224, 110), degrees, 1)
     rotated = np.asarray(cv2.warpAffine(image, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    refined = _refined(detector, image, thresholds)
-    refined_in_rotated = _refined(detector, rotated, thresholds)
+    refined = _refined(detector, image, spec)
+    refined_in_rotated = _refined(detector, rotated, spec)
     expected = (refined.landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
     assert landmark_error(refined_in_rotated.landmarks, expected) < 0.05
 

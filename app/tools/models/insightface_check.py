@@ -23,7 +23,7 @@ from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.scoring.similarity import cosine
 from app.vision.align import align
-from app.vision.detect.base import STRIDES, resize_and_pad
+from app.vision.detect.base import resize_and_pad
 from app.vision.detect.scrfd import Scrfd
 from app.vision.embed import Embedder
 from app.vision.selection import match_by_iou
@@ -154,7 +154,7 @@ def _open(store: Store, pack: Pack) -> _Pipelines:
 def _resized(image: Image) -> Iterator[Image]:
     """Yield the image at each of the sizes up to its own, padded so that no detector resizes it."""
     for side in sorted({min(side, max(image.shape[:2])) for side in _SIDES}):
-        yield resize_and_pad(image, side, STRIDES[-1]).image
+        yield resize_and_pad(image, side)[0]
 
 
 def _matched_faces(pipelines: _Pipelines, image: Image) -> tuple[list[tuple[Face, Face]], int]:

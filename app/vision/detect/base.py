@@ -17,13 +17,10 @@ from app.runtime.session import Session, Tensor
 
 STRIDES = (8, 16, 32)
 """Pixels per grid cell, in families with one grid each for small, medium and large faces."""
-INPUT_MULTIPLE = 32
-"""Pixels; the networks take images whose sides are multiples of it."""
 
-_MIN_BLOCKS = 32
-"""Blocks per side that block averaging leaves at least."""
-_MAX_CANDIDATES = 2000
-"""Limit of decoded candidates; bounds the work on an image full of faces."""
+_INPUT_MULTIPLE = 32  # the networks take images whose sides in pixels are multiples of it
+_MIN_BLOCKS = 32  # minimum number of blocks per side after block averaging
+_MAX_CANDIDATES = 2000  # limit of decoded candidates; bounds the work on an image full of faces
 
 
 class Detector(Protocol):
@@ -50,10 +47,6 @@ class Candidates(NamedTuple):
         """Return the candidates in pixels of the image before it was resized by ``scale``."""
         return Candidates(self.scores, self.boxes / np.float32(scale), self.landmarks / np.float32(scale))
 
-    def take(self, indices: NDArray[np.intp]) -> Candidates:
-        """Return the candidates at ``indices``."""
-        return Candidates(self.scores[indices], self.boxes[indices], self.landmarks[indices])
-
 
 class NetworkDetector(ABC):
     """Base of the detector families: resize, :meth:`candidates`, NMS. Implements :class:`Detector`."""
@@ -67,27 +60,20 @@ class NetworkDetector(ABC):
         self._max_side = spec.max_side
 
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        resized = resize_and_pad(image, side or self._max_side, INPUT_MULTIPLE)
-        return to_faces(self.candidates(resized.image).unscaled(resized.scale), self.max_iou)
+        resized, scale = resize_and_pad(image, side or self._max_side)
+        return to_faces(self.candidates(resized).unscaled(scale), self.max_iou)
 
     @abstractmethod
     def candidates(self, image: Image) -> Candidates:
-        """Return the candidates of ``image`` in its pixels; its sides are multiples of ``INPUT_MULTIPLE``."""
+        """Return the candidates of ``image`` in its pixels; its sides are multiples of 32."""
 
 
-class ResizedImage(NamedTuple):
-    """A network's input image, H x W x 3 uint8; its pixel coordinates / ``scale`` are those of the original image."""
+def resize_and_pad(image: Image, max_side: int) -> tuple[Image, float]:
+    """Shrink ``image`` to ``max_side`` if it is larger, then pad it with black to sides that are multiples of 32.
 
-    image: Image
-    scale: float
-
-
-def resize_and_pad(image: Image, max_side: int, multiple: int) -> ResizedImage:
-    """Shrink ``image`` to ``max_side`` if it is larger, then pad it with black to sides that ``multiple`` divides.
-
-    The padding is on the right and at the bottom. Blocks of whole pixels are averaged first, so that bilinear sampling
-    skips no pixel (except in thin images). This takes at most 40 % of the time of ``INTER_AREA`` alone. Pixels beyond
-    the last whole block are dropped, at most 1/32 of a side.
+    Return the result and its scale: pixel coordinates / scale are those of ``image``. The padding is at the right and
+    the bottom. Blocks of whole pixels are averaged first, so that bilinear sampling skips no pixel (except in thin
+    images); this is faster than ``INTER_AREA`` alone. An incomplete last block is dropped, at most 1/32 of a side.
     """
     sides = image.shape[:2]
     factor = max(1, min(max(sides) // max_side, min(sides) // _MIN_BLOCKS))
@@ -100,12 +86,12 @@ def resize_and_pad(image: Image, max_side: int, multiple: int) -> ResizedImage:
     if scale < 1.0:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-    bottom, right = -image.shape[0] % multiple, -image.shape[1] % multiple
+    bottom, right = (-side % _INPUT_MULTIPLE for side in image.shape[:2])
     padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
-    return ResizedImage(padded.astype(np.uint8, copy=False), scale / factor)
+    return padded.astype(np.uint8, copy=False), scale / factor
 
 
-def to_blob(image: NDArray[np.uint8]) -> Tensor:
+def to_blob(image: Image) -> Tensor:
     """Return ``image`` (H x W x 3) as 1 x 3 x H x W float32, channels in the same order."""
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32)
 

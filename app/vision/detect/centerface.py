@@ -6,6 +6,8 @@ Input: RGB, 0-255, without mean or scale. Output, at stride 4: a heat map, log s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from app.domain import Image
@@ -21,23 +23,21 @@ class CenterFace(NetworkDetector):
     max_iou = 0.3
 
     def candidates(self, image: Image) -> Candidates:
-        heat, sizes, offsets, landmarks = (output[0] for output in self._session.run(to_blob(image[:, :, ::-1])))
-        return decode((heat[0], sizes, offsets, landmarks), self._confidence)
+        return decode([output[0] for output in self._session.run(to_blob(image[:, :, ::-1]))], self._confidence)
 
 
-def decode(maps: tuple[Tensor, Tensor, Tensor, Tensor], confidence: float) -> Candidates:
+def decode(maps: Sequence[Tensor], confidence: float) -> Candidates:
     """Decode the output maps; return candidates in pixels of the network's input.
 
-    ``maps``: heat h x w, sizes 2 x h x w, offsets 2 x h x w, landmarks 10 x h x w, all float32.
+    ``maps``, all float32: heat 1 x h x w, sizes 2 x h x w, offsets 2 x h x w, landmarks 10 x h x w.
     """
     heat, sizes, offsets, points = maps
     top = top_candidates(heat.ravel(), confidence)
-    rows, columns = np.divmod(top, heat.shape[1])
+    rows, columns = np.divmod(top, heat.shape[2])
     spans = np.exp(sizes[:, rows, columns]) * _STRIDE  # height, width
     centres = (np.stack([rows, columns]) + offsets[:, rows, columns] + 0.5) * _STRIDE
     corners = centres - spans / 2
     boxes = np.stack([corners[1], corners[0], corners[1] + spans[1], corners[0] + spans[0]], axis=1)
-    landmarks = points[:, rows, columns].reshape(5, 2, -1) * spans + corners  # 5 x (y, x) x N
-    return Candidates(
-        heat.ravel()[top], boxes.astype(np.float32), landmarks[:, ::-1].transpose(2, 0, 1).astype(np.float32)
-    )
+    landmarks_yx = points[:, rows, columns].reshape(5, 2, -1) * spans + corners
+    landmarks = landmarks_yx[:, ::-1].transpose(2, 0, 1).astype(np.float32)
+    return Candidates(heat.ravel()[top], boxes.astype(np.float32), landmarks)

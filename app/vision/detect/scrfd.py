@@ -16,7 +16,6 @@ import numpy as np
 from app.domain import Image
 from app.runtime.session import Tensor
 from app.vision.detect.base import (
-    INPUT_MULTIPLE,
     Candidates,
     NetworkDetector,
     grid_cells,
@@ -29,17 +28,11 @@ from app.vision.detect.base import (
 _ANCHORS = 2
 _MEAN = 127.5
 _STD = 128.0
-
 _MAX_SINGLE_PASS_SIDE = 320
 """Pixels; up to this side one pass detects faces of any size. At 640 a face may fill at most 60 % of the image."""
-_COARSE_SIDE = 192
-"""Pixels; the size of the coarse pass, which costs a tenth of a pass at 640."""
+_COARSE_SIDE = 192  # pixels; the size of the coarse pass, which costs a tenth of a pass at 640
 _MIN_COARSE_FACE = 352
-"""Pixels of the fine pass; smaller faces of the coarse pass are dropped.
-
-The fine pass detects all of them, with steadier landmarks: they move by 1.1 % of the eye distance if the image is
-shifted a little, those of the coarse pass by 1.5 %.
-"""
+"""Pixels of the fine pass, which detects smaller faces with more accurate landmarks than the coarse pass."""
 
 
 class Scrfd(NetworkDetector):
@@ -51,8 +44,8 @@ class Scrfd(NetworkDetector):
         fine = self._detect_once(image)
         if max(image.shape) <= _MAX_SINGLE_PASS_SIDE:
             return fine
-        coarse = resize_and_pad(image, _COARSE_SIDE, INPUT_MULTIPLE)
-        return merge(fine, self._detect_once(coarse.image).unscaled(coarse.scale))
+        coarse, scale = resize_and_pad(image, _COARSE_SIDE)
+        return merge(fine, self._detect_once(coarse).unscaled(scale))
 
     def _detect_once(self, image: Image) -> Candidates:
         blob = to_blob(image[:, :, ::-1])
@@ -65,16 +58,17 @@ class Scrfd(NetworkDetector):
 def merge(fine: Candidates, coarse: Candidates) -> Candidates:
     """Add the large faces of the coarse pass to those of the fine pass, most confident first."""
     sides = np.maximum(*(coarse.boxes[:, 2:] - coarse.boxes[:, :2]).T)
-    large = coarse.take(np.flatnonzero(sides >= _MIN_COARSE_FACE))
-    merged = Candidates(*(np.concatenate(pair) for pair in zip(fine, large, strict=True)))
-    return merged.take(np.argsort(-merged.scores, kind="stable"))
+    is_large = sides >= _MIN_COARSE_FACE
+    merged = [np.concatenate([values, more[is_large]]) for values, more in zip(fine, coarse, strict=True)]
+    order = np.argsort(-merged[0], kind="stable")
+    return Candidates(*(values[order] for values in merged))
 
 
 def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float) -> Candidates:
     """Decode the outputs for an input of ``height`` x ``width`` pixels; return candidates in its pixels.
 
-    ``outputs``: scores (N x 1), edge distances (N x 4) and landmarks (N x 10), each of them for strides 8, 16 and 32.
-    The anchors of a cell are adjacent.
+    ``outputs``: scores (N x 1), edge distances (N x 4) and landmarks (N x 10), each for strides 8, 16 and 32. The
+    anchors of a cell are adjacent.
     """
     scores, distances, points = join_strides(outputs)
     top = top_candidates(scores[:, 0], confidence)

@@ -30,8 +30,8 @@ class YuNet(NetworkDetector):
 def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float) -> Candidates:
     """Decode the outputs for an input of ``height`` x ``width`` pixels; return candidates in its pixels.
 
-    ``outputs``: class scores (N x 1), objectness (N x 1), boxes (N x 4) and landmarks (N x 10), each of them for
-    strides 8, 16 and 32.
+    ``outputs``: class scores (N x 1), objectness (N x 1), boxes (N x 4) and landmarks (N x 10), each for strides 8, 16
+    and 32.
     """
     classes, objectness, boxes, points = join_strides(outputs)
     scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objectness[:, 0], 0, 1))

@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Completeness, Image, Landmarks, Quality, QualityPolicy
+from app.runtime.session import Session
 from app.vision.quality.brightness import measure_brightness
 from app.vision.quality.crop import QualityCrop, quality_crop, to_cells
 from app.vision.quality.sharpness import measure_sharpness
-from app.vision.quality.visibility import REGION_CELLS, VISIBLE, VisibilityMap, VisibilityNetwork, measure_completeness
+from app.vision.quality.visibility import REGION_CELLS, VISIBLE, VisibilityMap, measure_completeness, predict_visibility
 
 
 class Severity(IntEnum):
-    """How bad a value in a band is."""
+    """The severity of the values in a band."""
 
     NONE = 0
     MILD = 1
@@ -29,9 +30,9 @@ class Severity(IntEnum):
 
 
 class Band(NamedTuple):
-    """A range of a measure's values: those above the previous band, up to and including ``upper``.
+    """The values of a measure above the previous band, up to and including ``upper``; ``label`` is for people.
 
-    ``label`` is for people, ``problem`` the vendor's name of the problem, ``edge`` the nearest edge of the good values.
+    ``problem``: the vendor's name of the problem. ``edge``: the edge of the good values that is nearest.
     """
 
     upper: int
@@ -70,26 +71,21 @@ SCORE_BANDS = (
     Band(79, "good"),
     Band(100, "excellent"),
 )
-"""Without problems: the score only sums up the other measures."""
+"""No problems of their own: the score only combines the other measures."""
 
 _MIN_BRIGHTNESS, _MAX_BRIGHTNESS = (band.edge for band in BRIGHTNESS_BANDS if band.severity)
 """Range of normal brightness, in which the score loses nothing."""
-_BRIGHTNESS_LOSS = 0.9
-"""Share of the score that is lost at a brightness of 0 or 100."""
+_BRIGHTNESS_LOSS = 0.9  # share of the score that is lost at a brightness of 0 or 100
 _COVERED_LOSS = {"eyebrow": 0.15, "eye": 0.5, "nose": 0.4, "cheek": 0.15, "mouth": 0.4, "chin": 0.15}
 """Share of the score that is lost if a region is covered; a sharp face with a mask keeps about 25 points."""
 
-_SLIGHT = 10
-"""Points from the edge within which a mild problem is slight."""
-_MIN_USABLE_SCORE = 20
-"""Images below this score get grade 0."""
-_MAX_MILD_PROBLEMS = 2
-"""Mild problems that grade 3 allows."""
+_SLIGHT_DISTANCE = 10  # points from the edge within which a mild problem is slight
+_MIN_USABLE_SCORE = 20  # images below this score get grade 0
+_MAX_MILD_PROBLEMS = 2  # mild problems that grade 3 allows
 
 _MASK_REGIONS = {"nose": 0.5, "mouth": 0.5, "chin": 0.0}
 """Regions that a mask covers, and the share of each that must be inside the image to report a mask."""
-_INSIDE = 0.99
-"""Share of a cell inside the image above which the cell counts as inside."""
+_MIN_INSIDE = 0.99  # share of a cell inside the image above which the cell counts as inside
 
 
 def find_band(value: int, bands: tuple[Band, ...]) -> Band:
@@ -100,8 +96,7 @@ def find_band(value: int, bands: tuple[Band, ...]) -> Band:
 def quality_score(sharpness: int, brightness: int, completeness: Completeness) -> int:
     """Return the total score, 0-100, the vendor's ``Score``; it is at most ``sharpness``.
 
-    An improved measure never lowers it. The vendor's example (DetectFace page) scores about 63: sharpness 73,
-    brightness 47, cheeks 52, chin 47 and 99 for the other regions.
+    A better measure never lowers it.
     """
     total = float(sharpness)
     distance = max(_MIN_BRIGHTNESS - brightness, brightness - _MAX_BRIGHTNESS, 0)
@@ -123,21 +118,17 @@ def problems(quality: Quality) -> list[Problem]:
     """Return the problems, severe ones first; each measure has at most one."""
     measures = [(quality.sharpness, SHARPNESS_BANDS), (quality.brightness, BRIGHTNESS_BANDS)]
     measures += [(getattr(quality.completeness, region), bands) for region, bands in COMPLETENESS_BANDS.items()]
-    in_bands = [(value, find_band(value, bands)) for value, bands in measures]
-    severe = [Problem(band.problem, True, False) for _, band in in_bands if band.severity is Severity.SEVERE]
-    mild = [
-        Problem(band.problem, False, abs(value - band.edge) <= _SLIGHT)
-        for value, band in in_bands
-        if band.severity is Severity.MILD
-    ]
-    return severe + mild
+    all_problems = []
+    for value, bands in measures:
+        band = find_band(value, bands)
+        is_slight = band.severity is Severity.MILD and abs(value - band.edge) <= _SLIGHT_DISTANCE
+        if band.severity:
+            all_problems.append(Problem(band.problem, band.severity is Severity.SEVERE, is_slight))
+    return sorted(all_problems, key=lambda problem: not problem.is_severe)
 
 
 def grade(quality: Quality) -> int:
-    """Return the grade, from 4 for the best images to 0 for unusable ones.
-
-    The rules follow the vendor's description of the levels of ``QualityControl``.
-    """
+    """Return the grade, 4 (best) to 0 (unusable), by the vendor's description of the levels of ``QualityControl``."""
     if quality.score < _MIN_USABLE_SCORE:
         return 0
     all_problems = problems(quality)
@@ -150,10 +141,8 @@ def grade(quality: Quality) -> int:
 
 def accepts(quality: Quality, level: int, policy: QualityPolicy) -> bool:
     """Return whether ``QualityControl`` = ``level`` (0-4) accepts the face; level 0 accepts every face."""
-    if level == 0:
-        return True
     min_grade = level if policy is QualityPolicy.ACCEPT_DESCRIBED else min(level + 1, 4)
-    return grade(quality) >= min_grade
+    return level == 0 or grade(quality) >= min_grade
 
 
 def is_masked(visibility: VisibilityMap, inside: NDArray[np.bool_]) -> bool:
@@ -162,21 +151,16 @@ def is_masked(visibility: VisibilityMap, inside: NDArray[np.bool_]) -> bool:
     Only cells inside the image count, unlike in ``measure_completeness``: a face that is cut off at the nose has no
     mask. ``inside``: as in ``QualityCrop``.
     """
-    cells_inside = to_cells(inside) > _INSIDE
+    is_inside = to_cells(inside) > _MIN_INSIDE
     for region, min_share in _MASK_REGIONS.items():
         cells = REGION_CELLS[region]
-        total, total_inside = float(cells.sum()), float(cells[cells_inside].sum())
-        if total_inside < min_share * total:
+        total_inside = float(cells[is_inside].sum())
+        if total_inside < min_share * float(cells.sum()):
             return False
-        visible = float(cells[cells_inside & (visibility > VISIBLE)].sum())
-        if total_inside and not _is_covered(round(100 * visible / total_inside), region):
+        visible = float(cells[is_inside & (visibility > VISIBLE)].sum())
+        if total_inside and not find_band(round(100 * visible / total_inside), COMPLETENESS_BANDS[region]).severity:
             return False
     return True
-
-
-def _is_covered(percent: int, region: str) -> bool:
-    """Return whether a ``region`` with ``percent`` visible counts as covered."""
-    return find_band(percent, COMPLETENESS_BANDS[region]).severity is not Severity.NONE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,8 +175,8 @@ class QualityAssessment:
 class QualityAssessor:
     """Measures the quality of faces."""
 
-    def __init__(self, network: VisibilityNetwork) -> None:
-        self._network = network
+    def __init__(self, visibility_network: Session) -> None:
+        self._visibility_network = visibility_network
 
     def assess(self, image: Image, landmarks: Landmarks) -> QualityAssessment:
         """Return the quality of the face of ``image`` with ``landmarks``."""
@@ -200,10 +184,7 @@ class QualityAssessor:
 
     def assess_crop(self, crop: QualityCrop) -> QualityAssessment:
         """Return the quality of the face in ``crop``."""
-        visibility = self._network.predict(crop)
-        measures = (
-            measure_sharpness(crop),
-            measure_brightness(crop, visibility),
-            measure_completeness(visibility, crop.yaw),
-        )
+        visibility = predict_visibility(self._visibility_network, crop)
+        completeness = measure_completeness(visibility, crop.yaw)
+        measures = measure_sharpness(crop), measure_brightness(crop, visibility), completeness
         return QualityAssessment(Quality(quality_score(*measures), *measures), crop, visibility)

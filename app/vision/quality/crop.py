@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Crop, Image, Landmarks
-from app.vision.align import align, similarity
+from app.vision.align import similarity, warp_crop
 from app.vision.pose import pose
 
 SIDE = 224
@@ -30,7 +30,7 @@ _ARCFACE = np.array(
 )
 _SCALE = EYE_DISTANCE / (73.5318 - 38.2946)
 
-TEMPLATE: NDArray[np.float32] = (_ARCFACE * _SCALE + [(SIDE - 112 * _SCALE) / 2, 0]).astype(np.float32)
+TEMPLATE: Landmarks = (_ARCFACE * _SCALE + [(SIDE - 112 * _SCALE) / 2, 0]).astype(np.float32)
 """Positions of the five landmarks in the crop: 5 x 2, pixels."""
 
 Polygon: TypeAlias = tuple[tuple[int, int], ...]
@@ -62,10 +62,8 @@ FACE_OUTLINE: Polygon = _symmetric(
 )
 """The whole face, from the forehead to the chin."""
 
-
 _Y, _X = np.mgrid[:SIDE, :SIDE]
-_EDGE = -0.5
-"""Coordinate of an image's left and top edge: the centre of its first pixel is at 0."""
+_EDGE = -0.5  # coordinate of an image's left and top edge: the centre of its first pixel is at 0
 
 
 class QualityCrop(NamedTuple):
@@ -82,16 +80,11 @@ class QualityCrop(NamedTuple):
 
 def quality_crop(image: Image, landmarks: Landmarks) -> QualityCrop:
     """Return the quality crop of the face with ``landmarks``."""
-    crop = align(image, landmarks, TEMPLATE, SIDE)
-    return QualityCrop(crop, _inside(image, landmarks), pose(landmarks, pitch_offset=0).yaw)
-
-
-def _inside(image: Image, landmarks: Landmarks) -> NDArray[np.bool_]:
-    """Return which pixels of the crop have their centre in ``image``."""
-    inverse = cv2.invertAffineTransform(similarity(landmarks, TEMPLATE))
-    x, y = (row[0] * _X + row[1] * _Y + row[2] for row in np.asarray(inverse))
+    matrix = similarity(landmarks, TEMPLATE)
+    x, y = (row[0] * _X + row[1] * _Y + row[2] for row in np.asarray(cv2.invertAffineTransform(matrix)))
     height, width = image.shape[:2]
-    return np.asarray((x >= _EDGE) & (x < width + _EDGE) & (y >= _EDGE) & (y < height + _EDGE))
+    inside = (x >= _EDGE) & (x < width + _EDGE) & (y >= _EDGE) & (y < height + _EDGE)
+    return QualityCrop(warp_crop(image, matrix, SIDE), np.asarray(inside), pose(landmarks, pitch_offset=0).yaw)
 
 
 def polygon_mask(polygons: Sequence[Polygon]) -> NDArray[np.uint8]:

@@ -32,32 +32,25 @@ _CONSTANT = 3.1612
 # fmt: on
 
 _SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
-"""Sigmas in pixels; a band of detail lies between two adjacent scales. Finer detail only measures noise."""
-_COARSE = slice(4, None)
-"""Bands that every recognisable face has; their sum is the contrast that all features are relative to."""
-_FINE = slice(0, 4)
-"""Bands whose top decile and plainest quarter are features, too: compression keeps only edges."""
-_PATCH = (5, 5)
-"""Pixels over which detail is averaged to find the plainest quarter."""
-_GRADIENT_SCALES = (0, 2, 4)
-"""Scales whose weakest gradient direction is a feature: motion blurs only one direction."""
-_EPSILON = 0.05
-"""Grey levels; keeps logarithms finite."""
-_MIN_SIGNAL = 0.3
-"""Lowest share of a band that counts as detail, however strong the noise is."""
+"""Sigmas in pixels; a band of detail lies between two adjacent scales. Finer detail is mostly noise."""
+_FINE, _COARSE = slice(0, 4), slice(4, None)
+"""Every recognisable face has coarse bands; their sum is the contrast that all features are relative to.
+
+The ninth decile and the first quartile of fine bands are features, too: compression keeps only edges.
+"""
+_PATCH = (5, 5)  # pixels over which detail is averaged before its first quartile
+_GRADIENT_SCALES = (0, 2, 4)  # scales whose weakest gradient direction is a feature: motion blurs only one direction
+_EPSILON = 0.05  # grey levels; keeps logarithms finite
+_MIN_SIGNAL = 0.3  # lowest share of a band that counts as detail, however strong the noise is
 _ABS_MEAN, _ABS_QUARTILE, _ABS_DECILE = 0.798, 0.319, 1.645
 """Mean, first quartile and ninth decile of the absolute value of a standard normal variable."""
 _MARGIN = 9
 """Side of the neighbourhood of a pixel that must be inside the image, so that the image's edge is not measured."""
-_MIN_FACE = 0.1
-"""Share of the face that must be inside the image."""
+_MIN_FACE = 0.1  # share of the face that must be inside the image
 
-_CORNERS = np.array(FACE_OUTLINE)
-_WINDOW = (
-    slice(int(_CORNERS[:, 1].min()) - _MARGIN, int(_CORNERS[:, 1].max()) + _MARGIN),
-    slice(int(_CORNERS[:, 0].min()) - _MARGIN, int(_CORNERS[:, 0].max()) + _MARGIN),
-)
-"""The part of the crop that is measured: the face and a margin."""
+_LEFT, _TOP = np.min(FACE_OUTLINE, axis=0) - _MARGIN
+_RIGHT, _BOTTOM = np.max(FACE_OUTLINE, axis=0) + _MARGIN
+_WINDOW = slice(_TOP, _BOTTOM), slice(_LEFT, _RIGHT)  # the part of the crop that is measured: the face and a margin
 
 
 def measure_sharpness(crop: QualityCrop) -> int:
@@ -68,18 +61,20 @@ def measure_sharpness(crop: QualityCrop) -> int:
     return round(100 / (1 + math.pow(estimate_blur(features) / _HALF_POINTS_BLUR, _STEEPNESS)))
 
 
-def estimate_blur(features: NDArray[np.float64]) -> float:
+def estimate_blur(
+    features: NDArray[np.float64], weights: NDArray[np.float64] = _WEIGHTS, constant: float = _CONSTANT
+) -> float:
     """Return the blur of a face with these ``blur_features``, in pixels of the crop."""
-    total = float(np.exp(features @ _WEIGHTS + _CONSTANT))
+    total = float(np.exp(features @ weights + constant))
     return math.sqrt(max(total**2 - MIN_BLUR**2, 0.0))
 
 
 def blur_features(crop: QualityCrop) -> NDArray[np.float64] | None:
     """Return the 25 features of the estimate, or None if too little of the face is in the image or has contrast."""
-    face, parts = _FACE, _PARTS
+    face, detailed = _FACE, _DETAILED
     if not crop.inside.all():
         inside = cv2.erode(crop.inside.astype(np.uint8), np.ones((_MARGIN, _MARGIN), np.uint8), borderValue=1)
-        face, parts = (mask & inside[_WINDOW].astype(bool) for mask in (_FACE, _PARTS))
+        face, detailed = (mask & inside[_WINDOW].astype(bool) for mask in (_FACE, _DETAILED))
     if face.sum() < _MIN_FACE * _FACE.sum():
         return None
     grey = cv2.cvtColor(np.ascontiguousarray(crop.image[_WINDOW]), cv2.COLOR_BGR2GRAY).astype(np.float32)
@@ -91,15 +86,15 @@ def blur_features(crop: QualityCrop) -> NDArray[np.float64] | None:
     if contrast < 1:
         return None
     noise = _NOISE_PER_BAND * float(np.percentile(np.abs(grey - levels[0])[face], 25)) / _ABS_QUARTILE
-    part_means = np.array([band[parts].mean() for band in bands]) if parts.any() else means
-    deciles = np.array([np.percentile(band[face], 90) for band in bands[_FINE]])
-    plain_quartiles = np.array([np.percentile(cv2.blur(band, _PATCH)[face], 25) for band in bands[_FINE]])
+    detailed_means = np.array([band[detailed].mean() for band in bands]) if detailed.any() else means
+    ninth_deciles = np.array([np.percentile(band[face], 90) for band in bands[_FINE]])
+    first_quartiles = np.array([np.percentile(cv2.blur(band, _PATCH)[face], 25) for band in bands[_FINE]])
     amounts = np.concatenate(
         [
             _without_noise(means, _ABS_MEAN * noise),
-            _without_noise(part_means, _ABS_MEAN * noise),
-            _without_noise(deciles, _ABS_DECILE * noise[_FINE]),
-            _without_noise(plain_quartiles, _ABS_MEAN * noise[_FINE]),
+            _without_noise(detailed_means, _ABS_MEAN * noise),
+            _without_noise(ninth_deciles, _ABS_DECILE * noise[_FINE]),
+            _without_noise(first_quartiles, _ABS_MEAN * noise[_FINE]),
             [_weakest_gradient(levels[scale], face) for scale in _GRADIENT_SCALES],
         ]
     )
@@ -138,7 +133,7 @@ def _noise_per_band() -> NDArray[np.float64]:
 
 
 _FACE = polygon_mask([FACE_OUTLINE])[_WINDOW].astype(bool)
-_PARTS = _FACE & cv2.dilate(
+_DETAILED = _FACE & cv2.dilate(
     polygon_mask([*REGIONS["eyebrow"], *REGIONS["eye"], *REGIONS["mouth"]])[_WINDOW],
     np.ones((_MARGIN, _MARGIN), np.uint8),
 ).astype(bool)

@@ -20,8 +20,7 @@ INPUT_SIDE = 112
 """Pixels per side of the network's input."""
 VISIBLE = 0.5
 """Probability above which a cell is visible."""
-_MAX_FRONTAL_YAW = 40.0
-"""Degrees of yaw from which the far side of a face is hidden, so that only the near side counts."""
+_MAX_FRONTAL_YAW = 40.0  # degrees of yaw from which the far side of a face is hidden, so that only the near side counts
 
 VisibilityMap: TypeAlias = NDArray[np.float32]
 """MAP_SIDE x MAP_SIDE: the probability that nothing covers the cell, times its share inside the image."""
@@ -32,17 +31,14 @@ _LEFT_CELLS = {name: cell_shares(polygons[:1]) for name, polygons in REGIONS.ite
 _RIGHT_CELLS = {name: cell_shares(polygons[-1:]) for name, polygons in REGIONS.items()}
 
 
-class VisibilityNetwork:
-    """The network: N x 3 x 112 x 112 float32, BGR, 0-255 -> N x 1 x 56 x 56, in [0, 1]."""
+def predict_visibility(session: Session, crop: QualityCrop) -> VisibilityMap:
+    """Return the visibility map of ``crop``.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def predict(self, crop: QualityCrop) -> VisibilityMap:
-        """Return the visibility map of ``crop``."""
-        resized = cv2.resize(crop.image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
-        batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], dtype=np.float32)
-        return np.asarray(self._session.run(batch)[0][0, 0] * to_cells(crop.inside), dtype=np.float32)
+    ``session`` maps N x 3 x 112 x 112 float32, BGR, 0-255, to N x 1 x 56 x 56, in [0, 1].
+    """
+    resized = cv2.resize(crop.image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
+    batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], dtype=np.float32)
+    return np.asarray(session.run(batch)[0][0, 0] * to_cells(crop.inside), dtype=np.float32)
 
 
 def measure_completeness(visibility: VisibilityMap, yaw: float = 0.0) -> Completeness:
@@ -52,6 +48,5 @@ def measure_completeness(visibility: VisibilityMap, yaw: float = 0.0) -> Complet
     """
     is_visible = visibility > VISIBLE
     regions = REGION_CELLS if abs(yaw) < _MAX_FRONTAL_YAW else _LEFT_CELLS if yaw > 0 else _RIGHT_CELLS
-    return Completeness(
-        **{name: round(100 * float(cells[is_visible].sum() / cells.sum())) for name, cells in regions.items()}
-    )
+    percents = {name: round(100 * float(cells[is_visible].sum() / cells.sum())) for name, cells in regions.items()}
+    return Completeness(**percents)

@@ -79,7 +79,7 @@ def _worn_corners(rng: Rng) -> Points:
     """Return the six points of a mask at a random width and height: proper, below the nose or on the chin."""
     corners = _MASK_CORNERS.copy()
     corners[:, 0] = 112 + (corners[:, 0] - 112) * rng.uniform(0.85, 1.35) + rng.normal(0, 4)
-    slips = rng.choice([0.0, 1.0, 2.0], p=[0.75, 0.17, 0.08])
-    corners[:3, 1] += slips * rng.uniform(25, 38) + rng.normal(0, 7)
-    corners[3:, 1] += slips * 8 + rng.normal(0, 7)
+    slip = rng.choice([0.0, 1.0, 2.0], p=[0.75, 0.17, 0.08])
+    corners[:3, 1] += slip * rng.uniform(25, 38) + rng.normal(0, 7)
+    corners[3:, 1] += slip * 8 + rng.normal(0, 7)
     return corners

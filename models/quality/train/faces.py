@@ -19,7 +19,7 @@ from app.vision.detect import DETECTORS
 from app.vision.quality.crop import quality_crop
 from app.vision.selection import select
 
-DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
 class LabelledFace(NamedTuple):

@@ -14,20 +14,20 @@ from models.quality.train.layers import Layer, Points, Rng, Scene, blank, patch,
 
 def _lenses(rng: Rng) -> list[Points]:
     """Return the outlines of two lenses around the eyes."""
-    across, down, corner = rng.uniform(20, 32), rng.uniform(12, 26), rng.uniform(2, 6)
+    half_width, half_height, exponent = rng.uniform(20, 32), rng.uniform(12, 26), rng.uniform(2, 6)
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    power = 2 / corner
+    power = 2 / exponent
     ring = np.stack(
         [
-            np.abs(np.cos(angles)) ** power * np.sign(np.cos(angles)) * across,
-            np.abs(np.sin(angles)) ** power * np.sign(np.sin(angles)) * down,
+            np.abs(np.cos(angles)) ** power * np.sign(np.cos(angles)) * half_width,
+            np.abs(np.sin(angles)) ** power * np.sign(np.sin(angles)) * half_height,
         ],
         1,
     )
     droop, tilt = rng.uniform(-0.25, 0.35), rng.normal(0, 3)
     middle, height = 112 + rng.normal(0, 3), 90 + rng.normal(0, 5)
-    gap = max(30 + rng.normal(0, 2), across * 0.98)
-    left = ring * [1, 1] + np.stack([np.zeros(40), ring[:, 0] * droop * 0.4], 1) + [middle - gap, height + tilt]
+    gap = max(30 + rng.normal(0, 2), half_width * 0.98)
+    left = ring + np.stack([np.zeros(40), ring[:, 0] * droop * 0.4], 1) + [middle - gap, height + tilt]
     right = ring + np.stack([np.zeros(40), -ring[:, 0] * droop * 0.4], 1) + [middle + gap, height - tilt]
     return [left, right]
 
@@ -76,6 +76,6 @@ def spectacles(scene: Scene) -> Layer:
     edge = rng.uniform(0, 200, 3) if rng.random() < 0.4 else rng.uniform(0, 50, 3)
     alpha = np.maximum.reduce([frame, glare, tint])
     white, dark = np.array([250.0] * 3), rng.uniform(0, 90, 3)
-    parts = frame[..., None] * edge + glare[..., None] * white + tint[..., None] * dark
-    colour = parts / np.maximum(frame + glare + tint, 1e-3)[..., None]
+    weighted = frame[..., None] * edge + glare[..., None] * white + tint[..., None] * dark
+    colour = weighted / np.maximum(frame + glare + tint, 1e-3)[..., None]
     return Layer(colour.astype(np.float32), alpha)

@@ -13,8 +13,8 @@ from models.quality.train.layers import Layer, Scene, blank
 def fringe(scene: Scene) -> Layer:
     """Return hair over the eyebrows, or down one side of the face."""
     rng = scene.rng
-    dark = np.array([rng.uniform(0, 90), rng.uniform(0, 110), rng.uniform(5, 150)]) if rng.random() < 0.5 else None
-    base = _hair_colour(scene) if dark is None else np.sort(dark)
+    random_colour = np.sort(rng.uniform((0, 0, 5), (90, 110, 150))) if rng.random() < 0.5 else None
+    base = _hair_colour(scene) if random_colour is None else random_colour
     alpha, light = blank(), np.full((SIDE, SIDE), 0.7, np.float32)
     bottom, is_side, sign = rng.uniform(66, 108), rng.random() < 0.35, rng.choice([-1, 1])
     for _ in range(int(rng.integers(60, 240))):

@@ -87,8 +87,8 @@ def patch(scene: Scene) -> NDArray[np.float32]:
     """Return an enlarged, randomly rotated part of the other crop."""
     size = int(scene.rng.integers(SIDE // 4, SIDE))
     left, top = scene.rng.integers(0, SIDE - size, 2)
-    part = scene.other[top : top + size, left : left + size]
-    rotated = np.rot90(part, int(scene.rng.integers(4)))
+    square = scene.other[top : top + size, left : left + size]
+    rotated = np.rot90(square, int(scene.rng.integers(4)))
     return np.asarray(cv2.resize(rotated, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR), np.float32)
 
 

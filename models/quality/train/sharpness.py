@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from app.domain import Image, Landmarks
 from app.vision.align import align, similarity
 from app.vision.quality.crop import EYE_DISTANCE, SIDE, TEMPLATE, quality_crop
-from app.vision.quality.sharpness import MIN_BLUR, blur_features
+from app.vision.quality.sharpness import MIN_BLUR, blur_features, estimate_blur
 from models.quality.train.degrade import jpeg, motion_kernel, relight
 from models.quality.train.faces import detect_faces, is_held_out
 
@@ -56,10 +56,6 @@ class Fit(NamedTuple):
     weights: NDArray[np.float64]
     constant: float
 
-    def estimate_blur(self, features: NDArray[np.float64]) -> float:
-        total = float(np.exp(features @ self.weights + self.constant))
-        return float(np.sqrt(max(total**2 - MIN_BLUR**2, 0.0)))
-
 
 def main() -> None:
     cv2.setNumThreads(1)
@@ -73,7 +69,7 @@ def main() -> None:
     for face in detect_faces("lfw", _LFW_STEP):
         features = blur_features(quality_crop(face.image, face.landmarks))
         if features is not None and not is_held_out(face.name):
-            lfw.append(SharpFace(face.image, face.landmarks, max(first.estimate_blur(features), _MIN_LFW_BLUR)))
+            lfw.append(SharpFace(face.image, face.landmarks, max(estimate_blur(features, *first), _MIN_LFW_BLUR)))
     lfw.sort(key=lambda face: face.blur)
     samples += degrade(lfw[:_LFW_FACES], _SAMPLES_PER_LFW_FACE, rng)
     weights, constant = fit(samples)

@@ -12,15 +12,13 @@ from tests.support.images import astronaut, cast
 from tests.vision.detect.reference_faces import ASTRONAUT_LANDMARKS
 
 
-def _maps(height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    shapes = [(height, width), (2, height, width), (2, height, width), (10, height, width)]
-    heat, sizes, offsets, points = (np.zeros(shape, dtype=np.float32) for shape in shapes)
-    return heat, sizes, offsets, points
+def _maps(height: int, width: int) -> list[np.ndarray]:
+    return [np.zeros((channels, height, width), dtype=np.float32) for channels in (1, 2, 2, 10)]
 
 
 def test_a_planted_box_is_decoded_at_its_position() -> None:
     heat, sizes, offsets, points = _maps(20, 30)
-    heat[7, 12] = 0.9
+    heat[:, 7, 12] = 0.9
     sizes[:, 7, 12] = np.log([10.0, 6.0])  # height 40, width 24 pixels
     offsets[:, 7, 12] = [0.25, -0.5]
     points[:, 7, 12] = [0.4, 0.3, 0.4, 0.7, 0.6, 0.5, 0.8, 0.35, 0.8, 0.65]
@@ -32,7 +30,7 @@ def test_a_planted_box_is_decoded_at_its_position() -> None:
     assert candidates.scores.tolist() == [pytest.approx(0.9)]
 
 
-def test_a_cold_heat_map_has_no_candidates() -> None:
+def test_a_heat_map_of_zeros_has_no_candidates() -> None:
     assert decode(_maps(8, 8), 0.5).scores.tolist() == []
 
 

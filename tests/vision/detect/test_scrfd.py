@@ -196,7 +196,7 @@ def _detect_with_insightface(insightface: Any, image: Image) -> list[ReferenceFa
 def test_a_pass_detects_the_faces_that_insightface_detects(detector: Scrfd, insightface: Any, shared: Path) -> None:
     count = 0
     for original in people(shared):
-        image = resize_and_pad(original, _SPEC.max_side, 32).image  # insightface neither scales nor pads this size
+        image, _ = resize_and_pad(original, _SPEC.max_side)  # insightface neither scales nor pads this size
         faces = to_faces(detector._detect_once(image), detector.max_iou)
         matched = match_faces(faces, _detect_with_insightface(insightface, image))
         assert matched.unmatched == 0

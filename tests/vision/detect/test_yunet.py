@@ -136,7 +136,7 @@ def _detect_with_opencv(path: Path, image: Image) -> list[ReferenceFace]:
 def test_the_faces_are_those_that_opencv_detects(detector: Detector, shared: Path) -> None:
     count = unmatched = 0
     for original in people(shared):
-        image = resize_and_pad(original, _SPEC.max_side, 1).image
+        image, _ = resize_and_pad(original, _SPEC.max_side)
         matched = match_faces(detector.detect(image), _detect_with_opencv(shared / _FILE, image))
         for face, reference in matched.pairs:
             np.testing.assert_allclose(edges(face), reference.box, atol=0.01)

@@ -10,7 +10,7 @@ from app.domain import Completeness, Quality
 from app.vision.quality.assessment import quality_score
 
 COMPLETE = Completeness(100, 100, 100, 100, 100, 100)
-FINE = Quality(95, 95, 50, COMPLETE)
+GOOD = Quality(95, 95, 50, COMPLETE)
 
 percents = st.integers(0, 100)
 completenesses = st.builds(Completeness, percents, percents, percents, percents, percents, percents)

@@ -15,7 +15,7 @@ from app.vision.quality.assessment import QualityAssessor, accepts, grade, is_ma
 from app.vision.quality.crop import MAP_SIDE, REGIONS, SIDE, QualityCrop, cell_shares
 from tests.support.degradations import exposure, focus
 from tests.vision.quality.occlusions import Change, full_crop, with_mask, with_polygon, with_sunglasses
-from tests.vision.quality.qualities import COMPLETE, FINE, improvements, qualities
+from tests.vision.quality.qualities import COMPLETE, GOOD, improvements, qualities
 
 _ALL_INSIDE = np.ones((SIDE, SIDE), np.bool_)
 
@@ -23,11 +23,11 @@ policies = st.sampled_from(QualityPolicy)
 
 
 def changed(**values: int) -> Quality:
-    """Return a fine quality with other ``values``, of the score, of measures or of regions."""
+    """Return a good quality with other ``values``, of the score, of measures or of regions."""
     measures: dict[str, Any] = {
         name: values.pop(name) for name in ("score", "sharpness", "brightness") if name in values
     }
-    return replace(FINE, **measures, completeness=replace(FINE.completeness, **values))
+    return replace(GOOD, **measures, completeness=replace(GOOD.completeness, **values))
 
 
 @given(improvements())
