@@ -23,9 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     load = kinds.add_parser("load", help="comparisons per second and their latency")
     load.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="image files; each is compared to the next")
     add_endpoint(load)
-    load.add_argument(
-        "--seconds", type=float, default=10.0, help="duration (default: %(default)s); signatures expire after 300"
-    )
+    duration = "duration (default: %(default)s); signatures expire after 300"
+    load.add_argument("--seconds", type=float, default=10.0, help=duration)
     loop = load.add_mutually_exclusive_group()
     loop.add_argument("--concurrency", type=int, default=8, help="closed loop: concurrent clients (%(default)s)")
     loop.add_argument("--rate", type=float, help="open loop: requests per second, whether or not others were answered")
@@ -43,7 +42,7 @@ def _stages(args: argparse.Namespace) -> int:
     benchmark = StageBenchmark(settings, store, pack)
     durations = {str(photo): benchmark.measure(photo.read_bytes()) for photo in args.photos}
     if args.json:
-        print(json.dumps({"pack": pack.name, "milliseconds": {name: row.as_dict() for name, row in durations.items()}}))
+        print(json.dumps({"pack": pack.name, "milliseconds": durations}))
     else:
         print(f"pack {pack.name}, one thread, milliseconds and share of the total")
         print("\n".join(stage_table(durations)))
@@ -54,10 +53,10 @@ def _load(args: argparse.Namespace) -> int:
     check_load(args.seconds, args.rate)
     target = prepare_target(load_settings(), args.endpoint, args.photos)
     if args.rate:
-        load = asyncio.run(run_open_loop(target, args.rate, args.seconds))
+        load = run_open_loop(target, args.rate, args.seconds)
     else:
-        load = asyncio.run(run_closed_loop(target, args.concurrency, args.seconds))
-    summary = load.summary()
+        load = run_closed_loop(target, args.concurrency, args.seconds)
+    summary = asyncio.run(load).summary()
     if args.json:
         print(json.dumps(summary))
     else:

@@ -1,8 +1,8 @@
 """Load on a running service: prepared requests on persistent connections, and the outcome of each.
 
-A closed loop (each client sends its next request after a response) finds the capacity. An open loop (requests at fixed
-times) shows the latency that clients see, queueing included; its latency counts from the time that a request was due.
-The client writes prepared bytes to sockets, so that it takes little CPU time from the service that it measures.
+In a closed loop, each client sends its next request after a response: this measures the capacity. In an open loop,
+requests start at fixed times, and latency counts from the time that a request was due: this includes queueing.
+The client writes prepared bytes to sockets, so that it takes little CPU time from the service.
 """
 
 from __future__ import annotations
@@ -55,26 +55,22 @@ class LoadResult:
 
     def milliseconds(self, *quantiles: float, code: str = "OK") -> list[float]:
         """Return latency quantiles (0 to 1) of the answers with ``code``; NaN if there are none."""
-        latencies = [1000 * answer.seconds for answer in self._counted if answer.code == code]
-        if not latencies:
-            return [float("nan")] * len(quantiles)
-        return [float(value) for value in np.quantile(latencies, quantiles)]
+        latencies = [1000 * answer.seconds for answer in self._measured if answer.code == code]
+        values: list[float] = np.quantile(latencies or [np.nan], quantiles).tolist()
+        return values
 
     @property
     def codes(self) -> dict[str, int]:
         """Number of answers by code."""
-        return dict(Counter(answer.code for answer in self._counted))
+        return dict(Counter(answer.code for answer in self._measured))
 
     def summary(self) -> dict[str, object]:
-        latencies = self.milliseconds(*_QUANTILES.values())
-        return {
-            "answers": self.codes,
-            "accepted_per_second": round(self.per_second(), 2),
-            **{name: round(value, 1) for name, value in zip(_QUANTILES, latencies, strict=True)},
-        }
+        latencies = [round(value, 1) for value in self.milliseconds(*_QUANTILES.values())]
+        rate = round(self.per_second(), 2)
+        return {"answers": self.codes, "accepted_per_second": rate, **dict(zip(_QUANTILES, latencies, strict=True))}
 
     @property
-    def _counted(self) -> list[Answer]:
+    def _measured(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.due >= self.since]
 
 
@@ -150,8 +146,7 @@ class _Connection:
             return await self.send(request) if was_idle else _CONNECTION_LOST
         if status != b"200":
             return f"HTTP {status.decode()}"
-        response = json.loads(body)
-        return str(response.get("Response", {}).get("Error", {}).get("Code", "OK"))
+        return str(json.loads(body).get("Response", {}).get("Error", {}).get("Code", "OK"))
 
     async def _exchange(self, request: bytes) -> tuple[bytes, bytes]:
         """Return the status and the body of the response."""
