@@ -9,9 +9,8 @@ from pathlib import Path
 
 from app.cli.arguments import add_endpoint, add_pack
 from app.environment import load_settings
-from app.tools.bench.load import run_closed_loop, run_open_loop
+from app.tools.bench.load import check_load, prepare_target, run_closed_loop, run_open_loop
 from app.tools.bench.stages import StageBenchmark, stage_table
-from app.tools.bench.target import check_load, prepare_target
 from app.tools.evaluation.measure import open_store
 
 

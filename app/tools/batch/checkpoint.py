@@ -25,7 +25,6 @@ CREATE TABLE IF NOT EXISTS names (number INTEGER PRIMARY KEY, name TEXT UNIQUE N
 CREATE TABLE IF NOT EXISTS images (digest BLOB PRIMARY KEY, embedding BLOB, code TEXT) WITHOUT ROWID;
 """
 _PAGE_SIZE = 1000
-_LOCK_TIMEOUT_S = 0.0  # a second run must not wait for the first and then repeat its work
 
 _CODES = {code.value: code for code in ErrorCode}
 _TRANSIENT = (ErrorCode.IMAGE_DOWNLOAD_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.SERVER_ERROR)
@@ -68,7 +67,8 @@ class Checkpoint:
         folder.chmod(0o700)
         file = folder / "checkpoint.sqlite3"
         file.touch(mode=0o600)
-        with closing(sqlite3.connect(file, timeout=_LOCK_TIMEOUT_S)) as database:
+        # timeout=0: a second run must not wait for the first and then repeat its work
+        with closing(sqlite3.connect(file, timeout=0)) as database:
             checkpoint = cls(folder, database)
             try:
                 checkpoint._start(identity)

@@ -8,18 +8,26 @@ The client writes prepared bytes to sockets, so that it takes little CPU time fr
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
+import socket
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple, Self
+from urllib.parse import urlsplit
 
 import numpy as np
 
+from app.environment import Settings, SettingsError
+from app.tools.signing import host_header, pick_key, signed_headers
+
 _CONNECTION_LOST = "connection lost"
-_RESPONSE_TIMEOUT_S = 60.0
+_CONNECT_TIMEOUT_S, _RESPONSE_TIMEOUT_S = 5.0, 60.0
 _QUANTILES = {"median_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "max_ms": 1.0}
 
 
@@ -86,6 +94,37 @@ def http_request(host: str, headers: dict[str, str], body: bytes) -> bytes:
     """Return a POST of ``body`` as HTTP/1.1 bytes."""
     lines = [f"{name}: {value}" for name, value in {**headers, "Host": host, "Content-Length": len(body)}.items()]
     return "\r\n".join(["POST / HTTP/1.1", *lines, "", ""]).encode() + body
+
+
+def check_load(seconds: float, rate: float | None) -> None:
+    """Raise ``SettingsError`` if the load would have no request."""
+    if not seconds > 0 or (rate is not None and not rate * seconds >= 1):
+        raise SettingsError("--seconds and --rate must be above 0 and must give at least one request")
+
+
+def prepare_target(settings: Settings, endpoint: str, photos: Sequence[Path]) -> Target:
+    """Return signed requests that compare each photo with the next one; signatures expire after a few minutes.
+
+    Raise ``SettingsError`` if ``endpoint`` is not an http URL or does not accept a connection.
+    """
+    secret_id, key = pick_key(settings.auth, None)
+    host, url = host_header(endpoint), urlsplit(endpoint)
+    if url.scheme != "http":
+        raise SettingsError(f"{endpoint} is not an http URL; measure the service itself, not a proxy in front of it")
+    images = [base64.b64encode(photo.read_bytes()).decode("ascii") for photo in photos]
+    requests = []
+    for a, b in zip(images, [*images[1:], images[0]], strict=True):
+        body = json.dumps({"ImageA": a, "ImageB": b}).encode()
+        signed = signed_headers(secret_id, key, host, body, int(time.time()))
+        requests.append(
+            http_request(host, {**signed, "X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}, body)
+        )
+    target = Target(url.hostname or "", url.port or 80, requests)
+    try:
+        socket.create_connection((target.host, target.port), _CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise SettingsError(f"no server at {target.host}:{target.port}: {error.strerror or error}") from error
+    return target
 
 
 async def run_closed_loop(target: Target, concurrency: int, seconds: float) -> LoadResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from statistics import median
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from app.domain import CompareOptions
 from app.engine import open_pipelines, open_shared_models
@@ -35,33 +35,25 @@ def stage_table(measured: Mapping[str, StageDurations]) -> list[str]:
     return [*lines, f"{'ratio':<10}" + "".join(ratios)]
 
 
-class RecordingSession:
-    """A session that keeps its inputs, so that they can be run again."""
+class _RecordingSession(NamedTuple):
+    """Adds the session and the input of each model run to ``model_runs``."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.inputs: list[Tensor] = []
+    session: Session
+    model_runs: list[tuple[Session, Tensor]]
 
     def run(self, batch: Tensor) -> list[Tensor]:
-        self.inputs.append(batch)
-        return self._session.run(batch)
-
-    def run_again(self) -> None:
-        for batch in self.inputs:
-            self._session.run(batch)
+        self.model_runs.append((self.session, batch))
+        return self.session.run(batch)
 
 
 class StageBenchmark:
     """The embedding pipeline of a pack on one thread."""
 
     def __init__(self, settings: Settings, store: Store, pack: Pack) -> None:
-        self._sessions: list[RecordingSession] = []
+        self._model_runs: list[tuple[Session, Tensor]] = []
         shared = open_shared_models(settings, ThreadBudget(workers=1, intra_op=1))
-        self._pipeline = open_pipelines(settings, store, pack, shared, self._record).embedding
-
-    def _record(self, session: Session) -> Session:
-        self._sessions.append(RecordingSession(session))
-        return self._sessions[-1]
+        pipelines = open_pipelines(settings, store, pack, shared, lambda s: _RecordingSession(s, self._model_runs))
+        self._pipeline = pipelines.embedding
 
     def measure(self, encoded: bytes) -> StageDurations:
         """Measure an encoded image; raise ``ApiError`` if it shows no face."""
@@ -70,13 +62,12 @@ class StageBenchmark:
 
     def _run(self, encoded: bytes) -> dict[str, float]:
         """Embed the image, then repeat its model runs; return the durations in seconds."""
-        for session in self._sessions:
-            session.inputs.clear()
+        self._model_runs.clear()
         timer = StageTimer.after(_DEADLINE_S)
         started = time.perf_counter()
         self._pipeline.embed(encoded, CompareOptions(), timer)
         embedded = time.perf_counter()
-        for session in self._sessions:
-            session.run_again()
+        for session, batch in self._model_runs:
+            session.run(batch)
         networks = time.perf_counter() - embedded
         return dict.fromkeys(_STAGES, 0.0) | timer.totals() | {"total": embedded - started, "networks": networks}
