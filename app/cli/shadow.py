@@ -1,8 +1,4 @@
-"""``compareface shadow REQUESTS --out RESULTS``: replay recorded requests and compare decisions with the cloud.
-
-Each line of the request file is the body of a request, with the recorded ``Score`` or ``Error`` of the cloud if there
-is one. Otherwise ``--against`` sends the request to the cloud, with the cloud's own key from the environment.
-"""
+"""``compareface shadow REQUESTS --out RESULTS``: replay recorded requests and compare decisions with the cloud."""
 
 from __future__ import annotations
 

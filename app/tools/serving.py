@@ -16,8 +16,7 @@ from app.server.connection import ConnectionLimits, protocol_factory
 from app.server.server import ACCEPT_BATCH, MAX_EXCESS_CONNECTIONS
 
 MAX_HEADER_BYTES = 64 * 1024  # the request line of a GET request may take 34 KB
-_RESERVED_FILES = 32
-"""Open files for models, keys and logs."""
+_RESERVED_FILES = 32  # for models, keys and logs
 
 
 def bind(host: str, port: int) -> socket.socket:

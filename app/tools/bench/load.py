@@ -112,13 +112,12 @@ def prepare_target(settings: Settings, endpoint: str, photos: Sequence[Path]) ->
     if url.scheme != "http":
         raise SettingsError(f"{endpoint} is not an http URL; measure the service itself, not a proxy in front of it")
     images = [base64.b64encode(photo.read_bytes()).decode("ascii") for photo in photos]
+    action = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
     requests = []
     for a, b in zip(images, [*images[1:], images[0]], strict=True):
         body = json.dumps({"ImageA": a, "ImageB": b}).encode()
         signed = signed_headers(secret_id, key, host, body, int(time.time()))
-        requests.append(
-            http_request(host, {**signed, "X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}, body)
-        )
+        requests.append(http_request(host, {**signed, **action}, body))
     target = Target(url.hostname or "", url.port or 80, requests)
     try:
         socket.create_connection((target.host, target.port), _CONNECT_TIMEOUT_S).close()
