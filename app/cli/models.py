@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def prepare_best(settings: ModelsSettings, budget_s: float) -> None:
-    """Build the files of the configured pack; if it is `auto`, first try for ``budget_s`` to pull the better pack."""
+    """Build the files of the configured pack; if it is `auto`, first try to pull the preferred pack."""
     packs, pack = Store.with_selected_pack(settings)
     if settings.is_automatic and pack.name != store.PREFERRED:
         pack = pulling.pull_preferred(packs, packs.pack(store.PREFERRED), pack, settings, budget_s)

@@ -57,11 +57,10 @@ def run(args: argparse.Namespace) -> int:
     asyncio.run(replay.run(requests, args.concurrency))
     summary = summarize(results.pairs(), thresholds, results.resumed)
     print(json.dumps(summary) if args.json else "\n".join(format_summary(summary)))
-    if not replay.failures:
-        return 0
-    reason = f"{replay.failures} requests got no response ({replay.failure})"
-    print(f"compareface: {reason}; run the same command again to send them", file=sys.stderr)
-    return 1
+    if replay.failures:
+        reason = f"{replay.failures} requests got no response ({replay.failure})"
+        print(f"compareface: {reason}; run the same command again to send them", file=sys.stderr)
+    return 1 if replay.failures else 0
 
 
 def _local_service(args: argparse.Namespace) -> Service:

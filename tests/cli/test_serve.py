@@ -60,7 +60,7 @@ async def test_an_invalid_key_file_is_reported_before_models_are_opened(tmp_path
     assert opened == []
 
 
-async def test_the_server_accepts_long_request_lines_odd_hosts_and_unknown_methods(
+async def test_the_server_accepts_long_request_lines_invalid_hosts_and_unknown_methods(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     servers: list[Server] = []
@@ -79,13 +79,15 @@ async def test_the_server_accepts_long_request_lines_odd_hosts_and_unknown_metho
     base = capsys.readouterr().out.split(" at ")[1].split(": ")[0]
     async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
         long = await client.get(f"/?UrlA=u&ImageB={'x' * 32_000}", headers=COMMON)
-        odd = await client.post("/", content=b'{"UrlA":"u","UrlB":"u"}', headers={**COMMON, "Host": f"{base}/"})
+        invalid_host = await client.post(
+            "/", content=b'{"UrlA":"u","UrlB":"u"}', headers={**COMMON, "Host": f"{base}/"}
+        )
         brew = await client.request("BREW", "/", headers=COMMON)
     assert gc.get_freeze_count()
     gc.unfreeze()
     servers[0].should_exit = True
     assert await running == 0
-    assert (code_of(long), code_of(odd), code_of(brew)) == ("OK", "OK", "UnsupportedProtocol")
+    assert (code_of(long), code_of(invalid_host), code_of(brew)) == ("OK", "OK", "UnsupportedProtocol")
     assert "server" not in long.headers
     assert "date" in long.headers
 

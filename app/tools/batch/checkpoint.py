@@ -1,4 +1,4 @@
-"""The state of a batch on disk: the names of its images, which of them have the same content, and their outcomes.
+"""The state of a batch on disk: the names of its images, the digests of their contents, and their outcomes.
 
 One SQLite file in a folder that only its owner may enter. Committed work survives a kill, so the next run continues.
 It retries errors that may be transient, such as failed downloads and exceeded deadlines. Memory does not grow with
@@ -28,7 +28,7 @@ _PAGE_SIZE = 1000
 
 _CODES = {code.value: code for code in ErrorCode}
 _TRANSIENT = (ErrorCode.IMAGE_DOWNLOAD_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.SERVER_ERROR)
-"""Errors that the next run retries; the code of a download does not say whether the server is gone or busy."""
+"""Errors that the next run retries. A failed download has the same code whether or not the failure is permanent."""
 
 Outcome: TypeAlias = Embedding | ErrorCode
 """An embedding (D, float32, unit length), or the error that prevented it."""
@@ -61,7 +61,7 @@ class Checkpoint:
     @contextmanager
     def open(cls, folder: Path, identity: str) -> Iterator[Self]:
         """Open or create the checkpoint; raise :class:`BatchError` if it has work of another ``identity``."""
-        if folder.is_symlink():  # it may be planted, and its target would remain after `remove`
+        if folder.is_symlink():  # another user may have created it, and `remove` would not delete its target
             raise BatchError(f"{folder} is a symbolic link")
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
@@ -82,8 +82,7 @@ class Checkpoint:
             yield checkpoint
 
     def _start(self, identity: str) -> None:
-        """Lock the database, and prepare it for a new batch or for the next run of the same batch."""
-        # One process at a time; the lock ends with the process.
+        """Lock the database until this process ends, and prepare it for this run."""
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("BEGIN EXCLUSIVE")
         self._database.commit()

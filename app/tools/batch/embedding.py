@@ -1,4 +1,4 @@
-"""Read or download the images of a batch and embed each distinct content once, whatever names it has.
+"""Read or download the images of a batch and embed each distinct content once, even if several names have it.
 
 Many images are in progress at the same time, so that workers do not wait for files or servers. An image that fails
 only affects its own rows.
@@ -19,7 +19,7 @@ from app.tools.batch.backend import EmbeddingBackend
 from app.tools.batch.checkpoint import Checkpoint, ImageRecord
 
 _FETCH_TIMEOUT_S = 60.0
-"""Longer than the settings allow for a request, whose deadline does not apply here."""
+"""The deadline of the settings is for requests to the service."""
 _COMMIT_SIZE = 64
 """Images whose work is lost if the process is killed."""
 _URL_SCHEMES = ("http://", "https://")

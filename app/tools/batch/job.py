@@ -97,7 +97,7 @@ class BatchJob(NamedTuple):
 
 
 def _check_paths(pairs: Path, out: Path) -> None:
-    """Raise ``OSError`` before the work starts for paths that would make it fail at its end."""
+    """Raise ``OSError`` for paths that would otherwise fail only after all images are embedded."""
     if not out.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder", str(out.parent))
     if out.is_dir():
