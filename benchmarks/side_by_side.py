@@ -124,8 +124,8 @@ def limit(name: str, files: Sequence[bytes]) -> tuple[float, float]:
         benchmark = StageBenchmark(settings, store, store.pack(name))
         stages = [benchmark.measure(data) for data in files[::4]]
         networks, decoding = (
-            2 * mean(each.networks for each in stages),
-            2 * mean(each.stages["decode"] for each in stages),
+            2 * mean(each["networks"] for each in stages),
+            2 * mean(each["decode"] for each in stages),
         )
         return round(networks, 2), round(networks + decoding, 2)
 

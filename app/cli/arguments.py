@@ -16,12 +16,8 @@ def add_pack(parser: argparse.ArgumentParser) -> None:
 def add_face_source(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that ``measure`` reads: labelled faces, and the pack that embeds them."""
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="folder with one subfolder per person")
-    parser.add_argument(
-        "--pairs",
-        type=Path,
-        metavar="FILE",
-        help="compare listed pairs only: lines `A B same|different`, or with FOLDER the pairs.txt of LFW",
-    )
+    pairs = "compare listed pairs only: lines `A B same|different`, or with FOLDER the pairs.txt of LFW"
+    parser.add_argument("--pairs", type=Path, metavar="FILE", help=pairs)
     add_pack(parser)
 
 

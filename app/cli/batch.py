@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.cli.arguments import add_pack
 from app.environment import load_settings
-from app.tools.batch.job import BatchJob, run_batch
+from app.tools.batch.job import BatchJob
 from app.tools.evaluation.measure import open_store
 
 
@@ -26,6 +26,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
     store, pack = open_store(settings, args.pack)
-    summary = run_batch(BatchJob(settings, store, pack, args.pairs, args.out), args.ray)
+    summary = BatchJob(settings, store, pack, args.pairs, args.out).run(args.ray)
     print(f"{args.out}: {summary}", file=sys.stderr)
     return 0

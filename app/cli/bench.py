@@ -9,9 +9,8 @@ from pathlib import Path
 
 from app.cli.arguments import add_endpoint, add_pack
 from app.environment import load_settings
-from app.tools.bench.load import run_closed_loop, run_open_loop
+from app.tools.bench.load import check_load, prepare_target, run_closed_loop, run_open_loop
 from app.tools.bench.stages import StageBenchmark, stage_table
-from app.tools.bench.target import check_load, prepare_target
 from app.tools.evaluation.measure import open_store
 
 
@@ -23,9 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     load = kinds.add_parser("load", help="comparisons per second and their latency")
     load.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="image files; each is compared to the next")
     add_endpoint(load)
-    load.add_argument(
-        "--seconds", type=float, default=10.0, help="duration (default: %(default)s); signatures expire after 300"
-    )
+    duration = "duration (default: %(default)s); signatures expire after 300"
+    load.add_argument("--seconds", type=float, default=10.0, help=duration)
     loop = load.add_mutually_exclusive_group()
     loop.add_argument("--concurrency", type=int, default=8, help="closed loop: concurrent clients (%(default)s)")
     loop.add_argument("--rate", type=float, help="open loop: requests per second, whether or not others were answered")
@@ -43,7 +41,7 @@ def _stages(args: argparse.Namespace) -> int:
     benchmark = StageBenchmark(settings, store, pack)
     durations = {str(photo): benchmark.measure(photo.read_bytes()) for photo in args.photos}
     if args.json:
-        print(json.dumps({"pack": pack.name, "milliseconds": {name: row.as_dict() for name, row in durations.items()}}))
+        print(json.dumps({"pack": pack.name, "milliseconds": durations}))
     else:
         print(f"pack {pack.name}, one thread, milliseconds and share of the total")
         print("\n".join(stage_table(durations)))
@@ -54,10 +52,10 @@ def _load(args: argparse.Namespace) -> int:
     check_load(args.seconds, args.rate)
     target = prepare_target(load_settings(), args.endpoint, args.photos)
     if args.rate:
-        load = asyncio.run(run_open_loop(target, args.rate, args.seconds))
+        load = run_open_loop(target, args.rate, args.seconds)
     else:
-        load = asyncio.run(run_closed_loop(target, args.concurrency, args.seconds))
-    summary = load.summary()
+        load = run_closed_loop(target, args.concurrency, args.seconds)
+    summary = asyncio.run(load).summary()
     if args.json:
         print(json.dumps(summary))
     else:

@@ -46,7 +46,12 @@ def run(args: argparse.Namespace) -> int:
     if args.report is not None:
         args.report.write_text(report.render(measured.evaluate(table)), encoding="utf-8")
         print(f"report: {args.report}", file=sys.stderr)
-    _write(table, store.custom_calibration_path(table.pack) if args.install else args.out)
+    out = store.custom_calibration_path(table.pack) if args.install else args.out
+    if out is None:
+        print(calibration.render(table), end="")
+    else:
+        write(out, calibration.render(table).encode())
+        print(f"{out}: {table.impostor_pairs:,} impostor and {table.genuine_pairs:,} genuine pairs")
     return 0
 
 
@@ -77,16 +82,5 @@ def _warn(table: Calibration) -> None:
         print("warning: no intervals: there are too few people, or the list does not name them", file=sys.stderr)
     extrapolated = [point.far for point in table.impostor if point.is_extrapolated]
     if extrapolated:
-        print(
-            f"warning: FAR {extrapolated[0]:g} and less are extrapolated: "
-            f"fewer than {MIN_EXPECTED_IMPOSTORS} pairs expected above",
-            file=sys.stderr,
-        )
-
-
-def _write(table: Calibration, path: Path | None) -> None:
-    if path is None:
-        print(calibration.render(table), end="")
-        return
-    write(path, calibration.render(table).encode())
-    print(f"{path}: {table.impostor_pairs:,} impostor and {table.genuine_pairs:,} genuine pairs")
+        reason = f"fewer than {MIN_EXPECTED_IMPOSTORS} pairs expected above"
+        print(f"warning: FAR {extrapolated[0]:g} and less are extrapolated: {reason}", file=sys.stderr)

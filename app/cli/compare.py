@@ -18,12 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="B", help="image B")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--face-model-version", choices=[version.value for version in FaceModelVersion], default="3.0")
-    parser.add_argument(
-        "--face-matching-strategy",
-        type=int,
-        choices=[strategy.value for strategy in MatchingStrategy],
-        help="0: the face with the highest confidence; 1: the largest face",
-    )
+    strategies = [strategy.value for strategy in MatchingStrategy]
+    strategy = "0: the face with the highest confidence; 1: the largest face"
+    parser.add_argument("--face-matching-strategy", type=int, choices=strategies, help=strategy)
     parser.add_argument("--rotate", action="store_true", help="as NeedRotateDetection=1")
 
 

@@ -8,7 +8,6 @@ import json
 from app.cli.arguments import add_face_source
 from app.environment import load_settings
 from app.scoring import calibration
-from app.scoring.evaluation import ScoreRow
 from app.tools.evaluation.gallery import GalleryError
 from app.tools.evaluation.measure import measure, open_store
 
@@ -32,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     counts, gallery = measured.counts, measured.gallery
     if not counts.genuine_pairs or not counts.impostor_pairs:
         raise GalleryError("no pairs to compare: at least two people are needed, one of them with two images")
-    report: dict[str, object] = {
+    summary = {
         "pack": pack.name,
         "calibration": active.status,
         "people": len(set(gallery.people)),
@@ -44,15 +43,10 @@ def run(args: argparse.Namespace) -> int:
     }
     rows = measured.evaluate(active).rows
     if args.json:
-        print(json.dumps(report | {"scores": [_record(row) for row in rows]}))
+        records = [row._asdict() | {"far": row.far._asdict(), "tar": row.tar._asdict()} for row in rows]
+        print(json.dumps({**summary, "scores": records}))
     else:
-        print("\n".join([*(f"{name:<12} {value}" for name, value in report.items()), "", *map(_text, rows)]))
+        lines = [f"{name:<12} {value}" for name, value in summary.items()]
+        scores = [f"score {row.score:g} on {row.version}:  FAR {row.far}  TAR {row.tar}" for row in rows]
+        print("\n".join([*lines, "", *scores]))
     return 0
-
-
-def _record(row: ScoreRow) -> dict[str, object]:
-    return row._asdict() | {"far": row.far._asdict(), "tar": row.tar._asdict()}
-
-
-def _text(row: ScoreRow) -> str:
-    return f"score {row.score:g} on {row.version}:  FAR {row.far}  TAR {row.tar}"

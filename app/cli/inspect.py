@@ -26,9 +26,8 @@ _MAX_ROWS = 4
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Draw the faces of an image and the components of their quality as a PNG; print the numbers."
     parser.add_argument("photo", metavar="PHOTO", type=Path, help="an image file")
-    parser.add_argument(
-        "--out", metavar="FILE.png", type=Path, help="default: PHOTO's name with .inspect.png, in the current folder"
-    )
+    out = "default: PHOTO's name with .inspect.png, in the current folder"
+    parser.add_argument("--out", metavar="FILE.png", type=Path, help=out)
     parser.add_argument("--rotate", action="store_true", help="as NeedRotateDetection=1")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -67,9 +66,10 @@ def _inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> tuple[Image
     image, faces = detection.detect_all(detection.parse(encoded, timer), timer, rotate=rotate)
     with api_errors():
         target = select(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
-    shown = [target, *(face for face in largest_first(faces, image) if face is not target)][:_MAX_ROWS]
+    inspected = [target, *(face for face in largest_first(faces, image) if face is not target)][:_MAX_ROWS]
+    offset = pack.detector.pitch_offset
     findings = [
-        inspect_face(shared.assessor, image, face, is_compared=face is target, pitch_offset=pack.detector.pitch_offset)
-        for face in shown
+        inspect_face(shared.assessor, image, face, is_compared=face is target, pitch_offset=offset)
+        for face in inspected
     ]
     return image, faces, findings

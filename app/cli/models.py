@@ -12,7 +12,7 @@ from app.environment import load_settings
 from app.packs import store
 from app.packs.manifest import Pack, PackError, PackFile
 from app.packs.store import Store
-from app.settings import ModelsSettings, RuntimeSettings
+from app.settings import ModelsSettings
 from app.tools.models import pulling
 from app.tools.models.int8_report import compare_int8
 
@@ -28,63 +28,43 @@ _ACTIONS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="show every pack, its files and their state")
-    for action, summary in _ACTIONS.items():
-        command = actions.add_parser(action, help=summary)
+    commands = {action: actions.add_parser(action, help=summary) for action, summary in _ACTIONS.items()}
+    for command in commands.values():
         command.add_argument("name", nargs="?", metavar="NAME", help="pack (default: the configured pack)")
-        if action == "pull":
-            _add_pull_options(command)
-        if action == "verify":
-            _add_verify_options(command)
-
-
-def _add_pull_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--accept-license", "--accept-licence", action="store_true", help="accept the licence of the pack's models"
-    )
-    command.add_argument(
-        "--from",
-        dest="origins",
-        action="append",
-        default=[],
-        metavar="FILE|DIR|URL",
-        help="the only source: a file, a folder, an archive, or the URL of a file or folder; may be repeated",
-    )
-
-
-def _add_verify_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--against-insightface",
-        action="store_true",
-        help="also compare landmarks and embeddings with the package insightface (packs with an SCRFD detector)",
-    )
-    command.add_argument(
-        "--image",
-        dest="images",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="image for --against-insightface (default: the group photo of insightface); may be repeated",
-    )
+    licence = "accept the licence of the pack's models"
+    origins = "the only source: a file, a folder, an archive, or the URL of a file or folder; may be repeated"
+    pull = commands["pull"].add_argument
+    pull("--accept-license", "--accept-licence", action="store_true", help=licence)
+    pull("--from", dest="origins", action="append", default=[], metavar="FILE|DIR|URL", help=origins)
+    check = "also compare landmarks and embeddings with the package insightface (packs with an SCRFD detector)"
+    images = "image for --against-insightface (default: the group photo of insightface); may be repeated"
+    verify = commands["verify"].add_argument
+    verify("--against-insightface", action="store_true", help=check)
+    verify("--image", dest="images", action="append", default=[], type=Path, metavar="FILE", help=images)
 
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
     packs = Store.from_settings(settings.models)
     if args.action == "list":
-        return _list(packs)
+        _list(packs)
+        return 0
     pack = packs.pack(args.name) if args.name else packs.select_pack(settings.models)
-    if args.action == "pull":
-        return _pull(packs, pack, args, settings.models)
-    if args.action == "verify":
-        return _verify(packs, pack, args)
-    if args.action == "optimize":
-        return _optimize(packs, pack, settings.runtime)
-    return _prepare(packs, pack)
+    match args.action:
+        case "pull":
+            _pull(packs, pack, args, settings.models)
+        case "prepare":
+            _prepare(packs, pack)
+        case "verify":
+            return _verify(packs, pack, args)
+        case "optimize":
+            packs.build_missing(pack)
+            print(compare_int8(packs, pack, settings.runtime))
+    return 0
 
 
 def prepare_best(settings: ModelsSettings, budget_s: float) -> None:
-    """Build the files of the configured pack; if it is `auto`, first try for ``budget_s`` to pull the better pack."""
+    """Build the files of the configured pack; if it is `auto`, first try to pull the preferred pack."""
     packs, pack = Store.with_selected_pack(settings)
     if settings.is_automatic and pack.name != store.PREFERRED:
         pack = pulling.pull_preferred(packs, packs.pack(store.PREFERRED), pack, settings, budget_s)
@@ -96,7 +76,7 @@ def prepare_best(settings: ModelsSettings, budget_s: float) -> None:
         _prepare(packs, pack.without_int8())  # the engine logs that the int8 model is missing
 
 
-def _list(packs: Store) -> int:
+def _list(packs: Store) -> None:
     names = packs.names()
     if not names:
         raise PackError("the catalogue of packs is empty")
@@ -104,35 +84,28 @@ def _list(packs: Store) -> int:
     for pack in map(packs.pack, names):
         states = packs.states(pack)
         commercial = "yes" if pack.licence.commercial else "NO"
-        rows += [
-            (
-                *(pack.name, file.name, file.licence, commercial),
-                *(_megabytes(file.size), file.sha256[:_DIGEST_LENGTH], states[file.name]),
-            )
-            for file in pack.files
-        ]
+        for file in pack.files:
+            size, digest = _megabytes(file.size), file.sha256[:_DIGEST_LENGTH]
+            rows.append((pack.name, file.name, file.licence, commercial, size, digest, states[file.name]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    return 0
 
 
-def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSettings) -> int:
+def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSettings) -> None:
     pulling.require_licence(packs, pack, is_accepted=args.accept_license)
     built = pulling.pull_pack(args.origins, settings, packs, pack)
     packs.resolve(pack)
     print(f"pack {pack.name} is ready{_built_text(built)}; licence: {pack.licence.name}: {pack.licence.terms}")
-    return 0
 
 
-def _prepare(packs: Store, pack: Pack) -> int:
+def _prepare(packs: Store, pack: Pack) -> None:
     size = sum(file.size for file in packs.outdated_files(pack))
     # disable=None: no progress bar if stderr is not a terminal
     with tqdm(total=size, desc=pack.name, unit="B", unit_scale=True, leave=False, disable=None) as bar:
         built = packs.build(pack, lambda file: bar.update(file.size))
     packs.resolve(pack)
     print(f"pack {pack.name} is ready{_built_text(built)}")
-    return 0
 
 
 def _verify(packs: Store, pack: Pack, args: argparse.Namespace) -> int:
@@ -145,12 +118,6 @@ def _verify(packs: Store, pack: Pack, args: argparse.Namespace) -> int:
     agreement = compare_with_insightface(packs, pack, args.images)
     print(agreement)
     return 0 if agreement.is_sufficient else 1
-
-
-def _optimize(packs: Store, pack: Pack, runtime: RuntimeSettings) -> int:
-    packs.build_missing(pack)
-    print(compare_int8(packs, pack, runtime))
-    return 0
 
 
 def _built_text(files: Sequence[PackFile]) -> str:

@@ -9,7 +9,6 @@ import signal
 import sys
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import NoReturn
 
 import app
 from app.asgi import OpenEngine, create_app
@@ -23,16 +22,10 @@ from app.tools.serving import announcement, bind, server_config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Serve CompareFace over HTTP. Settings come from the environment; see `compareface config --help`."
-    )
+    parser.description = "Serve CompareFace over HTTP. `compareface config --help` lists the settings."
     parser.add_argument("--check", action="store_true", help="open the engine, send one request in process, and exit")
-    parser.add_argument(
-        "--budget",
-        type=float,
-        metavar="SECONDS",
-        help="with the pack `auto`: seconds to wait for the `omz` download at first start",
-    )
+    budget = "with the pack `auto`: seconds to wait for the `omz` download at first start"
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         return asyncio.run(check(settings, Engine.open))
     # After a graceful shutdown uvicorn raises the signal again; an exception lets the engine close.
-    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     return asyncio.run(serve(settings, partial(_open_engine, args.budget)))
 
 
@@ -79,7 +72,3 @@ def _open_engine(budget_s: float | None, settings: Settings) -> AbstractAsyncCon
     if budget_s:
         prepare_best(settings.models, budget_s)
     return Engine.open(settings)
-
-
-def _exit(*_: object) -> NoReturn:
-    raise SystemExit(0)

@@ -1,18 +1,14 @@
-"""``compareface shadow REQUESTS --out RESULTS``: replay recorded requests and compare decisions with the cloud.
-
-Each line of the request file is the body of a request, with the recorded ``Score`` or ``Error`` of the cloud if there
-is one. Otherwise ``--against`` sends the request to the cloud, with the cloud's own key from the environment.
-"""
+"""``compareface shadow REQUESTS --out RESULTS``: replay recorded requests and compare decisions with the cloud."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import math
 import os
 import sys
 from pathlib import Path
-from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -21,10 +17,8 @@ from app.cli.arguments import add_endpoint, add_secret_id
 from app.environment import SettingsError, load_settings
 from app.tools.shadow.agreement import format_summary, summarize
 from app.tools.shadow.records import Results, Thresholds, read_requests
-from app.tools.shadow.replay import RateLimit, Replay, Service
+from app.tools.shadow.replay import Replay, Service
 from app.tools.signing import host_header, pick_key
-
-_Number = TypeVar("_Number", int, float)
 
 _SECRET_ID, _SECRET_KEY = "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"
 """The variables that the vendor's SDKs read."""
@@ -38,75 +32,59 @@ def configure(parser: argparse.ArgumentParser) -> None:
         f"requested now (--against, with {_SECRET_ID} and {_SECRET_KEY}). Run it again to continue after an "
         "interruption."
     )
-    parser.add_argument(
-        "requests", metavar="REQUESTS", type=Path, help="JSON lines: request bodies, each with `id`, `Score`, `Error`"
-    )
-    parser.add_argument(
-        "--out",
-        metavar="RESULTS",
-        type=Path,
-        required=True,
-        help="JSON lines: scores, codes, decisions; requests that have results there are not sent again",
-    )
+    add = parser.add_argument
+    add("requests", metavar="REQUESTS", type=Path, help="JSON lines: request bodies with `id`, `Score`, `Error`")
+    results = "JSON lines: scores, codes, decisions; requests that have results there are not sent again"
+    add("--out", metavar="RESULTS", type=Path, required=True, help=results)
     add_endpoint(parser)
     add_secret_id(parser)
-    parser.add_argument("--against", metavar="ENDPOINT", help="the remote service: https://iai.tencentcloudapi.com")
+    add("--against", metavar="ENDPOINT", help="the remote service: https://iai.tencentcloudapi.com")
     for side, suffix in (("this service", ""), ("the remote service", "-remote")):
-        parser.add_argument(
-            f"--threshold{suffix}", type=float, default=50.0, help=f"lowest score that {side} accepts (%(default)s)"
-        )
-        parser.add_argument(
-            f"--version{suffix}", choices=_VERSIONS, default=_VERSIONS[0], help=f"API version of {side} (%(default)s)"
-        )
-    parser.add_argument("--concurrency", type=_positive_int, default=4, help="concurrent requests (%(default)s)")
-    parser.add_argument("--rate", type=_positive_float, default=5.0, help="requests per second (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+        threshold, version = f"lowest score that {side} accepts (%(default)s)", f"API version of {side} (%(default)s)"
+        add(f"--threshold{suffix}", type=float, default=50.0, help=threshold)
+        add(f"--version{suffix}", choices=_VERSIONS, default=_VERSIONS[0], help=version)
+    add("--concurrency", type=_positive_int, default=4, help="concurrent requests (%(default)s)")
+    add("--rate", type=_positive_float, default=5.0, help="requests per second (%(default)s)")
+    add("--json", action="store_true", help="print the summary as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    thresholds = Thresholds(args.threshold, args.threshold_remote)
     local, remote = _local_service(args), _remote_service(args)
+    thresholds = Thresholds(args.threshold, args.threshold_remote)
     results = Results.resume(args.out, thresholds)
-    failure = asyncio.run(_replay(args.requests, local, remote, RateLimit(args.concurrency, args.rate), results))
-    summary = summarize(results.selected(), thresholds, results.resumed)
+    replay = Replay(local, remote, results, args.rate)
+    requests = tqdm(read_requests(args.requests), desc="Replaying", unit="request", leave=False, disable=None)
+    asyncio.run(replay.run(requests, args.concurrency))
+    summary = summarize(results.pairs(), thresholds, results.resumed)
     print(json.dumps(summary) if args.json else "\n".join(format_summary(summary)))
-    if failure:
-        print(f"compareface: {failure}; run the same command again to send them", file=sys.stderr)
-    return 1 if failure else 0
-
-
-async def _replay(path: Path, local: Service, remote: Service | None, limit: RateLimit, results: Results) -> str:
-    """Return how many requests have no answer and why; an empty string if all have one."""
-    async with Replay.open(local, remote, limit) as replay:
-        requests = tqdm(read_requests(path), desc="Replaying", unit="request", leave=False, disable=None)
-        failures = await replay.run(requests, results)
-        return f"{failures} requests got no response ({replay.failure})" if failures else ""
+    if replay.failures:
+        reason = f"{replay.failures} requests got no response ({replay.failure})"
+        print(f"compareface: {reason}; run the same command again to send them", file=sys.stderr)
+    return 1 if replay.failures else 0
 
 
 def _local_service(args: argparse.Namespace) -> Service:
-    host_header(args.endpoint)  # raises for an invalid URL before anything is sent
-    return Service(args.endpoint, args.version, *pick_key(load_settings().auth, args.secret_id))
+    host = host_header(args.endpoint)
+    return Service(args.endpoint, host, args.version, *pick_key(load_settings().auth, args.secret_id))
 
 
 def _remote_service(args: argparse.Namespace) -> Service | None:
     if args.against is None:
         return None
-    host_header(args.against)
+    host = host_header(args.against)
     secret_id, secret_key = os.environ.get(_SECRET_ID), os.environ.get(_SECRET_KEY)
     if not (secret_id and secret_key):
         raise SettingsError(f"--against needs the key of the remote service in {_SECRET_ID} and {_SECRET_KEY}")
-    return Service(args.against, args.version_remote, secret_id, Key(label="remote", secret_key=secret_key))
-
-
-def _positive_int(text: str) -> int:
-    return _positive(int(text))
+    return Service(args.against, host, args.version_remote, secret_id, Key(label="remote", secret_key=secret_key))
 
 
 def _positive_float(text: str) -> float:
-    return _positive(float(text))
-
-
-def _positive(number: _Number) -> _Number:
-    if not 0 < number < float("inf"):
+    number = float(text)
+    if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError("must be above 0")
     return number
+
+
+def _positive_int(text: str) -> int:
+    _positive_float(text)
+    return int(text)

@@ -9,10 +9,8 @@ import argparse
 import json
 import shlex
 import time
-from collections.abc import Mapping
 
 from app.cli.arguments import add_endpoint, add_secret_id, image_ref
-from app.domain import ImageRef
 from app.environment import load_settings
 from app.tools.signing import host_header, pick_key, signed_headers
 
@@ -32,26 +30,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    action = "CompareFace" if args.b is not None else "DetectFace"
+    action, names = ("DetectFace", {"": args.a}) if args.b is None else ("CompareFace", {"A": args.a, "B": args.b})
     secret_id, key = pick_key(load_settings().auth, args.secret_id, action)
-    images = {"": image_ref(args.a)} if args.b is None else {"A": image_ref(args.a), "B": image_ref(args.b)}
-    parameters = dict(_parameter(suffix, image) for suffix, image in images.items())
-    body = json.dumps(parameters, ensure_ascii=False) + "\n"
-    headers = {
-        **signed_headers(secret_id, key, host_header(args.endpoint), body.encode(), int(time.time())),
-        "X-TC-Action": action,
-        "X-TC-Version": args.version,
+    images = {suffix: image_ref(name) for suffix, name in names.items()}
+    parameters = {
+        f"{'Url' if image.url else 'Image'}{suffix}": image.url or image.base64 for suffix, image in images.items()
     }
-    print(curl_command(args.endpoint, headers, body))
-    return 0
-
-
-def curl_command(endpoint: str, headers: Mapping[str, str], body: str) -> str:
-    """Return the command; ``body`` is one line of JSON with its newline."""
+    body = json.dumps(parameters, ensure_ascii=False) + "\n"
+    signed = signed_headers(secret_id, key, host_header(args.endpoint), body.encode(), int(time.time()))
+    headers = {**signed, "X-TC-Action": action, "X-TC-Version": args.version}
     options = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
-    command = " \\\n  ".join([f"curl -sS {shlex.quote(endpoint)}", *options, f"--data-binary @- <<'{_END_OF_BODY}'"])
-    return f"{command}\n{body}{_END_OF_BODY}"
-
-
-def _parameter(suffix: str, image: ImageRef) -> tuple[str, str]:
-    return (f"Url{suffix}", image.url) if image.url else (f"Image{suffix}", image.base64)
+    curl = [f"curl -sS {shlex.quote(args.endpoint)}", *options, f"--data-binary @- <<'{_END_OF_BODY}'"]
+    print(" \\\n  ".join(curl) + f"\n{body}{_END_OF_BODY}")
+    return 0

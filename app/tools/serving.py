@@ -16,8 +16,7 @@ from app.server.connection import ConnectionLimits, protocol_factory
 from app.server.server import ACCEPT_BATCH, MAX_EXCESS_CONNECTIONS
 
 MAX_HEADER_BYTES = 64 * 1024  # the request line of a GET request may take 34 KB
-_RESERVED_FILES = 32
-"""Open files for models, keys and logs."""
+_RESERVED_FILES = 32  # for models, keys and logs
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -63,20 +62,18 @@ def announcement(settings: Settings, port: int, facts: Mapping[str, object]) -> 
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     pack = f"pack {facts.get('pack')}{' (chosen automatically)' if facts.get('pack_is_automatic') else ''}"
     notes = facts.get("calibration_notes")
-    parts = [f"{pack} on {facts.get('device')}", *(notes if isinstance(notes, list) else ()), _access(settings)]
+    details = [f"{pack} on {facts.get('device')}", *(notes if isinstance(notes, list) else ()), _access_rules(settings)]
     if settings.playground.enabled:
-        parts.append(f"playground at {url}/playground")
-    return f"compareface {app.__version__} at {url}: {'; '.join(parts)}"
+        details.append(f"playground at {url}/playground")
+    return f"compareface {app.__version__} at {url}: {'; '.join(details)}"
 
 
-def _access(settings: Settings) -> str:
+def _access_rules(settings: Settings) -> str:
     if settings.auth.mode == "off":
         return "open to every client that can reach it (COMPAREFACE_AUTH__MODE=off)"
     if settings.is_open:
         return "open, but on loopback only (no COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE)"
-    exception = (
-        ", except for requests with `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"
-        if settings.auth.skip == "allow"
-        else ""
-    )
-    return f"signatures required (SecretIds: {len(KeyRing(settings.auth).callers())}){exception}"
+    rule = f"signatures required (SecretIds: {len(KeyRing(settings.auth).callers())})"
+    if settings.auth.skip == "allow":
+        rule += ", except for requests with `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"
+    return rule

@@ -11,7 +11,6 @@ from app.environment import SettingsError
 from app.settings import AuthSettings
 
 _SERVICE = "iai"
-_SIGNED_HEADERS = ("content-type", "host")
 _CONTENT_TYPE = "application/json"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -46,12 +45,11 @@ def host_header(endpoint: str) -> str:
 def signed_headers(secret_id: str, key: Key, host: str, body: bytes, timestamp: int) -> dict[str, str]:
     """Return the headers that sign a POST of ``body`` to ``host``; ``timestamp`` in Unix seconds."""
     date = tc3.utc_date(timestamp)
-    canonical = tc3.canonical_request(
-        "POST", "", {"content-type": _CONTENT_TYPE, "host": host}, _SIGNED_HEADERS, tc3.hashed_payload(tc3.sha256(body))
-    )
+    signed = {"content-type": _CONTENT_TYPE, "host": host}
+    canonical = tc3.canonical_request("POST", "", signed, tuple(signed), tc3.sha256(body))
     string_to_sign = tc3.string_to_sign(str(timestamp), tc3.credential_scope(date, _SERVICE), canonical)
     signature = tc3.signature(tc3.signing_key(key.secret_key, date, _SERVICE), string_to_sign)
-    authorization = tc3.Authorization(secret_id, date, _SERVICE, _SIGNED_HEADERS, signature)
+    authorization = tc3.Authorization(secret_id, date, _SERVICE, tuple(signed), signature)
     token = {"X-TC-Token": key.token} if key.token else {}
     return token | {
         "Authorization": tc3.format_authorization(authorization),

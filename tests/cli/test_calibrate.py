@@ -36,7 +36,7 @@ def test_a_table_and_a_report_are_written(
 
 
 @pytest.mark.shared
-def test_listed_pairs_are_calibrated_on(tmp_path: Path, shared: Path) -> None:
+def test_a_calibration_is_measured_on_listed_pairs(tmp_path: Path, shared: Path) -> None:
     file, out = tmp_path / "cases.txt", tmp_path / "calibration.toml"
     listed_pairs(file, shared)
     assert main(["calibrate", "--pairs", str(file), "--out", str(out), "--report", str(tmp_path / "r.html")]) == 0

@@ -252,7 +252,7 @@ def test_pull_builds_files_that_come_from_installed_packages(weights: Path, caps
 
 @pytest.fixture
 def preferred(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
-    """Use the setting `auto`, with `tiny` as the better pack, whose licence needs no acceptance."""
+    """Use the setting `auto`, with `tiny` as the preferred pack, whose licence needs no acceptance."""
     catalogue = store_module._CHECKOUT_CATALOGUE
     table = (catalogue / "tiny" / "pack.toml").read_text("utf-8")
     (catalogue / "tiny" / "pack.toml").write_text(table.replace("acceptance = true", "acceptance = false"), "utf-8")
@@ -261,7 +261,7 @@ def preferred(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     return mirror
 
 
-def test_auto_selects_the_better_pack_once_it_is_installed(
+def test_auto_selects_the_preferred_pack_once_it_is_installed(
     preferred: Mirror, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _run("prepare")
@@ -274,7 +274,7 @@ def test_auto_selects_the_better_pack_once_it_is_installed(
 
 
 @pytest.mark.usefixtures("weights", "preferred")
-def test_an_unexpected_error_with_the_better_pack_falls_back_to_the_other(
+def test_an_unexpected_error_with_the_preferred_pack_selects_the_fallback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: object) -> None:
@@ -302,7 +302,7 @@ def test_invalid_proxy_and_certificate_variables_are_reported(
 
 
 @pytest.mark.usefixtures("preferred")
-def test_a_changed_file_of_the_better_pack_is_an_error(weights: Path) -> None:
+def test_a_changed_file_of_the_preferred_pack_is_an_error(weights: Path) -> None:
     _prepare_best(20)
     (weights / "tiny" / "embedder.onnx").write_bytes(b"changed")
     with pytest.raises(PackError, match=r"embedder\.onnx is changed"):
@@ -317,7 +317,7 @@ def _tar(name: str) -> float:
 
 
 @pytest.mark.usefixtures("weights")
-def test_a_failed_download_of_the_better_pack_is_reported_with_its_cost_in_accuracy(
+def test_a_failed_download_of_the_preferred_pack_is_reported_with_its_cost_in_accuracy(
     preferred: Mirror, capsys: pytest.CaptureFixture[str]
 ) -> None:
     preferred.statuses = [503, 503]

@@ -1,279 +1,30 @@
-"""``compareface shadow``: real requests to two real services, the second in the role of the cloud."""
+"""The command line of ``compareface shadow``; ``tests/tools/shadow`` has its behaviour."""
 
 from __future__ import annotations
 
-import base64
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from app.cli import main
-from app.tools.shadow import replay
-from app.tools.shadow.records import OK
-from tests.support.images import another_shot, astronaut, cast, jpeg, shrunk
-from tests.support.server import Server, free_port, running_server
-
-_CLOUD_ID, _CLOUD_KEY = "AKIDcloud", "cloud-secret-key"
-_CALLERS = f"""
-[callers.{_CLOUD_ID}]
-keys = [{{ label = "1", secret_key = "{_CLOUD_KEY}" }}]
-default_face_model_version = "2.0"
-[callers.AKIDslow]
-keys = [{{ label = "1", secret_key = "slow" }}]
-requests_per_second = 1
-"""
-
-
-def _text(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-_FACE = _text(jpeg(shrunk(astronaut(), 256)))
-_REQUESTS: dict[str, dict[str, object]] = {
-    "itself": {"ImageA": _FACE, "ImageB": _FACE},
-    "another shot": {"ImageA": _FACE, "ImageB": _text(jpeg(another_shot(astronaut())))},
-    "another person": {"ImageA": _FACE, "ImageB": _text(jpeg(cast()[:600, :500]))},
-    "no face": {"ImageA": _text(jpeg(np.full((128, 128, 3), 128, np.uint8))), "ImageB": _FACE},
-    "broken": {"ImageA": _FACE, "ImageB": _FACE[: len(_FACE) // 2]},
-    "empty": {"ImageA": _FACE, "QualityControl": 0},
-}
-_INVALID_ANSWER = "needs either a `Score` from 0 to 100 or an `Error` with a code"
-_CODES = {
-    "no face": "InvalidParameterValue.NoFaceInPhoto",
-    "broken": "FailedOperation.ImageDecodeFailed",
-    "empty": "InvalidParameterValue.ImageEmpty",
-}
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[Server]:
-    with running_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Run the same models with scores of `FaceModelVersion` 2.0 (thresholds 70, 80 and 90)."""
-    keys = tmp_path_factory.mktemp("remote") / "keys.toml"
-    keys.write_text(_CALLERS)
-    with running_server({"COMPAREFACE_AUTH__KEYS_FILE": str(keys)}) as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)
-def _keys(local: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", f"{local.secret_id}:{local.secret_key}")
-    monkeypatch.setenv("TENCENTCLOUD_SECRET_ID", _CLOUD_ID)
-    monkeypatch.setenv("TENCENTCLOUD_SECRET_KEY", _CLOUD_KEY)
+def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", "a:b")
+    monkeypatch.setenv("TENCENTCLOUD_SECRET_ID", "AKIDcloud")
+    monkeypatch.delenv("TENCENTCLOUD_SECRET_KEY", raising=False)
 
 
-def _file(folder: Path, *lines: object) -> Path:
-    path = folder / "requests.jsonl"
-    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+@pytest.fixture
+def requests(tmp_path: Path) -> Path:
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"id": "empty"}\n')
     return path
 
 
-def _named(**added: object) -> list[dict[str, object]]:
-    return [{"id": name, **body, **added} for name, body in _REQUESTS.items()]
-
-
-def _shadow(local: Server | str, requests: Path, *options: str) -> int:
-    address = local if isinstance(local, str) else local.endpoint
-    out = str(requests.with_name("results.jsonl"))
-    return main(["shadow", str(requests), "--out", out, "--endpoint", f"http://{address}", "--rate", "100", *options])
-
-
-def _results(folder: Path) -> dict[str, Any]:
-    lines = (folder / "results.jsonl").read_text().splitlines()
-    results = {line["id"]: line for line in map(json.loads, lines)}
-    assert len(results) == len(lines)
-    return results
-
-
-def test_two_services_agree_at_their_own_thresholds(
-    local: Server, remote: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = ["--against", f"http://{remote.endpoint}", "--threshold-remote", "80", "--json"]
-    assert _shadow(local, _file(tmp_path, *_named()), *options) == 0
-    summary = json.loads(capsys.readouterr().out)
-    assert (summary["requests"], summary["same_decision"]["value"], summary["same_code"]["value"]) == (6, 1.0, 1.0)
-    assert summary["same_decision_of_scored"]["total"] == 3
-    assert summary["decisions"] == {"accepted_by_both": 2, "only_local": 0, "only_remote": 0, "by_neither": 4}
-    counts = {row["local"]: row["requests"] for row in summary["codes"]}
-    assert counts == {OK: 3, **dict.fromkeys(_CODES.values(), 1)}
-    assert summary["correlation"]["spearman"] == pytest.approx(1)
-    assert summary["local"]["median_ms"] > 0 < summary["remote"]["median_ms"]
-    results = _results(tmp_path)
-    assert {name: line["remote"]["code"] for name, line in results.items() if name in _CODES} == _CODES
-    assert results["another shot"]["local"]["score"] < results["another shot"]["remote"]["score"] < 100
-
-
-def test_results_contain_no_images_and_no_keys(local: Server, remote: Server, tmp_path: Path) -> None:
-    assert _shadow(local, _file(tmp_path, *_named()), "--against", f"http://{remote.endpoint}") == 0
-    line = _results(tmp_path)["itself"]
-    assert line.keys() == {"id", "local", "remote"}
-    assert line["local"].keys() == line["remote"].keys() == {"code", "score", "ms", "accepted"}
-    text = (tmp_path / "results.jsonl").read_text()
-    secrets = (_FACE[:40], local.secret_key, _CLOUD_KEY, "ImageA", "Signature")
-    assert [secret for secret in secrets if secret in text] == []
-
-
-def test_recorded_answers_are_not_requested_again(
-    local: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lines = _named()
-    answers: list[dict[str, object]] = [
-        {"Score": 100}, {"Score": 12.5}, {"Score": 3.0}, {"Error": _CODES["no face"]},
-        {"Error": {"Code": "X", "Message": "y"}}, {"Error": "X"},
-    ]  # fmt: skip
-    requests = _file(tmp_path, *({**line, **answer} for line, answer in zip(lines, answers, strict=True)))
-    assert _shadow(local, requests) == 0
-    text = capsys.readouterr().out
-    assert "same decision             83.33 % [43.65, 96.99] of 6" in text
-    assert "accepted by both 1, only local 1, only remote 0, by neither 4" in text
-    results = _results(tmp_path)
-    assert results["another shot"]["remote"] == {"code": OK, "score": 12.5, "ms": None, "accepted": False}
-    assert results["another shot"]["local"]["accepted"]
-    assert results["broken"]["remote"]["code"] == results["empty"]["remote"]["code"] == "X"
-
-
-def test_an_interrupted_run_continues_and_applies_the_new_thresholds(
-    local: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    requests = _file(tmp_path, *_named(Score=60))
-    assert _shadow(local, requests) == 0
-    complete, out = _results(tmp_path), tmp_path / "results.jsonl"
-    out.write_bytes(b"\n".join(out.read_bytes().split(b"\n")[:4]) + b'\n{"id": "cut o')
-    assert _shadow(local, requests) == 0
-    assert _results(tmp_path).keys() == complete.keys()
-    capsys.readouterr()
-    # All requests have results, so no server is needed.
-    assert _shadow(f"127.0.0.1:{free_port()}", requests, "--threshold-remote", "61", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["decisions"]["only_remote"] == 0
-    assert [line["remote"]["accepted"] for line in _results(tmp_path).values()] == [False] * 6
-
-
-def test_a_run_counts_its_own_requests_and_those_with_earlier_results(
-    local: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    *others, shared, new = _named(Score=60)
-    assert _shadow(local, _file(tmp_path, *others, shared)) == 0
-    assert "resumed                   0\n" in capsys.readouterr().out
-    assert _shadow(local, _file(tmp_path, shared, new, shared), "--json") == 0
-    summary = json.loads(capsys.readouterr().out)
-    assert (summary["requests"], summary["resumed"]) == (2, 1)
-    assert {row["local"] for row in summary["codes"]} == {_CODES["broken"], _CODES["empty"]}
-    assert len(_results(tmp_path)) == 6, "results of other requests stay in the file"
-
-
-def test_a_request_without_id_is_identified_by_its_content(local: Server, tmp_path: Path) -> None:
-    line = {**_REQUESTS["empty"], "Score": 1}
-    assert _shadow(local, _file(tmp_path, line, line, {**line, "QualityControl": 1})) == 0
-    assert len(_results(tmp_path)) == 2
-
-
-def test_rate_limited_requests_are_retried(remote: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", "AKIDslow:slow")
-    requests = _file(tmp_path, *_named(Score=1)[-3:])
-    assert _shadow(remote, requests, "--concurrency", "2") == 0
-    assert {name: line["local"]["code"] for name, line in _results(tmp_path).items()} == _CODES
-
-
-def test_a_refused_key_ends_the_run(
-    local: Server, remote: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("TENCENTCLOUD_SECRET_KEY", "another")
-    assert _shadow(local, _file(tmp_path, *_named()), "--against", f"http://{remote.endpoint}") == 1
-    assert capsys.readouterr().err == f"compareface: http://{remote.endpoint} answers AuthFailure.SignatureFailure\n"
-    assert _results(tmp_path) == {}
-
-
-def test_failed_requests_are_sent_by_the_next_run(
-    local: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(replay, "_RETRY_DELAYS_S", (0.1,))
-    requests = _file(tmp_path, *_named(Score=1)[:2])
-    address = f"127.0.0.1:{free_port()}"
-    assert _shadow(address, requests) == 1
-    reason = f"(http://{address}: All connection attempts failed)"
-    assert capsys.readouterr().err.endswith(
-        f"compareface: 2 requests got no response {reason}; run the same command again to send them\n"
-    )
-    assert _shadow(local, requests) == 0
-    assert len(_results(tmp_path)) == 2
-
-
-def test_many_failed_requests_in_a_row_end_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(replay, "_RETRY_DELAYS_S", (0.1,))
-    requests = _file(tmp_path, *({"id": f"{n}", "Score": 1} for n in range(1000)))
-    address = f"127.0.0.1:{free_port()}"
-    assert _shadow(address, requests, "--concurrency", "20") == 1
-    reason = f"(http://{address}: All connection attempts failed)"
-    message = f"compareface: 20 requests in a row got no response {reason}; results are kept\n"
-    assert capsys.readouterr().err == message
-
-
-class _Proxy(BaseHTTPRequestHandler):
-    """Rejects large bodies as nginx does and answers all other requests."""
-
-    def do_POST(self) -> None:
-        size = int(self.headers["Content-Length"])
-        self.rfile.read(size)
-        is_large = size > 1000
-        self.send_response(413 if is_large else 200)
-        self.end_headers()
-        self.wfile.write(b"<html>" if is_large else b'{"Response": {"Error": {"Code": "X"}}}')
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test output quiet."""
-
-
-def test_failed_requests_among_successful_ones_do_not_end_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(replay, "_RETRY_DELAYS_S", ())
-    monkeypatch.setattr(replay, "_MAX_CONSECUTIVE_FAILURES", 2)
-    bodies = ["x" * 2000, "x"] * 3
-    requests = _file(tmp_path, *({"id": f"{n}", "ImageA": body, "Score": 1} for n, body in enumerate(bodies)))
-    with HTTPServer(("127.0.0.1", 0), _Proxy) as proxy:
-        threading.Thread(target=proxy.serve_forever, daemon=True).start()
-        assert _shadow(f"127.0.0.1:{proxy.server_port}", requests, "--concurrency", "1") == 1
-        proxy.shutdown()
-    reason = f"(http://127.0.0.1:{proxy.server_port} answers status 413 without a valid `Response`)"
-    assert capsys.readouterr().err.endswith(
-        f"compareface: 3 requests got no response {reason}; run the same command again to send them\n"
-    )
-    assert _results(tmp_path).keys() == {"1", "3", "5"}
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("{", "not a JSON object"),
-        ("[]", "not a JSON object"),
-        (b'{"id": "\xff"}', "not a JSON object"),
-        ('{"id": 5, "Score": 1}', "`id` must be a non-empty string"),
-        ('{"Score": "1"}', _INVALID_ANSWER),
-        ('{"Score": NaN}', _INVALID_ANSWER),
-        ('{"Score": 1, "Error": "X"}', _INVALID_ANSWER),
-        ('{"Error": {"Message": "x"}, "Score": true}', _INVALID_ANSWER),
-    ],
-)  # fmt: skip
-def test_an_invalid_request_is_reported_with_its_line_number(
-    line: str | bytes, reason: str, local: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "requests.jsonl"
-    path.write_bytes(b"\n" + (line if isinstance(line, bytes) else line.encode()))
-    assert _shadow(local, path) == 1
-    assert capsys.readouterr().err == f"compareface: {path}, line 2: {reason}\n"
+def _shadow(requests: Path, *options: str) -> int:
+    return main(["shadow", str(requests), "--out", str(requests.with_name("results.jsonl")), *options])
 
 
 @pytest.mark.parametrize(
@@ -288,54 +39,25 @@ def test_an_invalid_request_is_reported_with_its_line_number(
     ],
 )
 def test_missing_options_are_reported(
-    options: list[str],
-    text: str,
-    local: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    options: list[str], text: str, requests: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("TENCENTCLOUD_SECRET_KEY")
-    assert _shadow(local, _file(tmp_path, {"id": "empty"}), *options) == 1
+    assert _shadow(requests, *options) == 1
     assert text in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--rate", "0"], ["--concurrency", "-1"], ["--rate", "nan"]])
-def test_rate_and_concurrency_must_be_above_0(option: list[str], local: Server, tmp_path: Path) -> None:
+def test_rate_and_concurrency_must_be_above_0(
+    option: list[str], requests: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        _shadow(local, tmp_path / "requests.jsonl", *option)
+        _shadow(requests, *option)
+    assert f"argument {option[0]}: must be above 0" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", ['{"id": "a", "local": 1}\n', '{"id": "a", "Score": 1}', "\x89PNG", '{"key'])
-def test_a_foreign_file_is_not_overwritten(
-    content: str, local: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "results.jsonl"
-    out.write_text(content)
-    assert _shadow(local, _file(tmp_path)) == 1
-    assert capsys.readouterr().err == f"compareface: {out}, line 1: not a line of results\n"
-    assert out.read_text() == content
-
-
-def test_only_the_owner_can_read_the_results(local: Server, tmp_path: Path) -> None:
-    assert _shadow(local, _file(tmp_path)) == 0
-    assert (tmp_path / "results.jsonl").stat().st_mode & 0o777 == 0o600
-
-
-def test_two_different_requests_with_one_id_are_refused(
-    local: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    named = [{**_REQUESTS["empty"], "id": "me", "QualityControl": level, "Score": 1} for level in (0, 1)]
-    assert _shadow(local, _file(tmp_path, *named)) == 1
-    assert capsys.readouterr().err == "compareface: two different requests have the `id` me\n"
-
-
-def test_missing_files_and_folders_are_reported(
-    local: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    absent = tmp_path / "absent.jsonl"
-    assert _shadow(local, absent) == 1
+def test_missing_files_and_folders_are_reported(requests: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    absent = requests.with_name("absent.jsonl")
+    assert _shadow(absent) == 1
     assert capsys.readouterr().err == f"compareface: {absent}: No such file or directory\n"
-    out = tmp_path / "nowhere/results.jsonl"
-    assert main(["shadow", str(_file(tmp_path)), "--out", str(out)]) == 1
+    out = requests.with_name("nowhere") / "results.jsonl"
+    assert main(["shadow", str(requests), "--out", str(out)]) == 1
     assert str(out.parent) in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The state of a batch on disk: the names of its images, which of them have the same content, and their outcomes.
+"""The state of a batch on disk: the names of its images, the digests of their contents, and their outcomes.
 
 One SQLite file in a folder that only its owner may enter. Committed work survives a kill, so the next run continues.
 It retries errors that may be transient, such as failed downloads and exceeded deadlines. Memory does not grow with
@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self, TypeAlias
 
@@ -25,11 +25,10 @@ CREATE TABLE IF NOT EXISTS names (number INTEGER PRIMARY KEY, name TEXT UNIQUE N
 CREATE TABLE IF NOT EXISTS images (digest BLOB PRIMARY KEY, embedding BLOB, code TEXT) WITHOUT ROWID;
 """
 _PAGE_SIZE = 1000
-_LOCK_TIMEOUT_S = 0.0  # a second run must not wait for the first and then repeat its work
 
 _CODES = {code.value: code for code in ErrorCode}
 _TRANSIENT = (ErrorCode.IMAGE_DOWNLOAD_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.SERVER_ERROR)
-"""Errors that the next run retries; the code of a download does not say whether the server is gone or busy."""
+"""Errors that the next run retries. A failed download has the same code whether or not the failure is permanent."""
 
 Outcome: TypeAlias = Embedding | ErrorCode
 """An embedding (D, float32, unit length), or the error that prevented it."""
@@ -42,8 +41,8 @@ class BatchError(OperatorError):
 class ImageRecord(NamedTuple):
     """The result of one name.
 
-    ``digest``: SHA-256 of its content, None if it could not be read; ``outcome``: None if the checkpoint has, or will
-    have, the outcome of the same content under another name.
+    ``digest``: SHA-256 of its content, None if it could not be read; ``outcome``: None if the checkpoint, or an earlier
+    record of the same transaction, has the outcome of the same content.
     """
 
     name: str
@@ -52,48 +51,51 @@ class ImageRecord(NamedTuple):
 
 
 class Checkpoint:
-    """A context manager; belongs to one thread. Raises :class:`BatchError` if the disk is full."""
+    """Belongs to one thread. Methods that write raise :class:`BatchError` if the disk is full."""
 
-    def __init__(self, folder: Path, identity: str) -> None:
-        """Open or create the checkpoint; raise :class:`BatchError` if it has work of another ``identity``."""
+    def __init__(self, folder: Path, database: sqlite3.Connection) -> None:
         self._folder = folder
-        if folder.is_symlink():  # it may be planted, and its target would remain after `remove`
+        self._database = database
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, identity: str) -> Iterator[Self]:
+        """Open or create the checkpoint; raise :class:`BatchError` if it has work of another ``identity``."""
+        if folder.is_symlink():  # another user may have created it, and `remove` would not delete its target
             raise BatchError(f"{folder} is a symbolic link")
         folder.mkdir(mode=0o700, exist_ok=True)
         folder.chmod(0o700)
         file = folder / "checkpoint.sqlite3"
         file.touch(mode=0o600)
-        self._database = sqlite3.connect(file, timeout=_LOCK_TIMEOUT_S)
-        try:
-            self._open(identity)
-        except sqlite3.OperationalError as error:
-            self._database.close()
-            is_locked = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
-            raise BatchError(f"{folder} is in use by another run" if is_locked else f"{folder}: {error}") from error
-        except (sqlite3.DatabaseError, BatchError) as error:
-            self._database.close()
-            raise BatchError(
-                f"{folder} belongs to a batch with other pairs or settings: finish that batch, or delete the folder"
-            ) from error
+        # timeout=0: a second run must not wait for the first and then repeat its work
+        with closing(sqlite3.connect(file, timeout=0)) as database:
+            checkpoint = cls(folder, database)
+            try:
+                checkpoint._start(identity)
+            except sqlite3.OperationalError as error:
+                is_locked = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+                raise BatchError(f"{folder} is in use by another run" if is_locked else f"{folder}: {error}") from error
+            except sqlite3.DatabaseError as error:
+                raise BatchError(
+                    f"{folder} belongs to a batch with other pairs or settings: finish that batch, or delete the folder"
+                ) from error
+            yield checkpoint
 
-    def _open(self, identity: str) -> None:
-        # One process at a time; the lock ends with the process.
+    def _start(self, identity: str) -> None:
+        """Lock the database until this process ends, and prepare it for this run."""
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("BEGIN EXCLUSIVE")
         self._database.commit()
         self._database.executescript(_TABLES)
-        row = self._database.execute("SELECT identity FROM run").fetchone()
-        if row is None:
-            self._database.execute("INSERT INTO run VALUES (?, 0)", (identity,))
-            self._database.commit()
-        elif row[0] == identity:
+        if self._database.execute("SELECT identity FROM run").fetchone() == (identity,):
             self._forget_transient_errors()
-        elif self.counts()[1]:
-            raise BatchError
-        else:
-            with self._database:
-                self._database.execute("DELETE FROM names")
-                self._database.execute("UPDATE run SET identity = ?, is_listed = 0", (identity,))
+            return
+        if self.counts()[1]:
+            raise sqlite3.DatabaseError("it has work of another batch")
+        with self._database:
+            self._database.execute("DELETE FROM names")
+            self._database.execute("DELETE FROM run")
+            self._database.execute("INSERT INTO run VALUES (?, 0)", (identity,))
 
     def _forget_transient_errors(self) -> None:
         codes = [(code.value,) for code in _TRANSIENT]
@@ -103,12 +105,6 @@ class Checkpoint:
             )
             self._database.executemany("DELETE FROM images WHERE code = ?", codes)
             self._database.executemany("UPDATE names SET code = NULL WHERE code = ?", codes)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._database.close()
 
     @property
     def is_listed(self) -> bool:
@@ -141,8 +137,13 @@ class Checkpoint:
     def add(self, records: Iterable[ImageRecord]) -> None:
         """Add the records in one transaction."""
         with self._transaction():
-            for record in records:
-                self._add(record)
+            for name, digest, outcome in records:
+                code = outcome.value if isinstance(outcome, ErrorCode) else None
+                if digest is not None and outcome is not None:
+                    embedding = None if isinstance(outcome, ErrorCode) else outcome.astype("<f4").tobytes()
+                    self._database.execute("INSERT OR IGNORE INTO images VALUES (?, ?, ?)", (digest, embedding, code))
+                values = (digest, code if digest is None else None, name)
+                self._database.execute("UPDATE names SET digest = ?, code = ? WHERE name = ?", values)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -151,15 +152,6 @@ class Checkpoint:
                 yield
         except sqlite3.OperationalError as error:  # such as a full disk
             raise BatchError(f"{self._folder}: {error}; run the same command again to continue") from error
-
-    def _add(self, record: ImageRecord) -> None:
-        name, digest, outcome = record
-        code = outcome.value if isinstance(outcome, ErrorCode) else None
-        if digest is not None and outcome is not None:
-            embedding = outcome.astype("<f4").tobytes() if not isinstance(outcome, ErrorCode) else None
-            self._database.execute("INSERT OR IGNORE INTO images VALUES (?, ?, ?)", (digest, embedding, code))
-        values = (digest, code if digest is None else None, name)
-        self._database.execute("UPDATE names SET digest = ?, code = ? WHERE name = ?", values)
 
     def outcome(self, name: str) -> Outcome:
         """Return the outcome of a name that is done."""

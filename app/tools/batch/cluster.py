@@ -13,19 +13,17 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from app.domain import Embedding
-from app.engine import open_pipelines, open_resources
+from app.engine import open_resources
 from app.environment import Settings
-from app.errors import ApiError, ErrorCode
 from app.ops.metrics import Metrics
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.settings import AuthSettings
-from app.tools.batch.backend import EmbeddingBackend, embed_within_deadline, require_expected_embedder
+from app.tools.batch.backend import EmbeddingBackend, embed, open_pipeline
 from app.tools.batch.checkpoint import BatchError, Outcome
 
 _IMAGES_PER_ACTOR = 2
-"""While an actor embeds one image, the next is already there."""
+"""While an actor embeds one image, Ray sends it the next."""
 _TASK_RETRIES = 3
 """Retries of an image whose actor was lost."""
 
@@ -39,15 +37,11 @@ class EmbeddingActor:
             raise BatchError(f"a node of the cluster has another pack {pack.name}")
         one_core = settings.runtime.model_copy(update={"threads": 1})
         resources = open_resources(settings.model_copy(update={"runtime": one_core}), Metrics())
-        pipelines = open_pipelines(settings, store, pack, resources.shared)
-        self._pipeline = require_expected_embedder(pipelines, pack, settings)
+        self._pipeline = open_pipeline(settings, store, pack, resources.shared)
         resources.decoders.__enter__()  # never closed: the decoder process ends with the actor's process
 
-    def outcome(self, encoded: bytes) -> Outcome:
-        try:
-            return embed_within_deadline(self._pipeline, encoded)
-        except ApiError as error:
-            return error.code
+    def embed(self, encoded: bytes) -> Outcome:
+        return embed(self._pipeline, encoded)
 
 
 @contextmanager
@@ -58,12 +52,13 @@ def open_cluster(address: str, settings: Settings, pack: Pack) -> Iterator[Embed
     except (ConnectionError, ValueError) as error:
         raise BatchError(f"there is no Ray cluster at {address}") from error
     try:
-        cores = int(ray.available_resources().get("CPU", 0))  # an actor would queue for a core in use
+        cores = int(ray.available_resources().get("CPU", 0))  # more actors would wait for cores that are in use
         if not cores:
             raise BatchError(f"the cluster at {address} has no free core")
         without_keys = settings.model_copy(update={"auth": AuthSettings()})
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_TASK_RETRIES)(EmbeddingActor)
-        yield _ActorPool([actor.remote(without_keys, pack) for _ in range(cores)])
+        actors = [actor.remote(without_keys, pack) for _ in range(cores)]
+        yield EmbeddingBackend(_IMAGES_PER_ACTOR * cores, _ActorPool(actors).embed)
     finally:
         ray.shutdown()
 
@@ -72,19 +67,16 @@ class _ActorPool:
     """Sends each image to the actor with the fewest pending images."""
 
     def __init__(self, actors: list[Any]) -> None:
-        self.concurrency = _IMAGES_PER_ACTOR * len(actors)
         self._actors = actors
         self._pending = [0] * len(actors)
 
-    async def embed(self, encoded: bytes) -> Embedding:
+    async def embed(self, encoded: bytes) -> Outcome:
         index = self._pending.index(min(self._pending))
         self._pending[index] += 1
         try:
-            outcome: Outcome = await self._actors[index].outcome.remote(encoded)
+            outcome: Outcome = await self._actors[index].embed.remote(encoded)
         except RayError as error:  # such as a node without the pack; its message ends with the cause
             raise BatchError(f"the cluster failed: {str(error).strip().splitlines()[-1]}") from error
         finally:
             self._pending[index] -= 1
-        if isinstance(outcome, ErrorCode):
-            raise ApiError(outcome)
         return outcome

@@ -1,4 +1,4 @@
-"""Read or download the images of a batch and embed each distinct content once, whatever names it has.
+"""Read or download the images of a batch and embed each distinct content once, even if several names have it.
 
 Many images are in progress at the same time, so that workers do not wait for files or servers. An image that fails
 only affects its own rows.
@@ -16,10 +16,10 @@ from app.imaging.fetch import Fetcher
 from app.imaging.source import MAX_BYTES, check_size
 from app.ops.deadline import Deadline
 from app.tools.batch.backend import EmbeddingBackend
-from app.tools.batch.checkpoint import Checkpoint, ImageRecord, Outcome
+from app.tools.batch.checkpoint import Checkpoint, ImageRecord
 
 _FETCH_TIMEOUT_S = 60.0
-"""Longer than the settings allow for a request, whose deadline does not apply here."""
+"""The deadline of the settings is for requests to the service."""
 _COMMIT_SIZE = 64
 """Images whose work is lost if the process is killed."""
 _URL_SCHEMES = ("http://", "https://")
@@ -33,7 +33,8 @@ class BatchEmbedder:
         self._folder = folder
         self._fetcher = fetcher
         self._backend = backend
-        self._digests_in_progress: set[bytes] = set()
+        self._copies: dict[bytes, list[str]] = {}
+        """By the digest of an image in progress: other names with the same content."""
         self._uncommitted: list[ImageRecord] = []
 
     async def embed_all(self, concurrency: int, advance: Callable[[int], object]) -> None:
@@ -46,43 +47,35 @@ class BatchEmbedder:
 
     async def _process(self, names: Iterator[str], advance: Callable[[int], object]) -> None:
         for name in names:  # all tasks share this iterator
-            record = await self._record(name)
-            self._uncommitted.append(record)  # a commit during the await may have replaced the list
+            await self._embed(name)
             advance(1)
             if len(self._uncommitted) >= _COMMIT_SIZE:
                 self._commit()
 
     def _commit(self) -> None:
-        """Commit finished names. A name without outcome stays until the outcome of its content is committed."""
-        embedded = {record.digest for record in self._uncommitted if record.outcome is not None}
-        committable = [record for record in self._uncommitted if self._is_committable(record, embedded)]
-        self._checkpoint.add(committable)
-        self._digests_in_progress -= embedded
-        self._uncommitted = [record for record in self._uncommitted if not self._is_committable(record, embedded)]
+        self._checkpoint.add(self._uncommitted)
+        self._uncommitted.clear()
 
-    def _is_committable(self, record: ImageRecord, embedded: set[bytes | None]) -> bool:
-        return (
-            record.outcome is not None
-            or record.digest in embedded
-            or self._checkpoint.has_outcome(record.digest or b"")
-        )
-
-    async def _record(self, name: str) -> ImageRecord:
+    async def _embed(self, name: str) -> None:
+        """Add the record of ``name``; if another name with the same content is in progress, leave it to that one."""
         try:
             encoded = check_size(await self._read(name))
         except ApiError as error:
-            return ImageRecord(name, None, error.code)
+            self._uncommitted.append(ImageRecord(name, None, error.code))
+            return
         digest = hashlib.sha256(encoded).digest()
-        if digest in self._digests_in_progress or self._checkpoint.has_outcome(digest):
-            return ImageRecord(name, digest, None)
-        self._digests_in_progress.add(digest)
-        return ImageRecord(name, digest, await self._outcome(encoded))
+        if digest in self._copies:
+            self._copies[digest].append(name)
+        elif self._is_embedded(digest):
+            self._uncommitted.append(ImageRecord(name, digest, None))
+        else:
+            self._copies[digest] = []
+            outcome = await self._backend.embed(encoded)
+            self._uncommitted.append(ImageRecord(name, digest, outcome))
+            self._uncommitted += [ImageRecord(copy, digest, None) for copy in self._copies.pop(digest)]
 
-    async def _outcome(self, encoded: bytes) -> Outcome:
-        try:
-            return await self._backend.embed(encoded)
-        except ApiError as error:
-            return error.code
+    def _is_embedded(self, digest: bytes) -> bool:
+        return any(record.digest == digest for record in self._uncommitted) or self._checkpoint.has_outcome(digest)
 
     async def _read(self, name: str) -> bytes:
         if not name:

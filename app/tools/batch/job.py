@@ -50,50 +50,54 @@ class BatchJob(NamedTuple):
         pack = (self.pack.name, self.pack.detector, self.pack.embedder)
         return repr((environment, *pack, str(self.pairs.resolve()), digest(self.pairs)))
 
-    def scale(self) -> Scale:
-        path = self.store.calibration_path(self.pack.name)
-        return Scale(calibration.load(path, self.pack.embedder_sha256), FaceModelVersion.V3)
+    def run(self, ray_address: str | None) -> str:
+        """Embed the images, on a Ray cluster if ``ray_address`` is given; write the scores and return a summary."""
+        write = score_table.writer(self.out)
+        _check_paths(self.pairs, self.out)
+        columns = score_table.columns(self.pairs)
+        folder = self.out.with_name(f".{self.out.name}.work")
+        with Checkpoint.open(folder, self.identity) as checkpoint:
+            if not checkpoint.is_listed:
+                checkpoint.add_names(name for row in score_table.rows(self.pairs) for name in (row["a"], row["b"]))
+            asyncio.run(self._embed_images(checkpoint, ray_address))
+            table = calibration.load(self.store.calibration_path(self.pack.name), self.pack.embedder_sha256)
+            rows = score_table.scored(checkpoint, Scale(table, FaceModelVersion.V3), score_table.rows(self.pairs))
+            draft, codes = folder / f"scores{self.out.suffix}", Counter[str]()
+            draft.touch(mode=0o600)
+            write(draft, columns, _count_codes(rows, codes))
+            with draft.open("rb") as stream:
+                os.fsync(stream.fileno())
+            summary = _summary(checkpoint, codes)
+            draft.replace(self.out)
+            checkpoint.remove()
+        return summary
 
+    async def _embed_images(self, checkpoint: Checkpoint, ray_address: str | None) -> None:
+        """Embed all images that the checkpoint does not have yet; show a progress bar on stderr."""
+        total, done = checkpoint.counts()
+        if done == total:
+            return
+        with self._open_backend(ray_address) as backend:
+            async with open_fetcher(self.settings, Metrics()) as fetcher:
+                embedder = BatchEmbedder(checkpoint, self.pairs.parent, fetcher, backend)
+                with tqdm(total=total, initial=done, desc="Embedding", unit="image", disable=None) as bar:
+                    try:
+                        await embedder.embed_all(backend.concurrency + _READ_AHEAD, bar.update)
+                    except ExceptionGroup as errors:  # the first error cancelled the other tasks
+                        raise errors.exceptions[0] from errors
 
-class BatchSummary(NamedTuple):
-    """``names``: distinct names in the table; ``images``: distinct contents; ``codes``: rows by code, "" if scored."""
-
-    names: int
-    images: int
-    codes: Counter[str]
-
-    def __str__(self) -> str:
-        failed = {code: count for code, count in self.codes.most_common() if code}
-        reasons = ", ".join(f"{code} {count:,}" for code, count in failed.items())
-        rows = f"{self.codes['']:,} scored, {sum(failed.values()):,} not" + (f": {reasons}" if reasons else "")
-        return f"{self.images:,} distinct images of {self.names:,} names; {rows}"
-
-
-def run_batch(job: BatchJob, ray_address: str | None = None) -> BatchSummary:
-    """Embed the images, on a Ray cluster if ``ray_address`` is given, and write the scores."""
-    write = score_table.writer(job.out)
-    _check_paths(job.pairs, job.out)
-    columns = score_table.columns(job.pairs)
-    folder = job.out.with_name(f".{job.out.name}.work")
-    with Checkpoint(folder, job.identity) as checkpoint:
-        if not checkpoint.is_listed:
-            checkpoint.add_names(name for row in score_table.rows(job.pairs) for name in (row["a"], row["b"]))
-        asyncio.run(_embed_images(job, checkpoint, ray_address))
-        draft = folder / f"scores{job.out.suffix}"
-        draft.touch(mode=0o600)
-        codes = Counter[str]()
-        scored_rows = score_table.scored(checkpoint, job.scale(), score_table.rows(job.pairs))
-        write(draft, columns, _count_codes(scored_rows, codes))
-        with draft.open("rb") as stream:
-            os.fsync(stream.fileno())
-        summary = BatchSummary(checkpoint.counts()[0], checkpoint.distinct_images(), codes)
-        draft.replace(job.out)
-        checkpoint.remove()
-    return summary
+    def _open_backend(self, ray_address: str | None) -> AbstractContextManager[EmbeddingBackend]:
+        if ray_address is None:
+            return open_local_backend(self.settings, self.store, self.pack)
+        try:
+            from app.tools.batch.cluster import open_cluster  # noqa: PLC0415 - Ray is an optional extra
+        except ImportError as error:
+            raise BatchError("--ray needs the extra `ray`: pip install '.[ray]' in the checkout") from error
+        return open_cluster(ray_address, self.settings, self.pack)
 
 
 def _check_paths(pairs: Path, out: Path) -> None:
-    """Raise ``OSError`` before the work starts for paths that would make it fail at its end."""
+    """Raise ``OSError`` for paths that would otherwise fail only after all images are embedded."""
     if not out.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder", str(out.parent))
     if out.is_dir():
@@ -111,26 +115,8 @@ def _count_codes(rows: Iterable[Row], codes: Counter[str]) -> Iterator[Row]:
         yield row
 
 
-async def _embed_images(job: BatchJob, checkpoint: Checkpoint, ray_address: str | None) -> None:
-    """Embed all images that the checkpoint does not have yet; show a progress bar on stderr."""
-    total, done = checkpoint.counts()
-    if done == total:
-        return
-    with _open_backend(job, ray_address) as backend:
-        async with open_fetcher(job.settings, Metrics()) as fetcher:
-            embedder = BatchEmbedder(checkpoint, job.pairs.parent, fetcher, backend)
-            with tqdm(total=total, initial=done, desc="Embedding", unit="image", disable=None) as bar:
-                try:
-                    await embedder.embed_all(backend.concurrency + _READ_AHEAD, bar.update)
-                except ExceptionGroup as errors:  # the first error cancelled the other tasks
-                    raise errors.exceptions[0] from errors
-
-
-def _open_backend(job: BatchJob, ray_address: str | None) -> AbstractContextManager[EmbeddingBackend]:
-    if ray_address is None:
-        return open_local_backend(job.settings, job.store, job.pack)
-    try:
-        from app.tools.batch.cluster import open_cluster  # noqa: PLC0415 - Ray is an optional extra
-    except ImportError as error:
-        raise BatchError("--ray needs the extra `ray`: pip install '.[ray]' in the checkout") from error
-    return open_cluster(ray_address, job.settings, job.pack)
+def _summary(checkpoint: Checkpoint, codes: Counter[str]) -> str:
+    failed = {code: count for code, count in codes.most_common() if code}
+    reasons = ", ".join(f"{code} {count:,}" for code, count in failed.items())
+    rows = f"{codes['']:,} scored, {sum(failed.values()):,} not" + (f": {reasons}" if reasons else "")
+    return f"{checkpoint.distinct_images():,} distinct images of {checkpoint.counts()[0]:,} names; {rows}"

@@ -27,11 +27,7 @@ Writer: TypeAlias = Callable[[Path, list[str], Iterable[Row]], None]
 
 def columns(file: Path) -> list[str]:
     """Return the column names; raise :class:`BatchError` if they are not those of a table of pairs."""
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        try:
-            names = next(csv.reader(stream, strict=True), [])
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise BatchError(f"{file}, line 1: {error}") from error
+    _, names = next(_lines(file), (1, []))
     if not {"a", "b"}.issubset(names):
         raise BatchError(f"{file}: the first line must name the columns, including `a` and `b`")
     if len(set(names)) < len(names) or set(_ADDED_COLUMNS).intersection(names):
@@ -42,30 +38,34 @@ def columns(file: Path) -> list[str]:
 def rows(file: Path) -> Iterator[dict[str, str]]:
     """Yield the rows; raise :class:`BatchError` for a row whose number of values is not that of the columns."""
     names = columns(file)
+    for number, values in islice(_lines(file), 1, None):
+        if len(values) == len(names):
+            yield dict(zip(names, values, strict=True))
+        elif values:  # an empty line has none
+            raise BatchError(f"{file}, line {number}: {len(values)} values for {len(names)} columns")
+
+
+def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and the values of each record; raise :class:`BatchError` if a record is malformed."""
     with file.open(encoding="utf-8-sig", newline="") as stream:
         table = csv.reader(stream, strict=True)
-        next(table)
         try:
             for values in table:
-                if not values:
-                    continue  # an empty line
-                if len(values) != len(names):
-                    raise BatchError(f"{file}, line {table.line_num}: {len(values)} values for {len(names)} columns")
-                yield dict(zip(names, values, strict=True))
+                yield table.line_num, values
         except (csv.Error, UnicodeDecodeError) as error:
-            raise BatchError(f"{file}, line {table.line_num}: {error}") from error
+            raise BatchError(f"{file}, line {max(1, table.line_num)}: {error}") from error
 
 
 def scored(checkpoint: Checkpoint, scale: Scale, pairs: Iterable[Mapping[str, str]]) -> Iterator[Row]:
     """Yield each row with its score or its error code."""
     for row in pairs:
-        a, b = checkpoint.outcome(row["a"]), checkpoint.outcome(row["b"])
-        if isinstance(a, ErrorCode):
-            yield {**row, "score": None, "code": a.value, "image": "A"}
-        elif isinstance(b, ErrorCode):
-            yield {**row, "score": None, "code": b.value, "image": "B"}
-        else:
-            yield {**row, "score": scale.score(cosine(a, b)), "code": "", "image": ""}
+        match checkpoint.outcome(row["a"]), checkpoint.outcome(row["b"]):
+            case ErrorCode() as code, _:
+                yield {**row, "score": None, "code": code.value, "image": "A"}
+            case _, ErrorCode() as code:
+                yield {**row, "score": None, "code": code.value, "image": "B"}
+            case a, b:
+                yield {**row, "score": scale.score(cosine(a, b)), "code": "", "image": ""}
 
 
 def writer(out: Path) -> Writer:

@@ -1,25 +1,33 @@
 """Load on a running service: prepared requests on persistent connections, and the outcome of each.
 
-A closed loop (each client sends its next request after a response) finds the capacity. An open loop (requests at fixed
-times) shows the latency that clients see, queueing included; its latency counts from the time that a request was due.
-The client writes prepared bytes to sockets, so that it takes little CPU time from the service that it measures.
+In a closed loop, each client sends its next request after a response: this measures the capacity. In an open loop,
+requests start at fixed times, and latency counts from the time that a request was due: this includes queueing.
+The client writes prepared bytes to sockets, so that it takes little CPU time from the service.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
+import socket
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple, Self
+from urllib.parse import urlsplit
 
 import numpy as np
 
+from app.environment import Settings, SettingsError
+from app.tools.signing import host_header, pick_key, signed_headers
+
 _CONNECTION_LOST = "connection lost"
-_RESPONSE_TIMEOUT_S = 60.0
+_CONNECT_TIMEOUT_S, _RESPONSE_TIMEOUT_S = 5.0, 60.0
 _QUANTILES = {"median_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "max_ms": 1.0}
 
 
@@ -55,26 +63,22 @@ class LoadResult:
 
     def milliseconds(self, *quantiles: float, code: str = "OK") -> list[float]:
         """Return latency quantiles (0 to 1) of the answers with ``code``; NaN if there are none."""
-        latencies = [1000 * answer.seconds for answer in self._counted if answer.code == code]
-        if not latencies:
-            return [float("nan")] * len(quantiles)
-        return [float(value) for value in np.quantile(latencies, quantiles)]
+        latencies = [1000 * answer.seconds for answer in self._measured if answer.code == code]
+        values: list[float] = np.quantile(latencies or [np.nan], quantiles).tolist()
+        return values
 
     @property
     def codes(self) -> dict[str, int]:
         """Number of answers by code."""
-        return dict(Counter(answer.code for answer in self._counted))
+        return dict(Counter(answer.code for answer in self._measured))
 
     def summary(self) -> dict[str, object]:
-        latencies = self.milliseconds(*_QUANTILES.values())
-        return {
-            "answers": self.codes,
-            "accepted_per_second": round(self.per_second(), 2),
-            **{name: round(value, 1) for name, value in zip(_QUANTILES, latencies, strict=True)},
-        }
+        latencies = [round(value, 1) for value in self.milliseconds(*_QUANTILES.values())]
+        rate = round(self.per_second(), 2)
+        return {"answers": self.codes, "accepted_per_second": rate, **dict(zip(_QUANTILES, latencies, strict=True))}
 
     @property
-    def _counted(self) -> list[Answer]:
+    def _measured(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.due >= self.since]
 
 
@@ -90,6 +94,36 @@ def http_request(host: str, headers: dict[str, str], body: bytes) -> bytes:
     """Return a POST of ``body`` as HTTP/1.1 bytes."""
     lines = [f"{name}: {value}" for name, value in {**headers, "Host": host, "Content-Length": len(body)}.items()]
     return "\r\n".join(["POST / HTTP/1.1", *lines, "", ""]).encode() + body
+
+
+def check_load(seconds: float, rate: float | None) -> None:
+    """Raise ``SettingsError`` if the load would have no request."""
+    if not seconds > 0 or (rate is not None and not rate * seconds >= 1):
+        raise SettingsError("--seconds and --rate must be above 0 and must give at least one request")
+
+
+def prepare_target(settings: Settings, endpoint: str, photos: Sequence[Path]) -> Target:
+    """Return signed requests that compare each photo with the next one; signatures expire after a few minutes.
+
+    Raise ``SettingsError`` if ``endpoint`` is not an http URL or does not accept a connection.
+    """
+    secret_id, key = pick_key(settings.auth, None)
+    host, url = host_header(endpoint), urlsplit(endpoint)
+    if url.scheme != "http":
+        raise SettingsError(f"{endpoint} is not an http URL; measure the service itself, not a proxy in front of it")
+    images = [base64.b64encode(photo.read_bytes()).decode("ascii") for photo in photos]
+    action = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
+    requests = []
+    for a, b in zip(images, [*images[1:], images[0]], strict=True):
+        body = json.dumps({"ImageA": a, "ImageB": b}).encode()
+        signed = signed_headers(secret_id, key, host, body, int(time.time()))
+        requests.append(http_request(host, {**signed, **action}, body))
+    target = Target(url.hostname or "", url.port or 80, requests)
+    try:
+        socket.create_connection((target.host, target.port), _CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise SettingsError(f"no server at {target.host}:{target.port}: {error.strerror or error}") from error
+    return target
 
 
 async def run_closed_loop(target: Target, concurrency: int, seconds: float) -> LoadResult:
@@ -150,8 +184,7 @@ class _Connection:
             return await self.send(request) if was_idle else _CONNECTION_LOST
         if status != b"200":
             return f"HTTP {status.decode()}"
-        response = json.loads(body)
-        return str(response.get("Response", {}).get("Error", {}).get("Code", "OK"))
+        return str(json.loads(body).get("Response", {}).get("Error", {}).get("Code", "OK"))
 
     async def _exchange(self, request: bytes) -> tuple[bytes, bytes]:
         """Return the status and the body of the response."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from app.domain import CompareOptions
 from app.engine import open_pipelines, open_shared_models
@@ -16,83 +16,58 @@ from app.packs.store import Store
 from app.runtime.session import Session, Tensor
 from app.runtime.worker_pool import ThreadBudget
 
-STAGES = ("decode", "detect", "landmarks", "align", "embed")
+_STAGES = ("decode", "detect", "landmarks", "align", "embed")
 _WARM_UP, _RUNS = 3, 20
 _DEADLINE_S = 60.0
 
-
-class StageDurations(NamedTuple):
-    """Medians in milliseconds.
-
-    ``stages``: by name; ``total``: the pipeline; ``networks``: the same ``session.run`` calls repeated in one loop.
-    """
-
-    stages: dict[str, float]
-    total: float
-    networks: float
-
-    def as_dict(self) -> dict[str, float]:
-        return {**self.stages, "total": self.total, "networks": self.networks}
+StageDurations: TypeAlias = dict[str, float]
+"""Medians in milliseconds: each stage, ``total`` of the pipeline, and ``networks``: its model runs, repeated alone."""
 
 
 def stage_table(measured: Mapping[str, StageDurations]) -> list[str]:
     """Return a table with one row per stage and one column per image: milliseconds and share of ``total``."""
-    columns = {name: durations.as_dict() for name, durations in measured.items()}
-    lines = [f"{'':<10}" + "".join(f"{name[-18:]:>20}" for name in columns)]
-    for stage in next(iter(columns.values())):
-        cells = (f"{column[stage]:9.2f} {100 * column[stage] / column['total']:4.0f} %" for column in columns.values())
+    columns = measured.values()
+    lines = [f"{'':<10}" + "".join(f"{name[-18:]:>20}" for name in measured)]
+    for stage in (*_STAGES, "total", "networks"):
+        cells = (f"{column[stage]:9.2f} {100 * column[stage] / column['total']:4.0f} %" for column in columns)
         lines.append(f"{stage:<10}" + "".join(f"{cell:>20}" for cell in cells))
-    ratios = (f"{column['total'] / column['networks']:20.2f}" for column in columns.values())
+    ratios = (f"{column['total'] / column['networks']:20.2f}" for column in columns)
     return [*lines, f"{'ratio':<10}" + "".join(ratios)]
 
 
-class RecordingSession:
-    """A session that keeps its inputs, so that they can be run again."""
+class _RecordingSession(NamedTuple):
+    """Adds the session and the input of each model run to ``model_runs``."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.inputs: list[Tensor] = []
+    session: Session
+    model_runs: list[tuple[Session, Tensor]]
 
     def run(self, batch: Tensor) -> list[Tensor]:
-        self.inputs.append(batch)
-        return self._session.run(batch)
-
-    def run_again(self) -> None:
-        for batch in self.inputs:
-            self._session.run(batch)
+        self.model_runs.append((self.session, batch))
+        return self.session.run(batch)
 
 
 class StageBenchmark:
     """The embedding pipeline of a pack on one thread."""
 
     def __init__(self, settings: Settings, store: Store, pack: Pack) -> None:
-        self._sessions: list[RecordingSession] = []
+        self._model_runs: list[tuple[Session, Tensor]] = []
         shared = open_shared_models(settings, ThreadBudget(workers=1, intra_op=1))
-        self._pipeline = open_pipelines(settings, store, pack, shared, self._record).embedding
-
-    def _record(self, session: Session) -> Session:
-        self._sessions.append(RecordingSession(session))
-        return self._sessions[-1]
+        pipelines = open_pipelines(settings, store, pack, shared, lambda s: _RecordingSession(s, self._model_runs))
+        self._pipeline = pipelines.embedding
 
     def measure(self, encoded: bytes) -> StageDurations:
         """Measure an encoded image; raise ``ApiError`` if it shows no face."""
-        for _ in range(_WARM_UP):
-            self._embed(encoded)
-        timers, total, networks = [], [], []
-        for _ in range(_RUNS):
-            started = time.perf_counter()
-            timers.append(self._embed(encoded).totals())
-            total.append(time.perf_counter() - started)
-            started = time.perf_counter()
-            for session in self._sessions:
-                session.run_again()
-            networks.append(time.perf_counter() - started)
-        stages = {name: 1000 * median(timer.get(name, 0.0) for timer in timers) for name in STAGES}
-        return StageDurations(stages, 1000 * median(total), 1000 * median(networks))
+        runs = [self._run(encoded) for _ in range(_WARM_UP + _RUNS)][_WARM_UP:]
+        return {name: 1000 * median(run[name] for run in runs) for name in runs[0]}
 
-    def _embed(self, encoded: bytes) -> StageTimer:
-        for session in self._sessions:
-            session.inputs.clear()
+    def _run(self, encoded: bytes) -> dict[str, float]:
+        """Embed the image, then repeat its model runs; return the durations in seconds."""
+        self._model_runs.clear()
         timer = StageTimer.after(_DEADLINE_S)
+        started = time.perf_counter()
         self._pipeline.embed(encoded, CompareOptions(), timer)
-        return timer
+        embedded = time.perf_counter()
+        for session, batch in self._model_runs:
+            session.run(batch)
+        networks = time.perf_counter() - embedded
+        return dict.fromkeys(_STAGES, 0.0) | timer.totals() | {"total": embedded - started, "networks": networks}

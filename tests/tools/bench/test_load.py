@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from app.tools.bench.load import Answer, LoadResult, Target, http_request, run_closed_loop, run_open_loop
+from app.environment import Settings, SettingsError
+from app.settings import AuthSettings
+from app.tools.bench.load import (
+    Answer,
+    LoadResult,
+    Target,
+    check_load,
+    http_request,
+    prepare_target,
+    run_closed_loop,
+    run_open_loop,
+)
 from tests.support.server import Server, running_server
 
 _OK, _REFUSED = "OK", "RequestLimitExceeded"
@@ -62,3 +74,19 @@ def test_quantiles_and_rates_cover_one_code() -> None:
     assert load.milliseconds(0.5, code=_REFUSED) == [1.0]
     late = load.skip(2.0)
     assert (late.codes, late.seconds, late.per_second()) == ({_OK: 1}, 2.0, 0.5)
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(0, None), (float("nan"), None), (1, 0.5), (1, 0)])
+def test_a_load_without_requests_is_refused(seconds: float, rate: float | None) -> None:
+    with pytest.raises(SettingsError, match="--seconds and --rate must be"):
+        check_load(seconds, rate)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "message"),
+    [("http://127.0.0.1:9", "no server at 127.0.0.1:9"), ("https://127.0.0.1:9", "is not an http URL")],
+)
+def test_an_endpoint_that_cannot_be_measured_is_refused(endpoint: str, message: str) -> None:
+    settings = Settings(auth=AuthSettings.model_validate({"keys": "a:b"}))
+    with pytest.raises(SettingsError, match=message):
+        prepare_target(settings, endpoint, [Path(__file__)])

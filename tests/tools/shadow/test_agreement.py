@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from app.tools.shadow.agreement import format_summary, summarize
-from app.tools.shadow.records import OK, Outcome, OutcomePair, Thresholds
+from app.tools.shadow.records import OK, Answer, AnswerPair, Thresholds
 
 
-def _outcome(answer: float | str) -> Outcome:
-    return Outcome(answer) if isinstance(answer, str) else Outcome(OK, answer, 10 * answer)
+def _answer(score: float | str) -> Answer:
+    return Answer(score, None, None) if isinstance(score, str) else Answer(OK, score, 10 * score)
 
 
-def _pair(local: float | str, remote: float | str) -> OutcomePair:
-    return OutcomePair("", _outcome(local), _outcome(remote))
+def _pair(local: float | str, remote: float | str) -> AnswerPair:
+    return AnswerPair("", _answer(local), _answer(remote))
 
 
 def test_decisions_codes_and_correlation_are_counted() -> None:

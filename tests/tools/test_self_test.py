@@ -1,0 +1,43 @@
+"""The request of ``serve --check``."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import pytest
+from PIL import Image
+
+from app.domain import CompareOptions, Comparison, FaceModelVersion, ImageRef
+from app.environment import Settings
+from app.errors import ApiError, ErrorCode
+from app.ops.stage_timer import StageTimer
+from app.tools.self_test import NO_FACE, try_request
+from tests.support.fakes import CLOSED, OPEN, Behaviour, FakeEngine, FakeService
+
+
+async def _no_face(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+    with Image.open(io.BytesIO(base64.b64decode(a.base64))) as image:
+        assert min(image.size) >= 64
+    raise ApiError(ErrorCode.NO_FACE_IN_PHOTO, image="A")
+
+
+async def _a_score(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+    return Comparison(100.0, 1.0, FaceModelVersion.V3)
+
+
+async def _broken(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+    raise ApiError(ErrorCode.SERVER_ERROR)
+
+
+@pytest.mark.parametrize("settings", [OPEN, CLOSED])
+@pytest.mark.parametrize(
+    ("comparison", "outcome"),
+    [(_no_face, NO_FACE), (_a_score, "a score"), (_broken, "FailedOperation.ServerError")],
+)
+async def test_one_request_passes_through_the_application(
+    settings: Settings, comparison: Behaviour, outcome: str
+) -> None:
+    engine = FakeEngine(FakeService(comparison))
+    assert await try_request(settings, engine) == outcome
+    assert len(engine.service.calls) == 1
