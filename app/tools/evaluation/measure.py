@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,8 +63,7 @@ def measure(
 def _embed(settings: Settings, store: Store, pack: Pack, images: list[Path]) -> Gallery:
     budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
     embedding_pipeline = open_local_pipelines(settings, store, pack, budget).embedding
-    progress = partial(tqdm, total=len(images), desc="Embedding", unit="image", disable=None)
-    gallery = embed_images(embedding_pipeline, images, budget.workers, progress)
+    gallery = embed_images(embedding_pipeline, images, budget.workers)
     for code, count in Counter(gallery.failures.values()).items():
         tqdm.write(f"warning: {count} images are left out: {code.value}", file=sys.stderr)
     return gallery

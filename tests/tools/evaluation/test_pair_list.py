@@ -115,7 +115,7 @@ def test_pairs_with_an_image_without_a_face_are_left_out(tmp_path: Path, embeddi
     for name, pixels in {"x": blank, "a": astronaut(), "b": another_shot(astronaut()), "c": cast()}.items():
         (tmp_path / f"{name}.jpg").write_bytes(jpeg(pixels))
     listed = read_list(_write(tmp_path, "x.jpg a.jpg 0\na.jpg b.jpg 1\nb.jpg c.jpg 0\na.jpg c.jpg 0\n"))
-    gallery = embed_images(embedding_pipeline, listed.images, 2, iter)
+    gallery = embed_images(embedding_pipeline, listed.images, 2)
     pairs, same = listed.embedded_pairs(gallery)
     assert [[gallery.images[row].name for row in pair] for pair in pairs] == [
         ["a.jpg", "b.jpg"],
