@@ -94,8 +94,10 @@ def run(store: Store, name: str) -> dict[str, object]:
 
 def line(row: ScoreRow) -> str:
     target = _TARGETS.get((row.version.value, int(row.score)))
-    verdict = "" if target is None else f"  target {target:g} {'inside' if row.far.contains(target) else 'OUTSIDE'}"
-    return f"{row.version} score {row.score:g}: FAR {row.far}  TAR {row.tar}{verdict}"
+    text = f"{row.version} score {row.score:g}: FAR {row.far}  TAR {row.tar}"
+    if target is None:
+        return text
+    return f"{text}  target {target:g} {'inside' if row.far.low <= target <= row.far.high else 'OUTSIDE'}"
 
 
 def rows(gallery: Gallery, table: calibration.Calibration) -> tuple[ScoreRow, ...]:

@@ -159,9 +159,8 @@ def render(calibration: Calibration) -> str:
     """Return the text of ``calibration.toml``."""
     lines = ["# Written by `compareface calibrate`. models/README.md says how to read it.", "[about]"]
     texts = ("pack", "embedder_sha256", "data", "date", "status")
-    lines += [f"{name} = {_toml_string(getattr(calibration, name))}" for name in texts]
     numbers = ("people", "images", "not_found", "impostor_pairs", "genuine_pairs")
-    lines += [f"{name} = {getattr(calibration, name)}" for name in numbers]
+    lines += [f"{name} = {_toml_value(getattr(calibration, name))}" for name in (*texts, *numbers)]
     for point in calibration.impostor:
         pairs_above = point.far * calibration.impostor_pairs
         lines += ["", "[[impostor]]", f"far = {point.far:g}  # {pairs_above:.4g} impostor pairs above"]
@@ -172,6 +171,6 @@ def render(calibration: Calibration) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _toml_string(text: str) -> str:
-    """Return ``text`` as a TOML string: a JSON string without surrogate pairs and with DEL escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _toml_value(value: str | int) -> str:
+    """Return ``value`` in TOML, which is JSON without surrogate pairs and with DEL escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.domain import FaceModelVersion
-from app.scoring.calibration import Calibration, genuine_points, impostor_points
+from app.scoring.calibration import Calibration
 from app.scoring.evaluation import (
     THRESHOLDS,
     LabelledFaces,
@@ -13,18 +13,12 @@ from app.scoring.evaluation import (
     with_intervals,
 )
 from app.scoring.pairs import PairCounts, count_listed_pairs, count_pairs
-
-_PEOPLE = 100
+from tests.scoring.random_faces import calibration_of, random_faces
 
 
 @pytest.fixture(scope="module")
 def faces() -> LabelledFaces:
-    """Random embeddings of 100 people with four images each."""
-    rng = np.random.default_rng(3)
-    rows = np.repeat(rng.normal(size=(_PEOPLE, 24)), 4, axis=0) + 0.45 * rng.normal(size=(4 * _PEOPLE, 24))
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    people = [str(i // 4) for i in range(len(rows))]
-    return LabelledFaces(rows, people, [f"{person}/{i}.jpg" for i, person in enumerate(people)])
+    return random_faces(100)
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +27,8 @@ def counts(faces: LabelledFaces) -> PairCounts:
 
 
 @pytest.fixture(scope="module")
-def calibration(counts: PairCounts) -> Calibration:
-    return Calibration(
-        pack="random",
-        embedder_sha256="ab" * 32,
-        data="random",
-        date="2026-11-22",
-        people=_PEOPLE,
-        images=4 * _PEOPLE,
-        not_found=0,
-        impostor_pairs=counts.impostor_pairs,
-        genuine_pairs=counts.genuine_pairs,
-        impostor=impostor_points(counts),
-        genuine=genuine_points(counts),
-    )
+def calibration(faces: LabelledFaces, counts: PairCounts) -> Calibration:
+    return calibration_of(counts, faces)
 
 
 def _all_pairs(faces: LabelledFaces, *, has_people: bool) -> ListedPairs:

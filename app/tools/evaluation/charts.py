@@ -1,7 +1,11 @@
-"""Line charts as SVG text, without scripts and fonts; the page around them defines the colours by class."""
+"""Line charts as SVG text, without scripts and fonts; the page around them defines the colours by class.
+
+Also the number formats of charts and tables.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -13,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 _WIDTH, _HEIGHT = 640, 380
 _LEFT, _TOP, _RIGHT, _BOTTOM = 84, 14, 614, 330
 """Edges of the plot area in pixels."""
+_MAX_FRACTIONAL = 1000
+"""Numbers from here on have no decimals."""
 
 
 class Axis(NamedTuple):
@@ -85,3 +91,19 @@ class Chart:
 
     def _points(self, x: ArrayLike, y: ArrayLike) -> str:
         return " ".join(f"{left:.1f},{top:.1f}" for left, top in zip(self._left(x), self._top(y), strict=True))
+
+
+def power_ticks(low: float) -> list[tuple[float, str]]:
+    """Return the ticks of a logarithmic axis of shares from ``low`` to 1: the powers of ten in percent."""
+    return [(10.0**n, percent(10.0**n)) for n in range(math.ceil(math.log10(low)), 1)]
+
+
+def percent(share: float) -> str:
+    return f"{digits(100 * share)} %"
+
+
+def digits(value: float) -> str:
+    """Return ``value`` with three significant digits, without an exponent."""
+    if value >= _MAX_FRACTIONAL:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return np.format_float_positional(value, precision=3, fractional=False, trim="-")

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from app.domain import FaceModelVersion
 from app.scoring.calibration import MIN_EXPECTED_IMPOSTORS
 from app.scoring.evaluation import Evaluation
-from app.tools.evaluation.charts import Axis, Chart
-from app.tools.evaluation.page import power_ticks
+from app.tools.evaluation.charts import Axis, Chart, power_ticks
 
 _MARKED_SCORES = (40, 50, 60)
 

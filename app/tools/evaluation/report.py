@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
@@ -17,9 +18,8 @@ from numpy.typing import NDArray
 from app.scoring.calibration import MIN_EXPECTED_IMPOSTORS, Calibration
 from app.scoring.evaluation import Evaluation
 from app.scoring.intervals import Rate
-from app.tools.evaluation.charts import Axis, Chart
+from app.tools.evaluation.charts import Axis, Chart, digits, percent, power_ticks
 from app.tools.evaluation.curves import det_chart, rate_curve, roc_chart
-from app.tools.evaluation.page import digits, percent, power_ticks, table
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _STYLE = Path(__file__).with_name("report.css")
@@ -57,6 +57,13 @@ def render(evaluation: Evaluation) -> str:
     )
 
 
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], css_class: str = "") -> str:
+    """Return a table; its cells are HTML."""
+    titles = "".join(f"<th>{cell}" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{cell}" for cell in row) for row in rows)
+    return f'<table class="{css_class}"><tr>{titles}{body}</table>'
+
+
 def _about(calibration: Calibration) -> str:
     rows = [
         ("Data", escape(calibration.data)),
@@ -67,7 +74,7 @@ def _about(calibration: Calibration) -> str:
         ("Impostor pairs", f"{calibration.impostor_pairs:,} (images of two people)"),
         ("Embedder", f"<code>{escape(calibration.embedder_sha256[:16])}</code> (start of the sha256)"),
     ]
-    return table((), rows, "left")
+    return _table((), rows, "left")
 
 
 def _histogram(evaluation: Evaluation) -> str:
@@ -93,7 +100,7 @@ def _deciles(evaluation: Evaluation) -> str:
         ratio = digits(tar / far) if far else "–"
         scores = f"{low:.0f} to {low + 10:.0f}"
         rows.append((scores, f"{genuine:,}", percent(tar), f"{impostor:,}", percent(far), ratio))
-    return table(("score", "genuine pairs", "share", "impostor pairs", "share", "likelihood ratio"), rows)
+    return _table(("score", "genuine pairs", "share", "impostor pairs", "share", "likelihood ratio"), rows)
 
 
 def _pairs_by_score(evaluation: Evaluation, edges: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -109,7 +116,7 @@ def _thresholds(evaluation: Evaluation) -> str:
         for row in evaluation.rows
     ]
     head = ("FaceModelVersion", "threshold on the score", "cosine", "false accepts (FAR)", "true accepts (TAR)")
-    return table(head, rows)
+    return _table(head, rows)
 
 
 def _rate(rate: Rate) -> str:
@@ -128,7 +135,7 @@ def _operating_points(evaluation: Evaluation) -> str:
         )
         for point in evaluation.calibration.impostor
     ]
-    return table(("FAR", "cosine", "score (3.0)", "TAR", "impostor pairs above", "method"), rows)
+    return _table(("FAR", "cosine", "score (3.0)", "TAR", "impostor pairs above", "method"), rows)
 
 
 def _hardest_impostors(evaluation: Evaluation) -> str:
@@ -136,4 +143,4 @@ def _hardest_impostors(evaluation: Evaluation) -> str:
         (f"{escape(match.a)}<br>{escape(match.b)}", f"{match.cosine:.4f}", f"{match.score:.1f}")
         for match in evaluation.hardest
     ]
-    return table(("images", "cosine", "score (3.0)"), rows, "name")
+    return _table(("images", "cosine", "score (3.0)"), rows, "name")

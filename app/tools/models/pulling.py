@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -101,39 +102,39 @@ def pull_preferred(store: Store, preferred: Pack, fallback: Pack, settings: Mode
 def _run_within(seconds: float, function: Callable[[], object], timeout: PackError) -> None:
     """Call ``function``; raise ``timeout`` after ``seconds`` and :class:`PackError` for any of its exceptions.
 
-    It runs in a thread of its own, because a DNS lookup cannot be interrupted.
+    It runs in a daemon thread, because a DNS lookup cannot be interrupted.
     """
-    failures: list[Exception] = []
+    future: Future[object] = Future()
 
     def run() -> None:
         try:
-            function()
+            future.set_result(function())
         except Exception as error:
-            failures.append(error)
+            future.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
+    threading.Thread(target=run, daemon=True).start()
+    if not wait([future], seconds).done:
         raise timeout
-    if failures and not isinstance(failures[0], PackError):
-        raise PackError(f"unexpected {type(failures[0]).__name__}") from failures[0]
-    if failures:
-        raise failures[0]
+    error = future.exception()
+    if error and not isinstance(error, PackError):
+        raise PackError(f"unexpected {type(error).__name__}") from error
+    if error:
+        raise error
 
 
 @contextmanager
 def _progress() -> Iterator[ProgressCallback]:
     """Yield a callback that shows the progress of one download after the other."""
-    received_bytes: dict[str, int] = {}
+    current: Download | None = None
     # disable=None: no bar if stderr is not a terminal
     with tqdm(unit="B", unit_scale=True, leave=False, disable=None) as bar:
 
         def watch(download: Download, received: int) -> None:
-            if download.name not in received_bytes:
+            nonlocal current
+            if download is not current:
+                current = download
                 bar.reset(download.size)
                 bar.set_description(download.name)
-            bar.update(received - received_bytes.get(download.name, 0))
-            received_bytes[download.name] = received
+            bar.update(received - bar.n)
 
         yield watch
