@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from app.environment import load_settings
 from app.packs.store import Store
 from app.scoring import calibration
-from app.scoring.evaluation import LabelledFaces, ListedPairs, ScoreRow, evaluate
-from app.scoring.pairs import PairCounts, count_listed_pairs, count_pairs
+from app.scoring.evaluation import ScoreRow, evaluate
+from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import measure
 from benchmarks import lfw_errors
@@ -133,13 +133,13 @@ def similar_impostors(store: Store, gallery: Gallery, other: str) -> tuple[Liste
     row = {image: i for i, image in enumerate(reference.images)}
     order = [row.get(image, -1) for image in gallery.images]
     cosines = reference.embeddings[order] @ reference.embeddings[order].T
-    labels = np.unique(np.asarray(gallery.people), return_inverse=True)[1]
+    labels = faces(gallery).labels
     cosines[labels[:, None] == labels[None]] = -2.0
     nearest = np.argsort(-cosines, axis=1)[:, :10]
     ends = np.stack([np.repeat(np.arange(len(labels)), 10), nearest.ravel()], axis=1)
     pairs = np.unique(np.sort(ends, axis=1), axis=0).astype(np.intp)
-    same = np.zeros(len(pairs), dtype=np.bool_)
-    return ListedPairs(pairs, same, has_people=True), count_listed_pairs(gallery.embeddings, pairs, same)
+    listed = ListedPairs(pairs, np.zeros(len(pairs), dtype=np.bool_), has_people=True)
+    return listed, count_listed_pairs(gallery.embeddings, listed)
 
 
 def halves(gallery: Gallery) -> Iterable[tuple[str, Gallery, Gallery]]:

@@ -22,6 +22,7 @@ from app.scoring.intervals import rates_over_all_pairs
 from app.scoring.scale import Scale
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import measure
+from benchmarks.accuracy import faces
 from benchmarks.tables import table
 from tests.support.int8_ranges import measured_ranges
 
@@ -57,9 +58,7 @@ def compare(settings: Settings, store: Store, pack: Pack) -> dict[str, object]:
     rows = {
         name: {
             f"{rate_name} at {score:g}": str(rate)
-            for score, rates in zip(
-                _SCORES, rates_over_all_pairs(gallery.embeddings, gallery.people, thresholds), strict=True
-            )
+            for score, rates in zip(_SCORES, rates_over_all_pairs(faces(gallery), thresholds), strict=True)
             for rate_name, rate in rates._asdict().items()
         }
         for name, gallery in zip(("float32", "int8"), galleries, strict=True)

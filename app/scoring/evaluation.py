@@ -8,12 +8,11 @@ from heapq import nlargest
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration, CalibrationError, OperatingPoint, impostor_points
 from app.scoring.intervals import Rate, Rates, binomial, rates_over_all_pairs, rates_over_listed_pairs
-from app.scoring.pairs import PairCounts, count_pairs, pair_cosines, person_labels
+from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_pairs, pair_cosines
 from app.scoring.scale import Scale
 
 THRESHOLDS = (
@@ -61,25 +60,6 @@ class Evaluation:
     hardest: tuple[ImpostorMatch, ...]
 
 
-class LabelledFaces(NamedTuple):
-    """Row i of ``embeddings`` (N x D, float32, unit length) is image ``names[i]`` of person ``people[i]``."""
-
-    embeddings: NDArray[np.float32]
-    people: Sequence[str]
-    names: Sequence[str]
-
-
-class ListedPairs(NamedTuple):
-    """Pair i compares the rows ``pairs[i]`` (P x 2) of labelled faces; it is genuine if ``same[i]``.
-
-    ``has_people``: the person of each face is known, not only the label of each pair.
-    """
-
-    pairs: NDArray[np.intp]
-    same: NDArray[np.bool_]
-    has_people: bool = False
-
-
 def evaluate(
     faces: LabelledFaces, counts: PairCounts, calibration: Calibration, listed: ListedPairs | None = None
 ) -> Evaluation:
@@ -109,7 +89,7 @@ def with_intervals(points: tuple[OperatingPoint, ...], faces: LabelledFaces) -> 
     Delete-a-group jackknife (Kott, "The Delete-a-Group Jackknife", 2001): the points are measured ten times, each
     time without another tenth of the people. This covers the error of the fitted tail, too.
     """
-    labels = person_labels(faces.people)
+    labels = faces.labels
     fold_of_row = np.random.default_rng(0).permutation(labels.max() + 1)[labels] % _FOLDS
     replicates = []
     try:
@@ -131,9 +111,9 @@ def _rates(
     faces: LabelledFaces, counts: PairCounts, listed: ListedPairs | None, cosines: Sequence[float]
 ) -> list[Rates]:
     if listed is None:
-        return rates_over_all_pairs(faces.embeddings, faces.people, cosines)
+        return rates_over_all_pairs(faces, cosines)
     if listed.has_people:
-        return rates_over_listed_pairs(faces.embeddings, faces.people, listed.pairs, listed.same, cosines)
+        return rates_over_listed_pairs(faces, listed, cosines)
     genuine, impostor = counts.at_or_above(cosines)
     return [
         Rates(binomial(false_accepts, counts.impostor_pairs), binomial(true_accepts, counts.genuine_pairs))
@@ -148,7 +128,7 @@ def _listed_impostors(faces: LabelledFaces, listed: ListedPairs) -> Iterator[_Pa
 
 def _similar_impostors(faces: LabelledFaces) -> Iterator[_Pair]:
     """Yield the impostor pairs with the highest cosines of each block of rows."""
-    labels = person_labels(faces.people)
+    labels = faces.labels
     for start in range(0, len(labels), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
         cosines = faces.embeddings[block] @ faces.embeddings.T

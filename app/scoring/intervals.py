@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scoring.pairs import pair_cosines, person_labels
+from app.scoring.pairs import LabelledFaces, ListedPairs, pair_cosines
 
 _Z = 1.959964
 """Quantile of the normal distribution, two-sided 95 %."""
@@ -50,11 +50,9 @@ def binomial(accepted: float, pairs: float) -> Rate:
     return Rate(share, max(0.0, (centre - margin) / (1 + z)), min(1.0, (centre + margin) / (1 + z)))
 
 
-def rates_over_all_pairs(
-    embeddings: NDArray[np.float32], people: Sequence[str], cosines: Sequence[float]
-) -> list[Rates]:
-    """Return FAR and TAR at each of ``cosines`` over all pairs of ``embeddings`` (N x D, unit length)."""
-    labels = person_labels(people)
+def rates_over_all_pairs(faces: LabelledFaces, cosines: Sequence[float]) -> list[Rates]:
+    """Return FAR and TAR at each of ``cosines`` over all pairs of ``faces``."""
+    labels = faces.labels
     images = np.bincount(labels).astype(np.float64)
     impostor_pairs, genuine_pairs = images * (len(labels) - images), images * (images - 1) / 2
     return [
@@ -62,22 +60,20 @@ def rates_over_all_pairs(
             _jackknife(impostor, impostor_pairs, impostor.sum() / 2, impostor_pairs.sum() / 2),
             _jackknife(genuine / 2, genuine_pairs, genuine.sum() / 2, genuine_pairs.sum()),
         )
-        for impostor, genuine in zip(*_accepted_by_person(embeddings, labels, cosines), strict=True)
+        for impostor, genuine in zip(*_accepted_by_person(faces.embeddings, labels, cosines), strict=True)
     ]
 
 
-def rates_over_listed_pairs(
-    embeddings: NDArray[np.float32],
-    people: Sequence[str],
-    pairs: NDArray[np.intp],
-    same: NDArray[np.bool_],
-    cosines: Sequence[float],
-) -> list[Rates]:
-    """Return FAR and TAR at each of ``cosines`` over listed pairs (P x 2 rows), genuine where ``same`` (P)."""
-    labels = person_labels(people)
-    similarities = pair_cosines(embeddings, pairs)
+def rates_over_listed_pairs(faces: LabelledFaces, listed: ListedPairs, cosines: Sequence[float]) -> list[Rates]:
+    """Return FAR and TAR at each of ``cosines`` over listed pairs of ``faces``."""
+    labels, similarities = faces.labels, pair_cosines(faces.embeddings, listed.pairs)
     return [
-        Rates(*(_listed_rate(labels, pairs[kind], similarities[kind] >= np.float32(cosine)) for kind in (~same, same)))
+        Rates(
+            *(
+                _listed_rate(labels, listed.pairs[kind], similarities[kind] >= np.float32(cosine))
+                for kind in (~listed.same, listed.same)
+            )
+        )
         for cosine in cosines
     ]
 

@@ -1,4 +1,4 @@
-"""Histograms of the cosines of genuine pairs (one person) and impostor pairs (two people).
+"""Genuine pairs (one person) and impostor pairs (two people) of labelled faces, and histograms of their cosines.
 
 Memory is bounded by the tile size, not by the number of embeddings; 13,000 embeddings (87 million pairs) take seconds.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,30 @@ _TILE = 2048
 """Rows and columns of the similarity matrix that are computed at once."""
 MAX_PAIRS = 2_000_000_000
 """Above this number of pairs (63,000 images) impostor pairs are sampled."""
+
+
+class LabelledFaces(NamedTuple):
+    """Row i of ``embeddings`` (N x D, float32, unit length) is image ``names[i]`` of person ``people[i]``."""
+
+    embeddings: NDArray[np.float32]
+    people: Sequence[str]
+    names: Sequence[str]
+
+    @property
+    def labels(self) -> NDArray[np.intp]:
+        """The people as numbers from 0 (N)."""
+        return person_labels(self.people)
+
+
+class ListedPairs(NamedTuple):
+    """Pair i compares the rows ``pairs[i]`` (P x 2) of labelled faces; it is genuine if ``same[i]``.
+
+    ``has_people``: the person of each face is known, not only the label of each pair.
+    """
+
+    pairs: NDArray[np.intp]
+    same: NDArray[np.bool_]
+    has_people: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +108,7 @@ class PairCounts:
 
 
 def person_labels(people: Sequence[str]) -> NDArray[np.intp]:
-    """Return for each entry of ``people`` the number of that person, from 0."""
+    """Return the people as numbers from 0."""
     return np.unique(np.asarray(people), return_inverse=True)[1]
 
 
@@ -121,12 +146,12 @@ def count_pairs(
     return PairCounts(genuine, impostor)
 
 
-def count_listed_pairs(embeddings: NDArray[np.float32], pairs: NDArray[np.intp], same: NDArray[np.bool_]) -> PairCounts:
-    """Count the listed pairs only: ``pairs`` (P x 2) are rows of ``embeddings``, genuine where ``same`` (P)."""
+def count_listed_pairs(embeddings: NDArray[np.float32], listed: ListedPairs) -> PairCounts:
+    """Count the listed pairs of rows of ``embeddings`` only."""
     genuine, impostor = np.zeros(_BINS, dtype=np.int64), np.zeros(_BINS, dtype=np.int64)
-    for start in range(0, len(pairs), _TILE):
+    for start in range(0, len(listed.pairs), _TILE):
         block = slice(start, start + _TILE)
-        cosines, is_genuine = pair_cosines(embeddings, pairs[block]), same[block]
+        cosines, is_genuine = pair_cosines(embeddings, listed.pairs[block]), listed.same[block]
         genuine += _histogram(cosines[is_genuine])
         impostor += _histogram(cosines[~is_genuine])
     return PairCounts(genuine, impostor)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.scoring.calibration import Calibration, genuine_points, impostor_points
-from app.scoring.evaluation import LabelledFaces
-from app.scoring.pairs import PairCounts
+from app.scoring.pairs import LabelledFaces, PairCounts
 
 SHA256 = "ab" * 32
 

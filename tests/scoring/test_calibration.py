@@ -16,8 +16,7 @@ from app.scoring.calibration import (
     load,
     render,
 )
-from app.scoring.evaluation import LabelledFaces
-from app.scoring.pairs import PairCounts, count_pairs
+from app.scoring.pairs import LabelledFaces, PairCounts, count_pairs
 from tests.scoring.random_faces import SHA256, calibration_of, random_faces
 
 

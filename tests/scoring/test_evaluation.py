@@ -5,14 +5,8 @@ import pytest
 
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration
-from app.scoring.evaluation import (
-    THRESHOLDS,
-    LabelledFaces,
-    ListedPairs,
-    evaluate,
-    with_intervals,
-)
-from app.scoring.pairs import PairCounts, count_listed_pairs, count_pairs
+from app.scoring.evaluation import THRESHOLDS, evaluate, with_intervals
+from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
 from tests.scoring.random_faces import calibration_of, random_faces
 
 
@@ -73,7 +67,7 @@ def test_listing_all_pairs_gives_the_evaluation_of_all_pairs(
 
 def test_listed_pairs_of_unknown_people_have_narrower_intervals(faces: LabelledFaces, calibration: Calibration) -> None:
     listed = _all_pairs(faces, has_people=False)
-    counts = count_listed_pairs(faces.embeddings, listed.pairs, listed.same)
+    counts = count_listed_pairs(faces.embeddings, listed)
     binomial = evaluate(faces, counts, calibration, listed).rows[0].far
     clustered = evaluate(faces, counts, calibration, listed._replace(has_people=True)).rows[0].far
     assert binomial.value == pytest.approx(clustered.value, abs=1e-5)

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from app.scoring.pairs import ListedPairs
 from app.tools.evaluation.gallery import SUFFIXES, Gallery, GalleryError
 
 _LABELS = {"same": True, "1": True, "true": True, "different": False, "0": False, "false": False}
@@ -32,13 +33,13 @@ class PairList:
     pairs: NDArray[np.intp]
     same: NDArray[np.bool_]
 
-    def embedded_pairs(self, gallery: Gallery) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Return the pairs as rows of ``gallery`` and their labels, without pairs whose images have no embedding."""
+    def embedded_pairs(self, gallery: Gallery, *, has_people: bool) -> ListedPairs:
+        """Return the pairs as rows of ``gallery``, without pairs whose images have no embedding."""
         row_of_path = {path: row for row, path in enumerate(gallery.images)}
         rows = np.array([row_of_path.get(path, -1) for path in self.images], dtype=np.intp)
         pairs = rows[self.pairs]
         is_embedded = (pairs >= 0).all(axis=1)
-        return pairs[is_embedded], self.same[is_embedded]
+        return ListedPairs(pairs[is_embedded], self.same[is_embedded], has_people)
 
 
 def read_list(file: Path) -> PairList:
