@@ -117,7 +117,7 @@ def far_without_known_errors(gallery: Gallery, table: Iterable[ScoreRow]) -> dic
     excluded = np.concatenate(cosines)
     pairs = count_pairs(gallery.embeddings, gallery.people).impostor_pairs
     return {
-        f"{row.score:g}": (row.far.value * pairs - int((excluded >= row.cosine).sum())) / (pairs - len(excluded))
+        f"{row.score:g}": float(row.far.value * pairs - (excluded >= row.cosine).sum()) / (pairs - len(excluded))
         for row in table
         if row.version.value == "3.0"
     }

@@ -26,7 +26,7 @@ MIN_EXPECTED_IMPOSTORS = 30
 _MIN_IMPOSTOR_PAIRS = 300
 _MIN_GENUINE_POINTS = 2
 _TAIL_FAR, _MIN_TAIL_PAIRS, _MAX_TAIL_FAR = 1e-3, 200, 0.2
-"""The tail is fitted above FAR 1e-3, or above the FAR that leaves it 200 pairs, but at most above FAR 0.2."""
+"""The tail starts at FAR 1e-3. If fewer than 200 pairs lie above, it starts at a higher FAR, at most 0.2."""
 _COINCIDE = "the cosines of neighbouring rates coincide: too few people or images, or copies of images"
 
 
@@ -135,7 +135,7 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
         calibration = Calibration(**table["about"], impostor=tuple(impostor), genuine=tuple(genuine))
     except FileNotFoundError as error:
         raise CalibrationError(f"{path} is missing: run `{shell_command('calibrate')}`") from error
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} cannot be read: {error!r}") from error
     if table["about"].get("status") not in {"measured", "provisional"}:
         raise CalibrationError(f"{path} cannot be read: status must be measured or provisional")

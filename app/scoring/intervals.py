@@ -67,20 +67,19 @@ def rates_over_all_pairs(faces: LabelledFaces, cosines: Sequence[float]) -> list
 def rates_over_listed_pairs(faces: LabelledFaces, listed: ListedPairs, cosines: Sequence[float]) -> list[Rates]:
     """Return FAR and TAR at each of ``cosines`` over listed pairs of ``faces``."""
     labels, similarities = faces.labels, pair_cosines(faces.embeddings, listed.pairs)
-    return [
-        Rates(
-            *(
-                _listed_rate(labels, listed.pairs[kind], similarities[kind] >= np.float32(cosine))
-                for kind in (~listed.same, listed.same)
-            )
-        )
-        for cosine in cosines
-    ]
+    people, is_genuine = int(labels.max()) + 1, listed.same
+    rates = []
+    for cosine in cosines:
+        is_accepted = similarities >= np.float32(cosine)
+        far = _listed_rate(labels[listed.pairs[~is_genuine]], is_accepted[~is_genuine], people)
+        tar = _listed_rate(labels[listed.pairs[is_genuine]], is_accepted[is_genuine], people)
+        rates.append(Rates(far, tar))
+    return rates
 
 
-def _listed_rate(labels: NDArray[np.intp], pairs: NDArray[np.intp], is_accepted: NDArray[np.bool_]) -> Rate:
-    people = int(labels.max()) + 1
-    first, second = labels[pairs].T
+def _listed_rate(labels: NDArray[np.intp], is_accepted: NDArray[np.bool_], people: int) -> Rate:
+    """Return the accepted share of pairs; ``labels`` (P x 2) are the people of each pair."""
+    first, second = labels.T
     is_impostor = first != second  # the pair belongs to both people; a genuine pair belongs to one
     pairs_by_person, accepted_by_person = (
         (np.bincount(first, is_counted, people) + np.bincount(second, is_counted & is_impostor, people)).astype(float)

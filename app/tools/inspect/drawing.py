@@ -1,7 +1,7 @@
 """Draw the result of an inspection as one image.
 
 Left: the photo with all bounding boxes and landmarks. Right: a row for each finding with the quality crop, the crop
-with outlined regions, the crop under the visibility map (red: covered, grey: outside the photo), and the quality table.
+with outlined regions, the crop with its visibility map (red: covered, grey: outside the photo), and the quality table.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class QualityRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """An inspected face; ``levels``: the highest QualityControl that accepts it, under each policy."""
+    """An inspected face; ``levels``: the highest level of QualityControl that accepts it, under each policy."""
 
     face: Face
     is_compared: bool
@@ -60,7 +60,7 @@ class Finding:
 
     @property
     def eye_distance(self) -> float:
-        """Pixels of the image."""
+        """In pixels of the image."""
         left, right = self.face.landmarks[:2]
         return float(np.hypot(*(right - left)))
 
@@ -122,7 +122,7 @@ def as_text(findings: Sequence[Finding], policy: QualityPolicy) -> str:
 
 
 def as_json(finding: Finding, policy: QualityPolicy) -> dict[str, object]:
-    """Return the values of a finding under their names in the API, where the API has a name."""
+    """Return a finding as JSON, with the names of the API for values that the API has."""
     values = {row.name: row.value for row in quality_rows(finding.assessment.quality)}
     completeness = {name: values.pop(name) for name in map(str.capitalize, COMPLETENESS_BANDS)}
     return {

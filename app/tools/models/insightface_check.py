@@ -2,8 +2,8 @@
 
 Both pipelines run the files of one pack on the CPU. Each image is compared at several sizes: both detectors get the
 same pixels, and both embedders get the landmarks of insightface's detector. Faces much larger than their crop are
-skipped, because insightface treats them differently: ``align`` averages their pixels, and ``Scrfd`` may find them in a
-second detection.
+skipped, because our pipeline differs there: ``align`` averages their pixels, and ``Scrfd`` may detect them at its
+second, coarse size.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ except ImportError as error:
 
 _FAMILY = "scrfd"
 _SIDES = (160, 320, 640)
-"""Longer sides of the image in pixels: small faces are compared at large sizes, large faces at small ones."""
+"""Longer sides of the compared images in pixels. Large faces are skipped at large sizes, but compared at small ones."""
 _MAX_SHRINK = 2.0
-"""A face is skipped if its eye distance exceeds that of the crop by this factor."""
+"""A face is skipped if its eye distance is more than this multiple of the crop's."""
 _MAX_LANDMARK_DIFFERENCE = 0.01
 """In eye distances."""
 _MIN_COSINE = 0.9999
@@ -70,7 +70,7 @@ class Agreement(NamedTuple):
 
 
 def compare_with_insightface(store: Store, pack: Pack, images: Sequence[Path] = ()) -> Agreement:
-    """Return how far our landmarks and embeddings agree with those of insightface on the faces of ``images``.
+    """Compare our landmarks and embeddings with those of insightface on the faces of ``images``.
 
     Without ``images`` the group photo of the package is used. Raise :class:`PackError` if the pack is not made of
     files of insightface, a file is missing or changed, or no face can be compared.
@@ -90,7 +90,7 @@ def compare_with_insightface(store: Store, pack: Pack, images: Sequence[Path] = 
 
 
 class _Pipelines:
-    """Our detector and embedder, and those of insightface (``_reference_...``), opened from the same files."""
+    """Our detector and embedder, and insightface's as the reference, opened from the same files."""
 
     def __init__(self, store: Store, pack: Pack) -> None:
         if pack.detector.family != _FAMILY:
@@ -136,7 +136,7 @@ class _Pipelines:
 
 
 def _resized(image: Image) -> Iterator[Image]:
-    """Yield the image at each of the sizes up to its own, padded so that no detector resizes it."""
+    """Yield the image at each of ``_SIDES`` without enlarging it, padded so that no detector resizes it."""
     for side in sorted({min(side, max(image.shape[:2])) for side in _SIDES}):
         yield resize_and_pad(image, side, INPUT_MULTIPLE).image
 
@@ -144,7 +144,7 @@ def _resized(image: Image) -> Iterator[Image]:
 def _match_faces(pipelines: _Pipelines, image: Image) -> tuple[list[tuple[Face, Face]], int]:
     """Return the faces that both detectors found as pairs (ours, insightface's), and the number of unmatched faces.
 
-    Faces much larger than the crop are left out.
+    Faces that are much larger than their crop are skipped.
     """
     max_eye_distance = _MAX_SHRINK * _eye_distance(pipelines.template)
     ours, reference = pipelines.detect(image)

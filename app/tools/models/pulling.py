@@ -1,7 +1,4 @@
-"""Licence question, progress bar and time limit around the download of a pack, for ``compareface models``.
-
-This module imports an HTTP client; the command line imports it only to pull a pack.
-"""
+"""Pull a pack for ``compareface models``, with the question about its licence, a progress bar and a time limit."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _LOWER_ACCURACY = "at a false-accept rate of 1e-4 its true-accept rate is .86, t
 def pull_pack(origins: Sequence[str], settings: ModelsSettings, store: Store, pack: Pack) -> Sequence[PackFile]:
     """Install the files of ``pack`` and return the new ones.
 
-    ``origins`` are the values of ``--from``; without any, mirrors and the published addresses are used.
+    ``origins`` are the values of ``--from``; if it is empty, the mirrors and the published URLs are used.
     """
     try:
         with _progress() as watch:
@@ -56,9 +53,9 @@ def _origin(origins: Sequence[str], settings: ModelsSettings) -> Origin:
 
 
 def require_licence(store: Store, pack: Pack, *, is_accepted: bool) -> None:
-    """Record the acceptance of the pack's licence, if it needs one; raise :class:`PackError` if it is not accepted.
+    """Record that the operator accepts the pack's licence, if it needs acceptance; else raise :class:`PackError`.
 
-    Without ``is_accepted`` ask the operator on the terminal.
+    Unless ``is_accepted``, ask the operator on the terminal.
     """
     if licence.is_accepted(pack.licence, store.folder(pack)):
         return
