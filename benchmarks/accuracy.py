@@ -1,15 +1,14 @@
 """Accuracy of one pack on the development half of LFW: FAR and TAR at every usual score.
 
-FAR is reported for the shipped calibration, and for people whom a calibration has not used: each half of the people is
-calibrated on the other. Ten-fold accuracy uses the official pairs. Two harder sets follow: London, and for each image
-the ten impostors who are most similar to it by another pack. ``--json FILE`` writes the numbers.
+The shipped calibration was measured on this data. Therefore the FAR is also reported for calibrations of one half of
+the people on the other half. Ten-fold accuracy uses the official pairs. Two harder sets follow: London, and for each
+image its ten most similar impostors according to another pack. ``--json FILE`` writes the numbers.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,13 +19,14 @@ from numpy.typing import NDArray
 from app.environment import load_settings
 from app.packs.store import Store
 from app.scoring import calibration
-from app.scoring.evaluation import LabelledFaces, ListedPairs, ScoreRow, evaluate
-from app.scoring.pairs import PairCounts, count_listed_pairs, count_pairs
+from app.scoring.evaluation import ScoreRow, evaluate
+from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import measure
-from benchmarks import lfw_errors
+from benchmarks import SHARED, lfw_errors
+from benchmarks.tables import write_json
 
-_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+_DATA = SHARED / "data"
 _ALL = "shipped calibration, all people"
 _SIMILAR = "impostors similar by another pack, shipped calibration"
 _TARGETS = {
@@ -48,8 +48,7 @@ def main() -> None:
         print("accuracy: skipped, ../shared/data/lfw does not exist")
         return
     result = run(Store.from_settings(load_settings().models), args.pack)
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.json, result)
 
 
 def run(store: Store, name: str) -> dict[str, object]:
@@ -74,9 +73,9 @@ def run(store: Store, name: str) -> dict[str, object]:
     for title, table in tables.items():
         print(f"\n{title}")
         for row in table:
-            print(f"  {line(row)}")
-    corrected = without_known_errors(gallery, tables[_ALL])
-    print("\nFAR without the known label errors:", corrected)
+            print(f"  {row_text(row)}")
+    corrected_fars = far_without_known_errors(gallery, tables[_ALL])
+    print("\nFAR without the known label errors:", corrected_fars)
     mean, error = ten_fold(gallery, _DATA / "lfw_pairs.txt")
     print(f"\n10-fold accuracy on lfw_pairs.txt: {mean:.4f} +- {error:.4f} (standard error)")
     return {
@@ -87,15 +86,17 @@ def run(store: Store, name: str) -> dict[str, object]:
         "genuine_pairs": counts.genuine_pairs,
         "ten_fold": [mean, error],
         "milliseconds_per_image": milliseconds,
-        "far_without_known_errors": corrected,
+        "far_without_known_errors": corrected_fars,
         "tables": {title: [row._asdict() for row in table] for title, table in tables.items()},
     }
 
 
-def line(row: ScoreRow) -> str:
+def row_text(row: ScoreRow) -> str:
     target = _TARGETS.get((row.version.value, int(row.score)))
-    verdict = "" if target is None else f"  target {target:g} {'inside' if row.far.contains(target) else 'OUTSIDE'}"
-    return f"{row.version} score {row.score:g}: FAR {row.far}  TAR {row.tar}{verdict}"
+    text = f"{row.version} score {row.score:g}: FAR {row.far}  TAR {row.tar}"
+    if target is None:
+        return text
+    return f"{text}  target {target:g} {'inside' if row.far.low <= target <= row.far.high else 'OUTSIDE'}"
 
 
 def rows(gallery: Gallery, table: calibration.Calibration) -> tuple[ScoreRow, ...]:
@@ -106,17 +107,17 @@ def faces(gallery: Gallery) -> LabelledFaces:
     return LabelledFaces(gallery.embeddings, gallery.people, [str(image) for image in gallery.images])
 
 
-def without_known_errors(gallery: Gallery, table: Iterable[ScoreRow]) -> dict[str, float]:
+def far_without_known_errors(gallery: Gallery, table: Iterable[ScoreRow]) -> dict[str, float]:
     """Return the FAR at each score of 3.0 without the pairs of ``lfw_errors.SAME``."""
     people = np.array(gallery.people)
     cosines = [
         (gallery.embeddings[people == first] @ gallery.embeddings[people == second].T).ravel()
         for first, second in lfw_errors.SAME
     ]
-    wrong = np.concatenate(cosines)
+    excluded = np.concatenate(cosines)
     pairs = count_pairs(gallery.embeddings, gallery.people).impostor_pairs
     return {
-        f"{row.score:g}": (row.far.value * pairs - int((wrong >= row.cosine).sum())) / (pairs - len(wrong))
+        f"{row.score:g}": float(row.far.value * pairs - (excluded >= row.cosine).sum()) / (pairs - len(excluded))
         for row in table
         if row.version.value == "3.0"
     }
@@ -128,38 +129,39 @@ def similar_impostors(store: Store, gallery: Gallery, other: str) -> tuple[Liste
     if not store.is_installed(pack):
         return None
     reference = measure(load_settings(), store, pack, _DATA / "lfw").gallery
-    row = {image: i for i, image in enumerate(reference.images)}
-    order = [row.get(image, -1) for image in gallery.images]
+    row_of_image = {image: row for row, image in enumerate(reference.images)}
+    order = [row_of_image.get(image, -1) for image in gallery.images]
     cosines = reference.embeddings[order] @ reference.embeddings[order].T
-    labels = np.unique(np.asarray(gallery.people), return_inverse=True)[1]
+    labels = faces(gallery).labels
     cosines[labels[:, None] == labels[None]] = -2.0
     nearest = np.argsort(-cosines, axis=1)[:, :10]
-    ends = np.stack([np.repeat(np.arange(len(labels)), 10), nearest.ravel()], axis=1)
-    pairs = np.unique(np.sort(ends, axis=1), axis=0).astype(np.intp)
-    same = np.zeros(len(pairs), dtype=np.bool_)
-    return ListedPairs(pairs, same, has_people=True), count_listed_pairs(gallery.embeddings, pairs, same)
+    directed_pairs = np.stack([np.repeat(np.arange(len(labels)), 10), nearest.ravel()], axis=1)
+    pairs = np.unique(np.sort(directed_pairs, axis=1), axis=0).astype(np.intp)
+    listed = ListedPairs(pairs, np.zeros(len(pairs), dtype=np.bool_), has_people=True)
+    return listed, count_listed_pairs(gallery.embeddings, listed)
 
 
 def halves(gallery: Gallery) -> Iterable[tuple[str, Gallery, Gallery]]:
     """Yield (title, half to calibrate on, half to measure) both ways, for a random split of the people."""
     people = np.array(gallery.people)
     names = np.random.default_rng(0).permutation(np.unique(people))
-    chosen = np.isin(people, names[: len(names) // 2])
-    first, second = _part(gallery, chosen), _part(gallery, ~chosen)
+    is_in_first = np.isin(people, names[: len(names) // 2])
+    first, second = _subset(gallery, is_in_first), _subset(gallery, ~is_in_first)
     yield "people not used by the calibration, half 1", second, first
     yield "people not used by the calibration, half 2", first, second
 
 
-def _part(gallery: Gallery, chosen: NDArray[np.bool_]) -> Gallery:
+def _subset(gallery: Gallery, is_selected: NDArray[np.bool_]) -> Gallery:
     return Gallery(
-        embeddings=gallery.embeddings[chosen],
-        images=tuple(np.array(gallery.images)[chosen]),
-        people=tuple(np.array(gallery.people)[chosen]),
+        embeddings=gallery.embeddings[is_selected],
+        images=tuple(np.array(gallery.images)[is_selected]),
+        people=tuple(np.array(gallery.people)[is_selected]),
         failures={},
     )
 
 
 def calibrated_on(gallery: Gallery, template: calibration.Calibration) -> calibration.Calibration:
+    """Return ``template`` with the points of ``gallery``."""
     counts = count_pairs(gallery.embeddings, gallery.people)
     return dataclasses.replace(
         template,
@@ -172,11 +174,12 @@ def calibrated_on(gallery: Gallery, template: calibration.Calibration) -> calibr
 
 def ten_fold(gallery: Gallery, pairs: Path) -> tuple[float, float]:
     """Return mean and standard error of the accuracy at the threshold that is best on the other nine folds."""
-    rows = {path.name: row for path, row in zip(gallery.images, gallery.embeddings, strict=True)}
+    embeddings = {path.name: row for path, row in zip(gallery.images, gallery.embeddings, strict=True)}
     cosines, same = [], []
     for line in pairs.read_text().splitlines():
         name, first, *other, second = line.split()
-        a, b = rows.get(f"{name}_{int(first):04d}.jpg"), rows.get(f"{(other or [name])[0]}_{int(second):04d}.jpg")
+        files = (f"{name}_{int(first):04d}.jpg", f"{(other or [name])[0]}_{int(second):04d}.jpg")
+        a, b = map(embeddings.get, files)
         cosines.append(-1.0 if a is None or b is None else float(a @ b))
         same.append(not other)
     cosine, truth = np.array(cosines), np.array(same)

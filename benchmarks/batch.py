@@ -1,7 +1,7 @@
-"""Distinct images per second of ``compareface batch``, beside the engine of one process at full load.
+"""Distinct images per second of ``compareface batch``, compared with the engine of one process at full load.
 
-``python -m benchmarks.batch [IMAGES]`` uses images of LFW (``../shared``) and one pack. Both are measured in turn; a
-ratio belongs to one round. The engine compares the images two by two; the batch includes process start and writing.
+``python -m benchmarks.batch [IMAGES]`` uses images of LFW (``../shared``) and one pack. Each round measures the engine,
+then the batch, and gives one ratio. The duration of the batch includes process start and writing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.engine import Engine
 from app.environment import load_settings
 from app.errors import ApiError
 from app.ops.stage_timer import StageTimer
-from benchmarks.subjects import SHARED
+from benchmarks import SHARED
 from tests.support.server import PACK
 
 _ROUNDS = 5

@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def _load(target: Target) -> None:
-    print("answers:", asyncio.run(run_open_loop(target, _PER_SECOND, _LOAD_S)).codes)
+    print("replies:", asyncio.run(run_open_loop(target, _PER_SECOND, _LOAD_S)).codes)
 
 
 def _disturb_decoders(server: Server) -> None:

@@ -1,9 +1,9 @@
-"""SIGTERM under load, repeatedly: whether any accepted request stays without a reply.
+"""Count accepted requests without a reply after SIGTERM under load, repeatedly: ``python -m benchmarks.drain 50``.
 
-``python -m benchmarks.drain 50``. Each time clients of two kinds load a real server: some keep their connection and
-compare two faces, some open one connection per request and are refused quickly. Then the server receives SIGTERM. A
-request is lost if its connection was made and no whole reply came. The exit code is 1 if a request was lost, readiness
-did not drop before the listener closed, or a server ended badly.
+Two kinds of client load a real server. Some keep their connection and compare two faces. The others open a connection
+for each request, which the server rejects quickly. Then the server receives SIGTERM. A request is lost if its
+connection was accepted and no complete reply arrived. The exit code is 1 if a request was lost, if readiness did not
+drop before the listener closed, or if a server's exit code was not 0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> int:
         outcomes.append(outcome)
         print(f"{number:>4}  answered {dict(outcome.codes)}  lost {outcome.lost}  exit code {outcome.exit_code}")
     answered = sum((outcome.codes for outcome in outcomes), Counter[str]())
-    print(f"{times} times SIGTERM: answered {dict(answered)}, lost {sum(len(each.lost) for each in outcomes)}")
+    print(f"{times} times SIGTERM: answered {dict(answered)}, lost {sum(len(outcome.lost) for outcome in outcomes)}")
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 

@@ -1,4 +1,4 @@
-"""The int8 model of dlib's network beside float32, on the development half of LFW.
+"""The int8 model of dlib's network against float32, on the development half of LFW.
 
 Prints FAR and TAR with 95 % intervals at the thresholds of float32, and the cosine of a face's two embeddings.
 ``--json FILE`` writes the numbers. ``--ranges`` prints the activation ranges that ``app/packs/convert/dlib_int8.py``
@@ -8,7 +8,6 @@ records.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +21,12 @@ from app.scoring.intervals import rates_over_all_pairs
 from app.scoring.scale import Scale
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import measure
-from benchmarks.tables import table
+from benchmarks import SHARED
+from benchmarks.accuracy import faces
+from benchmarks.tables import table, write_json
 from tests.support.int8_ranges import measured_ranges
 
-_LFW = Path(__file__).resolve().parents[2] / "shared" / "data" / "lfw"
+_LFW = SHARED / "data/lfw"
 _SCORES = (40.0, 50.0, 60.0)
 _THRESHOLD = 50.0
 
@@ -44,9 +45,7 @@ def main() -> None:
     elif not _LFW.is_dir():
         print("int8: skipped, ../shared/data/lfw does not exist")
     else:
-        result = compare(settings, store, pack)
-        if args.json:
-            args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_json(args.json, compare(settings, store, pack))
 
 
 def compare(settings: Settings, store: Store, pack: Pack) -> dict[str, object]:
@@ -57,9 +56,7 @@ def compare(settings: Settings, store: Store, pack: Pack) -> dict[str, object]:
     rows = {
         name: {
             f"{rate_name} at {score:g}": str(rate)
-            for score, rates in zip(
-                _SCORES, rates_over_all_pairs(gallery.embeddings, gallery.people, thresholds), strict=True
-            )
+            for score, rates in zip(_SCORES, rates_over_all_pairs(faces(gallery), thresholds), strict=True)
             for rate_name, rate in rates._asdict().items()
         }
         for name, gallery in zip(("float32", "int8"), galleries, strict=True)
@@ -74,7 +71,7 @@ def compare(settings: Settings, store: Store, pack: Pack) -> dict[str, object]:
 
 
 def score_changes(float32: Gallery, int8: Gallery, scale: Scale) -> dict[str, float]:
-    """Return by how much the scores of genuine pairs differ, and how many decisions at 50 change."""
+    """Return the differences between the scores of genuine pairs, and the share of changed decisions at 50."""
     people = np.array(float32.people)
     a, b = np.nonzero(np.triu(people[:, None] == people[None], 1))
     before, after = (

@@ -1,27 +1,27 @@
 """A service at four times its capacity: latency of accepted requests, and rejections.
 
-Capacity is the rate of eight callers without pause; unloaded is one request at a time. The load arrives at a fixed
-rate. The first seconds, in which the queue still accepts the load as a burst, are left out.
+Capacity is the rate of eight callers without pause. The unloaded service gets one request at a time. The load arrives
+at a fixed rate. The first seconds are left out, because the queue still accepts the load as a burst.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.settings import LimitsSettings
 from app.tools.bench.load import LoadResult, run_closed_loop, run_open_loop
-from benchmarks.subjects import SHARED, Subject, image_sets, running_subjects
-from benchmarks.tables import min_median_max, table
+from benchmarks import SHARED
+from benchmarks.services import MeasuredService, image_sets, running_services
+from benchmarks.tables import min_median_max, table, write_json
 
-_TIMES = 4
+_LOAD_FACTOR = 4
 _CALLERS = 8
 _MEASURED_S = 8.0
 _SETTLING_S = 3.0
-"""Seconds after the longest wait until the queue has been rejected."""
+"""Seconds after ``max_wait_s`` until the service has rejected the queued requests."""
 _REJECTED = "RequestLimitExceeded"
 
 
@@ -36,21 +36,20 @@ def main() -> None:
         print("overload: skipped, ../shared does not exist")
         return
     files = image_sets()["LFW, 250 px"]
-    with running_subjects([args.pack]) as running:
+    with running_services([args.pack]) as running:
         rounds = [_round(running[args.pack], files, args.seconds) for _ in range(args.rounds)]
     rows = {name: min_median_max([row[name] for row in rounds], 3) for name in rounds[0]}
     table("", {name: dict(zip(("min", "median", "max"), row, strict=True)) for name, row in rows.items()})
-    if args.json:
-        args.json.write_text(json.dumps({"pack": args.pack, "rounds": args.rounds, **rows}, indent=1) + "\n", "utf-8")
+    write_json(args.json, {"pack": args.pack, "rounds": args.rounds, **rows})
 
 
-def _round(subject: Subject, files: Sequence[bytes], seconds: float) -> Mapping[str, float]:
+def _round(subject: MeasuredService, files: Sequence[bytes], seconds: float) -> Mapping[str, float]:
     burst = LimitsSettings().max_wait_s + _SETTLING_S
     single = asyncio.run(run_closed_loop(subject.target(files), 1, _MEASURED_S))
     capacity = asyncio.run(run_closed_loop(subject.target(files), _CALLERS, _MEASURED_S)).per_second()
-    flood = asyncio.run(run_open_loop(subject.target(files), _TIMES * capacity, burst + seconds))
+    flood = asyncio.run(run_open_loop(subject.target(files), _LOAD_FACTOR * capacity, burst + seconds))
     if set(flood.codes) - {"OK", _REJECTED}:
-        raise RuntimeError(f"unexpected answers: {flood.codes}")
+        raise RuntimeError(f"unexpected replies: {flood.codes}")
     return {"capacity_per_second": capacity, **_summary(flood.skip(burst), single, capacity)}
 
 

@@ -1,4 +1,4 @@
-"""Write provisional calibrations for packs that cannot be measured here: ``python -m benchmarks.provisional TABLE``.
+"""Write provisional calibrations for packs without weights here: ``python -m benchmarks.provisional TABLE``.
 
 TABLE, ``results/calibration-mobilefacenet.toml``, was measured with another ArcFace embedder. Its cosines at each FAR
 are stretched to meet the one threshold that is published for the embedder. The result has ``status = "provisional"``,

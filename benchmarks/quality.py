@@ -8,7 +8,6 @@ QualityControl.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +29,7 @@ from app.scoring.intervals import binomial
 from app.vision.quality.assessment import QualityAssessment, accepts, grade, problems
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.selection import select
-from benchmarks.tables import table
+from benchmarks.tables import table, write_json
 from models.quality.train.faces import is_held_out
 from tests.support.degradations import BRIGHTNESS_LADDERS, HARMLESS_LADDERS, SHARPNESS_LADDERS, Ladder, spearman
 from tests.support.pipelines import detect_all
@@ -39,16 +38,16 @@ from tests.support.rotation import SHARED
 _DATA = SHARED / "data"
 _BUDGET = ThreadBudget(workers=1, intra_op=1)
 _CARD_HEIGHT = 300
-_SHOWN = ("LFW, held out", "LFW, used for training", "London", "without mask", "with mask")
+_SHEET_SETS = ("LFW, held out", "LFW, used for training", "London", "without mask", "with mask")
 _LADDER_STEP, _COST_RUNS = 13, 40
-_REALLY_COVERED = {
+_COVERED_WITHOUT_MASK = {
     "0_0_yuanshanshan_0006.jpg": "fingers",
     "1_0_anhu_0042.jpg": "shaving foam",
     "1_0_anhu_0200.jpg": "a fist",
     "1_0_luojin_0093.jpg": "paper",
     "2020-06-23-120048 (another copy).jpg": "a hand",
 }
-"""Images of ``without_mask`` in which something else than a mask covers the mouth."""
+"""Images of ``without_mask`` in which an object or a hand covers the mouth."""
 
 
 class MeasuredFace(NamedTuple):
@@ -67,7 +66,7 @@ class MeasuredFace(NamedTuple):
 
 
 class QualityBenchmark:
-    """The real pipelines."""
+    """Detection, embedding and quality assessment with the pack ``open``."""
 
     def __init__(self) -> None:
         settings = Settings()
@@ -79,7 +78,7 @@ class QualityBenchmark:
 
     def measure(self, paths: Iterable[Path]) -> list[MeasuredFace]:
         """Measure the images with a face."""
-        faces_measured = []
+        measured = []
         for path in sorted(paths):
             try:
                 image, faces = detect_all(self.pipelines.detection, _file(path))
@@ -87,8 +86,8 @@ class QualityBenchmark:
                 continue  # some are smaller than the service accepts
             if faces:
                 face = select(faces, image, MatchingStrategy.LARGEST, self.pack.detector.selection_confidence)
-                faces_measured.append(MeasuredFace(path, self.assessor.assess(image, face.landmarks)))
-        return faces_measured
+                measured.append(MeasuredFace(path, self.assessor.assess(image, face.landmarks)))
+        return measured
 
 
 def _file(path: Path) -> bytes:
@@ -115,7 +114,7 @@ def main() -> None:
         "London": benchmark.measure((_DATA / "london").glob("*/*.jpg")),
         "without mask": benchmark.measure((_DATA / "masks/without_mask").iterdir()),
         "without mask, face uncovered": benchmark.measure(
-            path for path in (_DATA / "masks/without_mask").iterdir() if path.name not in _REALLY_COVERED
+            path for path in (_DATA / "masks/without_mask").iterdir() if path.name not in _COVERED_WITHOUT_MASK
         ),
         "with mask": benchmark.measure((_DATA / "masks/with_mask").iterdir()),
         "dark (Yale B)": benchmark.measure((_DATA / "dark").iterdir()),
@@ -132,11 +131,10 @@ def main() -> None:
     }
     for title, rows in result.items():
         table(title.replace("_", " "), rows)
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.json, result)
     if args.sheets:
         args.sheets.mkdir(parents=True, exist_ok=True)
-        draw_sheets(args.sheets, [face for name in _SHOWN for face in sets[name]])
+        draw_sheets(args.sheets, [face for name in _SHEET_SETS for face in sets[name]])
 
 
 def _is_held_out(path: Path) -> bool:
@@ -163,7 +161,7 @@ def grades(faces: Sequence[MeasuredFace]) -> dict[str, Any]:
 
 
 def passing(faces: Sequence[MeasuredFace]) -> dict[str, Any]:
-    """Return the percentage of faces that pass each level, under both policies."""
+    """Return the percentage of faces that each level accepts, under both policies."""
     return {
         f"{level} {policy.value}": _percent(sum(accepts(face.quality, level, policy) for face in faces), len(faces))
         for policy in QualityPolicy
@@ -253,12 +251,12 @@ def _milliseconds(benchmark: QualityBenchmark, data: bytes, options: CompareOpti
 
 
 def draw_sheets(folder: Path, faces: Sequence[MeasuredFace]) -> None:
-    """Draw for each level eight faces that it refuses and the level below accepts, and eight that just pass."""
+    """Draw for each level eight faces that only the level below accepts, and eight that no higher level accepts."""
     shuffled = [faces[row] for row in np.random.default_rng(0).permutation(len(faces))]
     for level in range(1, 5):
-        refused = [face for face in shuffled if grade(face.quality) == level - 1][:8]
-        passed = [face for face in shuffled if grade(face.quality) == level][:8]
-        rows = [_row([_card(face) for face in row]) for row in (refused, passed)]
+        rejected = [face for face in shuffled if grade(face.quality) == level - 1][:8]
+        accepted = [face for face in shuffled if grade(face.quality) == level][:8]
+        rows = [_row([_card(face) for face in row]) for row in (rejected, accepted)]
         cv2.imwrite(str(folder / f"level-{level}.png"), np.vstack(rows))
 
 

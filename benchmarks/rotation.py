@@ -8,7 +8,6 @@ other rotations are interpolated on black. Then every image of LFW runs upright 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from app.packs.store import Store
 from app.vision.detect.base import Detector
 from app.vision.rotation import roll
 from app.vision.search import detect_full
-from benchmarks.tables import table
+from benchmarks.tables import table, write_json
 from tests.support.detectors import detectors
 from tests.support.rotation import (
     MAX_LANDMARK_ERROR,
@@ -56,9 +55,7 @@ def main() -> None:
         print("rotation: skipped, ../shared/data/lfw does not exist")
         return
     cv2.setNumThreads(1)
-    result = run(Store.from_settings(load_settings().models), args.pack)
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.json, run(Store.from_settings(load_settings().models), args.pack))
 
 
 def run(store: Store, name: str) -> dict[str, Any]:
@@ -131,7 +128,7 @@ def rates(pipeline: Pipeline, pairs: Sequence[ImagePair], degrees: float) -> dic
 
 
 def upright_rates(pipeline: Pipeline, paths: Sequence[Path]) -> dict[str, Any]:
-    """Run upright images with the option; a face is wrong if it differs or has another roll."""
+    """Detect faces of upright images with the option; landmarks that differ from those without it are wrong."""
     identical, wrong, detections = 0, [], 0
     for path in paths:
         image = read(path)
@@ -192,7 +189,7 @@ def bricks() -> Image:
 
 
 def detector_rates(detector: Detector, spec: DetectorSpec, images: Sequence[Image]) -> dict[str, dict[str, Any]]:
-    """Return what the detector finds at each roll: alone, and in full detection without and with the option."""
+    """Return detection rates at each roll: of the detector alone, and of full detection without and with the option."""
     methods: dict[str, Callable[[Image], list[Face]]] = {
         "alone": detector.detect,
         "without_option": lambda image: detect_full(detector, image, spec, rotate=False),

@@ -1,4 +1,4 @@
-"""Record the scores of a fixed set of image pairs, or compare today's scores with a recording.
+"""Record the scores of a fixed set of image pairs, or compare the current scores with it.
 
 A refactoring must not move a score. The set has 300 pairs of LFW, 40 pairs whose first image is rotated, and 20 pairs
 of large photos (London, 1350 x 1350). The scores come from the engine that serves requests, decoder processes
@@ -31,8 +31,8 @@ from app.engine import Engine
 from app.environment import load_settings
 from app.errors import ApiError
 from app.ops.stage_timer import StageTimer
+from benchmarks import SHARED
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 RESULTS = Path(__file__).parent / "results/scores.json"
 CONFIGURATIONS: Mapping[str, Mapping[str, str]] = {
     "omz": {"COMPAREFACE_MODELS__PACK": "omz"},
@@ -118,13 +118,13 @@ async def scores(name: str) -> dict[str, Result]:
         return results
 
 
-def differences(recorded: Mapping[str, Result], today: Mapping[str, Result]) -> dict[str, tuple[Result, Result]]:
-    """Return the cases whose error code changed or whose score moved by more than ``MAX_CHANGE``."""
-    return {name: (old, today[name]) for name, old in recorded.items() if change(old, today[name]) > MAX_CHANGE}
+def differences(recorded: Mapping[str, Result], current: Mapping[str, Result]) -> dict[str, tuple[Result, Result]]:
+    """Return the cases whose error code changed, or whose score changed by more than ``MAX_CHANGE``."""
+    return {name: (old, current[name]) for name, old in recorded.items() if change(old, current[name]) > MAX_CHANGE}
 
 
 def change(old: Result, new: Result) -> float:
-    """Return by how many points a result moved; infinity where an error code changed."""
+    """Return the change of a score in points; infinity if an error code changed."""
     if isinstance(old, str) or isinstance(new, str):
         return 0.0 if old == new else float("inf")
     return abs(old - new)
@@ -133,15 +133,15 @@ def change(old: Result, new: Result) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("configurations", nargs="+", choices=CONFIGURATIONS)
-    parser.add_argument("--write", action="store_true", help="record the scores of today")
+    parser.add_argument("--write", action="store_true", help="record the current scores")
     args = parser.parse_args()
-    today = {name: asyncio.run(scores(name)) for name in args.configurations}
+    current = {name: asyncio.run(scores(name)) for name in args.configurations}
     if args.write:
-        RESULTS.write_text(json.dumps(today, indent=1) + "\n", encoding="utf-8")
+        RESULTS.write_text(json.dumps(current, indent=1) + "\n", encoding="utf-8")
         return 0
     recorded = json.loads(RESULTS.read_text(encoding="utf-8"))
     is_unchanged = True
-    for name, results in today.items():
+    for name, results in current.items():
         largest = max(change(old, results[case]) for case, old in recorded[name].items())
         print(f"{name}: {len(results)} pairs, largest change {largest:g}")
         for case, (old, new) in differences(recorded[name], results).items():

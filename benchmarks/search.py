@@ -1,4 +1,4 @@
-"""Coarse-to-fine detection against full detection: same target face, and milliseconds, for each detector.
+"""Coarse-to-fine detection against full detection: agreement on the target face, and milliseconds, per detector.
 
 ``python -m benchmarks.search [--every N] [--json FILE]`` on LFW, London, photos with and without masks, and collages of
 ``../shared``. One thread; decoding is included.
@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,18 +29,19 @@ from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.search import detect_full
 from app.vision.selection import NoFaceError, select
-from benchmarks.tables import table
+from benchmarks import SHARED
+from benchmarks.tables import table, write_json
 from tests.support.images import jpeg
 
-_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-_SCRFD = Path(__file__).resolve().parents[2] / "shared" / "models/insightface/det_2.5g.onnx"
+_DATA = SHARED / "data"
+_SCRFD = SHARED / "models/insightface/det_2.5g.onnx"
 _MIN_IOU = 0.4
 """IoU from which two boxes belong to one face."""
 _COLLAGES = 300
 _HEAD = slice(50, 200)
 """Rows and columns of an LFW image that show the head."""
 _SIZE_RATIO = 1.25
-"""Side of the largest head relative to the next."""
+"""Smallest ratio of the sides of the largest head and the next."""
 _FACE_SIZE = 110.0
 """Pixels of the face (square root of its box) that the largest crop needs."""
 _DEADLINE_S = 60.0
@@ -68,8 +68,7 @@ def main() -> None:
         rows = {title: compare(samples, detector, spec) for title, samples in sample_sets(args.every).items()}
         table(name, rows)
         result[name] = rows
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.json, result)
 
 
 def detectors() -> dict[str, tuple[Detector, DetectorSpec]]:
@@ -93,7 +92,7 @@ def sample_sets(every: int) -> dict[str, Iterator[Sample]]:
 
 
 def collages(lfw: list[Path], count: int) -> Iterator[Sample]:
-    """Yield collages of 2 to 12 heads on noise; the largest head exceeds the others by ``_AHEAD`` ."""
+    """Yield collages of 2 to 12 heads on noise; the largest head exceeds the next by at least ``_SIZE_RATIO``."""
     rng = np.random.default_rng(0)
     for _ in range(count):
         columns, rows = int(rng.integers(2, 5)), int(rng.integers(1, 4))
@@ -119,26 +118,27 @@ class _Result(NamedTuple):
 
 
 def compare(samples: Iterator[Sample], detector: Detector, spec: DetectorSpec) -> dict[str, object]:
-    """Return in how many images both choose the same face, and their durations."""
+    """Return the number of images in which both detections select the same face, and their durations."""
     detection = FaceDetectionPipeline(detector, spec)
-    full_ms, coarse_ms, labelled, right, same = [], [], 0, [0, 0], 0
+    full_ms, coarse_ms = [], []
+    same = labelled = correct_full = correct_coarse = 0
     for sample in samples:
         try:
-            scale = decode(sample.data).shape[0]
+            height = decode(sample.data).shape[0]
         except ApiError:
             continue  # smaller than 64 pixels
-        full, coarse = _full(sample.data, detector, spec), _coarse_to_fine(sample.data, detection, scale)
+        full, coarse = _full(sample.data, detector, spec), _coarse_to_fine(sample.data, detection, height)
         same += _is_same(full.face, coarse.face)
         full_ms.append(full.milliseconds)
         coarse_ms.append(coarse.milliseconds)
         if sample.largest is not None:
             labelled += 1
-            right[0] += _is_centre_in(full.face, sample.largest)
-            right[1] += _is_centre_in(coarse.face, sample.largest)
+            correct_full += _is_centre_in(full.face, sample.largest)
+            correct_coarse += _is_centre_in(coarse.face, sample.largest)
     return {
         "images": len(full_ms),
         "same_face": same,
-        "largest_detected": f"{right[1]} of {labelled} (full detection {right[0]})" if labelled else "",
+        "largest_detected": f"{correct_coarse} of {labelled} (full detection {correct_full})" if labelled else "",
         "ms_full": round(median(full_ms), 1),
         "ms_coarse_to_fine": round(median(coarse_ms), 1),
         "mean_ratio": round(sum(coarse_ms) / sum(full_ms), 2),

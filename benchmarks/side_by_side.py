@@ -1,8 +1,8 @@
-"""compareface beside the baseline in one run: same weights, images and machine, all over HTTP.
+"""compareface against the baseline in one run: same weights, images and machine, all over HTTP.
 
-Every round measures each service in turn: one caller (latency), then eight (throughput). Ratios belong to one round.
-``limit``: milliseconds of two images on one thread if only their ``session.run`` calls, and if also their decoding,
-took time. ``ceiling``: comparisons per second of one process per core that does nothing else. ``--json FILE`` writes
+Every round measures each service in turn: one caller (latency), then eight (throughput). Ratios compare services within
+a round. ``limit``: milliseconds of a comparison on one thread that consists only of the ``session.run`` calls, or of
+these and decoding. ``ceiling``: comparisons per second of one process per core at this limit. ``--json FILE`` writes
 the numbers.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -26,8 +25,9 @@ from app.packs.store import Store
 from app.runtime.worker_pool import available_cores
 from app.tools.bench.load import run_closed_loop
 from app.tools.bench.stages import StageBenchmark
-from benchmarks.subjects import BASELINE, SHARED, STANDIN, Subject, image_sets, running_subjects, subjects
-from benchmarks.tables import min_median_max, table
+from benchmarks import SHARED
+from benchmarks.services import BASELINE, STANDIN, MeasuredService, image_sets, running_services, service_names
+from benchmarks.tables import min_median_max, table, write_json
 from tests.support import standin
 
 _CALLERS = 8
@@ -42,23 +42,21 @@ def main() -> None:
     if not (SHARED / "data/lfw").is_dir():
         print("side by side: skipped, ../shared does not exist")
         return
-    result = run(args.rounds)
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.json, run(args.rounds))
 
 
 def run(rounds: int) -> dict[str, object]:
     """Measure all services, print tables, return the numbers."""
-    names, sets = subjects(), image_sets()
+    names, sets = service_names(), image_sets()
     measured: dict[str, dict[str, list[dict[str, float]]]] = {title: {name: [] for name in names} for title in sets}
-    with running_subjects(names) as running:
+    with running_services(names) as running:
         for title, files in sets.items():
-            for subject in running.values():
-                asyncio.run(run_closed_loop(subject.target(files), _CALLERS, _WARM_UP_S))
+            for service in running.values():
+                asyncio.run(run_closed_loop(service.target(files), _CALLERS, _WARM_UP_S))
             for _ in range(rounds):
-                for name, subject in running.items():
-                    measured[title][name].append(_ask(subject, files))
-        peaks = {name: round(subject.peak_mib) for name, subject in running.items()}
+                for name, service in running.items():
+                    measured[title][name].append(_measure_round(service, files))
+        peaks = {name: round(service.peak_mib) for name, service in running.items()}
     limits = {title: {name: limit(name, files) for name in names[1:]} for title, files in sets.items()}
     ceilings = {title: {name: ceiling(name, files) for name in names[1:]} for title, files in sets.items()}
     result = {title: _rows(measured[title], limits[title], ceilings[title]) for title in sets}
@@ -75,8 +73,8 @@ def run(rounds: int) -> dict[str, object]:
     }
 
 
-def _ask(subject: Subject, files: Sequence[bytes]) -> dict[str, float]:
-    target = subject.target(files)
+def _measure_round(service: MeasuredService, files: Sequence[bytes]) -> dict[str, float]:
+    target = service.target(files)
     single = asyncio.run(run_closed_loop(target, 1, _LATENCY_S))
     concurrent = asyncio.run(run_closed_loop(target, _CALLERS, _THROUGHPUT_S))
     for load in (single, concurrent):
@@ -93,20 +91,21 @@ def _rows(
     baseline = measured[BASELINE]
     rows: dict[str, dict[str, object]] = {}
     for name, rounds in measured.items():
-        times = [each["ms"] for each in rounds]
+        times = [values["ms"] for values in rounds]
         rows[name] = {
             "ms": min_median_max(times),
             "of_baseline": min_median_max(
-                [ours["ms"] / theirs["ms"] for ours, theirs in zip(rounds, baseline, strict=True)], 3
+                [row["ms"] / reference["ms"] for row, reference in zip(rounds, baseline, strict=True)], 3
             ),
-            "per_second": min_median_max([each["per_second"] for each in rounds]),
+            "per_second": min_median_max([values["per_second"] for values in rounds]),
             "times_baseline": min_median_max(
-                [ours["per_second"] / theirs["per_second"] for ours, theirs in zip(rounds, baseline, strict=True)], 2
+                [row["per_second"] / reference["per_second"] for row, reference in zip(rounds, baseline, strict=True)],
+                2,
             ),
             "limit_ms": limits.get(name),
             "of_limit": [round(median(times) / limit_ms, 2) for limit_ms in limits.get(name, ())] or None,
             "ceiling_times_baseline": [
-                round(rate / median(each["per_second"] for each in baseline), 2) for rate in ceilings.get(name, ())
+                round(rate / median(values["per_second"] for values in baseline), 2) for rate in ceilings.get(name, ())
             ]
             or None,
         }
@@ -123,10 +122,8 @@ def limit(name: str, files: Sequence[bytes]) -> tuple[float, float]:
             store = Store(catalogue, catalogue)
         benchmark = StageBenchmark(settings, store, store.pack(name))
         stages = [benchmark.measure(data) for data in files[::4]]
-        networks, decoding = (
-            2 * mean(each["networks"] for each in stages),
-            2 * mean(each["decode"] for each in stages),
-        )
+        networks = 2 * mean(durations["networks"] for durations in stages)
+        decoding = 2 * mean(durations["decode"] for durations in stages)
         return round(networks, 2), round(networks + decoding, 2)
 
 

@@ -1,15 +1,14 @@
-"""What one core serves: comparisons per second, memory and cold start of each installed pack.
+"""Comparisons per second, memory and cold start of a service on one core, for each installed pack.
 
-``python -m benchmarks.sizing [--json FILE]``. The service has one core, its callers another. Every round starts the
-service again. The cold start ends at the first ready ``/readyz``, with files in the page cache. Memory is that of all
-processes, once ready and at most while eight callers send requests without pause.
+``python -m benchmarks.sizing [--json FILE]``. The service has one core, the callers use the others. Every round starts
+the service again. The cold start ends when ``/readyz`` reports ready; the files are in the page cache. Memory is the
+sum over all processes, measured when ready (``ready_mib``) and as the peak under eight callers (``peak_mib``).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import time
 from collections import defaultdict
@@ -17,13 +16,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.tools.bench.load import run_closed_loop
-from benchmarks.subjects import SHARED, Subject, image_sets, subjects
-from benchmarks.tables import min_median_max, table
+from benchmarks import SHARED
+from benchmarks.services import MeasuredService, image_sets, service_names
+from benchmarks.tables import min_median_max, table, write_json
 from tests.support.server import running_server
 
 _CALLERS = 8
 _WARM_UP_S, _MEASURED_S = 1.0, 8.0
-_SERVICE_CORE, *_CALLERS_CORES = sorted(os.sched_getaffinity(0))
+_SERVICE_CORE, *_CALLER_CORES = sorted(os.sched_getaffinity(0))
 
 
 def main() -> None:
@@ -31,12 +31,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    if not (SHARED / "data/lfw").is_dir() or not _CALLERS_CORES:
+    if not (SHARED / "data/lfw").is_dir() or not _CALLER_CORES:
         print("sizing: skipped, ../shared or a second core is missing")
         return
-    os.sched_setaffinity(0, _CALLERS_CORES)
+    os.sched_setaffinity(0, _CALLER_CORES)
     rounds: dict[str, list[Mapping[str, float]]] = defaultdict(list)
-    packs = subjects()[2:]
+    packs = service_names()[2:]
     for _ in range(args.rounds):
         for pack in packs:
             rounds[pack].append(_round(pack, image_sets()))
@@ -45,8 +45,7 @@ def main() -> None:
         for pack, measured in rounds.items()
     }
     table("one core; minimum, median, maximum", rows)
-    if args.json:
-        args.json.write_text(json.dumps({"rounds": args.rounds, "packs": rows}, indent=1) + "\n", "utf-8")
+    write_json(args.json, {"rounds": args.rounds, "packs": rows})
 
 
 def _round(pack: str, sets: Mapping[str, Sequence[bytes]]) -> Mapping[str, float]:
@@ -54,15 +53,15 @@ def _round(pack: str, sets: Mapping[str, Sequence[bytes]]) -> Mapping[str, float
     pinned = f"taskset -p -c {_SERVICE_CORE} $$ >/dev/null"
     with running_server({"COMPAREFACE_MODELS__PACK": pack}, first=pinned) as server:
         measured = {"cold_start_s": time.perf_counter() - started}
-        subject = Subject(server.port, server.process.pid, server)
-        measured["ready_mib"] = subject.resident_mib
+        service = MeasuredService(server.port, server.process.pid, server)
+        measured["ready_mib"] = service.resident_mib
         for name, files in sets.items():
-            asyncio.run(run_closed_loop(subject.target(files), _CALLERS, _WARM_UP_S))
-            load = asyncio.run(run_closed_loop(subject.target(files), _CALLERS, _MEASURED_S))
+            asyncio.run(run_closed_loop(service.target(files), _CALLERS, _WARM_UP_S))
+            load = asyncio.run(run_closed_loop(service.target(files), _CALLERS, _MEASURED_S))
             if set(load.codes) != {"OK"}:
                 raise RuntimeError(f"not every request was successful: {load.codes}")
             measured[f"per_second, {name}"] = load.per_second()
-        return {**measured, "peak_mib": subject.peak_mib}
+        return {**measured, "peak_mib": service.peak_mib}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """A real server at saturation under a hostile load: ``python -m benchmarks.soak MINUTES``.
 
-Clients run in threads: good pairs, broken images, bad signatures, slow senders, callers who disconnect, and one who
-measures the latency of a good pair. Memory, open files, threads and latency are sampled every second and written to
-``soak.json`` and ``soak.svg``. The exit code is 0 if memory grows by at most 5 % after the first minute, threads and
-files do not grow, every reply is an expected one, most good pairs are compared, and the log has no traceback.
+Client threads send valid pairs, broken images, wrong signatures, slow requests and bytes that are not HTTP; some
+disconnect before the reply. One client measures the latency of a valid pair. Memory, open files, threads and latency
+are sampled every second and written to ``soak.json`` and ``soak.svg``. The exit code is 0 if memory grows by at most
+5 % after the first minute, threads and files do not grow, every reply is expected, at least half of the valid pairs are
+compared, and the log contains no traceback.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import NamedTuple
 
 from app.api.auth.keys import Key
 from app.tools.signing import signed_headers
-from benchmarks.subjects import process_tree
+from benchmarks.services import process_tree
 from tests.support.images import another_shot, astronaut, jpeg
 from tests.support.server import Server, running_server
 
@@ -34,7 +35,7 @@ _GROWTH = 1.05
 _SPARE = 8
 """Open files and threads that may come and go."""
 _MIN_SHARE = 0.5
-"""Share of good pairs that must be compared; rejected callers retry at once, so they count more often."""
+"""Share of valid pairs that must be compared; rejected clients retry at once, so they count more often."""
 _COMMON = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
 _ALLOWED = {"OK", "RequestLimitExceeded", "FailedOperation.ImageDecodeFailed", "AuthFailure.SignatureFailure"}
 
@@ -94,13 +95,13 @@ class _Load:
 
     def run(self, seconds: float) -> list[Sample]:
         kinds: Sequence[Callable[[], None]] = (
-            self._good,
-            self._good,
-            self._measured,
-            self._bad_image,
-            self._unsigned,
+            self._valid,
+            self._valid,
+            self._measured_latency,
+            self._broken_image,
+            self._wrong_signature,
         )
-        kinds = (*kinds, self._slow, self._slow, self._disconnect, self._disconnect, self._nonsense)
+        kinds = (*kinds, self._slow, self._slow, self._disconnect, self._disconnect, self._no_http)
         clients = [threading.Thread(target=self._repeat, args=(kind,)) for kind in kinds]
         for client in clients:
             client.start()
@@ -133,10 +134,10 @@ class _Load:
         with self._lock:
             self.replies[reply] += 1
 
-    def _good(self) -> None:
+    def _valid(self) -> None:
         self._count(self._send(self._pair))
 
-    def _measured(self) -> None:
+    def _measured_latency(self) -> None:
         started = time.monotonic()
         code = self._send(self._pair)
         self._count(code)
@@ -144,10 +145,10 @@ class _Load:
             self._latency_ms = 1000 * (time.monotonic() - started)
         time.sleep(0.2)
 
-    def _bad_image(self) -> None:
+    def _broken_image(self) -> None:
         self._count(self._send(self._broken))
 
-    def _unsigned(self) -> None:
+    def _wrong_signature(self) -> None:
         self._count(self._send(self._pair, secret_key="wrong"))
 
     def _send(self, body: bytes, secret_key: str = "") -> str:
@@ -175,11 +176,11 @@ class _Load:
             time.sleep(0.02)
         self._count("disconnected")
 
-    def _nonsense(self) -> None:
+    def _no_http(self) -> None:
         with self._connected() as connection:
             connection.sendall(b"\x16\x03\x01" + b"\xff" * 2000 + b"\r\n\r\n")
             connection.recv(1000)
-        self._count("nonsense")
+        self._count("no HTTP")
         time.sleep(0.1)
 
     def _connected(self) -> socket.socket:
@@ -207,7 +208,9 @@ def _warm_and_last(values: Sequence[float | None], samples: Sequence[Sample]) ->
     """Return medians of ten seconds: after the first minute, and at the end."""
     from_s = min(_WARM_S, samples[-1].at_s / 2)
     first = next(index for index, sample in enumerate(samples) if sample.at_s >= from_s)
-    warm, last = ([value for value in part if value is not None] for part in (values[first : first + 10], values[-10:]))
+    warm, last = (
+        [value for value in window if value is not None] for window in (values[first : first + 10], values[-10:])
+    )
     return median(warm or [0.0]), median(last or [0.0])
 
 
@@ -225,7 +228,7 @@ def _failures(samples: Sequence[Sample], replies: Counter[str]) -> list[str]:
     unexpected = {reply for reply in replies if reply[0].isupper()} - _ALLOWED
     failures += [f"{replies[reply]} times {reply}" for reply in sorted(unexpected)]
     if replies["OK"] < _MIN_SHARE * (replies["OK"] + replies["RequestLimitExceeded"]):
-        failures.append("too few good pairs were compared")
+        failures.append("too few valid pairs were compared")
     return failures
 
 

@@ -23,7 +23,7 @@ from app.environment import load_settings
 from app.packs.store import Store
 from app.tools.bench.load import run_closed_loop
 from app.tools.bench.stages import StageBenchmark, stage_table
-from benchmarks.subjects import running_subjects
+from benchmarks.services import running_services
 from tests.support.images import astronaut, cast, jpeg
 from tests.support.server import PACK
 
@@ -67,7 +67,7 @@ def command_line(files: dict[str, bytes]) -> None:
 
 def over_http(files: dict[str, bytes]) -> None:
     """Print latency and throughput of whole comparisons."""
-    with running_subjects([PACK]) as running:
+    with running_services([PACK]) as running:
         for name, data in files.items():
             target = running[PACK].target([data, data])
             single = asyncio.run(run_closed_loop(target, 1, _SECONDS))

@@ -14,7 +14,7 @@ _ALL = "shipped calibration, all people"
 _SCORES_2_0 = {40: 70, 50: 80, 60: 90}
 """Score of model version 2.0 with the same FAR, by the score of 3.0."""
 _PACKS = ("omz", "open")
-_SUBJECTS = {
+_SERVICE_TITLES = {
     "baseline": "insightface behind FastAPI",
     "standin": "compareface, same weights",
     "open": "`open`",
@@ -35,6 +35,12 @@ def table(title: str, rows: Mapping[str, Mapping[str, object]]) -> None:
         print(f"| {name} | {' | '.join(str(value) for value in row.values())} |")
 
 
+def write_json(path: Path | None, result: object) -> None:
+    """Write the numbers of a benchmark, if there is a ``path``."""
+    if path is not None:
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
 def min_median_max(values: Sequence[float], digits: int = 1) -> list[float]:
     """Return minimum, median and maximum."""
     return [round(value, digits) for value in (min(values), median(values), max(values))]
@@ -42,7 +48,7 @@ def min_median_max(values: Sequence[float], digits: int = 1) -> list[float]:
 
 def scores() -> Iterator[str]:
     """Yield FAR and TAR of every usual threshold."""
-    results = {name: _result(name) for name in _PACKS}
+    results = {name: _result(f"accuracy-{name}") for name in _PACKS}
     yield f"| score (3.0) | 2.0 | {' | '.join(f'`{name}`: FAR | `{name}`: TAR' for name in _PACKS)} |"
     yield f"|---|---|{'---|' * 2 * len(_PACKS)}"
     for score in (40, 50, 60, 70, 80, 85, 90):
@@ -58,14 +64,14 @@ def packs() -> Iterator[str]:
     yield "| pack | ten-fold accuracy | ms per image |"
     yield "|---|---|---|"
     for name in _PACKS:
-        result = _result(name)
+        result = _result(f"accuracy-{name}")
         mean, error = result["ten_fold"]
         yield f"| `{name}` | {100 * mean:.2f} % ± {100 * error:.2f} | {result['milliseconds_per_image']:.0f} |"
 
 
 def quality() -> Iterator[str]:
     """Yield the quality of each data set; of LFW, people who were not used for training."""
-    result: dict[str, Any] = json.loads((_RESULTS / "quality.json").read_text(encoding="utf-8"))
+    result = _result("quality")
     for name, row in result["covered"].items():
         if name not in _NOT_SHOWN:
             grades = result["grades"][name]
@@ -77,25 +83,23 @@ def quality() -> Iterator[str]:
 
 def speed() -> Iterator[str]:
     """Yield latency and throughput of the services measured side by side; medians of the rounds."""
-    result: dict[str, Any] = json.loads((_RESULTS / "speed.json").read_text(encoding="utf-8"))
+    result = _result("speed")
     for title, rows in result["sets"].items():
         for name, row in rows.items():
             _, milliseconds, _ = row["ms"]
             _, rate, _ = row["per_second"]
             low, _, high = row["times_baseline"]
             faster = 1 / row["of_baseline"][1]
-            against = (
-                "" if name == "baseline" else f"{faster:.1f} | {row['times_baseline'][1]:.1f} [{low:.1f}, {high:.1f}]"
-            )
+            ratios = f"{faster:.1f} | {row['times_baseline'][1]:.1f} [{low:.1f}, {high:.1f}]"
             yield (
-                f"| {title} | {_SUBJECTS[name]} | {milliseconds:.0f} | {rate:.0f} | {against or '1 | 1'} | "
-                f"{result['peak_mib'][name]} |"
+                f"| {title} | {_SERVICE_TITLES[name]} | {milliseconds:.0f} | {rate:.0f} | "
+                f"{'1 | 1' if name == 'baseline' else ratios} | {result['peak_mib'][name]} |"
             )
 
 
 def sizing() -> Iterator[str]:
-    """Yield what one core serves with each pack: medians of the rounds, with minimum and maximum of the rates."""
-    result: dict[str, Any] = json.loads((_RESULTS / "sizing.json").read_text(encoding="utf-8"))
+    """Yield comparisons per second, memory and cold start of each pack on one core; medians of the rounds."""
+    result = _result("sizing")
     for name, row in result["packs"].items():
         rates = [
             f"{middle:.0f} [{low:.0f}, {high:.0f}]" for key, (low, middle, high) in row.items() if "second," in key
@@ -105,7 +109,7 @@ def sizing() -> Iterator[str]:
 
 
 def _result(name: str) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads((_RESULTS / f"accuracy-{name}.json").read_text(encoding="utf-8"))
+    result: dict[str, Any] = json.loads((_RESULTS / f"{name}.json").read_text(encoding="utf-8"))
     return result
 
 

@@ -1,7 +1,7 @@
 """Calibration: the cosine at each false-accept and true-accept rate, stored in ``calibration.toml`` beside the pack.
 
 FAR is the share of impostor pairs (two people) that are accepted, TAR the share of genuine pairs (one person). A
-calibration is measured on all pairs of a labelled data set. It is bound to the embedder's file by sha256 and rejected
+calibration is measured on the pairs of a labelled data set. It names the sha256 of its embedder's file and is rejected
 for any other. FARs with too few pairs above their cosine are extrapolated with a fitted tail.
 """
 
@@ -11,7 +11,7 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,7 @@ MIN_EXPECTED_IMPOSTORS = 30
 _MIN_IMPOSTOR_PAIRS = 300
 _MIN_GENUINE_POINTS = 2
 _TAIL_FAR, _MIN_TAIL_PAIRS, _MAX_TAIL_FAR = 1e-3, 200, 0.2
-"""The tail is fitted above FAR 1e-3, or above the FAR that leaves it 200 pairs, but at most above FAR 0.2."""
+"""The tail starts at FAR 1e-3. If fewer than 200 pairs lie above, it starts at a higher FAR, at most 0.2."""
 _COINCIDE = "the cosines of neighbouring rates coincide: too few people or images, or copies of images"
 
 
@@ -82,13 +82,9 @@ class Calibration:
         tars, cosines = np.array(self.genuine).T
         return float(np.interp(cosine, cosines, tars))
 
-    def expected_impostors(self, point: OperatingPoint) -> float:
-        """Return the number of impostor pairs expected above a point."""
-        return point.far * self.impostor_pairs
-
 
 def impostor_points(counts: PairCounts, min_pairs: int = _MIN_IMPOSTOR_PAIRS) -> tuple[OperatingPoint, ...]:
-    """Return the cosine at each of :data:`FARS`, extrapolated where there are too few pairs.
+    """Return the points at :data:`FARS`; those with too few pairs above their cosine are extrapolated.
 
     Raise :class:`CalibrationError` for fewer than ``min_pairs`` impostor pairs or cosines that do not ascend.
     """
@@ -136,11 +132,13 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
             for row in table["impostor"]
         ]
         genuine = [(float(row["tar"]), float(row["cosine"])) for row in table["genuine"]]
-        calibration = Calibration(**_checked(table["about"]), impostor=tuple(impostor), genuine=tuple(genuine))
+        calibration = Calibration(**table["about"], impostor=tuple(impostor), genuine=tuple(genuine))
     except FileNotFoundError as error:
         raise CalibrationError(f"{path} is missing: run `{shell_command('calibrate')}`") from error
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise CalibrationError(f"{path} cannot be read: {error!r}") from error
+    if table["about"].get("status") not in {"measured", "provisional"}:
+        raise CalibrationError(f"{path} cannot be read: status must be measured or provisional")
     if calibration.embedder_sha256 != embedder_sha256:
         raise CalibrationError(f"{path} was measured with another embedder file: run `{shell_command('calibrate')}`")
     if [point.far for point in impostor] != list(FARS) or not _is_ascending(impostor):
@@ -148,12 +146,6 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
     if len(genuine) < _MIN_GENUINE_POINTS or not _is_ascending(genuine):
         raise CalibrationError(f"{path} does not contain ascending cosines for its TARs")
     return calibration
-
-
-def _checked(about: dict[str, Any]) -> dict[str, Any]:
-    if about["status"] not in {"measured", "provisional"}:
-        raise ValueError("status must be measured or provisional")
-    return about
 
 
 def _interval(row: dict[str, list[float]]) -> tuple[float, float] | None:
@@ -167,12 +159,11 @@ def render(calibration: Calibration) -> str:
     """Return the text of ``calibration.toml``."""
     lines = ["# Written by `compareface calibrate`. models/README.md says how to read it.", "[about]"]
     texts = ("pack", "embedder_sha256", "data", "date", "status")
-    lines += [f"{name} = {_toml_string(getattr(calibration, name))}" for name in texts]
     numbers = ("people", "images", "not_found", "impostor_pairs", "genuine_pairs")
-    lines += [f"{name} = {getattr(calibration, name)}" for name in numbers]
+    lines += [f"{name} = {_toml_value(getattr(calibration, name))}" for name in (*texts, *numbers)]
     for point in calibration.impostor:
-        pairs = calibration.expected_impostors(point)
-        lines += ["", "[[impostor]]", f"far = {point.far:g}  # {pairs:.4g} impostor pairs above"]
+        pairs_above = point.far * calibration.impostor_pairs
+        lines += ["", "[[impostor]]", f"far = {point.far:g}  # {pairs_above:.4g} impostor pairs above"]
         lines += [f"cosine = {point.cosine:.6f}", *(["extrapolated = true"] if point.is_extrapolated else [])]
         lines += ["interval = [{:.6f}, {:.6f}]".format(*point.interval)] if point.interval else []
     for tar, cosine in calibration.genuine:
@@ -180,6 +171,6 @@ def render(calibration: Calibration) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _toml_string(text: str) -> str:
-    """Return ``text`` as a TOML string: a JSON string without surrogate pairs and with DEL escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _toml_value(value: str | int) -> str:
+    """Return ``value`` in TOML, which is JSON without surrogate pairs and with DEL escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

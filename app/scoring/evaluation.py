@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration, CalibrationError, OperatingPoint, impostor_points
 from app.scoring.intervals import Rate, Rates, binomial, rates_over_all_pairs, rates_over_listed_pairs
-from app.scoring.pairs import PairCounts, count_pairs
+from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_pairs, pair_cosines
 from app.scoring.scale import Scale
 
 THRESHOLDS = (
@@ -24,10 +24,10 @@ _HARDEST_PAIRS = 20
 _BLOCK_ROWS = 512
 _MIN_FOLD_PAIRS = 150
 _FOLDS, _T9 = 10, 2.262157
-"""Groups of people in the jackknife, and Student's t of their 9 degrees of freedom, two-sided 95 %."""
+"""Groups of people in the jackknife, and Student's t with 9 degrees of freedom, two-sided 95 %."""
 
-_Pair: TypeAlias = tuple[int, int, float]
-"""(row, row, cosine)"""
+_Pair: TypeAlias = tuple[float, int, int]
+"""(cosine, row, row)"""
 
 
 class ScoreRow(NamedTuple):
@@ -51,32 +51,13 @@ class ImpostorMatch(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """The content of a report; ``scale`` is that of version 3.0, ``hardest`` the impostor pairs with top scores."""
+    """Rates at all thresholds; ``scale`` is that of version 3.0, ``hardest`` the impostor pairs with top scores."""
 
     calibration: Calibration
     counts: PairCounts
     scale: Scale
     rows: tuple[ScoreRow, ...]
     hardest: tuple[ImpostorMatch, ...]
-
-
-class LabelledFaces(NamedTuple):
-    """Row i of ``embeddings`` (N x D, float32, unit length) is image ``names[i]`` of person ``people[i]``."""
-
-    embeddings: NDArray[np.float32]
-    people: Sequence[str]
-    names: Sequence[str]
-
-
-class ListedPairs(NamedTuple):
-    """Pair i compares the rows ``pairs[i]`` (P x 2) of labelled faces; it is genuine if ``same[i]``.
-
-    ``has_people``: the person of each face is known, not only the label of each pair.
-    """
-
-    pairs: NDArray[np.intp]
-    same: NDArray[np.bool_]
-    has_people: bool = False
 
 
 def evaluate(
@@ -94,9 +75,12 @@ def evaluate(
         for (version, score), cosine, (far, tar) in zip(THRESHOLDS, cosines, rates, strict=True)
     )
     scale = scales[FaceModelVersion.V3]
-    pairs = _hardest_impostors(faces) if listed is None else _hardest_listed_impostors(faces, listed)
-    hardest = (ImpostorMatch(faces.names[a], faces.names[b], cosine, scale.score(cosine)) for a, b, cosine in pairs)
-    return Evaluation(calibration, counts, scale, rows, tuple(hardest))
+    impostors = _similar_impostors(faces) if listed is None else _listed_impostors(faces, listed)
+    hardest = tuple(
+        ImpostorMatch(faces.names[a], faces.names[b], cosine, scale.score(cosine))
+        for cosine, a, b in nlargest(_HARDEST_PAIRS, impostors)
+    )
+    return Evaluation(calibration, counts, scale, rows, hardest)
 
 
 def with_intervals(points: tuple[OperatingPoint, ...], faces: LabelledFaces) -> tuple[OperatingPoint, ...]:
@@ -105,7 +89,7 @@ def with_intervals(points: tuple[OperatingPoint, ...], faces: LabelledFaces) -> 
     Delete-a-group jackknife (Kott, "The Delete-a-Group Jackknife", 2001): the points are measured ten times, each
     time without another tenth of the people. This covers the error of the fitted tail, too.
     """
-    labels = np.unique(np.asarray(faces.people), return_inverse=True)[1]
+    labels = faces.labels
     fold_of_row = np.random.default_rng(0).permutation(labels.max() + 1)[labels] % _FOLDS
     replicates = []
     try:
@@ -127,34 +111,30 @@ def _rates(
     faces: LabelledFaces, counts: PairCounts, listed: ListedPairs | None, cosines: Sequence[float]
 ) -> list[Rates]:
     if listed is None:
-        return rates_over_all_pairs(faces.embeddings, faces.people, cosines)
+        return rates_over_all_pairs(faces, cosines)
     if listed.has_people:
-        return rates_over_listed_pairs(faces.embeddings, faces.people, listed.pairs, listed.same, cosines)
-    genuine, impostor = counts.at_or_above(np.array(cosines))
+        return rates_over_listed_pairs(faces, listed, cosines)
+    genuine, impostor = counts.at_or_above(cosines)
     return [
         Rates(binomial(false_accepts, counts.impostor_pairs), binomial(true_accepts, counts.genuine_pairs))
         for false_accepts, true_accepts in zip(impostor.tolist(), genuine.tolist(), strict=True)
     ]
 
 
-def _hardest_listed_impostors(faces: LabelledFaces, listed: ListedPairs) -> list[_Pair]:
+def _listed_impostors(faces: LabelledFaces, listed: ListedPairs) -> Iterator[_Pair]:
     impostors = listed.pairs[~listed.same]
-    cosines = np.einsum("ij,ij->i", faces.embeddings[impostors[:, 0]], faces.embeddings[impostors[:, 1]])
-    order = np.argsort(-cosines)[:_HARDEST_PAIRS]
-    return [(int(impostors[i, 0]), int(impostors[i, 1]), float(cosines[i])) for i in order]
+    return zip(pair_cosines(faces.embeddings, impostors).tolist(), *impostors.T.tolist(), strict=True)
 
 
-def _hardest_impostors(faces: LabelledFaces) -> list[_Pair]:
-    """Return the impostor pairs with the highest cosines, highest first."""
-    labels = np.unique(np.asarray(faces.people), return_inverse=True)[1]
-    hardest: list[tuple[float, int, int]] = []
+def _similar_impostors(faces: LabelledFaces) -> Iterator[_Pair]:
+    """Yield the impostor pairs with the highest cosines of each block of rows."""
+    labels = faces.labels
     for start in range(0, len(labels), _BLOCK_ROWS):
-        rows = np.arange(start, min(start + _BLOCK_ROWS, len(labels)))
-        cosines = faces.embeddings[rows] @ faces.embeddings.T
-        cosines[(labels[rows, None] == labels[None]) | (rows[:, None] >= np.arange(len(labels))[None])] = -2.0
-        count = min(_HARDEST_PAIRS, cosines.size)
-        for index in np.argpartition(cosines, -count, axis=None)[-count:]:
-            row, column = divmod(int(index), cosines.shape[1])
-            hardest.append((float(cosines[row, column]), start + row, column))
-    hardest = sorted(hardest, reverse=True)[:_HARDEST_PAIRS]
-    return [(a, b, cosine) for cosine, a, b in hardest if cosine >= -1.0]
+        block = slice(start, start + _BLOCK_ROWS)
+        cosines = faces.embeddings[block] @ faces.embeddings.T
+        is_impostor = np.triu(labels[block, None] != labels[None], start + 1)  # each pair once
+        cosines[~is_impostor] = -np.inf
+        highest = np.argpartition(cosines, -min(_HARDEST_PAIRS, cosines.size), axis=None)[-_HARDEST_PAIRS:]
+        for row, column in zip(*np.unravel_index(highest, cosines.shape), strict=True):
+            if is_impostor[row, column]:
+                yield float(cosines[row, column]), start + int(row), int(column)

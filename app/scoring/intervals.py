@@ -14,11 +14,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.scoring.pairs import LabelledFaces, ListedPairs, pair_cosines
+
 _Z = 1.959964
 """Quantile of the normal distribution, two-sided 95 %."""
 _BLOCK_ROWS = 512
 _MIN_LOG_ODDS = -700
-"""``exp`` overflows beyond it."""
+"""``exp`` of the negated value overflows below it."""
 
 
 class Rate(NamedTuple):
@@ -27,10 +29,6 @@ class Rate(NamedTuple):
     value: float
     low: float
     high: float
-
-    def contains(self, share: float) -> bool:
-        """Return whether ``share`` lies in the interval."""
-        return self.low <= share <= self.high
 
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
@@ -52,11 +50,9 @@ def binomial(accepted: float, pairs: float) -> Rate:
     return Rate(share, max(0.0, (centre - margin) / (1 + z)), min(1.0, (centre + margin) / (1 + z)))
 
 
-def rates_over_all_pairs(
-    embeddings: NDArray[np.float32], people: Sequence[str], cosines: Sequence[float]
-) -> list[Rates]:
-    """Return FAR and TAR at each of ``cosines`` over all pairs of ``embeddings`` (N x D, unit length)."""
-    labels = np.unique(np.asarray(people), return_inverse=True)[1]
+def rates_over_all_pairs(faces: LabelledFaces, cosines: Sequence[float]) -> list[Rates]:
+    """Return FAR and TAR at each of ``cosines`` over all pairs of ``faces``."""
+    labels = faces.labels
     images = np.bincount(labels).astype(np.float64)
     impostor_pairs, genuine_pairs = images * (len(labels) - images), images * (images - 1) / 2
     return [
@@ -64,47 +60,41 @@ def rates_over_all_pairs(
             _jackknife(impostor, impostor_pairs, impostor.sum() / 2, impostor_pairs.sum() / 2),
             _jackknife(genuine / 2, genuine_pairs, genuine.sum() / 2, genuine_pairs.sum()),
         )
-        for impostor, genuine in zip(*_accepted_by_person(embeddings, labels, cosines), strict=True)
+        for impostor, genuine in zip(*_accepted_by_person(faces.embeddings, labels, cosines), strict=True)
     ]
 
 
-def rates_over_listed_pairs(
-    embeddings: NDArray[np.float32],
-    people: Sequence[str],
-    pairs: NDArray[np.intp],
-    same: NDArray[np.bool_],
-    cosines: Sequence[float],
-) -> list[Rates]:
-    """Return FAR and TAR at each of ``cosines`` over listed pairs (P x 2 rows), genuine where ``same`` (P)."""
-    labels = np.unique(np.asarray(people), return_inverse=True)[1]
-    similarities = np.einsum("ij,ij->i", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
-    return [
-        Rates(*(_listed_rate(labels, pairs[kind], similarities[kind] >= np.float32(cosine)) for kind in (~same, same)))
-        for cosine in cosines
-    ]
+def rates_over_listed_pairs(faces: LabelledFaces, listed: ListedPairs, cosines: Sequence[float]) -> list[Rates]:
+    """Return FAR and TAR at each of ``cosines`` over listed pairs of ``faces``."""
+    labels, similarities = faces.labels, pair_cosines(faces.embeddings, listed.pairs)
+    people, is_genuine = int(labels.max()) + 1, listed.same
+    rates = []
+    for cosine in cosines:
+        is_accepted = similarities >= np.float32(cosine)
+        far = _listed_rate(labels[listed.pairs[~is_genuine]], is_accepted[~is_genuine], people)
+        tar = _listed_rate(labels[listed.pairs[is_genuine]], is_accepted[is_genuine], people)
+        rates.append(Rates(far, tar))
+    return rates
 
 
-def _listed_rate(labels: NDArray[np.intp], pairs: NDArray[np.intp], is_accepted: NDArray[np.bool_]) -> Rate:
-    people = len(np.unique(labels))
-    pairs_by_person = _count_by_person(labels, pairs, np.ones_like(is_accepted), people)
-    accepted_by_person = _count_by_person(labels, pairs, is_accepted, people)
+def _listed_rate(labels: NDArray[np.intp], is_accepted: NDArray[np.bool_], people: int) -> Rate:
+    """Return the accepted share of pairs; ``labels`` (P x 2) are the people of each pair."""
+    first, second = labels.T
+    is_impostor = first != second  # the pair belongs to both people; a genuine pair belongs to one
+    pairs_by_person, accepted_by_person = (
+        (np.bincount(first, is_counted, people) + np.bincount(second, is_counted & is_impostor, people)).astype(float)
+        for is_counted in (np.ones_like(is_accepted), is_accepted)
+    )
     return _jackknife(accepted_by_person, pairs_by_person, float(is_accepted.sum()), len(is_accepted))
-
-
-def _count_by_person(
-    labels: NDArray[np.intp], pairs: NDArray[np.intp], is_counted: NDArray[np.bool_], people: int
-) -> NDArray[np.float64]:
-    """Return the counted pairs of each person; an impostor pair counts for both people, a genuine pair once."""
-    first, second = labels[pairs[:, 0]], labels[pairs[:, 1]]
-    is_impostor = np.where(first == second, 0, 1)
-    counts = np.bincount(first, is_counted, people) + np.bincount(second, is_counted * is_impostor, people)
-    return counts.astype(np.float64)
 
 
 def _accepted_by_person(
     embeddings: NDArray[np.float32], labels: NDArray[np.intp], cosines: Sequence[float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the impostor and the genuine pairs at or above each cosine by person (T x P); pairs count twice."""
+    """Return the impostor and the genuine pairs of each person at or above each cosine (2 arrays, T x people).
+
+    Each impostor pair counts for both people, each genuine pair twice for its person.
+    """
     shape = (len(cosines), int(labels.max()) + 1)
     impostor, genuine = np.zeros(shape), np.zeros(shape)
     for start in range(0, len(embeddings), _BLOCK_ROWS):

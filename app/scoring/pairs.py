@@ -1,4 +1,4 @@
-"""Histograms of the cosines of genuine pairs (one person) and impostor pairs (two people).
+"""Genuine pairs (one person) and impostor pairs (two people) of labelled faces, and histograms of their cosines.
 
 Memory is bounded by the tile size, not by the number of embeddings; 13,000 embeddings (87 million pairs) take seconds.
 """
@@ -7,17 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from app.scoring.tail import Tail
 
 _BINS = 2_000_000
 """Bins over [-1, 1]: 1e-6 wide, the resolution of every reported cosine."""
 _TILE = 2048
+"""Rows and columns of the similarity matrix that are computed at once."""
 MAX_PAIRS = 2_000_000_000
 """Above this number of pairs (63,000 images) impostor pairs are sampled."""
+
+
+class LabelledFaces(NamedTuple):
+    """Row i of ``embeddings`` (N x D, float32, unit length) is image ``names[i]`` of person ``people[i]``."""
+
+    embeddings: NDArray[np.float32]
+    people: Sequence[str]
+    names: Sequence[str]
+
+    @property
+    def labels(self) -> NDArray[np.intp]:
+        """The people as numbers from 0 (N)."""
+        return person_labels(self.people)
+
+
+class ListedPairs(NamedTuple):
+    """Pair i compares the rows ``pairs[i]`` (P x 2) of labelled faces; it is genuine if ``same[i]``.
+
+    ``has_people``: the person of each face is known, not only the label of each pair.
+    """
+
+    pairs: NDArray[np.intp]
+    same: NDArray[np.bool_]
+    has_people: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,27 +61,27 @@ class PairCounts:
     def impostor_pairs(self) -> int:
         return int(self.impostor.sum())
 
-    def at_or_above(self, cosines: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def at_or_above(self, cosines: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the number of genuine and of impostor pairs at or above each of ``cosines``."""
-        first_bins = np.clip(np.ceil((cosines + 1.0) * (_BINS / 2) - 1e-6), 0, _BINS).astype(np.int64)
+        first_bins = np.clip(np.ceil((np.asarray(cosines) + 1.0) * (_BINS / 2) - 1e-6), 0, _BINS).astype(np.int64)
         genuine, impostor = (np.append(np.cumsum(bins[::-1])[::-1], 0) for bins in (self.genuine, self.impostor))
         return genuine[first_bins], impostor[first_bins]
 
     def far(self, cosine: float) -> float:
         """Return the share of impostor pairs at or above ``cosine``; 0 without pairs."""
-        return float(self.at_or_above(np.array([cosine]))[1][0] / max(1, self.impostor_pairs))
+        return float(self.at_or_above(cosine)[1] / max(1, self.impostor_pairs))
 
     def tar(self, cosine: float) -> float:
         """Return the share of genuine pairs at or above ``cosine``; 0 without pairs."""
-        return float(self.at_or_above(np.array([cosine]))[0][0] / max(1, self.genuine_pairs))
+        return float(self.at_or_above(cosine)[0] / max(1, self.genuine_pairs))
 
     def cosine_at_far(self, far: float) -> float:
         """Return the smallest cosine that at most the share ``far`` of impostor pairs reaches."""
-        return float(self.cosines_at_fars(np.array([far]))[0])
+        return float(self.cosines_at_fars(far))
 
-    def cosines_at_fars(self, fars: NDArray[np.float64]) -> NDArray[np.float64]:
+    def cosines_at_fars(self, fars: ArrayLike) -> NDArray[np.float64]:
         """Return ``cosine_at_far`` of each of ``fars``."""
-        bins = np.searchsorted(np.cumsum(self.impostor[::-1]), fars * self.impostor_pairs, side="right")
+        bins = np.searchsorted(np.cumsum(self.impostor[::-1]), np.asarray(fars) * self.impostor_pairs, side="right")
         return np.asarray((_BINS - bins) * 2.0 / _BINS - 1.0)
 
     def cosine_at_tar(self, tar: float) -> float:
@@ -81,16 +107,26 @@ class PairCounts:
         return float(np.max(tar + 1.0 - far) / 2.0)
 
 
+def person_labels(people: Sequence[str]) -> NDArray[np.intp]:
+    """Return the people as numbers from 0."""
+    return np.unique(np.asarray(people), return_inverse=True)[1]
+
+
+def pair_cosines(embeddings: NDArray[np.float32], pairs: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return the cosine of each of ``pairs`` (P x 2), which are rows of ``embeddings``."""
+    return np.asarray(np.einsum("ij,ij->i", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]]))
+
+
 def count_pairs(
     embeddings: NDArray[np.float32], people: Sequence[str], max_pairs: int = MAX_PAIRS, seed: int = 0
 ) -> PairCounts:
     """Count each unordered pair of ``embeddings`` (N x D, unit length) once; ``people`` (N) are the labels.
 
-    Above ``max_pairs`` pairs, all genuine pairs and a sample of the impostor pairs are counted: the people are
-    shuffled, the matrix of all pairs is cut into tiles, and each tile is sampled with the same probability.
+    Above ``max_pairs`` pairs, all genuine pairs and a sample of the impostor pairs are counted: the rows are sorted by
+    shuffled people, and each tile of the similarity matrix is sampled with the same probability.
     """
     rng = np.random.default_rng(seed)
-    labels = np.unique(np.asarray(people), return_inverse=True)[1]
+    labels = person_labels(people)
     labels = rng.permutation(len(labels))[labels]
     order = np.argsort(labels, kind="stable")
     rows, labels = embeddings[order], labels[order]
@@ -110,12 +146,12 @@ def count_pairs(
     return PairCounts(genuine, impostor)
 
 
-def count_listed_pairs(embeddings: NDArray[np.float32], pairs: NDArray[np.intp], same: NDArray[np.bool_]) -> PairCounts:
-    """Count the listed pairs only: ``pairs`` (P x 2) are rows of ``embeddings``, genuine where ``same`` (P)."""
+def count_listed_pairs(embeddings: NDArray[np.float32], listed: ListedPairs) -> PairCounts:
+    """Count the listed pairs of rows of ``embeddings`` only."""
     genuine, impostor = np.zeros(_BINS, dtype=np.int64), np.zeros(_BINS, dtype=np.int64)
-    for start in range(0, len(pairs), _TILE):
-        block, is_genuine = pairs[start : start + _TILE], same[start : start + _TILE]
-        cosines = np.einsum("ij,ij->i", embeddings[block[:, 0]], embeddings[block[:, 1]])
+    for start in range(0, len(listed.pairs), _TILE):
+        block = slice(start, start + _TILE)
+        cosines, is_genuine = pair_cosines(embeddings, listed.pairs[block]), listed.same[block]
         genuine += _histogram(cosines[is_genuine])
         impostor += _histogram(cosines[~is_genuine])
     return PairCounts(genuine, impostor)

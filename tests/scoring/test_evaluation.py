@@ -4,27 +4,15 @@ import numpy as np
 import pytest
 
 from app.domain import FaceModelVersion
-from app.scoring.calibration import Calibration, genuine_points, impostor_points
-from app.scoring.evaluation import (
-    THRESHOLDS,
-    LabelledFaces,
-    ListedPairs,
-    evaluate,
-    with_intervals,
-)
-from app.scoring.pairs import PairCounts, count_listed_pairs, count_pairs
-
-_PEOPLE = 100
+from app.scoring.calibration import Calibration
+from app.scoring.evaluation import THRESHOLDS, evaluate, with_intervals
+from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
+from tests.scoring.random_faces import calibration_of, random_faces
 
 
 @pytest.fixture(scope="module")
 def faces() -> LabelledFaces:
-    """Random embeddings of 100 people with four images each."""
-    rng = np.random.default_rng(3)
-    rows = np.repeat(rng.normal(size=(_PEOPLE, 24)), 4, axis=0) + 0.45 * rng.normal(size=(4 * _PEOPLE, 24))
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    people = [str(i // 4) for i in range(len(rows))]
-    return LabelledFaces(rows, people, [f"{person}/{i}.jpg" for i, person in enumerate(people)])
+    return random_faces(100)
 
 
 @pytest.fixture(scope="module")
@@ -33,20 +21,8 @@ def counts(faces: LabelledFaces) -> PairCounts:
 
 
 @pytest.fixture(scope="module")
-def calibration(counts: PairCounts) -> Calibration:
-    return Calibration(
-        pack="random",
-        embedder_sha256="ab" * 32,
-        data="random",
-        date="2026-11-22",
-        people=_PEOPLE,
-        images=4 * _PEOPLE,
-        not_found=0,
-        impostor_pairs=counts.impostor_pairs,
-        genuine_pairs=counts.genuine_pairs,
-        impostor=impostor_points(counts),
-        genuine=genuine_points(counts),
-    )
+def calibration(faces: LabelledFaces, counts: PairCounts) -> Calibration:
+    return calibration_of(counts, faces)
 
 
 def _all_pairs(faces: LabelledFaces, *, has_people: bool) -> ListedPairs:
@@ -91,7 +67,7 @@ def test_listing_all_pairs_gives_the_evaluation_of_all_pairs(
 
 def test_listed_pairs_of_unknown_people_have_narrower_intervals(faces: LabelledFaces, calibration: Calibration) -> None:
     listed = _all_pairs(faces, has_people=False)
-    counts = count_listed_pairs(faces.embeddings, listed.pairs, listed.same)
+    counts = count_listed_pairs(faces.embeddings, listed)
     binomial = evaluate(faces, counts, calibration, listed).rows[0].far
     clustered = evaluate(faces, counts, calibration, listed._replace(has_people=True)).rows[0].far
     assert binomial.value == pytest.approx(clustered.value, abs=1e-5)

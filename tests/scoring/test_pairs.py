@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.scoring.pairs import PairCounts, count_listed_pairs, count_pairs
+from app.scoring.pairs import ListedPairs, PairCounts, count_listed_pairs, count_pairs
 
 
 def _embeddings(count: int, dimension: int = 16) -> np.ndarray:
@@ -82,10 +82,10 @@ def test_only_listed_pairs_are_counted(faces: tuple[np.ndarray, list[str]]) -> N
     embeddings, people = faces
     pairs = np.array(np.triu_indices(1200, 1)).T
     same = np.array(people)[pairs[:, 0]] == np.array(people)[pairs[:, 1]]
-    listed, counts = count_listed_pairs(embeddings, pairs, same), count_pairs(embeddings, people)
+    listed, counts = count_listed_pairs(embeddings, ListedPairs(pairs, same)), count_pairs(embeddings, people)
     assert (listed.genuine_pairs, listed.impostor_pairs) == (counts.genuine_pairs, counts.impostor_pairs)
     assert listed.far(0.3) == pytest.approx(counts.far(0.3), abs=2e-6)
-    few = count_listed_pairs(embeddings, pairs[:5], same[:5])
+    few = count_listed_pairs(embeddings, ListedPairs(pairs[:5], same[:5]))
     assert (few.genuine_pairs, few.impostor_pairs) == (2, 3)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from app.domain import CompareOptions, Embedding
 from app.errors import ApiError, ErrorCode, OperatorError
@@ -19,9 +19,6 @@ from app.service.face_pipeline import EmbeddingPipeline
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 _SECONDS_PER_IMAGE = 60.0
-
-_Result: TypeAlias = Embedding | ErrorCode
-Progress: TypeAlias = Callable[[Iterable[_Result]], Iterable[_Result]]
 
 
 class GalleryError(OperatorError):
@@ -49,27 +46,28 @@ def list_images(folder: Path) -> list[Path]:
     return images
 
 
-def embed_images(
-    embedding_pipeline: EmbeddingPipeline, images: list[Path], workers: int, progress: Progress
-) -> Gallery:
-    """Embed ``images`` on ``workers`` threads; the person is the name of an image's folder.
+def embed_images(embedding_pipeline: EmbeddingPipeline, images: list[Path], workers: int) -> Gallery:
+    """Embed ``images`` on ``workers`` threads; the person is the name of an image's folder. Show progress on stderr.
 
-    ``progress`` wraps the iterator of results (``tqdm``, or ``iter``). Raise :class:`GalleryError` if no face is found.
+    Raise :class:`GalleryError` if no face is found.
     """
     with ThreadPoolExecutor(workers) as pool:
-        results = dict(zip(images, progress(pool.map(partial(_embed, embedding_pipeline), images)), strict=True))
-    embeddings = {path: result for path, result in results.items() if not isinstance(result, ErrorCode)}
+        results = pool.map(partial(_embed, embedding_pipeline), images)
+        # disable=None: no bar if stderr is not a terminal
+        progress = tqdm(results, total=len(images), desc="Embedding", unit="image", disable=None)
+        result_of_image = dict(zip(images, progress, strict=True))
+    embeddings = {path: result for path, result in result_of_image.items() if not isinstance(result, ErrorCode)}
     if not embeddings:
         raise GalleryError("none of the images shows a face")
     return Gallery(
         embeddings=np.stack(list(embeddings.values())),
         images=tuple(embeddings),
         people=tuple(path.parent.name for path in embeddings),
-        failures={path: result for path, result in results.items() if isinstance(result, ErrorCode)},
+        failures={path: result for path, result in result_of_image.items() if isinstance(result, ErrorCode)},
     )
 
 
-def _embed(embedding_pipeline: EmbeddingPipeline, path: Path) -> _Result:
+def _embed(embedding_pipeline: EmbeddingPipeline, path: Path) -> Embedding | ErrorCode:
     try:
         return embedding_pipeline.embed(path.read_bytes(), CompareOptions(), StageTimer.after(_SECONDS_PER_IMAGE))
     except ApiError as error:

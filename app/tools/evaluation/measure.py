@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +15,8 @@ from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.worker_pool import available_cores, thread_budget
 from app.scoring.calibration import Calibration
-from app.scoring.evaluation import Evaluation, LabelledFaces, ListedPairs, evaluate
-from app.scoring.pairs import PairCounts, count_listed_pairs, count_pairs
+from app.scoring.evaluation import Evaluation, evaluate
+from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
 from app.tools.evaluation import pair_list
 from app.tools.evaluation.gallery import Gallery, GalleryError, embed_images, list_images
 
@@ -57,15 +56,14 @@ def measure(
         return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)
     list_of_pairs = pair_list.read_list(pairs) if folder is None else pair_list.read_lfw(pairs, folder)
     gallery = _embed(settings, store, pack, list_of_pairs.images)
-    listed = ListedPairs(*list_of_pairs.embedded_pairs(gallery), has_people=folder is not None)
-    return Measurement(count_listed_pairs(gallery.embeddings, listed.pairs, listed.same), gallery, listed)
+    listed = list_of_pairs.embedded_pairs(gallery, has_people=folder is not None)
+    return Measurement(count_listed_pairs(gallery.embeddings, listed), gallery, listed)
 
 
 def _embed(settings: Settings, store: Store, pack: Pack, images: list[Path]) -> Gallery:
     budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
     embedding_pipeline = open_local_pipelines(settings, store, pack, budget).embedding
-    progress = partial(tqdm, total=len(images), desc="Embedding", unit="image", disable=None)
-    gallery = embed_images(embedding_pipeline, images, budget.workers, progress)
+    gallery = embed_images(embedding_pipeline, images, budget.workers)
     for code, count in Counter(gallery.failures.values()).items():
         tqdm.write(f"warning: {count} images are left out: {code.value}", file=sys.stderr)
     return gallery

@@ -1,14 +1,14 @@
 """Draw the result of an inspection as one image.
 
 Left: the photo with all bounding boxes and landmarks. Right: a row for each finding with the quality crop, the crop
-with outlined regions, the crop under the visibility map (red: covered, grey: outside the photo), and the quality table.
+with outlined regions, the crop with its visibility map (red: covered, grey: outside the photo), and the quality table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from app.domain import Box, Crop, Face, Image, QualityPolicy
-from app.tools.inspect.findings import Finding, QualityRow, conclusion, headline, quality_rows
-from app.vision.quality.assessment import COMPLETENESS_BANDS, QualityAssessment, Severity
+from app.domain import Crop, Face, Image, QualityPolicy
+from app.tools.inspect.findings import Finding, QualityRow, conclusion, headline, problems_line, quality_rows
+from app.vision.quality.assessment import QualityAssessment, Severity
 from app.vision.quality.crop import REGIONS, SIDE
 
 _Colour: TypeAlias = tuple[int, int, int]
@@ -55,7 +55,7 @@ def draw(image: Image, faces: Sequence[Face], findings: Sequence[Finding], polic
     for number, finding in enumerate(findings, start=1):
         top = _MARGIN + (number - 1) * _ROW_HEIGHT
         _draw_row(sheet, photo.width + 2 * _MARGIN, top, number, finding, policy)
-    return np.ascontiguousarray(np.asarray(sheet)[..., ::-1])
+    return _swap_channels(np.asarray(sheet))
 
 
 def _photo(image: Image, faces: Sequence[Face], findings: Sequence[Finding]) -> Pillow.Image:
@@ -63,47 +63,43 @@ def _photo(image: Image, faces: Sequence[Face], findings: Sequence[Finding]) -> 
     scale = min(PHOTO_WIDTH / width, PHOTO_HEIGHT / height, _MAX_SCALE)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    photo = _to_pillow(np.asarray(cv2.resize(image, size, interpolation=interpolation), dtype=np.uint8))
+    photo = Pillow.fromarray(_swap_channels(cv2.resize(image, size, interpolation=interpolation)))
     pen = ImageDraw.Draw(photo)
     row_of_face = {id(finding.face): number for number, finding in enumerate(findings, start=1)}
     compared = {id(finding.face) for finding in findings if finding.is_compared}
     for face in sorted(faces, key=lambda face: (id(face) in compared, id(face) in row_of_face)):  # compared on top
         colour = COMPARED if id(face) in compared else SHOWN if id(face) in row_of_face else OTHER
-        _draw_face(pen, face, scale, colour)
-        if id(face) in row_of_face:
-            _draw_label(pen, face.box, scale, str(row_of_face[id(face)]), colour)
+        _draw_face(pen, face.scaled(scale), colour, row_of_face.get(id(face)))
     return photo
 
 
-def _draw_face(pen: ImageDraw.ImageDraw, face: Face, scale: float, colour: _Colour) -> None:
-    box = face.box.scaled(scale)
-    pen.rectangle(
-        (box.left, box.top, box.right, box.bottom), outline=colour, width=_THIN if colour == OTHER else _THICK
-    )
+def _draw_face(pen: ImageDraw.ImageDraw, face: Face, colour: _Colour, number: int | None) -> None:
+    box = face.box
+    width = _THIN if colour == OTHER else _THICK
+    pen.rectangle((box.left, box.top, box.right, box.bottom), outline=colour, width=width)
     radius = float(np.clip((box.right - box.left) / 40, 2, 5))
-    for (x, y), landmark_colour in zip(face.landmarks.astype(float) * scale, _LANDMARK_COLOURS, strict=True):
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=landmark_colour)
-
-
-def _draw_label(pen: ImageDraw.ImageDraw, box: Box, scale: float, text: str, colour: _Colour) -> None:
-    left, top = max(0.0, box.left * scale), max(0.0, box.top * scale)
-    pen.rectangle((left, top, left + 18, top + 20), fill=colour)
-    pen.text((left + 9, top + 10), text, font=_FONT, fill=BACKGROUND, anchor="mm")
+    for landmark, landmark_colour in zip(face.landmarks.tolist(), _LANDMARK_COLOURS, strict=True):
+        pen.circle(landmark, radius, fill=landmark_colour)
+    if number is not None:
+        left, top = max(0.0, box.left), max(0.0, box.top)
+        pen.rectangle((left, top, left + 18, top + 20), fill=colour)
+        pen.text((left + 9, top + 10), str(number), font=_FONT, fill=BACKGROUND, anchor="mm")
 
 
 def _draw_row(sheet: Pillow.Image, left: int, top: int, number: int, finding: Finding, policy: QualityPolicy) -> None:
     pen = ImageDraw.Draw(sheet)
+    assessment = finding.assessment
+    rows = quality_rows(assessment.quality)
+    crop = _swap_channels(assessment.crop.image)
     pen.text((left, top), headline(number, finding), font=_FONT, fill=_TEXT_COLOUR)
     top += _LINE_HEIGHT
-    assessment = finding.assessment
-    crops = (assessment.crop.image[..., ::-1], _with_regions(assessment), _with_visibility(assessment))
-    for column, crop in enumerate(crops):
-        sheet.paste(Pillow.fromarray(np.ascontiguousarray(crop)), (left + column * (SIDE + _MARGIN), top))
-    for index, row in enumerate(quality_rows(assessment.quality)):
+    for column, image in enumerate((crop, _with_regions(crop, rows), _with_visibility(crop, assessment))):
+        sheet.paste(Pillow.fromarray(image), (left + column * (SIDE + _MARGIN), top))
+    for index, row in enumerate(rows):
         _draw_bar(pen, left + 3 * (SIDE + _MARGIN), top + index * _LINE_HEIGHT, row)
-    problems = f"Problems: {', '.join(finding.problems) or 'none'}"
-    for index, text in enumerate([conclusion(finding, policy), *wrap(problems, _CHARACTERS_PER_LINE)]):
-        pen.text((left, top + SIDE + 4 + index * _LINE_HEIGHT), text, font=_FONT, fill=_TEXT_COLOUR)
+    lines = [conclusion(finding, policy), *wrap(problems_line(finding), _CHARACTERS_PER_LINE)]
+    for index, line in enumerate(lines):
+        pen.text((left, top + SIDE + 4 + index * _LINE_HEIGHT), line, font=_FONT, fill=_TEXT_COLOUR)
 
 
 def _draw_bar(pen: ImageDraw.ImageDraw, left: int, top: int, row: QualityRow) -> None:
@@ -119,23 +115,23 @@ def _draw_bar(pen: ImageDraw.ImageDraw, left: int, top: int, row: QualityRow) ->
     pen.text((start + width + 10, top), row.band.label, font=_FONT, fill=colour)
 
 
-def _with_regions(assessment: QualityAssessment) -> Crop:
+def _with_regions(crop: Crop, rows: Sequence[QualityRow]) -> Crop:
     """Return the crop (RGB) with each region outlined in the colour of its severity."""
-    crop = assessment.crop.image[..., ::-1].copy()
-    for row in quality_rows(assessment.quality)[-len(COMPLETENESS_BANDS) :]:
+    outlined = crop.copy()
+    for row in rows[-len(REGIONS) :]:
         polygons = [np.array(polygon, np.int32) for polygon in REGIONS[row.name.lower()]]
-        cv2.polylines(crop, polygons, True, _SEVERITY_COLOURS[row.band.severity], 2, cv2.LINE_AA)
-    return crop
+        cv2.polylines(outlined, polygons, True, _SEVERITY_COLOURS[row.band.severity], 2, cv2.LINE_AA)
+    return outlined
 
 
-def _with_visibility(assessment: QualityAssessment) -> Crop:
+def _with_visibility(crop: Crop, assessment: QualityAssessment) -> Crop:
     """Return the crop (RGB) with covered cells in red and pixels outside the photo in grey."""
-    crop, inside = assessment.crop.image[..., ::-1], assessment.crop.inside[..., None]
     covered = cv2.resize(1 - assessment.visibility, (SIDE, SIDE), interpolation=cv2.INTER_NEAREST)[..., None]
     opacity: NDArray[np.float32] = 0.6 * covered
     blended = crop * (1 - opacity) + np.array(_COVERED, np.float32) * opacity
-    return np.where(inside, blended, np.array(_OUTSIDE, np.float32)).astype(np.uint8)
+    return np.where(assessment.crop.inside[..., None], blended, np.array(_OUTSIDE, np.float32)).astype(np.uint8)
 
 
-def _to_pillow(image: Image) -> Pillow.Image:
-    return Pillow.fromarray(np.ascontiguousarray(image[..., ::-1]))
+def _swap_channels(image: NDArray[Any]) -> Image:
+    """Return a BGR image as RGB, or an RGB image as BGR."""
+    return np.ascontiguousarray(image[..., ::-1])

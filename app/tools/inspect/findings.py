@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,13 @@ from app.vision.quality.assessment import (
 )
 
 _LEVELS = range(5)
+_BANDS: Mapping[str, tuple[Band, ...]] = {
+    "score": SCORE_BANDS,
+    "sharpness": SHARPNESS_BANDS,
+    "brightness": BRIGHTNESS_BANDS,
+    **COMPLETENESS_BANDS,
+}
+"""Rows of the quality table."""
 
 
 class QualityRow(NamedTuple):
@@ -41,7 +48,7 @@ class QualityRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """An inspected face; ``levels``: the highest QualityControl that accepts it, under each policy."""
+    """An inspected face; ``levels``: the highest level of QualityControl that accepts it, under each policy."""
 
     face: Face
     is_compared: bool
@@ -53,7 +60,7 @@ class Finding:
 
     @property
     def eye_distance(self) -> float:
-        """Pixels of the image."""
+        """In pixels of the image."""
         left, right = self.face.landmarks[:2]
         return float(np.hypot(*(right - left)))
 
@@ -76,16 +83,9 @@ def inspect_face(
 
 
 def quality_rows(quality: Quality) -> list[QualityRow]:
-    """Return the rows of the quality table."""
-    return [
-        QualityRow("Score", quality.score, SCORE_BANDS),
-        QualityRow("Sharpness", quality.sharpness, SHARPNESS_BANDS),
-        QualityRow("Brightness", quality.brightness, BRIGHTNESS_BANDS),
-        *(
-            QualityRow(name.capitalize(), getattr(quality.completeness, name), bands)
-            for name, bands in COMPLETENESS_BANDS.items()
-        ),
-    ]
+    """Return the rows of the quality table; the regions are the last ones."""
+    values = asdict(quality) | asdict(quality.completeness)
+    return [QualityRow(name.capitalize(), values[name], bands) for name, bands in _BANDS.items()]
 
 
 def headline(number: int, finding: Finding) -> str:
@@ -106,39 +106,32 @@ def conclusion(finding: Finding, policy: QualityPolicy) -> str:
     )
 
 
+def problems_line(finding: Finding) -> str:
+    return f"Problems: {', '.join(finding.problems) or 'none'}"
+
+
 def as_text(findings: Sequence[Finding], policy: QualityPolicy) -> str:
     """Return all findings as text of several lines."""
     lines = []
     for number, finding in enumerate(findings, start=1):
         rows = quality_rows(finding.assessment.quality)
-        lines += [
-            headline(number, finding),
-            *(f"  {row.name:<12}{row.value:>4}  {row.band.label}" for row in rows),
-            f"  Problems: {', '.join(finding.problems) or 'none'}",
-            f"  {conclusion(finding, policy)}",
-        ]
+        lines.append(headline(number, finding))
+        lines += [f"  {row.name:<12}{row.value:>4}  {row.band.label}" for row in rows]
+        lines += [f"  {problems_line(finding)}", f"  {conclusion(finding, policy)}"]
     return "\n".join(lines)
 
 
 def as_json(finding: Finding, policy: QualityPolicy) -> dict[str, object]:
-    """Return the values of a finding under their names in the API, where the API has a name."""
+    """Return a finding as JSON, with the names of the API for values that the API has."""
     values = {row.name: row.value for row in quality_rows(finding.assessment.quality)}
-    left, top, width, height = finding.face.box.to_xywh()
+    completeness = {name: values.pop(name) for name in map(str.capitalize, COMPLETENESS_BANDS)}
     return {
         "Compared": finding.is_compared,
-        "X": left,
-        "Y": top,
-        "Width": width,
-        "Height": height,
+        **dict(zip(("X", "Y", "Width", "Height"), finding.face.box.to_xywh(), strict=True)),
         "Confidence": round(finding.face.confidence, 4),
         "EyeDistance": round(finding.eye_distance, 1),
-        "Pitch": round(finding.pose.pitch),
-        "Yaw": round(finding.pose.yaw),
-        "Roll": round(finding.pose.roll),
-        "FaceQualityInfo": {
-            **{name: values[name] for name in ("Score", "Sharpness", "Brightness")},
-            "Completeness": {name.capitalize(): values[name.capitalize()] for name in COMPLETENESS_BANDS},
-        },
+        **{name.capitalize(): round(degrees) for name, degrees in asdict(finding.pose).items()},
+        "FaceQualityInfo": {**values, "Completeness": completeness},
         "Grade": finding.grade,
         "Problems": list(finding.problems),
         "QualityControl": finding.levels[policy],

@@ -2,8 +2,8 @@
 
 Both pipelines run the files of one pack on the CPU. Each image is compared at several sizes: both detectors get the
 same pixels, and both embedders get the landmarks of insightface's detector. Faces much larger than their crop are
-skipped, because insightface treats them differently: ``align`` averages their pixels, and ``Scrfd`` may find them in a
-second detection.
+skipped, because our pipeline differs there: ``align`` averages their pixels, and ``Scrfd`` may detect them at its
+second, coarse size.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from warnings import catch_warnings, simplefilter
 
 import numpy as np
 
-from app.domain import Box, Embedding, Face, Image, Landmarks
+from app.domain import Box, Face, Image, Landmarks
 from app.imaging.decode import decode
 from app.packs.manifest import Pack, PackError
 from app.packs.store import Store
@@ -36,26 +36,18 @@ except ImportError as error:
 
 _FAMILY = "scrfd"
 _SIDES = (160, 320, 640)
-"""Longer sides of the image in pixels: small faces are compared at large sizes, large faces at small ones."""
+"""Longer sides of the compared images in pixels. Large faces are skipped at large sizes, but compared at small ones."""
 _MAX_SHRINK = 2.0
-"""A face is skipped if its eye distance exceeds that of the crop by this factor."""
+"""A face is skipped if its eye distance is more than this multiple of the crop's."""
 _MAX_LANDMARK_DIFFERENCE = 0.01
 """In eye distances."""
 _MIN_COSINE = 0.9999
 
 
-class FaceDifference(NamedTuple):
-    """Largest distance between two landmarks, in pixels and in eye distances, and the cosine of the embeddings."""
-
-    pixels: float
-    eye_distances: float
-    cosine: float
-
-
 class Agreement(NamedTuple):
     """The largest differences of all compared faces; ``unmatched`` faces were found by one detector only.
 
-    A face counts once for each size of its image.
+    A face counts once for each size of its image. ``pixels`` and ``eye_distances``: largest distance of two landmarks.
     """
 
     faces: int
@@ -78,104 +70,91 @@ class Agreement(NamedTuple):
 
 
 def compare_with_insightface(store: Store, pack: Pack, images: Sequence[Path] = ()) -> Agreement:
-    """Return how far our landmarks and embeddings agree with those of insightface on the faces of ``images``.
+    """Compare our landmarks and embeddings with those of insightface on the faces of ``images``.
 
     Without ``images`` the group photo of the package is used. Raise :class:`PackError` if the pack is not made of
     files of insightface, a file is missing or changed, or no face can be compared.
     """
-    pipelines = _open(store, pack)
+    pipelines = _Pipelines(store, pack)
     paths = images or [Path(insightface.__file__).parent / "data/images/t1.jpg"]
-    differences: list[FaceDifference] = []
-    unmatched = 0
+    differences, unmatched = [], 0
     for path in paths:
         for image in _resized(decode(path.read_bytes())):
-            matches, more_unmatched = _matched_faces(pipelines, image)
-            unmatched += more_unmatched
-            differences += [_difference(pipelines, image, *faces) for faces in matches]
+            matches, unmatched_faces = _match_faces(pipelines, image)
+            differences += [pipelines.difference(image, *faces) for faces in matches]
+            unmatched += unmatched_faces
     if not differences:
         raise PackError("none of the images shows a face that can be compared")
-    pixel_distances, eye_distances, cosines = zip(*differences, strict=True)
-    return Agreement(len(differences), unmatched, max(pixel_distances), max(eye_distances), min(cosines))
+    pixels, eye_distances, cosines = zip(*differences, strict=True)
+    return Agreement(len(differences), unmatched, max(pixels), max(eye_distances), min(cosines))
 
 
-class _Pipelines(NamedTuple):
-    """Our models and those of insightface (``reference``), opened from the same files."""
+class _Pipelines:
+    """Our detector and embedder, and insightface's as the reference, opened from the same files."""
 
-    pack: Pack
-    detector: Scrfd
-    embedder: Embedder
-    reference_detector: Any
-    reference_embedder: Any
-
-    @property
-    def template(self) -> Landmarks:
-        return np.array(self.pack.embedder.template, dtype=np.float32)
-
-    def reference_faces(self, image: Image) -> list[Face]:
-        size = (image.shape[1], image.shape[0])
-        rows, landmarks = self.reference_detector.detect(
-            image, input_size=size, det_thresh=self.pack.detector.confidence
+    def __init__(self, store: Store, pack: Pack) -> None:
+        if pack.detector.family != _FAMILY:
+            names = (name for name in store.names() if store.pack(name).detector.family == _FAMILY)
+            raise PackError(
+                f"pack {pack.name} is not made of files of insightface; packs that can be checked: {', '.join(names)}"
+            )
+        files = store.resolve(pack)
+        detector, embedder = files[pack.detector.file], files[pack.embedder.file]
+        # insightface does not average with the mirror image
+        self._spec = pack.embedder.model_copy(update={"mirror": False})
+        self._confidence = pack.detector.confidence
+        self._detector = Scrfd(OrtSession.open(detector, "cpu", 1), pack.detector)
+        self._embedder = Embedder(OrtSession.open(embedder, "cpu", 1), self._spec)
+        self._reference_detector, self._reference_embedder = (
+            get_model(str(path), providers=["CPUExecutionProvider"]) for path in (detector, embedder)
         )
-        return [
+        if not (isinstance(self._reference_detector, SCRFD) and isinstance(self._reference_embedder, ArcFaceONNX)):
+            raise PackError(f"insightface does not recognise the files of pack {pack.name} as SCRFD and ArcFace models")
+        self.template: Landmarks = np.array(self._spec.template, dtype=np.float32)
+
+    def detect(self, image: Image) -> tuple[list[Face], list[Face]]:
+        """Return the faces of our detector and those of insightface's."""
+        height, width = image.shape[:2]
+        rows, landmarks = self._reference_detector.detect(
+            image, input_size=(width, height), det_thresh=self._confidence
+        )
+        reference = [
             Face(Box(*row[:4].tolist()), points.astype(np.float32), float(row[4]))
             for row, points in zip(rows, landmarks, strict=True)
         ]
+        return self._detector.detect(image, max(height, width)), reference
 
-    def reference_embedding(self, image: Image, landmarks: Landmarks) -> Embedding:
+    def difference(self, image: Image, face: Face, reference: Face) -> tuple[float, float, float]:
+        """Return the largest landmark distance in pixels and in eye distances, and the cosine of the embeddings."""
+        pixels = float(np.linalg.norm(face.landmarks - reference.landmarks, axis=1).max())
+        crop = align(image, reference.landmarks, self.template, self._spec.input_size)
         with catch_warnings():
             simplefilter("ignore", FutureWarning)  # insightface uses deprecated functions of scikit-image
-            embedding = self.reference_embedder.get(image, SimpleNamespace(kps=landmarks))
-        return np.asarray(embedding / np.linalg.norm(embedding), dtype=np.float32)
-
-
-def _open(store: Store, pack: Pack) -> _Pipelines:
-    checkable = [name for name in store.names() if store.pack(name).detector.family == _FAMILY]
-    if pack.detector.family != _FAMILY:
-        raise PackError(
-            f"pack {pack.name} is not made of files of insightface; packs that can be checked: {', '.join(checkable)}"
-        )
-    files = store.resolve(pack)
-    detector, embedder = files[pack.detector.file], files[pack.embedder.file]
-    spec = pack.embedder.model_copy(update={"mirror": False})  # insightface does not average with the mirror image
-    reference_detector, reference_embedder = (
-        get_model(str(path), providers=["CPUExecutionProvider"]) for path in (detector, embedder)
-    )
-    if not (isinstance(reference_detector, SCRFD) and isinstance(reference_embedder, ArcFaceONNX)):
-        raise PackError(f"insightface does not recognise the files of pack {pack.name} as SCRFD and ArcFace models")
-    return _Pipelines(
-        pack,
-        Scrfd(OrtSession.open(detector, "cpu", 1), pack.detector),
-        Embedder(OrtSession.open(embedder, "cpu", 1), spec),
-        reference_detector,
-        reference_embedder,
-    )
+            embedding = self._reference_embedder.get(image, SimpleNamespace(kps=reference.landmarks))
+        normed = np.asarray(embedding / np.linalg.norm(embedding), dtype=np.float32)
+        return pixels, pixels / _eye_distance(reference.landmarks), cosine(self._embedder.embed(crop), normed)
 
 
 def _resized(image: Image) -> Iterator[Image]:
-    """Yield the image at each of the sizes up to its own, padded so that no detector resizes it."""
+    """Yield the image at each of ``_SIDES`` without enlarging it, padded so that no detector resizes it."""
     for side in sorted({min(side, max(image.shape[:2])) for side in _SIDES}):
         yield resize_and_pad(image, side)[0]
 
 
-def _matched_faces(pipelines: _Pipelines, image: Image) -> tuple[list[tuple[Face, Face]], int]:
-    """Return the faces of both detectors as pairs (ours, insightface's), and the number of unmatched faces."""
-    limit = _MAX_SHRINK * _eye_distance(pipelines.template)
-    ours = pipelines.detector.detect(image, max(image.shape[:2]))
-    reference = pipelines.reference_faces(image)
+def _match_faces(pipelines: _Pipelines, image: Image) -> tuple[list[tuple[Face, Face]], int]:
+    """Return the faces that both detectors found as pairs (ours, insightface's), and the number of unmatched faces.
+
+    Faces that are much larger than their crop are skipped.
+    """
+    max_eye_distance = _MAX_SHRINK * _eye_distance(pipelines.template)
+    ours, reference = pipelines.detect(image)
     matches = [(face, match) for face in ours if (match := match_by_iou(reference, face.box))]
     matched = {id(face) for match in matches for face in match}
     unmatched = [face for face in (*ours, *reference) if id(face) not in matched]
     return (
-        [match for match in matches if _eye_distance(match[1].landmarks) <= limit],
-        sum(_eye_distance(face.landmarks) <= limit for face in unmatched),
+        [match for match in matches if _eye_distance(match[1].landmarks) <= max_eye_distance],
+        sum(_eye_distance(face.landmarks) <= max_eye_distance for face in unmatched),
     )
-
-
-def _difference(pipelines: _Pipelines, image: Image, face: Face, reference: Face) -> FaceDifference:
-    pixels = float(np.linalg.norm(face.landmarks - reference.landmarks, axis=1).max())
-    crop = align(image, reference.landmarks, pipelines.template, pipelines.pack.embedder.input_size)
-    embeddings = pipelines.embedder.embed(crop), pipelines.reference_embedding(image, reference.landmarks)
-    return FaceDifference(pixels, pixels / _eye_distance(reference.landmarks), cosine(*embeddings))
 
 
 def _eye_distance(landmarks: Landmarks) -> float:

@@ -1,6 +1,6 @@
 """Accuracy and speed of a pack's int8 embedder on this machine, for ``compareface models optimize``.
 
-The engine makes the same accuracy check at every start, so this report changes nothing.
+The report has no effect: the engine checks the accuracy itself at every start.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Licence question, progress bar and time limit around the download of a pack, for ``compareface models``.
-
-This module imports an HTTP client; the command line imports it only to pull a pack.
-"""
+"""Pull a pack for ``compareface models``, with the question about its licence, a progress bar and a time limit."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +26,7 @@ _LOWER_ACCURACY = "at a false-accept rate of 1e-4 its true-accept rate is .86, t
 def pull_pack(origins: Sequence[str], settings: ModelsSettings, store: Store, pack: Pack) -> Sequence[PackFile]:
     """Install the files of ``pack`` and return the new ones.
 
-    ``origins`` are the values of ``--from``; without any, mirrors and the published addresses are used.
+    ``origins`` are the values of ``--from``; if it is empty, the mirrors and the published URLs are used.
     """
     try:
         with _progress() as watch:
@@ -54,9 +52,9 @@ def _origin(origins: Sequence[str], settings: ModelsSettings) -> Origin:
 
 
 def require_licence(store: Store, pack: Pack, *, is_accepted: bool) -> None:
-    """Record the acceptance of the pack's licence, if it needs one; raise :class:`PackError` if it is not accepted.
+    """Record that the operator accepts the pack's licence, if it needs acceptance; else raise :class:`PackError`.
 
-    Without ``is_accepted`` ask the operator on the terminal.
+    Unless ``is_accepted``, ask the operator on the terminal.
     """
     if store.is_licence_accepted(pack):
         return
@@ -100,39 +98,39 @@ def pull_preferred(store: Store, preferred: Pack, fallback: Pack, settings: Mode
 def _run_within(seconds: float, function: Callable[[], object], timeout: PackError) -> None:
     """Call ``function``; raise ``timeout`` after ``seconds`` and :class:`PackError` for any of its exceptions.
 
-    It runs in a thread of its own, because a DNS lookup cannot be interrupted.
+    It runs in a daemon thread, because a DNS lookup cannot be interrupted.
     """
-    failures: list[Exception] = []
+    future: Future[object] = Future()
 
     def run() -> None:
         try:
-            function()
+            future.set_result(function())
         except Exception as error:
-            failures.append(error)
+            future.set_exception(error)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
+    threading.Thread(target=run, daemon=True).start()
+    if not wait([future], seconds).done:
         raise timeout
-    if failures and not isinstance(failures[0], PackError):
-        raise PackError(f"unexpected {type(failures[0]).__name__}") from failures[0]
-    if failures:
-        raise failures[0]
+    error = future.exception()
+    if error and not isinstance(error, PackError):
+        raise PackError(f"unexpected {type(error).__name__}") from error
+    if error:
+        raise error
 
 
 @contextmanager
 def _progress() -> Iterator[ProgressCallback]:
     """Yield a callback that shows the progress of one download after the other."""
-    received_bytes: dict[str, int] = {}
+    current: Download | None = None
     # disable=None: no bar if stderr is not a terminal
     with tqdm(unit="B", unit_scale=True, leave=False, disable=None) as bar:
 
         def watch(download: Download, received: int) -> None:
-            if download.name not in received_bytes:
+            nonlocal current
+            if download is not current:
+                current = download
                 bar.reset(download.size)
                 bar.set_description(download.name)
-            bar.update(received - received_bytes.get(download.name, 0))
-            received_bytes[download.name] = received
+            bar.update(received - bar.n)
 
         yield watch

@@ -3,8 +3,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 import numpy as np
+import pytest
 
-from app.tools.evaluation.charts import Axis, Chart
+from app.tools.evaluation.charts import Axis, Chart, digits, percent, power_ticks
 
 _AXIS = Axis("x", 0.01, 1.0, [(0.1, "0.1")], is_log=True)
 
@@ -15,6 +16,30 @@ def test_values_outside_an_axis_are_drawn_at_its_ends() -> None:
 
 def test_titles_and_labels_are_escaped() -> None:
     chart = Chart("a & b", _AXIS, _AXIS)
-    chart.mark(0.1, 0.1, "<", anchor="end")
+    chart.dot(0.1, 0.1, "<", label_offset=-8)
     assert "<title>a &amp; b</title>" in chart.svg()
     ET.fromstring(chart.svg())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1.0, "1"),
+        (0.000012345, "0.0000123"),
+        (12.34567, "12.3"),
+        (1234.5, "1,230"),
+        (9_876_543, "9,880,000"),
+    ],
+)
+def test_numbers_have_three_significant_digits_and_no_exponent(value: float, text: str) -> None:
+    assert digits(value) == text
+
+
+def test_shares_are_percentages() -> None:
+    assert percent(0.001) == "0.1 %"
+
+
+def test_ticks_are_the_powers_of_ten_above_the_lower_end() -> None:
+    assert [value for value, _ in power_ticks(0.0005)] == pytest.approx([0.001, 0.01, 0.1, 1])
+    assert [value for value, _ in power_ticks(1e-7)] == pytest.approx([10.0**n for n in range(-7, 1)])

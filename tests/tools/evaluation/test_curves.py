@@ -3,34 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.scoring.calibration import Calibration, genuine_points, impostor_points
-from app.scoring.evaluation import Evaluation, LabelledFaces, evaluate
+from app.scoring.evaluation import Evaluation, evaluate
 from app.scoring.pairs import count_pairs
 from app.tools.evaluation.curves import RateCurve, rate_curve
+from tests.scoring.random_faces import calibration_of, random_faces
 
 
 @pytest.fixture(scope="module")
 def evaluation() -> Evaluation:
-    """Random embeddings of 50 people with four images each: FARs below 1e-3 are extrapolated."""
-    rng = np.random.default_rng(3)
-    rows = np.repeat(rng.normal(size=(50, 24)), 4, axis=0) + 0.45 * rng.normal(size=(200, 24))
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    people = [str(i // 4) for i in range(200)]
-    counts = count_pairs(rows, people)
-    calibration = Calibration(
-        pack="random",
-        embedder_sha256="ab" * 32,
-        data="random",
-        date="2026-11-22",
-        people=50,
-        images=200,
-        not_found=0,
-        impostor_pairs=counts.impostor_pairs,
-        genuine_pairs=counts.genuine_pairs,
-        impostor=impostor_points(counts),
-        genuine=genuine_points(counts),
-    )
-    return evaluate(LabelledFaces(rows, people, people), counts, calibration)
+    """FARs below 1e-3 are extrapolated."""
+    faces = random_faces(50)
+    counts = count_pairs(faces.embeddings, faces.people)
+    return evaluate(faces, counts, calibration_of(counts, faces))
 
 
 @pytest.fixture(scope="module")

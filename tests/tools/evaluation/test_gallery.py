@@ -38,7 +38,7 @@ def test_images_are_listed_in_a_fixed_order(folder: Path) -> None:
 
 
 def test_images_become_unit_embeddings_with_their_people(folder: Path, embedding_pipeline: EmbeddingPipeline) -> None:
-    gallery = embed_images(embedding_pipeline, list_images(folder), 2, iter)
+    gallery = embed_images(embedding_pipeline, list_images(folder), 2)
     assert gallery.people == ("collins", "collins", "victor")
     assert {path.name: code for path, code in gallery.failures.items()} == {
         "blank.png": ErrorCode.NO_FACE_IN_PHOTO,
@@ -60,4 +60,4 @@ def test_images_without_any_face_are_rejected(tmp_path: Path, embedding_pipeline
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty/1.jpg").write_bytes(jpeg(np.full((100, 100, 3), 200, dtype=np.uint8)))
     with pytest.raises(GalleryError, match="shows a face"):
-        embed_images(embedding_pipeline, list_images(tmp_path), 2, iter)
+        embed_images(embedding_pipeline, list_images(tmp_path), 2)

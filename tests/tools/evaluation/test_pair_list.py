@@ -115,13 +115,13 @@ def test_pairs_with_an_image_without_a_face_are_left_out(tmp_path: Path, embeddi
     for name, pixels in {"x": blank, "a": astronaut(), "b": another_shot(astronaut()), "c": cast()}.items():
         (tmp_path / f"{name}.jpg").write_bytes(jpeg(pixels))
     listed = read_list(_write(tmp_path, "x.jpg a.jpg 0\na.jpg b.jpg 1\nb.jpg c.jpg 0\na.jpg c.jpg 0\n"))
-    gallery = embed_images(embedding_pipeline, listed.images, 2, iter)
-    pairs, same = listed.embedded_pairs(gallery)
-    assert [[gallery.images[row].name for row in pair] for pair in pairs] == [
+    gallery = embed_images(embedding_pipeline, listed.images, 2)
+    embedded = listed.embedded_pairs(gallery, has_people=False)
+    assert [[gallery.images[row].name for row in pair] for pair in embedded.pairs] == [
         ["a.jpg", "b.jpg"],
         ["b.jpg", "c.jpg"],
         ["a.jpg", "c.jpg"],
     ]
-    counts = count_listed_pairs(gallery.embeddings, pairs, same)
+    counts = count_listed_pairs(gallery.embeddings, embedded)
     assert (counts.genuine_pairs, counts.impostor_pairs) == (1, 2)
     assert counts.best_accuracy() == 1.0

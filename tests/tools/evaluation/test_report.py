@@ -10,42 +10,19 @@ import xml.etree.ElementTree as ET
 from html import unescape
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 
-from app.scoring.calibration import Calibration, genuine_points, impostor_points
-from app.scoring.evaluation import Evaluation, LabelledFaces, evaluate
+from app.scoring.evaluation import Evaluation, evaluate
 from app.scoring.pairs import count_pairs
 from app.tools.evaluation.report import render
-
-
-def _evaluation(people: int) -> Evaluation:
-    """Evaluate four images of each of ``people``; the names need escaping."""
-    rng = np.random.default_rng(3)
-    rows = np.repeat(rng.normal(size=(people, 24)), 4, axis=0) + 0.45 * rng.normal(size=(4 * people, 24))
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    names = [f"<{i // 4}>" for i in range(len(rows))]
-    counts = count_pairs(rows, names)
-    calibration = Calibration(
-        pack="random",
-        embedder_sha256="ab" * 32,
-        data="<script>alert(1)</script>",
-        date="2026-11-22",
-        people=people,
-        images=len(rows),
-        not_found=7,
-        impostor_pairs=counts.impostor_pairs,
-        genuine_pairs=counts.genuine_pairs,
-        impostor=impostor_points(counts),
-        genuine=genuine_points(counts),
-    )
-    faces = LabelledFaces(rows, names, [f"{name}/{i}.jpg" for i, name in enumerate(names)])
-    return evaluate(faces, counts, calibration)
+from tests.scoring.random_faces import calibration_of, random_faces
 
 
 @pytest.fixture(scope="module", params=[50, 600])
 def evaluation(request: pytest.FixtureRequest) -> Evaluation:
-    return _evaluation(request.param)
+    faces = random_faces(request.param)
+    counts = count_pairs(faces.embeddings, faces.people)
+    return evaluate(faces, counts, calibration_of(counts, faces, data="<script>alert(1)</script>"))
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,14 @@ from app.environment import load_settings
 from app.packs.store import Store
 from app.tools.bench.load import Target, http_request
 from app.tools.signing import signed_headers
+from benchmarks import SHARED
 from tests.support import standin
 from tests.support.server import HOST, Server, free_port, running, running_server
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 BASELINE, STANDIN = "baseline", "standin"
 
 
-class Subject(NamedTuple):
+class MeasuredService(NamedTuple):
     """A running service; ``server`` is None for the baseline, which needs no signature."""
 
     port: int
@@ -70,28 +70,28 @@ def _status(pid: int, field: str) -> float:
 
 
 @contextmanager
-def running_subjects(names: Sequence[str]) -> Iterator[dict[str, Subject]]:
+def running_services(names: Sequence[str]) -> Iterator[dict[str, MeasuredService]]:
     """Start the named services: the baseline, the stand-in pack with the same weights, packs."""
     with TemporaryDirectory() as folder, ExitStack() as stack:
         yield {name: stack.enter_context(_running(name, Path(folder))) for name in names}
 
 
 @contextmanager
-def _running(name: str, folder: Path) -> Iterator[Subject]:
+def _running(name: str, folder: Path) -> Iterator[MeasuredService]:
     if name == BASELINE:
         port, root = free_port(), standin.insightface_root(SHARED, folder / "insightface")
         program = f"-m uvicorn benchmarks.baseline.service:app --port {port} --log-level warning"
         with running(program, {"INSIGHTFACE_ROOT": str(root)}, f"http://{HOST}:{port}/docs") as process:
-            yield Subject(port, process.pid, None)
+            yield MeasuredService(port, process.pid, None)
         return
     program, settings = "-m app", {"COMPAREFACE_MODELS__PACK": name}
     if name == STANDIN:
         program = f"-m tests.support.standin {standin.installed(SHARED, folder / 'catalogue')}"
     with running_server(settings, program=program) as server:
-        yield Subject(server.port, server.process.pid, server)
+        yield MeasuredService(server.port, server.process.pid, server)
 
 
-def subjects() -> list[str]:
+def service_names() -> list[str]:
     """Return the names of the services that can run here, the baseline first."""
     store = Store.from_settings(load_settings().models)
     installed = [name for name in ("open", "omz") if store.is_installed(store.pack(name))]
