@@ -1,7 +1,5 @@
 """Assembles the ASGI application from the settings and an engine."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

@@ -4,8 +4,6 @@ Stages change no value in place: ``Image`` -> ``Face`` -> ``Crop`` -> ``Embeddin
 upright image (after its EXIF orientation), x to the right, y down.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -49,17 +47,17 @@ class Box:
         left, top = math.floor(self.left), math.floor(self.top)
         return left, top, math.ceil(self.right) - left, math.ceil(self.bottom) - top
 
-    def clipped(self, width: int, height: int) -> Box:
+    def clipped(self, width: int, height: int) -> "Box":
         """Return the part of the box that lies in an image of ``width`` x ``height`` pixels."""
         return Box(max(self.left, 0.0), max(self.top, 0.0), min(self.right, width), min(self.bottom, height))
 
-    def iou(self, other: Box) -> float:
+    def iou(self, other: "Box") -> float:
         """Return the intersection over union with ``other``, in [0, 1]."""
         left, top = max(self.left, other.left), max(self.top, other.top)
         intersection = Box(left, top, min(self.right, other.right), min(self.bottom, other.bottom)).area
         return intersection / (self.area + other.area - intersection) if intersection else 0.0
 
-    def scaled(self, factor: float) -> Box:
+    def scaled(self, factor: float) -> "Box":
         """Return the box in an image whose sides have ``factor`` times as many pixels."""
         return Box(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
 
@@ -72,7 +70,7 @@ class Face:
     landmarks: Landmarks
     confidence: float
 
-    def scaled(self, factor: float) -> Face:
+    def scaled(self, factor: float) -> "Face":
         """Return the face in an image whose sides have ``factor`` times as many pixels."""
         return Face(self.box.scaled(factor), self.landmarks * np.float32(factor), self.confidence)
 

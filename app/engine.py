@@ -3,13 +3,11 @@
 The server, the command line and the offline tools open their models here. This module depends on no HTTP framework.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 import cv2
 import numpy as np
@@ -67,7 +65,7 @@ class Engine:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Engine]:
+    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
         """Open all resources, and close them in reverse order; raise an ``OperatorError`` if that is impossible."""
         store, pack = Store.with_selected_pack(settings.models)
         metrics = Metrics()
@@ -126,7 +124,7 @@ def open_shared_models(
     return SharedModels(budget, QualityAssessor(session), metrics, decoders)
 
 
-def open_local_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> Pipelines:
+def open_local_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> "Pipelines":
     """Open a pack for offline use on trusted images, which are decoded in this process."""
     return open_pipelines(settings, store, pack, open_shared_models(settings, budget))
 

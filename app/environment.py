@@ -4,8 +4,6 @@
 rejected, so that a misspelt setting is noticed.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import re

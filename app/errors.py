@@ -14,8 +14,6 @@ Texts of common codes come from the vendor's gateway. Clients may rely on the co
 as an outage and send the traffic to the cloud.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -36,7 +34,7 @@ class ErrorCode(StrEnum):
 
     text: Text
 
-    def __new__(cls, code: str, en: str, zh: str) -> ErrorCode:
+    def __new__(cls, code: str, en: str, zh: str) -> "ErrorCode":
         member = str.__new__(cls, code)
         member._value_ = code
         member.text = Text(en, zh)
@@ -176,7 +174,7 @@ class ApiError(Exception):
         self.image = image
         self.reason = reason
 
-    def with_image(self, image: str) -> ApiError:
+    def with_image(self, image: str) -> "ApiError":
         """Return the same error for the image "A" or "B"."""
         return ApiError(self.code, self.text, image=image, reason=self.reason)
 

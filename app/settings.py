@@ -4,8 +4,6 @@
 group that it needs. ``deploy/settings_table.py`` prints the descriptions as a table for the documentation.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Describe pydantic validation errors to an operator."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeAlias
 

@@ -1,7 +1,5 @@
 """Benchmarks and demos on the real models; run from the repository root."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -5,8 +5,6 @@ the people on the other half. Ten-fold accuracy uses the official pairs. Two har
 image its ten most similar impostors according to another pack. ``--json FILE`` writes the numbers.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import time

@@ -4,8 +4,6 @@
 then the batch, and gives one ratio. The duration of the batch includes process start and writing.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import os

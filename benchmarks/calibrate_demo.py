@@ -4,8 +4,6 @@
 less; the table and the report mark everything else as extrapolated.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from app.cli import main as compareface

@@ -5,8 +5,6 @@ It runs the CPU as a GPU (``cpu_as_gpu``), so that batches form. An expression w
 program ``prometheus`` (a Debian package).
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

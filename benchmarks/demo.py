@@ -1,7 +1,5 @@
 """``make demo``: a real server, the official Python SDK, real faces."""
 
-from __future__ import annotations
-
 from tests.support.images import another_shot, astronaut, cast, jpeg
 from tests.support.sdk import compare_request, sdk_client
 from tests.support.server import running_server

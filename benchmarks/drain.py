@@ -6,8 +6,6 @@ connection was accepted and no complete reply arrived. The exit code is 1 if a r
 drop before the listener closed, or if a server's exit code was not 0.
 """
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 

@@ -5,8 +5,6 @@ Prints FAR and TAR with 95 % intervals at the thresholds of float32, and the cos
 records.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

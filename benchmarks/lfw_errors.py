@@ -4,8 +4,6 @@
 of one family. Calibrations count both as impostor pairs, which overstates the FAR; ``accuracy.py`` reports by how much.
 """
 
-from __future__ import annotations
-
 SAME = (
     ("Aldo_Paredes", "Sebastian_Saja"),
     ("Alejandro_Avila", "Philip_Zalewski"),

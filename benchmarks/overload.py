@@ -4,8 +4,6 @@ Capacity is the rate of eight callers without pause. The unloaded service gets o
 at a fixed rate. The first seconds are left out, because the queue still accepts the load as a burst.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 from collections.abc import Mapping, Sequence

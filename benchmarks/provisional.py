@@ -5,8 +5,6 @@ are stretched to meet the one threshold that is published for the embedder. The 
 which the service reports at every start until ``compareface calibrate --install`` replaces it.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import tomllib

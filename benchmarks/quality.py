@@ -5,8 +5,6 @@
 QualityControl.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections import Counter

@@ -5,8 +5,6 @@ and every photo of London, is rotated and compared with another image of the sam
 other rotations are interpolated on black. Then every image of LFW runs upright with the option. One thread.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -11,8 +11,6 @@ The second call prints the largest change of each configuration and exits with 1
 ``../shared`` and the weights of the packs.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import base64

@@ -4,8 +4,6 @@
 ``../shared``. One thread; decoding is included.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The services that are measured side by side, and their images."""
 
-from __future__ import annotations
-
 import base64
 import json
 import time

@@ -6,8 +6,6 @@ these and decoding. ``ceiling``: comparisons per second of one process per core 
 the numbers.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import datetime

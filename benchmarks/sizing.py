@@ -5,8 +5,6 @@ the service again. The cold start ends when ``/readyz`` reports ready; the files
 sum over all processes, measured when ready (``ready_mib``) and as the peak under eight callers (``peak_mib``).
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import os

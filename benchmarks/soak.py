@@ -7,8 +7,6 @@ are sampled every second and written to ``soak.json`` and ``soak.svg``. The exit
 compared, and the log contains no traceback.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import re

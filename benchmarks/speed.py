@@ -3,8 +3,6 @@
 Milliseconds of different machines do not compare; ratios within one run do.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import subprocess

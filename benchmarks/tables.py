@@ -1,7 +1,5 @@
 """Tables of results in Markdown; as a program, those of the documentation, from ``results/``."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -5,8 +5,6 @@ decodes the base64 of both images and stops there. ``/version`` reports the CPU 
 each step is timed alone, with the library that performs it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import binascii

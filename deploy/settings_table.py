@@ -1,7 +1,5 @@
 """Prints the table of all settings for deploy/README.md: ``python -m deploy.settings_table``."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from enum import Enum

@@ -2,8 +2,6 @@
 
 # ruff: noqa: E402 - the environment is cleared before app is imported
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The application for other ASGI servers."""
 
-from __future__ import annotations
-
 import logging
 from contextlib import nullcontext
 

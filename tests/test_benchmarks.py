@@ -1,7 +1,5 @@
 """The services that the benchmarks start."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from app.environment import Settings, SettingsError, environment_names, load_settings

@@ -4,8 +4,6 @@ A test per file. The words are matched in code, comments, strings and documentat
 that is not a letter, so ``told`` also matches ``_told`` and ``is_told``.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import tokenize

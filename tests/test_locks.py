@@ -1,7 +1,5 @@
 """Packages: every imported one is declared in pyproject.toml, and both lock files have the same versions."""
 
-from __future__ import annotations
-
 import ast
 import re
 import sys

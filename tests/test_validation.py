@@ -1,6 +1,6 @@
 """Descriptions of pydantic validation errors."""
 
-from __future__ import annotations
+from typing import Self
 
 import pytest
 from pydantic import BaseModel, ValidationError, model_validator
@@ -18,7 +18,7 @@ class _Outer(BaseModel):
     minimum: int = 0
 
     @model_validator(mode="after")
-    def _check(self) -> _Outer:
+    def _check(self) -> Self:
         if self.minimum < 0:
             raise ValueError("minimum is negative")
         return self

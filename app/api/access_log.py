@@ -1,7 +1,5 @@
 """One record per request: a log line, metrics, and a trace. Never images, secret keys, signatures or URLs."""
 
-from __future__ import annotations
-
 import logging
 import time
 from dataclasses import dataclass, field

@@ -8,8 +8,6 @@ second passes without a rejection. This keeps admitted requests fast under any l
 Jacobson, "Controlling Queue Delay", 2012).
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time
@@ -40,7 +38,7 @@ IsBusy: TypeAlias = Callable[[int], bool]
 class Slot:
     """The right to be processed. Its request counts as arriving until its work is visible in the load."""
 
-    def __init__(self, end_arrival: Callable[[Slot], None]) -> None:
+    def __init__(self, end_arrival: Callable[["Slot"], None]) -> None:
         self._end_arrival = end_arrival
 
     def start_work(self) -> None:

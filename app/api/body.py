@@ -1,7 +1,5 @@
 """Reading the body of a request within limits, and waiting for the client's disconnect."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """``/openapi.json``, and ``/docs``: the same document as one HTML page without scripts or external resources."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -4,8 +4,6 @@ The HTTP status is 200, also for errors. The content type is exactly ``applicati
 SDK would read an error as a success without a score.
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Mapping

@@ -7,8 +7,6 @@ A slot is taken before the body is read, which bounds memory. Only a version-1 f
 the common parameters. Such forms have their own slots and a smaller size limit.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import logging

@@ -4,8 +4,6 @@ OpenAPI has one operation per path and method, so all actions and versions share
 replies. The document covers signature version 3. Its description explains version 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, get_type_hints
 

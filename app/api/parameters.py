@@ -4,8 +4,6 @@ JSON carries typed values. The other formats carry text, which ``actions/base.py
 action's model. Malformed input raises ``ApiError`` with the vendor's text.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 

@@ -5,12 +5,11 @@ Signature version 3 sends the common parameters as ``X-TC-*`` headers, version 1
 decoded, sorted or unquoted in place.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from starlette.requests import Request
 
@@ -40,14 +39,14 @@ class CloudRequest:
     body_sha256: str = field(default=_EMPTY_SHA256, repr=False)
     v1: Mapping[str, str] | None = field(default=None, repr=False)
 
-    def with_body(self, body: bytes, sha256: str) -> CloudRequest:
+    def with_body(self, body: bytes, sha256: str) -> "CloudRequest":
         return replace(self, body=body, body_sha256=sha256)
 
-    def with_v1(self, parameters: Mapping[str, str]) -> CloudRequest:
+    def with_v1(self, parameters: Mapping[str, str]) -> "CloudRequest":
         return replace(self, v1=parameters)
 
     @classmethod
-    def received(cls, http: Request) -> CloudRequest:
+    def received(cls, http: Request) -> Self:
         """Return the request without its body."""
         values: dict[str, list[str]] = {}
         for name, value in http.headers.items():

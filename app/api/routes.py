@@ -5,8 +5,6 @@
 ``/openapi.json``: description of the cloud requests.
 """
 
-from __future__ import annotations
-
 import asyncio
 
 from starlette.requests import ClientDisconnect, Request

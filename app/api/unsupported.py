@@ -3,8 +3,6 @@
 ``ErrorCode`` and these are all codes of the vendor's CompareFace and DetectFace pages and all common codes.
 """
 
-from __future__ import annotations
-
 _CODES_BY_REASON = {
     "replaced by `FailedOperation.ServerError`: SDK region breakers would count it as an outage and call the cloud": """
         InternalError

@@ -4,8 +4,6 @@ Each command is a module of this package with ``configure(parser)`` and ``run(ar
 the command that runs is imported, so that ``--version`` and ``--help`` stay fast.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """``compareface batch PAIRS.csv --out SCORES.parquet``: score a table of image pairs."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``compareface bench stages|load``: measure stage durations on this machine, or a running service under load."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

@@ -1,7 +1,5 @@
 """``compareface calibrate``: measure a calibration on labelled faces; write the table and a report."""
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import errno

@@ -1,7 +1,5 @@
 """``compareface compare A B``: compare two images (files or URLs) without a server."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

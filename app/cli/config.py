@@ -3,8 +3,6 @@
 A setting without a value is printed as a comment, so that the output can be used as an environment file.
 """
 
-from __future__ import annotations
-
 import argparse
 from enum import Enum
 

@@ -1,7 +1,5 @@
 """``compareface evaluate``: measure FAR and TAR of the active calibration on labelled faces."""
 
-from __future__ import annotations
-
 import argparse
 import json
 

@@ -1,7 +1,5 @@
 """``compareface inspect PHOTO``: draw the faces of an image as a PNG, and print their quality as a table."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``compareface models list|pull|prepare|verify|optimize``: show the packs; download, build and check their files."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``compareface serve``: the HTTP service; ``--check`` sends one request through it in process and exits."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import gc

@@ -1,7 +1,5 @@
 """``compareface shadow REQUESTS --out RESULTS``: replay recorded requests and compare decisions with the cloud."""
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import json

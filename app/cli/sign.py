@@ -3,8 +3,6 @@
 The body is a here-document. ``--data-binary`` also sends its last newline, so the signature covers that newline.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import shlex

@@ -5,13 +5,11 @@ inside a private network. The setting ``fetch.allow`` adds exceptions.
 Sources: IANA special-purpose registries (as kept by ``ipaddress``), OWASP SSRF prevention cheat sheet.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 """Port per supported scheme. Public hosts are reached on these ports only, hosts of the allow list on any port."""
@@ -46,7 +44,7 @@ class AllowList:
     names: frozenset[str] = frozenset()
 
     @classmethod
-    def parse(cls, entries: Iterable[str]) -> AllowList:
+    def parse(cls, entries: Iterable[str]) -> Self:
         """Parse the setting ``fetch.allow``; raise ``ValueError`` with a message for the operator."""
         networks: list[_Network] = []
         names: set[str] = set()

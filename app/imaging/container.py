@@ -7,8 +7,6 @@ the missing part with grey), for an implausible number of parts, for a BMP whose
 other format.
 """
 
-from __future__ import annotations
-
 import re
 
 from app.errors import ApiError, ErrorCode, Text

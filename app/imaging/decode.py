@@ -8,8 +8,6 @@ the transparency of a BMP (often all zero) and of a grey PNG with one transparen
 damage within the compressed data of a JPEG, which decoders conceal.
 """
 
-from __future__ import annotations
-
 import io
 import struct
 import threading

@@ -5,8 +5,6 @@ stopped at the deadline of its request. The shared memory is cleared after every
 ``DeadlineExceededError``, and ``OSError`` if no process can be started.
 """
 
-from __future__ import annotations
-
 import logging
 import mmap
 import os
@@ -94,13 +92,13 @@ class DecoderPool:
                     process = self._replace(process)
             idle.put(process)
 
-    def _nearest_idle(self) -> queue.SimpleQueue[_Process]:
+    def _nearest_idle(self) -> queue.SimpleQueue["_Process"]:
         """Return the idle processes of the core to which the calling thread is pinned, else the longest queue."""
         if len(self._idle) > 1 and len(affinity := os.sched_getaffinity(0)) == 1 and affinity <= self._idle.keys():
             return self._idle[affinity.pop()]
         return max(self._idle.values(), key=queue.SimpleQueue.qsize)
 
-    def _replace(self, process: _Process) -> _Process:
+    def _replace(self, process: "_Process") -> "_Process":
         replacement = _Process.start(process.core)
         process.close()
         self._on_restart()
@@ -117,7 +115,7 @@ class _Process:
     is_ready: bool = False
 
     @classmethod
-    def start(cls, core: int | None) -> _Process:
+    def start(cls, core: int | None) -> Self:
         """Start a process. It becomes ready in the background."""
         shared_fd = os.memfd_create("image")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS_PREFIX)}

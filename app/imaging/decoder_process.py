@@ -5,8 +5,6 @@ pixels pass through memory shared with the service, requests and replies through
 exits at the end of its input. A kernel timer (``SIGALRM``) ends it if an image exceeds its time, even inside C code.
 """
 
-from __future__ import annotations
-
 import mmap
 import os
 import resource

@@ -8,8 +8,6 @@ Raises ``UrlIllegal`` for a malformed URL, ``ImageSizeExceed``, ``DeadlineExceed
 for every other failure, without details, so that clients cannot scan the private network.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 import socket

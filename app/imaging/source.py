@@ -6,8 +6,6 @@ deviation is an error. Raises ``ImageEmpty``, ``ImageSizeExceed``, ``ImageDecode
 :meth:`~app.imaging.fetch.Fetcher.fetch`.
 """
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from functools import partial

@@ -4,8 +4,6 @@ httpcore reads interim responses (1xx) without a limit, and parsing a flood of t
 leaves a connection open if its TLS handshake is cancelled.
 """
 
-from __future__ import annotations
-
 import ssl
 from dataclasses import dataclass
 from typing import Any

@@ -1,10 +1,9 @@
 """The deadline of one request, which every stage checks."""
 
-from __future__ import annotations
-
 import math
 import time
 from dataclasses import dataclass
+from typing import Self
 
 
 class DeadlineExceededError(Exception):
@@ -18,7 +17,7 @@ class Deadline:
     at: float
 
     @classmethod
-    def after(cls, seconds: float) -> Deadline:
+    def after(cls, seconds: float) -> Self:
         return cls(time.monotonic() + seconds)
 
     def expire(self) -> None:

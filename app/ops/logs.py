@@ -3,8 +3,6 @@
 Log lines never contain request content. Pass additional fields as ``extra={"fields": {...}}``.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import logging

@@ -3,8 +3,6 @@
 Label values come from small fixed sets, never from a request.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 
 import prometheus_client

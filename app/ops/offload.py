@@ -1,7 +1,5 @@
 """Run work on large inputs in a thread, so that it does not block the event loop."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar

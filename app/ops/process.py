@@ -1,7 +1,5 @@
 """Settings of the operating system for this process: core dumps, open files, and the command that started it."""
 
-from __future__ import annotations
-
 import resource
 import shlex
 import shutil

@@ -1,13 +1,11 @@
 """Durations of a request's stages, for the access log, the metrics and the traces."""
 
-from __future__ import annotations
-
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from app.ops.deadline import Deadline
 
@@ -28,7 +26,7 @@ class StageTimer:
     stages: list[Stage] = field(default_factory=list)
 
     @classmethod
-    def after(cls, seconds: float) -> StageTimer:
+    def after(cls, seconds: float) -> Self:
         """Return a timer whose deadline ends in ``seconds``."""
         return cls(Deadline.after(seconds))
 

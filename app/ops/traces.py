@@ -4,10 +4,9 @@ Spans carry the request id, the action and the result code: no images, keys, sig
 sends them to a collector.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -34,7 +33,7 @@ class Traces:
         self._tracer = self._provider.get_tracer("compareface")
 
     @classmethod
-    def to_collector(cls, endpoint: str) -> Traces:
+    def to_collector(cls, endpoint: str) -> Self:
         """Return traces that are sent to the URL of a collector, as OTLP over HTTP."""
         return cls(OTLPSpanExporter(endpoint, timeout=_EXPORT_TIMEOUT_S))
 

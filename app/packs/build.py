@@ -3,8 +3,6 @@
 Nothing is written to disk, and the source packages are not imported.
 """
 
-from __future__ import annotations
-
 import hashlib
 from importlib import metadata
 from pathlib import Path

@@ -4,8 +4,6 @@ A partial download is kept as ``<sha256>.part``. A later attempt resumes it, pos
 URL. If the completed file has a wrong digest, the download starts again. Redirects are followed to https only.
 """
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence

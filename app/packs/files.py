@@ -1,7 +1,5 @@
 """Files on disk: digests and atomic writes."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

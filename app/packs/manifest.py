@@ -3,8 +3,6 @@
 Unknown and missing keys are errors. The weight files themselves are not read.
 """
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
@@ -172,7 +170,7 @@ class Pack(_Table):
     files: tuple[PackFile, ...] = Field(min_length=1)
     downloads: tuple[Download, ...] = ()
 
-    def without_int8(self) -> Pack:
+    def without_int8(self) -> "Pack":
         """Return the pack without the int8 embedder."""
         spec = self.embedder.model_copy(update={"int8_file": None})
         files = tuple(file for file in self.files if file.name != self.embedder.int8_file)

@@ -4,8 +4,6 @@ Only one process pulls into a weights folder at a time; others wait for it. An i
 behind, which the next pull resumes, and complete weight files.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import zipfile
@@ -70,7 +68,7 @@ def pull(
     return outdated
 
 
-def _content(pack: Pack, file: PackFile, origin: Origin, local: _LocalFiles, downloader: Downloader) -> bytes | None:
+def _content(pack: Pack, file: PackFile, origin: Origin, local: "_LocalFiles", downloader: Downloader) -> bytes | None:
     """Return the content of a weight file, or None if the local files do not contain it."""
     if isinstance(file.source, PackageSource):
         return build.build_from_package(file, file.source)
@@ -82,7 +80,7 @@ def _content(pack: Pack, file: PackFile, origin: Origin, local: _LocalFiles, dow
 
 
 def _local_content(
-    file: PackFile, source: DownloadSource, downloads: Sequence[Download], local: _LocalFiles
+    file: PackFile, source: DownloadSource, downloads: Sequence[Download], local: "_LocalFiles"
 ) -> bytes | None:
     if (content := local.find(file)) or source.member:
         return content

@@ -6,8 +6,6 @@ files whose sources are installed packages; :mod:`app.packs.pull` obtains the ot
 weights, with the licence's name and URL: a pack whose licence has changed since must be accepted again.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import tomllib

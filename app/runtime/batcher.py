@@ -5,8 +5,6 @@ timer: a call on a free device runs at once. After a run, the thread of the olde
 queued calls of the same item shape. Callers block, so the queue never holds more calls than there are workers.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ calculate in float32, because scores are calibrated once for all machines: no ha
 default with 10 bits of mantissa.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import distributions
 from typing import NamedTuple

@@ -1,14 +1,12 @@
 """A model file opened for inference. The only module that imports onnxruntime."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, Self, cast
 
 import numpy as np
 
@@ -48,7 +46,7 @@ class OrtSession:
         """The shape of one input item, without the batch dimension."""
 
     @classmethod
-    def open(cls, path: Path, device: str, intra_op_threads: int) -> OrtSession:
+    def open(cls, path: Path, device: str, intra_op_threads: int) -> Self:
         """Load ``path``; raise :class:`DeviceError` if ``device`` would not be used."""
         providers.check_build(providers.installed_builds(), is_complete=hasattr(ort, "InferenceSession"))
         provider = providers.select_provider(device, ort.get_available_providers())

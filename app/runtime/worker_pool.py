@@ -4,8 +4,6 @@ An onnxruntime session has ``intra_op - 1`` helper threads, shared by all of its
 that calls it. So every core gets a worker, and the helpers use the cores that a single comparison leaves idle.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import queue

@@ -5,8 +5,6 @@ calibration is measured on the pairs of a labelled data set. It names the sha256
 for any other. FARs with too few pairs above their cosine are extrapolated with a fitted tail.
 """
 
-from __future__ import annotations
-
 import json
 import tomllib
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Evaluation of a calibration on labelled faces: FAR and TAR at score thresholds, and the hardest impostor pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest

@@ -5,8 +5,6 @@ delete-one-person jackknife (Arvesen, "Jackknifing U-Statistics", 1969): each re
 their pairs. They are symmetric in log-odds, so they stay within 0 and 1.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

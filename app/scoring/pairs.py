@@ -3,8 +3,6 @@
 Memory is bounded by the tile size, not by the number of embeddings; 13,000 embeddings (87 million pairs) take seconds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -6,8 +6,6 @@ because applications use thresholds of 70 to 85: ``_SCORE_AT_TAR_RATIO`` lists w
 FAR 0.001 % reaches a score. Between the points the scale is a monotone cubic (PCHIP; Fritsch and Butland, 1984).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Cosine similarity of embeddings."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from app.domain import Embedding

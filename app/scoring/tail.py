@@ -7,9 +7,8 @@ unbounded ``-log(1 - cosine)``. On LFW the tail is exponential there (``k`` of .
 samples often suggest a bounded tail (``k`` > 0), which underestimates the FAR, so ``k`` is at most 0.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +28,7 @@ class Tail:
     alpha: float
 
     @classmethod
-    def fit(cls, threshold: float, far: float, cosines: NDArray[np.float64], weights: NDArray[np.float64]) -> Tail:
+    def fit(cls, threshold: float, far: float, cosines: NDArray[np.float64], weights: NDArray[np.float64]) -> Self:
         """Fit to ``cosines``, ascending and at least ``threshold``; ``weights`` are their counts."""
         excess = _unbounded(cosines) - _unbounded(threshold)
         total = weights.sum()

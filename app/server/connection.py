@@ -15,8 +15,6 @@ The module subclasses uvicorn's ``H11Protocol`` and ``FlowControl`` and replaces
 public interface, so ``pyproject.toml`` keeps both packages below their next minor version.
 """
 
-from __future__ import annotations
-
 import asyncio
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -74,7 +72,7 @@ def limit_header_lines(conn: h11.Connection) -> None:
 class _LingeringTransport:
     """asyncio's transport, but ``close`` closes only the sending half while the client still sends."""
 
-    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+    def __init__(self, transport: asyncio.Transport, connection: "Connection") -> None:
         self._transport = transport
         self._connection = connection
         self._is_closed = False
@@ -103,7 +101,7 @@ class _PipeliningFlowControl(FlowControl):
     uvicorn resumes after each body, so every pipelined request would read more bytes into the buffer than it consumes.
     """
 
-    def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
+    def __init__(self, transport: asyncio.Transport, connection: "Connection") -> None:
         super().__init__(transport)
         self._connection = connection
 
@@ -119,7 +117,7 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
     ``BufferedProtocol`` is asyncio's public way to choose the size of each read.
     """
 
-    def __init__(self, limits: ConnectionLimits, idle: dict[Connection, None], **uvicorn_arguments: Any) -> None:
+    def __init__(self, limits: ConnectionLimits, idle: dict["Connection", None], **uvicorn_arguments: Any) -> None:
         """``idle``: the idle connections of the whole server, in the order in which they became idle."""
         super().__init__(**uvicorn_arguments)
         limit_header_lines(self.conn)

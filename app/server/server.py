@@ -9,8 +9,6 @@ Shutdown takes four steps:
 4. Requests that still run are cancelled; their response says that the service is being stopped.
 """
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import socket

@@ -1,7 +1,5 @@
 """Use case: two image references -> comparison of their target faces."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass

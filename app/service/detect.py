@@ -1,7 +1,5 @@
 """Use case: image reference -> its faces, largest first, with attributes and quality on request."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -35,7 +33,7 @@ _MAX_ATTRIBUTES, _MAX_QUALITIES = 5, 30
 class DetectService:
     """Detects the faces of an image with the analyzer of the requested version."""
 
-    analyzers: Mapping[FaceModelVersion, FaceAnalyzer]
+    analyzers: Mapping[FaceModelVersion, "FaceAnalyzer"]
     fetcher: Fetcher
     workers: WorkerPool
 

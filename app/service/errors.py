@@ -1,7 +1,5 @@
 """Errors of vision and deadlines -> error codes of the API."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

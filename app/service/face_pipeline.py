@@ -3,8 +3,6 @@
 Blocking; runs on a worker thread. Every stage checks the deadline and records its duration.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """``QualityControl``: reject a face of low image quality with an error that lists its problems in both languages."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The use cases as the API calls them."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Send one synthetic request through the application in process: the use case of ``serve --check``."""
 
-from __future__ import annotations
-
 import base64
 import json
 import time

@@ -1,7 +1,5 @@
 """The socket, the uvicorn configuration and the announcement of ``compareface serve``."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Sign requests with a configured key, as the vendor's SDKs do (TC3-HMAC-SHA256)."""
 
-from __future__ import annotations
-
 import time
 from urllib.parse import urlsplit
 

@@ -3,8 +3,6 @@
 A transform is a 2 x 3 float64 matrix that maps points (x, y) in pixels of one image to pixels of another.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

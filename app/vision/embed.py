@@ -1,7 +1,5 @@
 """Embed an aligned crop. All differences between embedders come from ``pack.toml``."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -4,8 +4,6 @@ A CPU or an onnxruntime build with different int8 arithmetic would change every 
 drawn face; no photo of a face is installed with the program.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 

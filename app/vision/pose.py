@@ -4,8 +4,6 @@ Weak perspective: a 2 x 3 matrix maps a rigid head model to the landmarks. It is
 the nearest scaled rotation. Pitch and yaw are accurate to a few degrees because noses differ in length.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

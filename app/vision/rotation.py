@@ -7,8 +7,6 @@ Detectors are reliable up to about 30 degrees of roll. They also detect most sid
 :func:`is_upright` rejects those.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self

@@ -4,8 +4,6 @@ A detector's cost grows with the size of its input, and a portrait needs only a 
 detection selects the target face of most images. Images with small, uncertain or several faces need full detection.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

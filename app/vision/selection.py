@@ -1,7 +1,5 @@
 """Select a face of an image: the target face, the largest, or the best match of a box."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from app.domain import Box, Face, Image, MatchingStrategy

@@ -3,8 +3,6 @@
 ``INSIGHTFACE_ROOT`` is a folder with ``models/standin/*.onnx``.
 """
 
-from __future__ import annotations
-
 import base64
 import os
 

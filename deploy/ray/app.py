@@ -4,8 +4,6 @@
 (``COMPAREFACE_…``). Each replica has its own engine, with one thread per core that Ray assigns.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, MutableMapping
 from typing import Any

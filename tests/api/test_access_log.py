@@ -1,7 +1,5 @@
 """The log line of a request."""
 
-from __future__ import annotations
-
 import json
 import logging
 import re

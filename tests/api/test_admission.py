@@ -1,7 +1,5 @@
 """Slots, the queue, overload, and rate limits."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from contextlib import suppress

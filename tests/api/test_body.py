@@ -1,7 +1,5 @@
 """The limits on reading a body."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 

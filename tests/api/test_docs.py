@@ -1,7 +1,5 @@
 """The page ``/docs``: its content, its escaping, and its safety."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """The envelope of replies: success, error, language, and headers."""
 
-from __future__ import annotations
-
 import uuid
 
 import pytest

@@ -1,7 +1,5 @@
 """The steps of a request: their order, limits, deadline, permissions, and errors."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

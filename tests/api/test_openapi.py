@@ -1,7 +1,5 @@
 """The OpenAPI document is valid and complete. tests/contract compares it with a running service."""
 
-from __future__ import annotations
-
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
 

@@ -1,7 +1,5 @@
 """Bodies -> parameters: JSON, forms and multipart. Malformed bodies raise only ``ApiError``."""
 
-from __future__ import annotations
-
 import json
 import tracemalloc
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """Common parameters: from headers in signature version 3, from query or form in version 1."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 from urllib.parse import urlencode

@@ -1,7 +1,5 @@
 """Routes for operators, and requests that end outside the gateway."""
 
-from __future__ import annotations
-
 import logging
 from contextlib import nullcontext
 from typing import Any

@@ -1,7 +1,5 @@
 """Every code is the vendor's. Every code of the vendor is either returned or listed with a reason."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from pathlib import Path

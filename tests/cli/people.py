@@ -1,7 +1,5 @@
 """Folders of labelled faces for ``evaluate`` and ``calibrate``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from app.tools.evaluation.gallery import list_images

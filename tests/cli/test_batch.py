@@ -1,7 +1,5 @@
 """``compareface batch`` as a separate process on real images."""
 
-from __future__ import annotations
-
 import json
 import stat
 from collections import Counter

@@ -1,7 +1,5 @@
 """``compareface bench``: the stages of a real image, and load on a real service."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``compareface calibrate`` on real models, real faces and random embeddings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

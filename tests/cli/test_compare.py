@@ -1,7 +1,5 @@
 """``compareface compare`` on real models and real faces."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

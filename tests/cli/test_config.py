@@ -1,7 +1,5 @@
 """``compareface config``: every setting, no secret."""
 
-from __future__ import annotations
-
 import pytest
 
 from app.cli import main

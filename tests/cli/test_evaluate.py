@@ -1,7 +1,5 @@
 """``compareface evaluate`` on real models and real faces."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

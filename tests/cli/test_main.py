@@ -1,7 +1,5 @@
 """The entry point of the command line: commands, exit codes, error messages and imports."""
 
-from __future__ import annotations
-
 import errno
 import subprocess
 import sys

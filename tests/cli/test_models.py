@@ -1,7 +1,5 @@
 """``compareface models``: list, pull, prepare, verify and optimize, and the pack that a server starts with."""
 
-from __future__ import annotations
-
 import argparse
 import io
 import json

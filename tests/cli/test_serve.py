@@ -1,7 +1,5 @@
 """``compareface serve``: the check, the start, and the real server on a real socket."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import os

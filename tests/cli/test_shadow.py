@@ -1,7 +1,5 @@
 """The command line of ``compareface shadow``; ``tests/tools/shadow`` has its behaviour."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

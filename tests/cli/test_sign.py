@@ -1,7 +1,5 @@
 """``compareface sign``: the service accepts the printed command."""
 
-from __future__ import annotations
-
 import base64
 import itertools
 import os

@@ -3,8 +3,6 @@
 ``python -m tests.contract.attacks`` prints them as a table.
 """
 
-from __future__ import annotations
-
 import sys
 from typing import NamedTuple
 

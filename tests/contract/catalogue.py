@@ -3,8 +3,6 @@
 ``python -m tests.contract.catalogue`` sends them to a live server and writes ``messages.txt``.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import time

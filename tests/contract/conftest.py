@@ -1,7 +1,5 @@
 """A live service for the whole session, and a web server on loopback from which it may fetch images."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator

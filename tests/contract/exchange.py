@@ -5,14 +5,12 @@ wait, or :data:`END`, which closes the sending half. A response is identified by
 ``HTTP <status>``.
 """
 
-from __future__ import annotations
-
 import json
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from tests.support.fakes import authorization
 from tests.support.server import Server
@@ -106,7 +104,7 @@ class Exchange:
         self._socket = socket.create_connection((server.host, server.port), timeout=_TIMEOUT_S)
         self._received = b""
 
-    def __enter__(self) -> Exchange:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """Recorded requests of real SDKs, in ../shared/spec/wire_dumps."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass

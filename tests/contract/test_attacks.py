@@ -1,7 +1,5 @@
 """Every attack of the table gets its exact response from a real server, which logs no error and keeps working."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """A request to a live server, where possible, causes each error code."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 

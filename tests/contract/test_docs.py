@@ -1,7 +1,5 @@
 """The documentation is complete, short, and free of dead links; tests mirror the modules of ``app``."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Features of HTTP/1.1 that only some clients use, on a real socket."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time

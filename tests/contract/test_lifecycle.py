@@ -1,7 +1,5 @@
 """Start, failures and shutdown of a real server. Its log never contains a traceback."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

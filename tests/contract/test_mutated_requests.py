@@ -1,7 +1,5 @@
 """100,000 variants of recorded requests, each with one flipped bit: none verifies or causes an unexpected error."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The OpenAPI document describes the behaviour of a running service."""
 
-from __future__ import annotations
-
 import json
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """Each Python client accepts a private certificate authority, configured as MIGRATING.md describes."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket

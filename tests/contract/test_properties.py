@@ -1,7 +1,5 @@
 """Property-based tests of the parameter formats and the settings."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Recorded requests of real SDKs (../shared/spec/wire_dumps) verify, but not with another key or time."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """The official Python SDK, unmodified, against a live server with real models."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

@@ -1,7 +1,5 @@
 """Neither the debug log nor any response contains keys, signatures, images or URL queries."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -3,8 +3,6 @@
 In: this checkout. Out: an image, containers of it, their root file systems as folders. Needs root and a package index.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -86,7 +84,7 @@ class Container:
         return Run(done.returncode, done.stdout, done.stderr)
 
     @contextmanager
-    def serving(self, settings: Mapping[str, str], log: Path) -> Iterator[Service]:
+    def serving(self, settings: Mapping[str, str], log: Path) -> Iterator["Service"]:
         """Start the image's own command and wait until its health check passes."""
         with log.open("wb") as errors:
             process = subprocess.Popen(self.argv(self.command, settings), stdout=errors, stderr=errors)

@@ -2,8 +2,6 @@
 
 # ruff: noqa: T201 - its numbers are its output
 
-from __future__ import annotations
-
 import base64
 import json
 import os

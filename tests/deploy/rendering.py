@@ -1,7 +1,5 @@
 """Kustomize over a copy of ``deploy/k8s`` with a file of keys in it, as an operator would have it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

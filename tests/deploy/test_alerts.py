@@ -1,7 +1,5 @@
 """The alerts in promtool: each fires for its cause, and none for a healthy or idle service."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

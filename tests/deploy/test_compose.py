@@ -1,7 +1,5 @@
 """The files of ``deploy/compose``: valid by the schema of Compose, and safe."""
 
-from __future__ import annotations
-
 import math
 import re
 import subprocess

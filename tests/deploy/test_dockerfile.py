@@ -1,7 +1,5 @@
 """Checks of the Dockerfile and its lock files as text; ``make image-test`` needs minutes for them."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from pathlib import Path

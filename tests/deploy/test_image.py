@@ -1,7 +1,5 @@
 """``make image-test``: the image is built out of the Dockerfile, started as an engine would, and called by the SDK."""
 
-from __future__ import annotations
-
 import os
 import re
 import secrets

@@ -1,7 +1,5 @@
 """``deploy/k8s``: settings exist, related objects agree, and a pod has minimal privileges."""
 
-from __future__ import annotations
-
 import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The dashboard and the alerts use metrics and labels that a real service has."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

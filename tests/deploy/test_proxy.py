@@ -1,7 +1,5 @@
 """``deploy/compose/nginx.conf`` in a real nginx: a request rejected by its head gets the reply at once."""
 
-from __future__ import annotations
-
 import shutil
 import socket
 import ssl

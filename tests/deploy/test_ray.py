@@ -1,7 +1,5 @@
 """Ray Serve and ``compareface batch --ray`` on a real cluster of two nodes, by ``make ray-test`` only."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import signal

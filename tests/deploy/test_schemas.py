@@ -1,7 +1,5 @@
 """``make manifests``: every overlay, with each component and with all, passes kubeconform in strict mode."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

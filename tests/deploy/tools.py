@@ -4,8 +4,6 @@ The programs are built through the Go module proxy. The schemas come from the Py
 from the sources of the Prometheus operator. Existing programs are not built again.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

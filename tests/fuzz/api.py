@@ -5,8 +5,6 @@ does not match the document, or a traceback in the log. Other checks of schemath
 cloud API have status 200.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -5,8 +5,6 @@
 fail in ``.fuzz/crashes``. Prints the number of inputs per target; the exit status is 1 if a target failed.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

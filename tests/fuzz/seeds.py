@@ -1,7 +1,5 @@
 """The initial corpus: small generated inputs. ``python -m tests.fuzz.seeds`` writes it."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Iterator

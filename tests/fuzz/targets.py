@@ -3,8 +3,6 @@
 A target fails if it raises any exception except ``ApiError``, or exceeds the time and memory limits of ``run.py``.
 """
 
-from __future__ import annotations
-
 import binascii
 from collections.abc import Callable, Mapping
 from contextlib import suppress

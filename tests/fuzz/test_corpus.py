@@ -1,7 +1,5 @@
 """Every target passes with the corpus: the inputs of ``tests/fuzz/seeds.py``, and inputs that once failed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

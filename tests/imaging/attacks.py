@@ -5,8 +5,6 @@ is the port of a public server on 127.0.0.2, which replies with the head in the 
 names.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 from urllib.parse import quote
 

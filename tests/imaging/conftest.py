@@ -1,7 +1,5 @@
 """Test images, and functions that encode and load images."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

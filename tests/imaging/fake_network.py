@@ -1,7 +1,5 @@
 """Misbehaving servers, and fetchers with a replaced network."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -3,8 +3,6 @@
 As a program it prints ``formats.toml`` from the current outcomes; review every changed line.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 import tomllib

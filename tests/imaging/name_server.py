@@ -1,7 +1,5 @@
 """Host names under an attacker's control, and a resolver for them."""
 
-from __future__ import annotations
-
 import socket
 
 PUBLIC, PUBLIC_6 = "8.8.8.8", "2001:4860:4860::8888"

@@ -1,7 +1,5 @@
 """Each URL of the table is sent to a real fetcher and to a running service; no private server receives a connection."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator

@@ -1,7 +1,5 @@
 """Real decoder processes that crash, hang and send wrong replies, and the pool that survives them."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

@@ -1,7 +1,5 @@
 """URLs, name look-ups, redirects and headers, with a mocked network."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl

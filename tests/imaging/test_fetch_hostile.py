@@ -1,7 +1,5 @@
 """Misbehaving servers on real sockets."""
 
-from __future__ import annotations
-
 import asyncio
 import gzip
 import time

@@ -1,7 +1,5 @@
 """Outcome, pixels, time and memory for all files of Pillow's tests, the BMP suite and PngSuite."""
 
-from __future__ import annotations
-
 import io
 import random
 import warnings

@@ -1,7 +1,5 @@
 """Certificates and TLS handshakes, on real sockets."""
 
-from __future__ import annotations
-
 import asyncio
 import datetime
 import ssl

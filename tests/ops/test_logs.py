@@ -1,7 +1,5 @@
 """The log consists of JSON lines and contains no URLs."""
 
-from __future__ import annotations
-
 import io
 import json
 import logging

@@ -1,7 +1,5 @@
 """Metrics in Prometheus's text format; tests/api/test_routes.py reads them over HTTP."""
 
-from __future__ import annotations
-
 import app
 from app.ops.metrics import Metrics
 

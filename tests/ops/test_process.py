@@ -1,7 +1,5 @@
 """Commands in messages work when they are copied into a shell."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Spans in an exporter, and on the wire to a collector."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 import threading

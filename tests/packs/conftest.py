@@ -1,7 +1,5 @@
 """Model files of installed packages and their conversions; the pack `tiny` and a mirror to pull it from."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A download mirror on loopback with configurable faults, and a small pack that can be pulled from it."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import zipfile

@@ -1,7 +1,5 @@
 """The records of the shipped packs, checked without their weights."""
 
-from __future__ import annotations
-
 import tomllib
 from fnmatch import fnmatch
 from itertools import chain

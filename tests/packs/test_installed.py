@@ -1,7 +1,5 @@
 """Packs with the real weights of ../shared/models: installing, loading and running them, and damaged copies."""
 
-from __future__ import annotations
-
 import base64
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Pulling from local files and archives, including damaged and hostile ones."""
 
-from __future__ import annotations
-
 import os
 import random
 import stat

@@ -1,7 +1,5 @@
 """Batches of several threads' calls: real onnxruntime sessions behind a gate that keeps the device busy."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from app.runtime.providers import PROVIDERS, DeviceError, Node, check_build, check_placement, select_provider

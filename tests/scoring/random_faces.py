@@ -1,7 +1,5 @@
 """Random embeddings of people with four images each, and their calibration."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from app.scoring.calibration import Calibration, genuine_points, impostor_points

@@ -1,7 +1,5 @@
 """Intervals have their nominal coverage, and are wider than binomial ones because pairs share people."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

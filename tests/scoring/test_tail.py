@@ -1,7 +1,5 @@
 """The fitted tail of distributions with a known tail."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

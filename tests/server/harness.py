@@ -1,7 +1,5 @@
 """A server in the process of the test, and raw client connections to it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext

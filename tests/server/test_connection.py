@@ -1,7 +1,5 @@
 """Time limits, the connection limit, and responses before the client has sent its whole body, on real sockets."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """What the server reads and keeps in memory: pipelined requests, body sizes, and the lines of heads and trailers."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import time

@@ -1,7 +1,5 @@
 """Graceful shutdown, on real sockets."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 

@@ -1,7 +1,5 @@
 """The use case with real models, and its concurrency with fake pipelines."""
 
-from __future__ import annotations
-
 import base64
 import re
 import threading

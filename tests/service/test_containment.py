@@ -1,7 +1,5 @@
 """Killed decoder processes fail only their own requests; no image data remains after a request."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import gc

@@ -1,7 +1,5 @@
 """Faces, attributes and quality of an image of six people."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

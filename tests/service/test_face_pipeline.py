@@ -1,7 +1,5 @@
 """Detection stops at the deadline, and decodes only the resolution it needs."""
 
-from __future__ import annotations
-
 import time
 
 import cv2

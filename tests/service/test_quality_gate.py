@@ -1,7 +1,5 @@
 """QualityControl: which face is assessed, which is rejected, and the error text."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext, suppress
 
 import numpy as np

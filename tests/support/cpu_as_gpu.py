@@ -1,7 +1,5 @@
 """``compareface`` whose device ``cuda`` is the CPU, so that batches form. Not for measurements."""
 
-from __future__ import annotations
-
 import sys
 
 from app.cli import main

@@ -1,7 +1,5 @@
 """Degradations of a quality crop in increasing steps, and the rank correlation of a measure with them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The detectors whose weights are here: that of a pack, and published files of ``../shared/models``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
 

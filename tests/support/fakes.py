@@ -1,7 +1,5 @@
 """A fake engine, signed requests, and an in-process client of the application."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field

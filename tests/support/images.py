@@ -3,8 +3,6 @@
 ``astronaut``: Eileen Collins, NASA, public domain (scikit-image). ``cast``: six people (insightface's ``t1.jpg``).
 """
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 

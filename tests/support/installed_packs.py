@@ -1,7 +1,5 @@
 """Each pack installed from a folder of published files, and from damaged copies of them: loaded or refused."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The ranges of activations that the int8 model of `open` records (``app/packs/convert/dlib_int8.py``)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 import cv2

@@ -1,7 +1,5 @@
 """The Prometheus queries of the dashboard and of the alerts, and a client for Prometheus."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

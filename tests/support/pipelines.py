@@ -1,7 +1,5 @@
 """Shortcuts through the face pipeline for tests and benchmarks."""
 
-from __future__ import annotations
-
 from app.domain import Face, Image, ImageData, MatchingStrategy
 from app.ops.stage_timer import StageTimer
 from app.packs.manifest import DetectorSpec

@@ -1,7 +1,5 @@
 """Rotated images with known landmarks, pairs of images of one person, and the pipeline of a pack on one thread."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

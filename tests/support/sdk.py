@@ -1,7 +1,5 @@
 """The official Python SDK, pointed at a local server."""
 
-from __future__ import annotations
-
 import base64
 
 from tencentcloud.common import credential

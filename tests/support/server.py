@@ -1,7 +1,5 @@
 """A real server in its own process, for the demo, the benchmarks and the tests."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import socket

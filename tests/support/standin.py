@@ -3,8 +3,6 @@
 ``python -m tests.support.standin CATALOGUE serve`` is ``compareface serve`` with a catalogue that has this pack.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import sys

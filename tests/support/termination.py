@@ -1,7 +1,5 @@
 """SIGTERM under load: whether any accepted request stays without a reply."""
 
-from __future__ import annotations
-
 import base64
 import json
 import signal

@@ -1,7 +1,5 @@
 """The request of ``serve --check``."""
 
-from __future__ import annotations
-
 import base64
 import io
 

@@ -1,7 +1,5 @@
 """The socket and the announcement of a server."""
 
-from __future__ import annotations
-
 import pytest
 
 from app.environment import Settings

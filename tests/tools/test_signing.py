@@ -1,7 +1,5 @@
 """The keys and the Host header of signed requests."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

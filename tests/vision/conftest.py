@@ -1,7 +1,5 @@
 """The real detector of the pack ``open``."""
 
-from __future__ import annotations
-
 import pytest
 
 from app.packs.manifest import DetectorSpec, Pack

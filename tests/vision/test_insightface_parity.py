@@ -1,7 +1,5 @@
 """Detection, alignment and embedding give the results of the package insightface on the same model files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

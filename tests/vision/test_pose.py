@@ -1,7 +1,5 @@
 """The pose of projected head models with known pose, and of real faces."""
 
-from __future__ import annotations
-
 from itertools import product
 from pathlib import Path
 

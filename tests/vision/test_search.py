@@ -1,7 +1,5 @@
 """Coarse detection, full detection, and refinement of landmarks; with scripted and with real detectors."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

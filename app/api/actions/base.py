@@ -4,8 +4,6 @@ In: action name, version, and parameters by name. Out: a frozen :class:`RequestM
 texts. This module checks names and types; the action checks values.
 """
 
-from __future__ import annotations
-
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping

@@ -4,8 +4,6 @@ Values are checked in this order: FaceModelVersion, QualityControl, NeedRotateDe
 service checks the images.
 """
 
-from __future__ import annotations
-
 from pydantic import Field
 from pydantic.config import JsonDict
 

@@ -3,8 +3,6 @@
 Values are checked in this order: FaceModelVersion, MaxFaceNum, MinFaceSize, NeedRotateDetection.
 """
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from app.api.actions.base import Action, RequestModel, ResponseModel

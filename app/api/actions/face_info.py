@@ -4,8 +4,6 @@ Values that were not measured or not requested are null, 0 or false, as in the v
 extension, returned on request only.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Parameters shared by several actions: their types, descriptions, and checks of their values."""
 
-from __future__ import annotations
-
 from typing import Annotated, NoReturn
 
 from pydantic import Field

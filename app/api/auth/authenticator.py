@@ -4,8 +4,6 @@
 unknown SecretId, expired timestamp. ``verify`` needs the body. It checks the signature, then the token.
 """
 
-from __future__ import annotations
-
 import hmac
 import time
 from collections.abc import Callable

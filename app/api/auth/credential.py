@@ -5,12 +5,11 @@ adds a scheme, and proxies replace the host. The vendor's documents lower-case h
 signature is therefore valid if it signs one of several strings.
 """
 
-from __future__ import annotations
-
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 from app.api.auth import tc3, v1
 from app.api.request import CloudRequest, missing_parameter, wrong_type
@@ -67,7 +66,7 @@ class _TC3Credential(Credential):
     authorization: tc3.Authorization
 
     @classmethod
-    def read(cls, request: CloudRequest) -> _TC3Credential:
+    def read(cls, request: CloudRequest) -> Self:
         if not request.authorization:
             raise missing_parameter("Authorization")
         _check_number("Timestamp", request.timestamp, _TIMESTAMP)
@@ -102,7 +101,7 @@ class _V1Credential(Credential):
     signature_method: str
 
     @classmethod
-    def read(cls, request: CloudRequest) -> _V1Credential:
+    def read(cls, request: CloudRequest) -> Self:
         _check_number("Timestamp", request.timestamp, _TIMESTAMP)
         _check_number("Nonce", request.required("Nonce"), _NONCE)
         return cls(request.required("SecretId"), request.required("Signature"), request.common("SignatureMethod"))

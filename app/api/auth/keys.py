@@ -13,14 +13,13 @@ so keys can be added, rotated and revoked without a restart::
 At startup an invalid file is an error. Later it is logged, and the previous keys stay active.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import time
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -64,7 +63,7 @@ class Caller(_FileModel):
     face_model_versions: frozenset[FaceModelVersion] = frozenset(FaceModelVersion)
 
     @model_validator(mode="after")
-    def _check(self) -> Caller:
+    def _check(self) -> Self:
         if self.default_face_model_version not in self.face_model_versions:
             raise ValueError("default_face_model_version is not among face_model_versions")
         if len({key.label for key in self.keys}) < len(self.keys):
@@ -91,7 +90,7 @@ class _KeyFile(_FileModel):
     callers: Mapping[str, Caller] = {}
 
     @model_validator(mode="after")
-    def _check_callers(self) -> _KeyFile:
+    def _check_callers(self) -> Self:
         if not all(caller.keys for caller in self.callers.values()):
             raise ValueError("a caller has no keys")
         return self

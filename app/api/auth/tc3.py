@@ -5,8 +5,6 @@
 Strings are latin-1: encoding them gives the received bytes.
 """
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import hmac

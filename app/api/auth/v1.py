@@ -5,8 +5,6 @@
 Values are signed without URL encoding. The signature is base64.
 """
 
-from __future__ import annotations
-
 import base64
 import hmac
 from collections.abc import Mapping

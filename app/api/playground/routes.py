@@ -4,8 +4,6 @@ The headers allow the page to load from and call its own origin only. The page s
 sends them to ``/``, like any client.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 

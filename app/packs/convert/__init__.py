@@ -5,8 +5,6 @@ They are build tools: only :mod:`app.packs.build` imports them, and only when a 
 always give equal bytes, because the digests of weight files are recorded.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 from app.packs.convert import dlib, dlib_int8, onnx_graph, openvino

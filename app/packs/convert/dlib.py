@@ -11,8 +11,6 @@ few of its 256 channels reach 19 and dominate the embedding, so that different p
 (app/DECISIONS.md).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias, TypeVar
 

@@ -9,8 +9,6 @@ Strings and tensors start with their lengths, as integers. All reads are bounds-
 :class:`PackError`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod

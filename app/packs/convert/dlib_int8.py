@@ -5,8 +5,6 @@ faces of insightface's sample image and adds a quarter of headroom. The final po
 float32.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from app.packs.convert import dlib

@@ -1,7 +1,5 @@
 """Build the ONNX graph of an embedder, node by node."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -8,8 +8,6 @@ are symmetric with a scale per output channel, and limited to -63...63. CPUs wit
 which larger weights would overflow. With this limit, all CPUs compute the same result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 

@@ -11,8 +11,6 @@ The conversion undoes what exporters do:
 A network whose outputs have no batch axis keeps its batch of 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, MutableSequence
 from typing import Any
 

@@ -8,8 +8,6 @@ float32. An addition to a convolution becomes its bias, and a PReLU with one slo
 onnxruntime can fuse both into the convolution. The scaling of the input image stays in the graph.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The interface of embedding backends, and the backend that uses the cores of this machine."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple

@@ -5,8 +5,6 @@ It retries errors that may be transient, such as failed downloads and exceeded d
 the number of images. Embeddings are biometric data: :meth:`Checkpoint.remove` deletes them with the folder.
 """
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator

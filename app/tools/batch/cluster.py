@@ -4,8 +4,6 @@ The nodes need this program and its packs, but no access to the images. Ray rest
 embeds its images again. This is the only module that imports Ray.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

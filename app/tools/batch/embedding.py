@@ -4,8 +4,6 @@ Many images are in progress at the same time, so that workers do not wait for fi
 only affects its own rows.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterator

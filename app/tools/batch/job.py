@@ -1,7 +1,5 @@
 """A batch from the table of pairs to the table of scores; after an interruption the next run continues."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import os

@@ -5,8 +5,6 @@ with three more columns: ``score`` (empty on an error), ``code`` (the error code
 image with the error: A or B; A if both have one).
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice

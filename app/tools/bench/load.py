@@ -5,8 +5,6 @@ requests start at fixed times, and latency counts from the time that a request w
 The client writes prepared bytes to sockets, so that it takes little CPU time from the service.
 """
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import itertools

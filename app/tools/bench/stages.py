@@ -1,7 +1,5 @@
 """Median duration of each stage for one image on one thread, as the serving pipeline records it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from statistics import median

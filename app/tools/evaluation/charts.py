@@ -3,8 +3,6 @@
 Also the number formats of charts and tables.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The DET and ROC curves of a report: false rejects and true accepts against false accepts over all thresholds."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

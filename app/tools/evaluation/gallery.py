@@ -1,7 +1,5 @@
 """Embeddings of labelled faces: a folder with one sub-folder of images per person."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Embed labelled faces with a pack and count their pairs, for ``evaluate`` and ``calibrate``."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Listed pairs of images instead of all pairs of a folder: a text file of pairs, or the ``pairs.txt`` of LFW."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass

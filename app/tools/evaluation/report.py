@@ -3,8 +3,6 @@
 The page loads no resources and runs no scripts. It names images but shows none.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence

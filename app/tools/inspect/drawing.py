@@ -4,8 +4,6 @@ Left: the photo with all bounding boxes and landmarks. Right: a row for each fin
 with outlined regions, the crop with its visibility map (red: covered, grey: outside the photo), and the quality table.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any, TypeAlias

@@ -1,7 +1,5 @@
 """Pose, quality and QualityControl level of one face, as a quality table, as text and as JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple

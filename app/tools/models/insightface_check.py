@@ -6,8 +6,6 @@ skipped, because our pipeline differs there: ``align`` averages their pixels, an
 second, coarse size.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace

@@ -3,8 +3,6 @@
 The report has no effect: the engine checks the accuracy itself at every start.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from statistics import median

@@ -1,7 +1,5 @@
 """Pull a pack for ``compareface models``, with the question about its licence, a progress bar and a time limit."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import time

@@ -4,8 +4,6 @@ A service decides "same person" if its score reaches its threshold; an error cou
 Wilson's for independent pairs. They are too narrow if few people appear in many requests.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any

@@ -5,8 +5,6 @@ Requests are JSON lines: the body of a CompareFace request, optionally with an `
 milliseconds and decision of each service. Images, their URLs and keys are never written.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Iterator

@@ -4,8 +4,6 @@ Errors that may be transient are retried. A request gets no answer if the servic
 reached; a later run sends it again. Many such requests in a row, or a rejected key, end the run.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterable, Iterator

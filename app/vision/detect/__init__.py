@@ -1,7 +1,5 @@
 """Face detectors, one family per module. The key ``family`` in ``pack.toml`` selects one."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from app.vision.detect.base import NetworkDetector

@@ -1,7 +1,5 @@
 """The detector interface, and the steps that all detector families share: resizing, grid cells and NMS."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
@@ -43,7 +41,7 @@ class Candidates(NamedTuple):
     boxes: NDArray[np.float32]
     landmarks: NDArray[np.float32]
 
-    def unscaled(self, scale: float) -> Candidates:
+    def unscaled(self, scale: float) -> "Candidates":
         """Return the candidates in pixels of the image before it was resized by ``scale``."""
         return Candidates(self.scores, self.boxes / np.float32(scale), self.landmarks / np.float32(scale))
 

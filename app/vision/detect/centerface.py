@@ -4,8 +4,6 @@ Input: RGB, 0-255, without mean or scale. Output, at stride 4: a heat map, log s
 (y, x), and landmarks (y, x) relative to the box's corner, in units of the box's height and width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

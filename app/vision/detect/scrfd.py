@@ -7,8 +7,6 @@ The network misses a face that fills a large image, so a large image is detected
 insightface does since version 2. A test compares a pass with ``insightface.model_zoo.scrfd.SCRFD``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

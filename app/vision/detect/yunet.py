@@ -5,8 +5,6 @@ Input: BGR, 0-255, without mean or scale. Output, at three strides, per cell: a 
 ``FaceDetectorYN`` (modules/objdetect/src/face_detect.cpp), but boxes are not rounded to whole pixels before NMS.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

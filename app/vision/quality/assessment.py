@@ -3,8 +3,6 @@
 The bands and their names are the vendor's (``FaceQualityInfo`` and ``FaceQualityCompleteness``, CompareFace page).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import IntEnum

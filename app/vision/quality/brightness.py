@@ -5,8 +5,6 @@ in good light is far brighter than a face in the dark. Black pixels lower it and
 face that is half black is dim.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

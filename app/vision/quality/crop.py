@@ -4,8 +4,6 @@ The eyes are 60 pixels apart in every crop, so measures do not depend on the siz
 pixels is as blurry as it looks. The crop shows the face from the forehead to below the chin.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 

@@ -6,8 +6,6 @@ relative to coarse detail, so that contrast, exposure and skin have no effect. T
 logarithms; ``models/quality/train/sharpness.py`` fits it to known blur.
 """
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 

@@ -4,8 +4,6 @@
 a bottle cover the face. Spectacles, beards, shadows and the pose of the head do not.
 """
 
-from __future__ import annotations
-
 from typing import TypeAlias
 
 import cv2

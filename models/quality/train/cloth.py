@@ -1,7 +1,5 @@
 """Masks and scarves over the lower face."""
 
-from __future__ import annotations
-
 import configparser
 from functools import lru_cache
 from pathlib import Path

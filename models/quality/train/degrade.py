@@ -1,7 +1,5 @@
 """Degrade sharp, evenly lit images as cameras do: motion blur, light, noise and compression."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """The training faces: images of ``../shared/data``, detected by the pack ``open``, as quality crops."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,7 +73,7 @@ class Faces(NamedTuple):
         with np.load(cache) as arrays:
             return cls(arrays["crops"], arrays["inside"], arrays["names"])
 
-    def filtered(self, is_kept: Callable[[int], bool]) -> Faces:
+    def filtered(self, is_kept: Callable[[int], bool]) -> "Faces":
         """Return the faces in the rows for which ``is_kept`` is true."""
         rows = [row for row in range(len(self.crops)) if is_kept(row)]
         return Faces(self.crops[rows], self.inside[rows], self.names[rows])

@@ -1,7 +1,5 @@
 """Glasses: sunglasses cover the eyes, spectacles do not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

@@ -1,7 +1,5 @@
 """Hair: a fringe covers the face, a beard does not."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Layers that are blended over a quality crop, and their surfaces. Coordinates are pixels of the crop."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 

@@ -1,7 +1,5 @@
 """Shadows and patches of sunlight, which cover nothing."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from app.vision.quality.crop import SIDE

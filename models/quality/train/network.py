@@ -4,8 +4,6 @@ Residual blocks (arXiv 1512.03385) down to 7 x 7 cells, whose receptive field is
 (arXiv 1612.03144) back up. Large maps have few channels to save time.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

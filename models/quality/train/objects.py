@@ -1,7 +1,5 @@
 """Hands and other objects in front of a face."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Objects in front of a face and how often they occur: ``OCCLUDERS`` cover it, ``HARMLESS`` objects do not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeAlias
 

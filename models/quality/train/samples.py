@@ -1,7 +1,5 @@
 """Make training samples: a face with random objects in front of it, and the visible share of each cell."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import cv2

@@ -6,8 +6,6 @@ first fit estimates. Each face is resized, blurred and compressed at random. Its
 blur with the same squared error; gamma, exposure, contrast, side light and noise do not count as blur.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 

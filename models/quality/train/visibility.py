@@ -6,8 +6,6 @@ hands and microphones. A first network, trained for a quarter of the steps, ther
 detects covered regions.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json

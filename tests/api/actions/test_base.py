@@ -1,7 +1,5 @@
 """Finding an action, and converting parameters to its model."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """CompareFace: checks of parameter values, their order, and the options passed to the service."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """DetectFace: checks of parameter values, their order, and the options passed to the service."""
 
-from __future__ import annotations
-
 import pytest
 
 from app.domain import DetectOptions, FaceModelVersion, ImageRef

@@ -1,7 +1,5 @@
 """The faces in the response of DetectFace."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

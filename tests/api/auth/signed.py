@@ -1,7 +1,5 @@
 """Signed requests, and the outcome of their verification."""
 
-from __future__ import annotations
-
 from app.api.auth import tc3
 from app.api.auth.authenticator import Authenticator
 from app.api.auth.keys import KeyRing

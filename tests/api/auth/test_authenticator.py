@@ -1,7 +1,5 @@
 """The authentication policy: signatures, keys, clocks, tokens, and the order of errors."""
 
-from __future__ import annotations
-
 import hmac
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The hosts, header values and names that a client may have signed."""
 
-from __future__ import annotations
-
 import pytest
 
 from app.api.auth import v1

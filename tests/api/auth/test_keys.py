@@ -1,7 +1,5 @@
 """The key file: its content, its errors, and reloading."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """TC3-HMAC-SHA256: the vendor's documented vectors, and malformed Authorization headers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import pytest

@@ -1,7 +1,5 @@
 """HmacSHA1 and HmacSHA256: the vendor's documented vector, and the string to sign."""
 
-from __future__ import annotations
-
 import pytest
 
 from app.api.auth import v1

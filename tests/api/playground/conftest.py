@@ -1,7 +1,5 @@
 """Node.js for the modules of the page; Chromium, real servers and photos for the page itself."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

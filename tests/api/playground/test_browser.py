@@ -1,7 +1,5 @@
 """The page in a real browser with a real server and real models: appearance, texts and accessibility."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The modules of the page, run by Node.js and compared with Python and the service."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

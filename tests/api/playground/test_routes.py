@@ -1,7 +1,5 @@
 """The files of the playground, its texts, and the setting that enables it."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The clients: their requirements, installation, and the command that runs their driver."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Mapping

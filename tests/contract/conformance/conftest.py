@@ -1,7 +1,5 @@
 """Runs every driver once against a live server, and prints a matrix of the verdicts."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -4,8 +4,6 @@ A driver is a small program in a client's language. It reads a list of jobs from
 another with the options that the client offers, and writes a list of outcomes to standard output.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """The matrix of verdicts: a row per client, a column per group of scenarios."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Installs other versions of the vendor's Python packages, each in a separate environment in a cache folder."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The scenarios: requests, and their expected results."""
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Mapping

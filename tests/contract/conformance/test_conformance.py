@@ -1,7 +1,5 @@
 """The vendor's unmodified clients against a live server: all their options work, and errors are their exceptions."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 

@@ -1,7 +1,5 @@
 """Installs the SDKs of other languages and compiles their drivers, each in a cache folder."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """``compareface batch`` in a process, and its output."""
 
-from __future__ import annotations
-
 import csv
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The embedding pipeline of a batch."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

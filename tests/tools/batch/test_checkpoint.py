@@ -1,7 +1,5 @@
 """The state of a batch on disk."""
 
-from __future__ import annotations
-
 import resource
 import stat
 from pathlib import Path

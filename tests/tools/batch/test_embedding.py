@@ -1,7 +1,5 @@
 """Reading, downloading and embedding the images of a batch."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from functools import partial

@@ -1,7 +1,5 @@
 """A batch of real images: interruption, continuation, and paths that cannot be used."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sqlite3

@@ -1,7 +1,5 @@
 """Tables of pairs and of scores."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The load generator of ``compareface bench load``, on a real server, and its statistics."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Stage durations of a real image."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The report page, rendered from an evaluation of random embeddings."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import hashlib

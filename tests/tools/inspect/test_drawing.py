@@ -1,7 +1,5 @@
 """Positions and colours in the drawing of an inspection, with synthetic findings."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

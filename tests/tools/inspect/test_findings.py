@@ -1,7 +1,5 @@
 """The quality table uses the bands that the vendor documents."""
 
-from __future__ import annotations
-
 import pytest
 
 from app.domain import Completeness, Quality

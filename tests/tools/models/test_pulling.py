@@ -1,7 +1,5 @@
 """Time limit of a pull; ``tests/cli/test_models.py`` covers licences, origins and the fallback pack."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

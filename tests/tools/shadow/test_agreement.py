@@ -1,7 +1,5 @@
 """The summary of ``compareface shadow``: its counts and its text."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

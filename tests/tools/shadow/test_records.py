@@ -1,7 +1,5 @@
 """The files of ``compareface shadow``: requests and results."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

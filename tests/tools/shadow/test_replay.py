@@ -1,7 +1,5 @@
 """Replay of real requests to two real services, the second in the role of the cloud."""
 
-from __future__ import annotations
-
 import base64
 import json
 import threading

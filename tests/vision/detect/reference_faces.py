@@ -1,7 +1,5 @@
 """Detectors from published files, and their faces matched with those of another program."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The astronaut's face and its quality crop."""
 
-from __future__ import annotations
-
 import pytest
 
 from app.domain import Face

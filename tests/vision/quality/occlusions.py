@@ -1,7 +1,5 @@
 """Changed quality crops: masks, glasses and other polygons drawn over a face, and gamma."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import cv2

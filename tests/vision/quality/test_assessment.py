@@ -1,7 +1,5 @@
 """Score, problems, grade and acceptance of constructed qualities; grade and mask of one real face."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

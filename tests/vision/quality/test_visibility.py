@@ -1,7 +1,5 @@
 """The visibility network on real faces, and completeness on constructed visibility maps."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Conformance driver of curl: a script signs every job as the vendor's documentation describes."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -3,8 +3,6 @@
 It runs in the environment of the SDK under test, which may be from 2020 (3.0.300). Argument: ``sync`` or ``async``.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys

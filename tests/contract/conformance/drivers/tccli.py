@@ -1,7 +1,5 @@
 """Conformance driver of tccli, which runs a process per job: reads jobs from standard input and writes outcomes."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
