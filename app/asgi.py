@@ -53,7 +53,7 @@ def serve_app() -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, authenticator: Authenticator, open_engine: OpenEngine, traces: Traces | None, _: FastAPI
+    settings: Settings, authenticator: Authenticator, open_engine: OpenEngine, traces: "Traces | None", _: FastAPI
 ) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
         is_lenient = settings.wire.parameters == "lenient"
@@ -65,7 +65,7 @@ async def _lifespan(
                 await asyncio.to_thread(traces.close)
 
 
-def _traces(endpoint: str | None) -> Traces | None:
+def _traces(endpoint: str | None) -> "Traces | None":
     if endpoint is None:
         return None
     try:

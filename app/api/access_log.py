@@ -37,7 +37,7 @@ class AccessLogRecord:
 class AccessLog:
     """Writes the record of each finished request to the log, the metrics and the traces."""
 
-    def __init__(self, metrics: Metrics, traces: Traces | None) -> None:
+    def __init__(self, metrics: Metrics, traces: "Traces | None") -> None:
         self._metrics = metrics
         self._traces = traces
 

@@ -78,7 +78,7 @@ class Gateway:
         engine: EngineLike,
         *,
         is_lenient: bool = False,
-        traces: Traces | None = None,
+        traces: "Traces | None" = None,
     ) -> None:
         self._actions = tuple(actions)
         self._authenticator = authenticator

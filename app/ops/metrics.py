@@ -4,6 +4,7 @@ Label values come from small fixed sets, never from a request.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 
 import prometheus_client
 from prometheus_client import Counter, Gauge, Histogram
@@ -27,47 +28,25 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = registry = prometheus_client.CollectorRegistry()
         prometheus_client.ProcessCollector(registry=registry)
-        self._requests = Counter(
-            "compareface_requests_total",
-            "Requests by action (`other`: unknown action) and result code.",
-            ["action", "code"],
-            registry=registry,
-        )
-        self._request_seconds = Histogram(
-            "compareface_request_seconds",
-            "Duration of successful requests.",
-            ["action"],
-            buckets=_REQUEST_S,
-            registry=registry,
-        )
-        self._stage_seconds = Histogram(
-            "compareface_stage_seconds",
-            "Duration of a request's stages, summed over both images of a comparison, for all result codes.",
-            ["stage"],
-            buckets=_STAGE_S,
-            registry=registry,
-        )
-        self.in_flight = Gauge("compareface_in_flight", "Requests in process.", registry=registry)
-        self.queued = Gauge("compareface_queued", "Requests in the queue.", registry=registry)
-        self._batch_size = Histogram(
-            "compareface_batch_size", "Items per model run on a GPU.", ["model"], buckets=_ITEMS, registry=registry
-        )
-        self._batch_wait = Histogram(
-            "compareface_batch_wait_seconds",
-            "Time from a call to the start of its model run on a GPU.",
-            ["model"],
-            buckets=_WAIT_S,
-            registry=registry,
-        )
-        self.fetched_bytes = Counter(
-            "compareface_fetch_bytes_total", "Bytes of images fetched by URL.", registry=registry
-        )
-        self.decoder_restarts = Counter(
-            "compareface_decoder_restarts_total", "Decoder processes that were replaced.", registry=registry
-        )
-        self._engine = prometheus_client.Info(
-            "compareface_engine", "Version, model pack and device.", registry=registry
-        )
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+
+        help_text = "Requests by action (`other`: unknown action) and result code."
+        self._requests = counter("compareface_requests_total", help_text, ["action", "code"])
+        help_text = "Duration of successful requests."
+        self._request_seconds = histogram("compareface_request_seconds", help_text, ["action"], buckets=_REQUEST_S)
+        help_text = "Duration of a request's stages, summed over both images of a comparison, for all result codes."
+        self._stage_seconds = histogram("compareface_stage_seconds", help_text, ["stage"], buckets=_STAGE_S)
+        self.in_flight = gauge("compareface_in_flight", "Requests in process.")
+        self.queued = gauge("compareface_queued", "Requests in the queue.")
+        help_text = "Items per model run on a GPU."
+        self._batch_size = histogram("compareface_batch_size", help_text, ["model"], buckets=_ITEMS)
+        help_text = "Time from a call to the start of its model run on a GPU."
+        self._batch_wait = histogram("compareface_batch_wait_seconds", help_text, ["model"], buckets=_WAIT_S)
+        self.fetched_bytes = counter("compareface_fetch_bytes_total", "Bytes of images fetched by URL.")
+        self.decoder_restarts = counter("compareface_decoder_restarts_total", "Decoder processes that were replaced.")
+        help_text = "Version, model pack and device."
+        self._engine = prometheus_client.Info("compareface_engine", help_text, registry=registry)
 
     def preseed(self, actions: Iterable[str], codes: Collection[str]) -> None:
         """Create the request counters that alerts use, at 0: ``rate`` misses the first error of a new series."""
