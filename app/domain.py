@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 Image: TypeAlias = NDArray[np.uint8]
 """H x W x 3, uint8, BGR, C-contiguous."""
 
-ImageData: TypeAlias = bytes | str
-"""An encoded image: the bytes of a file, or their base64 text."""
+ImageSource: TypeAlias = bytes | str
+"""The bytes of an encoded image, or their base64 text."""
 
 Landmarks: TypeAlias = NDArray[np.float32]
 """5 x 2, float32, (x, y) in pixels: the viewer's left eye, right eye, nose tip, left and right mouth corner."""
@@ -91,7 +91,7 @@ class FaceModelVersion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageRef:
-    """The source of an image: inline base64 text or a URL. If both are set, ``base64`` is ignored."""
+    """An image of a request: inline base64 text or a URL. If both are set, ``base64`` is ignored."""
 
     base64: str = ""
     url: str = ""
@@ -124,7 +124,10 @@ class Quality:
 
 
 class QualityPolicy(StrEnum):
-    """Whether ``QualityControl`` = 1, 2 or 3 accepts or rejects an image of that grade; 4 accepts grade 4."""
+    """Whether the description of a ``QualityControl`` level names the worst accepted or the best rejected image.
+
+    ``QualityControl`` = 1, 2 or 3 accepts or rejects an image of that grade; 4 accepts grade 4 under both policies.
+    """
 
     ACCEPT_DESCRIBED = "accept-described"
     REJECT_DESCRIBED = "reject-described"

@@ -26,7 +26,7 @@ from app.runtime.worker_pool import ThreadBudget
 from app.scoring.intervals import binomial
 from app.vision.quality.assessment import QualityAssessment, accepts, grade, problems
 from app.vision.quality.crop import SIDE, QualityCrop
-from app.vision.selection import select
+from app.vision.selection import select_target
 from benchmarks.tables import table, write_json
 from models.quality.train.faces import is_held_out
 from tests.support.degradations import BRIGHTNESS_LADDERS, HARMLESS_LADDERS, SHARPNESS_LADDERS, Ladder, spearman
@@ -83,7 +83,7 @@ class QualityBenchmark:
             except ApiError:
                 continue  # some are smaller than the service accepts
             if faces:
-                face = select(faces, image, MatchingStrategy.LARGEST, self.pack.detector.selection_confidence)
+                face = select_target(faces, image, MatchingStrategy.LARGEST, self.pack.detector.selection_confidence)
                 measured.append(MeasuredFace(path, self.assessor.assess(image, face.landmarks)))
         return measured
 

@@ -158,7 +158,7 @@ async def test_an_inaccurate_int8_model_is_replaced_with_a_warning(
     assert await _embedder_file(RuntimeSettings()) == "dlib_resnet_v1_capped.onnx"
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert record.getMessage().startswith("dlib_resnet_v1_capped_int8.onnx is not used: cosine 0.999")
+    assert record.getMessage().startswith("int8 model dlib_resnet_v1_capped_int8.onnx rejected (cosine 0.999")
 
 
 @pytest.mark.parametrize("int8", [True, False])

@@ -16,7 +16,7 @@ from app.runtime.worker_pool import available_cores, thread_budget
 from app.service.errors import api_errors
 from app.tools.inspect.drawing import draw
 from app.tools.inspect.findings import Finding, as_json, as_text, inspect_face
-from app.vision.selection import largest_first, select
+from app.vision.selection import largest_first, select_target
 
 _MAX_ROWS = 4
 
@@ -63,7 +63,7 @@ def _inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> tuple[Image
     timer = StageTimer.after(settings.limits.deadline_s)
     image, faces = detection.detect_all(detection.parse(encoded, timer), timer, rotate=rotate)
     with api_errors():
-        target = select(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
+        target = select_target(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
     inspected = [target, *(face for face in largest_first(faces, image) if face is not target)][:_MAX_ROWS]
     offset = pack.detector.pitch_offset
     findings = [

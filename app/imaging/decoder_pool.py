@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -34,7 +34,7 @@ from app.imaging.decoder_process import (
 )
 from app.ops.deadline import Deadline, DeadlineExceededError
 
-_LOGGER = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _SCRIPT = str(Path(__file__).with_name("decoder_process.py"))
 _MAX_STARTS = 3  # attempts to get a running process; a start takes a third of a second
 _MIN_TIME_S = 0.001  # zero would disarm the timer
@@ -65,8 +65,12 @@ class DecoderPool:
         self._idle: dict[int | None, queue.SimpleQueue[_Process]] = {core: queue.SimpleQueue() for core in self._cores}
 
     def __enter__(self) -> Self:
-        for core in self._cores:
-            self._idle[core].put(_Process.start(core))
+        with ExitStack() as started:
+            for core in self._cores:
+                process = _Process.start(core)
+                started.callback(process.close)
+                self._idle[core].put(process)
+            started.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -187,5 +191,5 @@ class _Process:
         status = self.popen.wait()
         if status == -signal.SIGALRM:
             return DeadlineExceededError()
-        _LOGGER.warning("decoder process crashed while decoding an image", extra={"fields": {"exit_status": status}})
+        _log.warning("decoder process crashed while decoding an image", extra={"fields": {"exit_status": status}})
         return ApiError(ErrorCode.IMAGE_DECODE_FAILED)

@@ -12,7 +12,7 @@ from functools import partial
 
 import pybase64
 
-from app.domain import ImageData, ImageRef
+from app.domain import ImageRef, ImageSource
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.ops.stage_timer import StageTimer
@@ -29,8 +29,8 @@ _MAX_PADDING = 2
 _decode_strict = partial(pybase64.b64decode, validate=True)
 
 
-async def load_image(ref: ImageRef, fetcher: Fetcher, timer: StageTimer) -> ImageData:
-    """Return the bytes behind the URL of ``ref``, or else its base64 text, still encoded."""
+async def load_image(ref: ImageRef, fetcher: Fetcher, timer: StageTimer) -> ImageSource:
+    """Return the bytes behind the URL of ``ref``, or else its base64 text."""
     if not ref.url:
         return ref.base64
     with timer.stage("fetch"):

@@ -13,7 +13,7 @@ import httpx
 
 _MAX_HEAD_BYTES = 64 * 1024  # the limit of our own server; object stores send 1 KB
 _HEAD_READ_SIZE = 16 * 1024
-"""Bytes parsed before other tasks run: 600 of the shortest interim responses, which takes 30 ms."""
+"""Bytes per read before the response; parsing them blocks the event loop for at most 30 ms."""
 
 
 class ConnectionPool(httpcore.AsyncConnectionPool):

@@ -45,5 +45,5 @@ class CompareService:
     async def _embed(self, name: str, ref: ImageRef, options: CompareOptions, timer: StageTimer) -> Embedding:
         pipeline = self.pipelines[options.face_model_version]
         with api_errors(image=name):
-            data = await load_image(ref, self.fetcher, timer)
-            return await self.workers.run(pipeline.embed, data, options, timer)
+            source = await load_image(ref, self.fetcher, timer)
+            return await self.workers.run(pipeline.embed, source, options, timer)

@@ -11,8 +11,8 @@ from app.domain import (
     Face,
     FaceModelVersion,
     Image,
-    ImageData,
     ImageRef,
+    ImageSource,
 )
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
@@ -23,7 +23,7 @@ from app.service.errors import api_errors
 from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.pose import pose
 from app.vision.quality.assessment import QualityAssessor, is_masked
-from app.vision.selection import largest_first
+from app.vision.selection import NoFaceError, largest_first
 
 _MAX_ATTRIBUTES, _MAX_QUALITIES = 5, 30
 """How many of the largest faces get attributes and quality (limits of the vendor's DetectFace page)."""
@@ -43,8 +43,8 @@ class DetectService:
             raise ApiError(ErrorCode.IMAGE_EMPTY)
         analyzer = self.analyzers[options.face_model_version]
         with api_errors():
-            data = await load_image(image, self.fetcher, timer)
-            return await self.workers.run(analyzer.analyze, data, options, timer)
+            source = await load_image(image, self.fetcher, timer)
+            return await self.workers.run(analyzer.analyze, source, options, timer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,14 @@ class FaceAnalyzer:
     assessor: QualityAssessor
     pitch_offset: float
 
-    def analyze(self, data: ImageData, options: DetectOptions, timer: StageTimer) -> DetectionResult:
+    def analyze(self, source: ImageSource, options: DetectOptions, timer: StageTimer) -> DetectionResult:
         """Return at most ``options.max_faces`` faces; raise ``ApiError`` if no face has ``options.min_size`` pixels.
 
-        Raise ``DeadlineExceededError`` if no time is left.
+        Raise ``NoFaceError`` if there is no face, ``DeadlineExceededError`` if no time is left.
         """
-        image, faces = self.detection.detect_all(self.detection.parse(data, timer), timer, rotate=options.rotate)
+        image, faces = self.detection.detect_all(self.detection.parse(source, timer), timer, rotate=options.rotate)
         if not faces:
-            raise ApiError(ErrorCode.NO_FACE_IN_PHOTO)
+            raise NoFaceError
         accepted = [face for face in largest_first(faces, image) if min(face.box.to_xywh()[2:]) >= options.min_size]
         if not accepted:
             raise ApiError(ErrorCode.FACE_SIZE_TOO_SMALL)

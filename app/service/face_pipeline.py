@@ -3,26 +3,25 @@
 Blocking; runs on a worker thread. Every stage checks the deadline and records its duration.
 """
 
+from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
-from app.domain import CompareOptions, Embedding, Face, Image, ImageData, MatchingStrategy
+from app.domain import CompareOptions, Embedding, Face, Image, ImageSource, MatchingStrategy
 from app.imaging.decode import EncodedImage, decode_in_process
 from app.imaging.decoder_pool import DecoderPool
 from app.imaging.source import decode_base64
 from app.ops.deadline import Deadline
 from app.ops.stage_timer import StageTimer
 from app.packs.manifest import DetectorSpec, Pack
-from app.service.errors import api_errors
 from app.service.quality_gate import QualityGate
 from app.vision import search
 from app.vision.align import align
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
 from app.vision.search import COARSE_MIN_SIDE
-from app.vision.selection import match_by_iou, select
+from app.vision.selection import match_by_iou, select_target
 
 _FACE_PER_EYE_DISTANCE = 2.5
 """Square root of the bounding box's area divided by the eye distance, for frontal faces (London set)."""
@@ -30,12 +29,17 @@ _MAX_ENLARGEMENT = 1.25
 """Largest factor by which alignment may enlarge the face; LFW images need 1.3 for the largest crops."""
 
 
-class TargetFace(NamedTuple):
-    """An upright image, its sides divided by ``reduction``, and the target face in its pixels."""
+@dataclass(frozen=True, slots=True, eq=False)
+class TargetFace:
+    """An upright image, its sides divided by ``reduction``, and the target face in its pixels.
+
+    ``is_detected_fully``: full detection at full resolution found the face.
+    """
 
     image: Image
     face: Face
     reduction: int
+    is_detected_fully: bool = False
 
 
 class FaceDetectionPipeline:
@@ -47,10 +51,10 @@ class FaceDetectionPipeline:
         self._detector = detector
         self._spec = spec
 
-    def parse(self, data: ImageData, timer: StageTimer) -> EncodedImage:
+    def parse(self, source: ImageSource, timer: StageTimer) -> EncodedImage:
         """Check the format and size of an encoded image; raise ``ApiError`` if they are not accepted."""
         with timer.stage("decode"):
-            content = decode_base64(data) if isinstance(data, str) else data
+            content = decode_base64(source) if isinstance(source, str) else source
             decoder = partial(self._decoders.decode, timer.deadline) if self._decoders else decode_in_process
             return EncodedImage(content, decoder)
 
@@ -70,21 +74,23 @@ class FaceDetectionPipeline:
         uses_coarse = strategy is MatchingStrategy.LARGEST
         reduction = encoded.reduction(COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
         image = _decode(encoded, reduction, timer)
-        face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
-        if face is None:
+        coarse_face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
+        if not (face := coarse_face):
             if reduction != (full_reduction := encoded.reduction(self._spec.max_side)):
                 reduction, image = full_reduction, _decode(encoded, full_reduction, timer)
             faces = self._detect_full(image, timer, rotate=rotate)
-            face = select(faces, image, strategy, self._spec.selection_confidence)
+            face = select_target(faces, image, strategy, self._spec.selection_confidence)
         finer = _reduction_for(reduction, face.box.area**0.5 / face_size)
         if finer == reduction:
-            return TargetFace(image, face, reduction)
+            return TargetFace(image, face, reduction, is_detected_fully=reduction == 1 and not coarse_face)
         return TargetFace(_decode(encoded, finer, timer), face.scaled(reduction // finer), finer)
 
     def detect_full_resolution(
         self, encoded: EncodedImage, target: TargetFace, timer: StageTimer, *, rotate: bool
     ) -> TargetFace:
         """Return the target face as detected at full resolution, or only scaled if no detected face overlaps it."""
+        if target.is_detected_fully:
+            return target
         image = target.image if target.reduction == 1 else _decode(encoded, 1, timer)
         faces = self._detect_full(image, timer, rotate=rotate)
         face = target.face.scaled(image.shape[0] / target.image.shape[0])
@@ -127,24 +133,24 @@ class EmbeddingPipeline:
         self._face_size = _FACE_PER_EYE_DISTANCE * eye_distance / _MAX_ENLARGEMENT
         self._matching_strategy = matching_strategy
 
-    def embed(self, data: ImageData, options: CompareOptions, timer: StageTimer) -> Embedding:
-        """Return the embedding of the target face; raise ``ApiError`` for an image that cannot be compared."""
-        with api_errors():
-            encoded = self._detection.parse(data, timer)
-            strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
-            target = self._detection.detect_target(encoded, strategy, self._face_size, timer, rotate=options.rotate)
-            if options.quality_control:  # at full resolution, like ``DetectFace``, without changing the score
-                full = self._detection.detect_full_resolution(encoded, target, timer, rotate=options.rotate)
-                with timer.stage("quality"):
-                    self._quality_gate.check(full.image, full.face, options.quality_control)
-            landmarks = self._detection.refine_landmarks(target, timer).landmarks
-            with timer.stage("align"):
-                crop = align(target.image, landmarks, self._template, self._side)
-            with timer.stage("embed"):
-                return self._embedder.embed(crop)
+    def embed(self, source: ImageSource, options: CompareOptions, timer: StageTimer) -> Embedding:
+        """Return the embedding of the target face; raise ``ApiError``, ``NoFaceError``, ``DeadlineExceededError``."""
+        encoded = self._detection.parse(source, timer)
+        strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
+        target = self._detection.detect_target(encoded, strategy, self._face_size, timer, rotate=options.rotate)
+        if options.quality_control:  # at full resolution, like ``DetectFace``, without changing the score
+            full = self._detection.detect_full_resolution(encoded, target, timer, rotate=options.rotate)
+            with timer.stage("quality"):
+                self._quality_gate.check(full.image, full.face, options.quality_control)
+        landmarks = self._detection.refine_landmarks(target, timer).landmarks
+        with timer.stage("align"):
+            crop = align(target.image, landmarks, self._template, self._side)
+        with timer.stage("embed"):
+            return self._embedder.embed(crop)
 
 
-class _DeadlineDetector(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _DeadlineDetector:
     """A detector that checks the deadline before each detection."""
 
     detector: Detector
@@ -161,9 +167,9 @@ def _decode(encoded: EncodedImage, reduction: int, timer: StageTimer) -> Image:
 
 
 def _reduction_for(reduction: int, size_ratio: float) -> int:
-    """Return the largest divisor up to ``reduction``, a power of two, at which the face has the required size.
+    """Return the largest power of two, at most ``reduction``, at which the face keeps the required size, at least 1.
 
-    ``size_ratio``: its size at ``reduction`` divided by the required size.
+    ``size_ratio``: the size of the face at ``reduction`` divided by the required size.
     """
     while reduction > 1 and size_ratio < 1:
         reduction, size_ratio = reduction // 2, size_ratio * 2

@@ -1,13 +1,14 @@
 """The use cases as the API calls them."""
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from app.domain import CompareOptions, Comparison, DetectionResult, DetectOptions, ImageRef
 from app.ops.stage_timer import StageTimer
 
 
-class Services(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Services:
     """One field per use case; ``Engine.open`` constructs them."""
 
     compare: Callable[[ImageRef, ImageRef, CompareOptions, StageTimer], Awaitable[Comparison]]

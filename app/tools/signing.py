@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 from app.api.auth import tc3
 from app.api.auth.keys import Key, KeyRing
 from app.environment import SettingsError
+from app.imaging.address import DEFAULT_PORTS
 from app.settings import AuthSettings
 
 _SERVICE = "iai"
 _CONTENT_TYPE = "application/json"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def pick_key(settings: AuthSettings, secret_id: str | None, action: str = "CompareFace") -> tuple[str, Key]:
@@ -34,10 +34,10 @@ def host_header(endpoint: str) -> str:
         port = parts.port
     except ValueError as error:
         raise SettingsError(f"{endpoint} is not a valid URL") from error
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise SettingsError(f"{endpoint} is not an http(s) URL")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return host if port in (None, _DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
+    return host if port in (None, DEFAULT_PORTS[parts.scheme]) else f"{host}:{port}"
 
 
 def signed_headers(secret_id: str, key: Key, host: str, body: bytes, timestamp: int) -> dict[str, str]:

@@ -15,7 +15,7 @@ _MIN_BILINEAR_SCALE = 0.5  # below this scale bilinear sampling skips pixels, so
 def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the similarity that maps N x 2 ``source`` points to ``target`` points with the least squared error.
 
-    It is the reflection-free case of Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
+    The reflection-free case of Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
     Patterns", 1991: with points as complex numbers, one division.
     """
     a = source[:, 0] + 1j * source[:, 1].astype(np.float64)
@@ -54,14 +54,18 @@ def _shrink(image: Image, matrix: NDArray[np.float64], scale: float, side: int) 
     left, top = np.maximum(np.floor(inside.min(axis=0)).astype(int) - factor, 0)
     right, bottom = np.ceil(inside.max(axis=0)).astype(int) + factor
     part = image[top:bottom, left:right]
-    width, height = part.shape[1] // factor, part.shape[0] // factor
-    if not width or not height:
+    if min(part.shape[:2]) < factor:
         return image, matrix
-    part = part[: height * factor, : width * factor]
-    small = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     # Pixel centres: x = left + (x' + 0.5) * factor - 0.5
     centre = (factor - 1) / 2
     adapted = matrix.copy()
     adapted[:, :2] *= factor
     adapted[:, 2] += matrix[:, :2] @ np.array([left + centre, top + centre])
-    return small, adapted
+    return average_blocks(part, factor), adapted
+
+
+def average_blocks(image: Image, factor: int) -> Image:
+    """Return the means of ``factor`` x ``factor`` pixels; incomplete blocks at the right and the bottom are dropped."""
+    height, width = (side // factor for side in image.shape[:2])
+    blocks = image[: height * factor, : width * factor]
+    return cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -38,7 +38,7 @@ def select_embedder_file(
     cosine = int8_agreement(Embedder(session, spec), Embedder(reference, spec), spec.input_size)
     if cosine >= MIN_COSINE:
         return file, session
-    _log.warning("%s is not used: cosine %.4f with %s, which runs instead", file, cosine, spec.file)
+    _log.warning("int8 model %s rejected (cosine %.4f); running %s", file, cosine, spec.file)
     return spec.file, reference
 
 

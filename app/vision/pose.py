@@ -1,7 +1,7 @@
 """Estimate the pose of a head from its five landmarks.
 
-Weak perspective: a 2 x 3 matrix maps a rigid head model to the landmarks. It is fitted by least squares and replaced by
-the nearest scaled rotation. Pitch and yaw are accurate to a few degrees because noses differ in length.
+Weak perspective: a 2 x 3 matrix maps a rigid head model to the landmarks. The matrix is fitted by least squares and
+replaced by the nearest scaled rotation. Pitch and yaw are accurate to a few degrees because noses differ in length.
 """
 
 import numpy as np

@@ -86,18 +86,18 @@ def detect_rotated(
     detect: Callable[[Image], tuple[list[Face], bool]],
     image: Image,
     *,
-    rings: Sequence[Sequence[float]] = (QUARTER_TURNS, DIAGONALS),
+    rotation_groups: Sequence[Sequence[float]] = (QUARTER_TURNS, DIAGONALS),
     score: Callable[[Face], float] = uprightness,
 ) -> tuple[Rotation, list[Face], bool]:
     """Return the best rotation of ``image``, the faces in pixels of the rotated image, and whether it is certain.
 
-    ``detect``: returns the upright faces of a rotated image, and whether its rotation is certain. ``rings``: degrees,
-    tried in this order. The search ends at the first certain rotation, or after a ring without any face. If no rotation
-    is certain, the one with the highest ``score`` of a face is the best.
+    ``detect``: returns the upright faces of a rotated image, and whether its rotation is certain. ``rotation_groups``:
+    degrees, tried in this order. The search ends at the first certain rotation, or after a group if no face has been
+    found. If no rotation is certain, the rotation with the highest ``score`` of a face is the best.
     """
     candidates: list[tuple[Rotation, list[Face]]] = []
-    for ring in rings:
-        for degrees in ring:
+    for group in rotation_groups:
+        for degrees in group:
             rotation = Rotation.for_image(image, degrees)
             faces, is_certain = detect(rotation.apply(image))
             if is_certain:

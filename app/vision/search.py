@@ -13,15 +13,16 @@ from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.vision.align import invert_points, similarity, warp_crop
 from app.vision.detect.base import Detector
 from app.vision.rotation import DIAGONALS, QUARTER_TURNS, detect_rotated, detect_upright, is_near_upright, roll
-from app.vision.selection import MIN_AREA_RATIO, match_by_iou, select, visible_area
+from app.vision.selection import MIN_AREA_RATIO, match_by_iou, select_target, visible_area
 
 COARSE_SIDES = (96, 160, 320)
 """Longer sides of the detector's input in pixels, coarse to fine."""
 ROTATION_SIDES = (128, 320)
 """The same for the rotation search: at 96 pixels, confidence does not separate upright from rotated faces."""
 COARSE_MIN_SIDE = COARSE_SIDES[-1] + 1
-"""Longer side of a decoded image in pixels that coarse detection needs."""
-_MIN_FACE = 32.0  # square root of a face's area in pixels of the detector's input from which no larger face is missed
+"""Longer side of a decoded image in pixels that coarse detection needs: a scale must be smaller than the image."""
+_MIN_FACE = 32.0
+"""Smallest face at which coarse detection is reliable: square root of its area, in pixels of the detector's input."""
 
 
 def detect_coarse(detector: Detector, image: Image, spec: DetectorSpec, *, rotate: bool) -> Face | None:
@@ -35,9 +36,10 @@ def detect_coarse(detector: Detector, image: Image, spec: DetectorSpec, *, rotat
         target, faces = _detect_at_scales(detector, rotated_image, spec, ROTATION_SIDES)
         return faces, target is not None and target.confidence >= spec.upright_confidence
 
-    rings = ((*QUARTER_TURNS, *DIAGONALS),)
     # Confidence is stricter than uprightness: it leaves uncertain images to full detection.
-    rotation, faces, is_certain = detect_rotated(detect, image, rings=rings, score=lambda face: face.confidence)
+    rotation, faces, is_certain = detect_rotated(
+        detect, image, rotation_groups=((*QUARTER_TURNS, *DIAGONALS),), score=lambda face: face.confidence
+    )
     if not faces or (rotation.degrees and not is_certain):
         return None
     # The same scales as without ``rotate``, so that an upright image gets the same landmarks and score.
@@ -63,24 +65,25 @@ def _detect_at_scales(
 ) -> tuple[Face | None, list[Face]]:
     """Detect faces of ``image`` at one scale after the other, until the largest face is certain.
 
-    It is certain if it is large enough for the scale, has the selection confidence, is near upright, and no other face
-    has a comparable size. A second face of comparable size ends the detection. Return the largest face if it is
-    certain, else None; and all faces of the scale that has the most confident one.
+    The largest face is certain if it is large enough for the scale, has the selection confidence, is near upright, and
+    no other face has a comparable size. A second face of comparable size ends the detection. Return the largest face if
+    it is certain, else None; and all faces of the scale with the most confident face.
     """
-    longer_side, most_confident = max(image.shape[:2]), list[Face]()
+    longer_side = max(image.shape[:2])
+    best_scale_faces: list[Face] = []
     for side in sides:
         faces = detect_upright(detector, image, side) if side < longer_side else []
         if not faces:
             continue
-        most_confident = max(most_confident or faces, faces, key=lambda faces: faces[0].confidence)
-        largest = select(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence)
+        best_scale_faces = max(best_scale_faces or faces, faces, key=lambda faces: faces[0].confidence)
+        largest = select_target(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence)
         area = visible_area(largest, image)
         if any(visible_area(other, image) >= MIN_AREA_RATIO * area for other in faces if other is not largest):
             break
         is_large = area**0.5 * side >= _MIN_FACE * longer_side
         if is_large and largest.confidence >= spec.selection_confidence and is_near_upright(largest):
-            return largest, most_confident
-    return None, most_confident
+            return largest, best_scale_faces
+    return None, best_scale_faces
 
 
 def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop) -> Face:

@@ -24,7 +24,7 @@ def largest_first(faces: Sequence[Face], image: Image) -> list[Face]:
     return sorted(faces, key=lambda face: visible_area(face, image), reverse=True)
 
 
-def select(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, selection_confidence: float) -> Face:
+def select_target(faces: Sequence[Face], image: Image, strategy: MatchingStrategy, selection_confidence: float) -> Face:
     """Return the target face of ``image``; raise :class:`NoFaceError` if ``faces`` is empty.
 
     ``LARGEST`` selects the largest visible area, but prefers a face of comparable size with ``selection_confidence`` to

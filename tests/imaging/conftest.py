@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 from PIL import Image as Pillow
 
-from app.domain import ImageData
+from app.domain import ImageSource
 from app.imaging.source import decode_base64
 
 
@@ -34,6 +34,6 @@ def quarters() -> Pillow.Image:
     return Pillow.fromarray(pixels)
 
 
-def read_image(data: ImageData) -> bytes:
+def read_image(data: ImageSource) -> bytes:
     """Return the encoded image of a loaded image reference, like the pipeline."""
     return decode_base64(data) if isinstance(data, str) else data

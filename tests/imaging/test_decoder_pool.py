@@ -257,6 +257,21 @@ def test_processes_end_with_the_pool() -> None:
             os.kill(pid, 0)
 
 
+def test_a_failed_start_of_the_pool_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, start = list[_Process](), _Process.start
+
+    def start_one(core: int | None) -> _Process:
+        if started:
+            raise OSError("out of memory")
+        started.append(start(core))
+        return started[-1]
+
+    monkeypatch.setattr(_Process, "start", start_one)
+    with pytest.raises(OSError, match="out of memory"), DecoderPool(2):
+        pass
+    assert [process.has_exited for process in started] == [True]
+
+
 @pytest.mark.parametrize("pause_s", [0, 0.02, 0.1, 0.2, 0.4])
 def test_a_pool_may_be_closed_at_any_time_without_output(pause_s: float, capfd: pytest.CaptureFixture[str]) -> None:
     with DecoderPool(2):

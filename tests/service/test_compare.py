@@ -75,15 +75,28 @@ async def test_the_older_model_version_has_its_own_scale(engine: Engine) -> None
 @pytest.mark.parametrize(
     ("a", "b", "code", "image"),
     [
-        (_EMPTY, _EMPTY, ErrorCode.IMAGE_EMPTY, "A"),
-        (_BROKEN, _EMPTY, ErrorCode.IMAGE_EMPTY, "B"),
-        (_BROKEN, _FACELESS, ErrorCode.IMAGE_DECODE_FAILED, "A"),
-        (_FACELESS, _BROKEN, ErrorCode.NO_FACE_IN_PHOTO, "A"),
+        (_ASTRONAUT, _EMPTY, ErrorCode.IMAGE_EMPTY, "B"),
+        (_BROKEN, _ASTRONAUT, ErrorCode.IMAGE_DECODE_FAILED, "A"),
         (_ASTRONAUT, _BROKEN, ErrorCode.IMAGE_DECODE_FAILED, "B"),
         (_ASTRONAUT, _FACELESS, ErrorCode.NO_FACE_IN_PHOTO, "B"),
     ],
 )
-async def test_an_error_names_its_image_and_that_of_a_takes_precedence(
+async def test_an_error_names_its_image(engine: Engine, a: ImageRef, b: ImageRef, code: ErrorCode, image: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        await engine.services.compare(a, b, CompareOptions(), _timer())
+    assert (caught.value.code, caught.value.image) == (code, image)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "code", "image"),
+    [
+        (_EMPTY, _EMPTY, ErrorCode.IMAGE_EMPTY, "A"),
+        (_BROKEN, _EMPTY, ErrorCode.IMAGE_EMPTY, "B"),  # missing images are found before any image is processed
+        (_BROKEN, _FACELESS, ErrorCode.IMAGE_DECODE_FAILED, "A"),
+        (_FACELESS, _BROKEN, ErrorCode.NO_FACE_IN_PHOTO, "A"),
+    ],
+)
+async def test_if_both_images_fail_the_error_of_a_takes_precedence(
     engine: Engine, a: ImageRef, b: ImageRef, code: ErrorCode, image: str
 ) -> None:
     with pytest.raises(ApiError) as caught:

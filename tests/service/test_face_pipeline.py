@@ -11,7 +11,11 @@ from app.engine import Pipelines
 from app.ops.deadline import DeadlineExceededError
 from app.ops.stage_timer import StageTimer
 from app.packs.manifest import Pack
+from app.packs.store import Store
+from app.runtime.session import OrtSession
 from app.service.face_pipeline import FaceDetectionPipeline
+from app.vision.detect import DETECTORS
+from app.vision.detect.base import Detector
 from tests.support.images import astronaut, jpeg
 
 
@@ -58,3 +62,40 @@ def test_a_large_image_is_decoded_at_the_resolution_that_the_crop_needs(
     left, right = detection.refine_landmarks(target, timer).landmarks[:2] * (1400 / decoded_side)
     expected = np.array([300, 200]) + np.array([[105, 101], [147, 105]]) * head_side / 250
     assert np.abs(np.stack([left, right]) - expected).max() < 0.05 * head_side
+
+
+class _CountingDetector:
+    """Counts the detections of a real detector."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.calls = 0
+
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        self.calls += 1
+        return self._detector.detect(image, side)
+
+
+@pytest.mark.parametrize("rotate", [False, True])
+@pytest.mark.parametrize(
+    ("side", "strategy", "is_repeated"),
+    [
+        (512, MatchingStrategy.MOST_CONFIDENT, False),  # full detection at full resolution selected the face
+        (512, MatchingStrategy.LARGEST, True),  # coarse detection selected it
+        (2000, MatchingStrategy.MOST_CONFIDENT, True),  # full detection at a reduced resolution selected it
+    ],
+)
+def test_full_detection_at_full_resolution_is_not_repeated(
+    store: Store, pack: Pack, side: int, strategy: MatchingStrategy, is_repeated: bool, rotate: bool
+) -> None:
+    session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)
+    detector = _CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
+    detection, timer = FaceDetectionPipeline(detector, pack.detector), StageTimer.after(30)
+    encoded = detection.parse(jpeg(np.asarray(cv2.resize(astronaut(), (side, side)), np.uint8)), timer)
+    target = detection.detect_target(encoded, strategy, 1.0, timer, rotate=rotate)
+    calls = detector.calls
+    full = detection.detect_full_resolution(encoded, target, timer, rotate=rotate)
+    assert (detector.calls > calls) is is_repeated
+    image, faces = detection.detect_all(encoded, timer, rotate=rotate)
+    assert np.array_equal(full.image, image)
+    assert [np.array_equal(full.face.landmarks, face.landmarks) for face in faces].count(True) == 1

@@ -16,7 +16,7 @@ from app.service.face_pipeline import EmbeddingPipeline
 from app.service.quality_gate import QualityGate
 from app.vision.embed import Embedder
 from app.vision.quality.assessment import QualityAssessment, QualityAssessor
-from app.vision.selection import select
+from app.vision.selection import select_target
 from tests.support.images import astronaut, blurred, jpeg, shrunk
 from tests.support.pipelines import detect_all
 
@@ -89,14 +89,14 @@ def test_quality_is_assessed_on_the_target_face(
     strategy: int,
     blurred_is_larger: bool,
 ) -> None:
-    """With a sharp and a blurred face, the image is rejected if ``select`` returns the blurred one."""
+    """With a sharp and a blurred face, the image is rejected if ``select_target`` returns the blurred one."""
     small = shrunk(_BLURRED if not blurred_is_larger else astronaut(), 256)
     large = astronaut() if not blurred_is_larger else _BLURRED
     both = np.zeros((512, 768, 3), np.uint8)
     both[:, :512], both[:256, 512:] = large, small
     image, faces = _detect_all(pipelines, both)
     assert len(faces) == 2
-    target = select(faces, image, MatchingStrategy(strategy), pack.detector.selection_confidence)
+    target = select_target(faces, image, MatchingStrategy(strategy), pack.detector.selection_confidence)
     counting_assessor = CountingAssessor(assessor)
     gate = QualityGate(counting_assessor, QualityPolicy.ACCEPT_DESCRIBED)
     pipeline = EmbeddingPipeline(pipelines.detection, gate, embedder, pack, MatchingStrategy(strategy))

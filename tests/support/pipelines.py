@@ -1,17 +1,17 @@
 """Shortcuts through the face pipeline for tests and benchmarks."""
 
-from app.domain import Face, Image, ImageData, MatchingStrategy
+from app.domain import Face, Image, ImageSource, MatchingStrategy
 from app.ops.stage_timer import StageTimer
 from app.packs.manifest import DetectorSpec
 from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.detect.base import Detector
 from app.vision.search import detect_coarse, detect_full
-from app.vision.selection import select
+from app.vision.selection import select_target
 
 _DEADLINE_S = 60.0
 
 
-def detect_all(detection: FaceDetectionPipeline, data: ImageData) -> tuple[Image, list[Face]]:
+def detect_all(detection: FaceDetectionPipeline, data: ImageSource) -> tuple[Image, list[Face]]:
     """Return the image and all its faces, without rotation."""
     timer = StageTimer.after(_DEADLINE_S)
     return detection.detect_all(detection.parse(data, timer), timer, rotate=False)
@@ -31,4 +31,4 @@ def detect_target(
         if face is not None:
             return face
     faces = detect_full(detector, image, spec, rotate=rotate)
-    return select(faces, image, strategy, spec.selection_confidence)
+    return select_target(faces, image, strategy, spec.selection_confidence)

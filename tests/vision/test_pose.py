@@ -34,7 +34,7 @@ def test_a_known_pose_is_recovered(pitch: float, yaw: float, roll: float) -> Non
     assert (estimated.pitch, estimated.yaw, estimated.roll) == pytest.approx((pitch, yaw, roll), abs=_TOLERANCE)
 
 
-def test_signs_are_those_of_the_viewer() -> None:
+def test_pitch_is_positive_up_yaw_to_the_viewers_right_and_roll_clockwise() -> None:
     """Positive pitch moves the nose up, positive yaw moves it right, positive roll lowers the right eye."""
     nose = _projected(0, 0, 0)[2]
     assert _projected(20, 0, 0)[2, 1] < nose[1]

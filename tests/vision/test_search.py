@@ -19,7 +19,7 @@ from app.vision.search import (
     detect_full,
     refine_landmarks,
 )
-from app.vision.selection import NoFaceError, select
+from app.vision.selection import NoFaceError, select_target
 from tests.support.images import astronaut, cast
 from tests.support.pipelines import detect_target
 from tests.support.rotation import MAX_LANDMARK_ERROR, landmark_error, rotate
@@ -189,7 +189,7 @@ def _detect_target(detector: Detector, image: Image, spec: DetectorSpec) -> Face
 
 def _largest_of_full_detection(detector: Detector, image: Image, spec: DetectorSpec) -> Face:
     faces = detect_full(detector, image, spec, rotate=False)
-    return select(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence)
+    return select_target(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1, 2, 4])

@@ -12,6 +12,7 @@ from app.ops.metrics import Metrics
 from app.ops.stage_timer import StageTimer
 from app.packs.manifest import Pack
 from app.packs.store import Store
+from app.service.errors import api_errors
 from app.service.face_pipeline import EmbeddingPipeline
 from app.tools.batch.checkpoint import BatchError, Outcome
 
@@ -41,7 +42,8 @@ def open_pipeline(settings: Settings, store: Store, pack: Pack, shared: SharedMo
 
 def embed(pipeline: EmbeddingPipeline, encoded: bytes) -> Outcome:
     try:
-        return pipeline.embed(encoded, CompareOptions(), StageTimer.after(_IMAGE_DEADLINE_S))
+        with api_errors():
+            return pipeline.embed(encoded, CompareOptions(), StageTimer.after(_IMAGE_DEADLINE_S))
     except ApiError as error:
         return error.code
 

@@ -13,6 +13,7 @@ from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.session import Session, Tensor
 from app.runtime.worker_pool import ThreadBudget
+from app.service.errors import api_errors
 
 _STAGES = ("decode", "detect", "landmarks", "align", "embed")
 _WARM_UP, _RUNS = 3, 20
@@ -63,7 +64,8 @@ class StageBenchmark:
         self._model_runs.clear()
         timer = StageTimer.after(_DEADLINE_S)
         started = time.perf_counter()
-        self._pipeline.embed(encoded, CompareOptions(), timer)
+        with api_errors():
+            self._pipeline.embed(encoded, CompareOptions(), timer)
         embedded = time.perf_counter()
         for session, batch in self._model_runs:
             session.run(batch)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from app.domain import CompareOptions, Embedding
 from app.errors import ApiError, ErrorCode, OperatorError
 from app.ops.stage_timer import StageTimer
+from app.service.errors import api_errors
 from app.service.face_pipeline import EmbeddingPipeline
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
@@ -67,6 +68,7 @@ def embed_images(embedding_pipeline: EmbeddingPipeline, images: list[Path], work
 
 def _embed(embedding_pipeline: EmbeddingPipeline, path: Path) -> Embedding | ErrorCode:
     try:
-        return embedding_pipeline.embed(path.read_bytes(), CompareOptions(), StageTimer.after(_SECONDS_PER_IMAGE))
+        with api_errors():
+            return embedding_pipeline.embed(path.read_bytes(), CompareOptions(), StageTimer.after(_SECONDS_PER_IMAGE))
     except ApiError as error:
         return error.code

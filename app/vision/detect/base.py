@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.domain import Box, Face, Image
 from app.packs.manifest import DetectorSpec
 from app.runtime.session import Session, Tensor
+from app.vision.align import average_blocks
 
 STRIDES = (8, 16, 32)
 """Pixels per grid cell, in families with one grid each for small, medium and large faces."""
@@ -76,9 +77,7 @@ def resize_and_pad(image: Image, max_side: int) -> tuple[Image, float]:
     sides = image.shape[:2]
     factor = max(1, min(max(sides) // max_side, min(sides) // _MIN_BLOCKS))
     if factor > 1:
-        height, width = (side // factor for side in sides)
-        blocks = image[: height * factor, : width * factor]
-        image = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        image = average_blocks(image, factor)
     height, width = image.shape[:2]
     scale = min(1.0, max_side / max(height, width))
     if scale < 1.0:

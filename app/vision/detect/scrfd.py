@@ -30,7 +30,7 @@ _MAX_SINGLE_PASS_SIDE = 320
 """Pixels; up to this side one pass detects faces of any size. At 640 a face may fill at most 60 % of the image."""
 _COARSE_SIDE = 192  # pixels; the size of the coarse pass, which costs a tenth of a pass at 640
 _MIN_COARSE_FACE = 352
-"""Pixels of the fine pass, which detects smaller faces with more accurate landmarks than the coarse pass."""
+"""Minimum box side, in pixels of the fine pass, for keeping a face of the coarse pass."""
 
 
 class Scrfd(NetworkDetector):

@@ -1,8 +1,8 @@
 """Measure the brightness of a face, 0-100.
 
-It is the mean lightness (CIE L*, of OFIQ's luminance) of the visible face. L* is perceptually uniform, so a dark face
-in good light is far brighter than a face in the dark. Black pixels lower it and overexposed pixels raise it further: a
-face that is half black is dim.
+The brightness is the mean lightness (CIE L*, of OFIQ's luminance) of the visible face. L* is perceptually uniform, so a
+dark face in good light is far brighter than a face in the dark. Underexposed pixels reduce the result, overexposed
+pixels raise it: a face that is half black is dim.
 """
 
 import cv2

@@ -1,9 +1,9 @@
 """Measure the sharpness of a face, 0-100.
 
-The blur is estimated first: the sigma, in pixels of the quality crop, of the Gaussian blur that removes as much detail
-from a sharp face. A fixed curve converts it to points. The features are the amounts of fine detail without noise,
-relative to coarse detail, so that contrast, exposure and skin have no effect. The estimate is linear in their
-logarithms; ``models/quality/train/sharpness.py`` fits it to known blur.
+The blur is estimated first: the sigma, in pixels of the quality crop, of the Gaussian blur that gives a sharp face the
+same detail. A fixed curve converts the blur to points. The features are the amounts of fine detail without noise,
+relative to coarse detail, so that contrast, exposure and skin have no effect. The estimate is linear in the logarithms
+of the features; ``models/quality/train/sharpness.py`` fits it to known blur.
 """
 
 import math
@@ -32,7 +32,7 @@ _CONSTANT = 3.1612
 _SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
 """Sigmas in pixels; a band of detail lies between two adjacent scales. Finer detail is mostly noise."""
 _FINE, _COARSE = slice(0, 4), slice(4, None)
-"""Every recognisable face has coarse bands; their sum is the contrast that all features are relative to.
+"""Features are divided by the contrast, the sum of the coarse bands, which every recognisable face has.
 
 The ninth decile and the first quartile of fine bands are features, too: compression keeps only edges.
 """

@@ -15,7 +15,7 @@ from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
 from app.vision.quality.crop import quality_crop
-from app.vision.selection import select
+from app.vision.selection import select_target
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
@@ -44,7 +44,7 @@ def detect_faces(folder: str, step: int = 1) -> Iterator[LabelledFace]:
         image = np.asarray(cv2.imread(str(path)), np.uint8)
         faces = detector.detect(image)
         if faces:
-            face = select(faces, image, MatchingStrategy.LARGEST, pack.detector.selection_confidence)
+            face = select_target(faces, image, MatchingStrategy.LARGEST, pack.detector.selection_confidence)
             yield LabelledFace(str(path.relative_to(DATA / folder)), image, face.landmarks)
 
 

@@ -23,7 +23,7 @@ _LOCAL = {"unreachable", "badSecretId"}
 
 
 @pytest.mark.parametrize("path", ["/playground", "/playground/", "/playground/app.js"])
-async def test_it_is_disabled_by_default_and_its_paths_are_api_requests(path: str) -> None:
+async def test_the_playground_is_disabled_by_default_and_its_paths_are_api_requests(path: str) -> None:
     async with client_of(OPEN) as client:
         assert code_of(await client.get(path)) == "MissingParameter"
 

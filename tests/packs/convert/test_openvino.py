@@ -14,7 +14,7 @@ from app.engine import Pipelines
 from app.packs.convert import openvino
 from app.packs.manifest import Pack, PackError
 from app.vision.align import align
-from app.vision.selection import select
+from app.vision.selection import select_target
 from tests.support.pipelines import detect_all
 
 _Floats = NDArray[np.float32]
@@ -300,7 +300,7 @@ def faces(shared: Path, pipelines: Pipelines, pack: Pack) -> _Floats:
     crops = []
     for path in paths:
         image, faces = detect_all(pipelines.detection, path.read_bytes())
-        face = select(faces, image, MatchingStrategy.LARGEST, pack.detector.selection_confidence)
+        face = select_target(faces, image, MatchingStrategy.LARGEST, pack.detector.selection_confidence)
         crops.append(align(image, face.landmarks, np.array(_TEMPLATE, np.float32), _SIDE))
     return np.ascontiguousarray(np.stack(crops).transpose(0, 3, 1, 2), np.float32)
 

@@ -62,7 +62,7 @@ def test_typical_images_have_scores_in_the_expected_band(
 
 
 @pytest.mark.parametrize(
-    ("values", "text", "is_severe", "is_slight"),
+    ("values", "text", "is_severe", "is_borderline"),
     [
         ({"sharpness": 39}, "extreme blurriness", True, False),
         ({"sharpness": 40}, "blurriness", False, False),
@@ -90,10 +90,10 @@ def test_typical_images_have_scores_in_the_expected_band(
     ],
 )
 def test_a_value_outside_the_good_band_is_a_problem(
-    values: dict[str, int], text: str, is_severe: bool, is_slight: bool
+    values: dict[str, int], text: str, is_severe: bool, is_borderline: bool
 ) -> None:
     (problem,) = problems(changed(**values))
-    assert (problem.text, problem.is_severe, problem.is_slight) == (text, is_severe, is_slight)
+    assert (problem.text, problem.is_severe, problem.is_borderline) == (text, is_severe, is_borderline)
 
 
 @pytest.mark.parametrize(

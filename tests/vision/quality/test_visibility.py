@@ -19,7 +19,7 @@ from app.packs.store import visibility_path
 from app.vision.quality.assessment import QualityAssessor
 from app.vision.quality.crop import MAP_SIDE, REGIONS, SIDE, QualityCrop, cell_shares, quality_crop
 from app.vision.quality.visibility import measure_completeness
-from app.vision.selection import NoFaceError, select
+from app.vision.selection import NoFaceError, select_target
 from tests.support.images import cast, jpeg
 from tests.support.pipelines import detect_all
 from tests.vision.quality.occlusions import (
@@ -103,7 +103,7 @@ def test_worn_masks_cover_nose_or_mouth(
     for path in paths:
         with suppress(ApiError, NoFaceError):  # some images are smaller than the service accepts
             image, faces = detect_all(pipelines.detection, path.read_bytes())
-            face = select(faces, image, MatchingStrategy.LARGEST, 0.8)
+            face = select_target(faces, image, MatchingStrategy.LARGEST, 0.8)
             completeness = assessor.assess_crop(quality_crop(image, face.landmarks)).quality.completeness
             is_covered.append(completeness.mouth <= 50 or completeness.nose <= 60)
     assert len(is_covered) > 50
