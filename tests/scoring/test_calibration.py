@@ -14,8 +14,8 @@ from app.scoring.calibration import (
     load,
     render,
 )
-from app.scoring.pairs import LabelledFaces, PairCounts, count_pairs
-from tests.scoring.random_faces import SHA256, calibration_of, random_faces
+from app.tools.evaluation.pairs import LabelledFaces, PairCounts, count_pairs
+from tests.tools.evaluation.random_faces import SHA256, calibration_of, random_faces
 
 
 @pytest.fixture(scope="module")

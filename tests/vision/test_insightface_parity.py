@@ -33,7 +33,7 @@ def spec() -> EmbedderSpec:
     return load(_MODELS / "buffalo_s/pack.toml").embedder.model_copy(update={"mirror": False})
 
 
-def test_landmarks_and_embeddings_agree_with_those_of_its_classes(
+def test_landmarks_and_embeddings_agree_with_those_of_insightface_classes(
     shared: Path, tmp_path: Path, images: list[Path]
 ) -> None:
     catalogue = standin.installed(shared, tmp_path / "catalogue")

@@ -6,9 +6,9 @@ import pytest
 from app.environment import Settings
 from app.packs.manifest import Pack, PackError
 from app.packs.store import Store
-from app.scoring.pairs import count_pairs
 from app.tools.evaluation.gallery import Gallery, GalleryError
 from app.tools.evaluation.measure import Measurement, measure, open_store
+from app.tools.evaluation.pairs import count_pairs
 from tests.support.images import another_shot, astronaut, cast, jpeg
 
 

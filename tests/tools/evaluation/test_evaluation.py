@@ -3,9 +3,9 @@ import pytest
 
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration
-from app.scoring.evaluation import THRESHOLDS, evaluate, with_intervals
-from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
-from tests.scoring.random_faces import calibration_of, random_faces
+from app.tools.evaluation.evaluation import THRESHOLDS, evaluate, with_intervals
+from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
+from tests.tools.evaluation.random_faces import calibration_of, random_faces
 
 
 @pytest.fixture(scope="module")
