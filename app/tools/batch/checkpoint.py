@@ -1,8 +1,8 @@
 """The state of a batch on disk: the names of its images, the digests of their contents, and their outcomes.
 
-One SQLite file in a folder that only its owner may enter. Committed work survives a kill, so the next run continues.
-The next run also retries errors that may be transient, such as failed downloads and exceeded deadlines. Memory does not grow with
-the number of images. Embeddings are biometric data: :meth:`Checkpoint.remove` deletes them with the folder.
+One SQLite file in a folder that only its owner may enter. Committed work survives a kill, so the next run continues,
+and retries errors that may be transient, such as failed downloads and exceeded deadlines. Memory does not grow with the
+number of images. Embeddings are biometric data: :meth:`Checkpoint.remove` deletes them with the folder.
 """
 
 import shutil
