@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from app.environment import load_settings
 from app.packs.store import Store
 from app.scoring import calibration
-from app.scoring.evaluation import ScoreRow, evaluate
-from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
+from app.tools.evaluation.calibrate import genuine_points, impostor_points
+from app.tools.evaluation.evaluation import ScoreRow, evaluate
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import measure
+from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
 from benchmarks import SHARED, lfw_errors
 from benchmarks.tables import write_json
 
@@ -163,8 +164,8 @@ def calibrated_on(gallery: Gallery, template: calibration.Calibration) -> calibr
     counts = count_pairs(gallery.embeddings, gallery.people)
     return dataclasses.replace(
         template,
-        impostor=calibration.impostor_points(counts),
-        genuine=calibration.genuine_points(counts),
+        impostor=impostor_points(counts),
+        genuine=genuine_points(counts),
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,
     )

@@ -15,9 +15,9 @@ from app.environment import Settings, load_settings
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.scoring import calibration
-from app.scoring.intervals import rates_over_all_pairs
 from app.scoring.scale import Scale
 from app.tools.evaluation.gallery import Gallery
+from app.tools.evaluation.intervals import rates_over_all_pairs
 from app.tools.evaluation.measure import measure
 from benchmarks import SHARED
 from benchmarks.accuracy import faces

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from app.packs import manifest
 from app.scoring import calibration
 from app.scoring.calibration import Calibration, OperatingPoint
+from app.tools.evaluation.calibrate import render
 
 _MODELS = Path(__file__).resolve().parents[1] / "models"
 
@@ -48,7 +49,7 @@ def main() -> None:
     for name, anchor in ANCHORS.items():
         pack = manifest.load(_MODELS / name / "pack.toml")
         stretched = provisional(shape, anchor, pack.name, pack.embedder_sha256)
-        (_MODELS / name / "calibration.toml").write_text(calibration.render(stretched), encoding="utf-8")
+        (_MODELS / name / "calibration.toml").write_text(render(stretched), encoding="utf-8")
 
 
 def provisional(shape: Calibration, anchor: Anchor, pack: str, embedder_sha256: str) -> Calibration:

@@ -23,7 +23,7 @@ from app.errors import ApiError
 from app.ops.stage_timer import StageTimer
 from app.packs.store import Store
 from app.runtime.worker_pool import ThreadBudget
-from app.scoring.intervals import binomial
+from app.tools.evaluation.intervals import binomial
 from app.vision.quality.assessment import QualityAssessment, accepts, grade, problems
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.selection import select_target

@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import math
 from pathlib import Path
 
 from app.domain import ImageRef
@@ -25,6 +26,18 @@ def add_endpoint(parser: argparse.ArgumentParser) -> None:
 
 def add_secret_id(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--secret-id", help="sign with the first key of this SecretId; default: the first allowed key")
+
+
+def positive_float(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
+
+
+def positive_int(text: str) -> int:
+    positive_float(text)
+    return int(text)
 
 
 def image_ref(name: str) -> ImageRef:

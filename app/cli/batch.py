@@ -6,8 +6,8 @@ from pathlib import Path
 
 from app.cli.arguments import add_pack
 from app.environment import load_settings
+from app.packs.store import Store
 from app.tools.batch.job import BatchJob
-from app.tools.evaluation.measure import open_store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
-    store, pack = open_store(settings, args.pack)
+    store, pack = Store.with_selected_pack(settings.models, args.pack)
     summary = BatchJob(settings, store, pack, args.pairs, args.out).run(args.ray)
     print(f"{args.out}: {summary}", file=sys.stderr)
     return 0

@@ -5,11 +5,11 @@ import asyncio
 import json
 from pathlib import Path
 
-from app.cli.arguments import add_endpoint, add_pack
+from app.cli.arguments import add_endpoint, add_pack, positive_int
 from app.environment import load_settings
+from app.packs.store import Store
 from app.tools.bench.load import check_load, prepare_target, run_closed_loop, run_open_loop
 from app.tools.bench.stages import StageBenchmark, stage_table
-from app.tools.evaluation.measure import open_store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,10 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     load = kinds.add_parser("load", help="comparisons per second and their latency")
     load.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="image files; each is compared to the next")
     add_endpoint(load)
-    duration = "duration (default: %(default)s); signatures expire after 300"
+    duration = "duration in seconds (default: %(default)s), at most the service's COMPAREFACE_AUTH__MAX_SKEW_S"
     load.add_argument("--seconds", type=float, default=10.0, help=duration)
     loop = load.add_mutually_exclusive_group()
-    loop.add_argument("--concurrency", type=int, default=8, help="closed loop: concurrent clients (%(default)s)")
+    loop.add_argument(
+        "--concurrency", type=positive_int, default=8, help="closed loop: concurrent clients (%(default)s)"
+    )
     loop.add_argument("--rate", type=float, help="open loop: requests per second, whether or not others were answered")
     for command in (stages, load):
         command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _stages(args: argparse.Namespace) -> int:
     settings = load_settings()
-    store, pack = open_store(settings, args.pack)
+    store, pack = Store.with_selected_pack(settings.models, args.pack)
     benchmark = StageBenchmark(settings, store, pack)
     durations = {str(photo): benchmark.measure(photo.read_bytes()) for photo in args.photos}
     if args.json:
@@ -57,5 +59,6 @@ def _load(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(summary))
     else:
-        print("\n".join(f"{name.replace('_', ' '):<24}{value}" for name, value in summary.items()))
+        lines = [f"{name.replace('_', ' '):<24}{'-' if value is None else value}" for name, value in summary.items()]
+        print("\n".join(lines))
     return 0 if summary["accepted_per_second"] else 1

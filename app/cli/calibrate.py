@@ -1,22 +1,17 @@
 """``compareface calibrate``: measure a calibration on labelled faces; write the table and a report."""
 
 import argparse
-import datetime
-import errno
 import sys
 from pathlib import Path
 
 from app.cli.arguments import add_face_source
-from app.domain import FaceModelVersion
 from app.environment import load_settings
 from app.packs.files import write
-from app.packs.manifest import Pack
-from app.scoring import calibration
-from app.scoring.calibration import MIN_EXPECTED_IMPOSTORS, Calibration
-from app.scoring.evaluation import with_intervals
-from app.scoring.scale import Scale
+from app.packs.store import Store
+from app.scoring.calibration import Calibration, CalibrationError
 from app.tools.evaluation import report
-from app.tools.evaluation.measure import Measurement, measure, open_store
+from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS, calibrate, render
+from app.tools.evaluation.measure import measure
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,44 +30,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     for file in (args.out, args.report):
         if file is not None and not file.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "No such folder", str(file.parent))
+            raise CalibrationError(f"{file.parent}: No such folder")
     settings = load_settings()
-    store, pack = open_store(settings, args.pack)
+    store, pack = Store.with_selected_pack(settings.models, args.pack)
     measured = measure(settings, store, pack, args.folder, args.pairs)
-    table = _calibration(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
+    table = calibrate(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
     _warn(table)
     if args.report is not None:
         args.report.write_text(report.render(measured.evaluate(table)), encoding="utf-8")
         print(f"report: {args.report}", file=sys.stderr)
     out = store.custom_calibration_path(table.pack) if args.install else args.out
     if out is None:
-        print(calibration.render(table), end="")
+        print(render(table), end="")
     else:
-        write(out, calibration.render(table).encode())
+        write(out, render(table).encode())
         print(f"{out}: {table.impostor_pairs:,} impostor and {table.genuine_pairs:,} genuine pairs")
     return 0
-
-
-def _calibration(measured: Measurement, pack: Pack, data: str) -> Calibration:
-    """Return the calibration that the counted pairs give; raise ``CalibrationError`` if it makes no scale."""
-    counts, gallery, listed = measured
-    points = calibration.impostor_points(counts)
-    table = Calibration(
-        pack=pack.name,
-        embedder_sha256=pack.embedder_sha256,
-        data=data,
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        people=len(set(gallery.people)) if listed is None or listed.has_people else 0,
-        images=len(gallery.images),
-        not_found=len(gallery.failures),
-        impostor_pairs=counts.impostor_pairs,
-        genuine_pairs=counts.genuine_pairs,
-        impostor=points if listed else with_intervals(points, measured.faces),
-        genuine=calibration.genuine_points(counts),
-    )
-    for version in FaceModelVersion:
-        Scale(table, version)  # a service must be able to start with this table
-    return table
 
 
 def _warn(table: Calibration) -> None:

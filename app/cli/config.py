@@ -1,6 +1,6 @@
 """``compareface config``: print the effective settings as ``NAME=value`` lines, with secrets masked.
 
-A setting without a value is printed as a comment, so that the output can be used as an environment file.
+Secrets and settings without a value are printed as comments, so that the output can be used as an environment file.
 """
 
 import argparse
@@ -24,12 +24,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(_: argparse.Namespace) -> int:
     values = [value for _, group in load_settings() for _, value in group]
     for name, value in zip(environment_names(), values, strict=True):
-        print(f"# {name}=" if value is None else f"{name}={_text(value)}")
+        text = _text(value)
+        print(f"# {name}={text}" if value is None or text == _MASK else f"{name}={text}")
     return 0
 
 
 def _text(value: object) -> str:
     match value:
+        case None:
+            return ""
         case SecretStr():
             return _MASK if value.get_secret_value() else ""
         case tuple():

@@ -5,9 +5,10 @@ import json
 
 from app.cli.arguments import add_face_source
 from app.environment import load_settings
+from app.packs.store import Store
 from app.scoring import calibration
 from app.tools.evaluation.gallery import GalleryError
-from app.tools.evaluation.measure import measure, open_store
+from app.tools.evaluation.measure import measure
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
-    store, pack = open_store(settings, args.pack)
+    store, pack = Store.with_selected_pack(settings.models, args.pack)
     active = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
     measured = measure(settings, store, pack, args.folder, args.pairs)
     counts, gallery = measured.counts, measured.gallery

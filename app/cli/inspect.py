@@ -6,19 +6,10 @@ from pathlib import Path
 
 import cv2
 
-from app.domain import Face, Image
-from app.engine import open_pipelines, open_shared_models
-from app.environment import Settings, load_settings
-from app.imaging.source import check_size
-from app.ops.stage_timer import StageTimer
-from app.packs.store import Store
-from app.runtime.worker_pool import available_cores, thread_budget
-from app.service.errors import api_errors
+from app.environment import load_settings
 from app.tools.inspect.drawing import draw
-from app.tools.inspect.findings import Finding, as_json, as_text, inspect_face
-from app.vision.selection import largest_first, select_target
-
-_MAX_ROWS = 4
+from app.tools.inspect.findings import as_json, as_text
+from app.tools.inspect.inspection import inspect, output_path
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
-    encoded, out = check_size(args.photo.read_bytes()), _output_path(args.photo, args.out)
-    image, faces, findings = _inspect(settings, encoded, rotate=args.rotate)
+    encoded, out = args.photo.read_bytes(), output_path(args.photo, args.out)
+    image, faces, findings = inspect(settings, encoded, rotate=args.rotate)
     policy = settings.quality.policy
     out.write_bytes(cv2.imencode(".png", draw(image, faces, findings, policy))[1].tobytes())
     if args.json:
@@ -44,30 +35,3 @@ def run(args: argparse.Namespace) -> int:
         omitted = f" ({len(findings)} in the table)" if len(findings) < len(faces) else ""
         print(f"{len(faces)} {'face' if len(faces) == 1 else 'faces'}{omitted}, drawn in {out}")
     return 0
-
-
-def _output_path(photo: Path, out: Path | None) -> Path:
-    """Return the file to write; raise ``OSError`` if that is the photo itself."""
-    path = out or Path(f"{photo.stem}.inspect.png")
-    if path.exists() and path.samefile(photo):
-        raise OSError(f"{path} is the photo itself; name another file with --out")
-    return path
-
-
-def _inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> tuple[Image, list[Face], list[Finding]]:
-    """Return the decoded image, its faces, and the findings of the target face and of the largest other faces."""
-    budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
-    store, pack = Store.with_selected_pack(settings.models)
-    shared = open_shared_models(settings, budget)
-    detection = open_pipelines(settings, store, pack, shared).detection
-    timer = StageTimer.after(settings.limits.deadline_s)
-    image, faces = detection.detect_all(detection.parse(encoded, timer), timer, rotate=rotate)
-    with api_errors():
-        target = select_target(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
-    inspected = [target, *(face for face in largest_first(faces, image) if face is not target)][:_MAX_ROWS]
-    offset = pack.detector.pitch_offset
-    findings = [
-        inspect_face(shared.assessor, image, face, is_compared=face is target, pitch_offset=offset)
-        for face in inspected
-    ]
-    return image, faces, findings

@@ -1,18 +1,15 @@
 """``compareface models list|pull|prepare|verify|optimize``: show the packs; download, build and check their files."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from app.environment import load_settings
-from app.packs import store
-from app.packs.manifest import Pack, PackError, PackFile
+from app.packs.manifest import Pack, PackError
 from app.packs.store import Store
 from app.settings import ModelsSettings
 from app.tools.models import pulling
 from app.tools.models.int8_report import compare_int8
+from app.tools.models.preparing import megabytes, prepare, ready_text
 
 _DIGEST_LENGTH = 12
 _ACTIONS = {
@@ -30,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for command in commands.values():
         command.add_argument("name", nargs="?", metavar="NAME", help="pack (default: the configured pack)")
     licence = "accept the licence of the pack's models"
-    origins = "the only source: a file, a folder, an archive, or the URL of a file or folder; may be repeated"
+    origins = "take files only from this file, folder, archive or URL; may be repeated"
     pull = commands["pull"].add_argument
     pull("--accept-license", "--accept-licence", action="store_true", help=licence)
     pull("--from", dest="origins", action="append", default=[], metavar="FILE|DIR|URL", help=origins)
@@ -43,35 +40,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
-    packs = Store.from_settings(settings.models)
     if args.action == "list":
-        _list(packs)
+        _list(Store.from_settings(settings.models))
         return 0
-    pack = packs.pack(args.name) if args.name else packs.select_pack(settings.models)
+    packs, pack = Store.with_selected_pack(settings.models, args.name)
     match args.action:
         case "pull":
             _pull(packs, pack, args, settings.models)
         case "prepare":
-            _prepare(packs, pack)
+            print(prepare(packs, pack))
         case "verify":
             return _verify(packs, pack, args)
         case "optimize":
             packs.build_missing(pack)
             print(compare_int8(packs, pack, settings.runtime))
     return 0
-
-
-def prepare_best(settings: ModelsSettings, budget_s: float) -> None:
-    """Build the files of the configured pack; if it is `auto`, first try to pull the preferred pack."""
-    packs, pack = Store.with_selected_pack(settings)
-    if settings.is_automatic and pack.name != store.PREFERRED:
-        pack = pulling.pull_preferred(packs, packs.pack(store.PREFERRED), pack, settings, budget_s)
-    try:
-        _prepare(packs, pack)
-    except PackError:
-        if pack.embedder.int8_file is None:
-            raise
-        _prepare(packs, pack.without_int8())  # the engine logs that the int8 model is missing
 
 
 def _list(packs: Store) -> None:
@@ -83,7 +66,7 @@ def _list(packs: Store) -> None:
         states = packs.states(pack)
         commercial = "yes" if pack.licence.commercial else "NO"
         for file in pack.files:
-            size, digest = _megabytes(file.size), file.sha256[:_DIGEST_LENGTH]
+            size, digest = megabytes(file.size), file.sha256[:_DIGEST_LENGTH]
             rows.append((pack.name, file.name, file.licence, commercial, size, digest, states[file.name]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -94,16 +77,7 @@ def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSe
     pulling.require_licence(packs, pack, is_accepted=args.accept_license)
     built = pulling.pull_pack(args.origins, settings, packs, pack)
     packs.resolve(pack)
-    print(f"pack {pack.name} is ready{_built_text(built)}; licence: {pack.licence.name}: {pack.licence.terms}")
-
-
-def _prepare(packs: Store, pack: Pack) -> None:
-    size = sum(file.size for file in packs.outdated_files(pack))
-    # disable=None: no progress bar if stderr is not a terminal
-    with tqdm(total=size, desc=pack.name, unit="B", unit_scale=True, leave=False, disable=None) as bar:
-        built = packs.build(pack, lambda file: bar.update(file.size))
-    packs.resolve(pack)
-    print(f"pack {pack.name} is ready{_built_text(built)}")
+    print(f"{ready_text(pack, built)}; licence: {pack.licence.name}: {pack.licence.terms}")
 
 
 def _verify(packs: Store, pack: Pack, args: argparse.Namespace) -> int:
@@ -116,12 +90,3 @@ def _verify(packs: Store, pack: Pack, args: argparse.Namespace) -> int:
     agreement = compare_with_insightface(packs, pack, args.images)
     print(agreement)
     return 0 if agreement.is_sufficient else 1
-
-
-def _built_text(files: Sequence[PackFile]) -> str:
-    size = sum(file.size for file in files)
-    return f": built {', '.join(file.name for file in files)} ({_megabytes(size)})" if files else ""
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"

@@ -10,11 +10,11 @@ from functools import partial
 
 import app
 from app.asgi import OpenEngine, create_app
-from app.cli.models import prepare_best
 from app.engine import Engine
 from app.environment import Settings, load_settings
 from app.ops import logs, process
 from app.server.server import Server
+from app.tools.models.preparing import prepare_best
 from app.tools.self_test import NO_FACE, try_request
 from app.tools.serving import announcement, bind, server_config
 
@@ -22,7 +22,7 @@ from app.tools.serving import announcement, bind, server_config
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Serve CompareFace over HTTP. `compareface config --help` lists the settings."
     parser.add_argument("--check", action="store_true", help="open the engine, send one request in process, and exit")
-    budget = "with the pack `auto`: seconds to wait for the `omz` download at first start"
+    budget = "build missing weight files; with the pack `auto`, also wait at most SECONDS for the download of `omz`"
     parser.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
 
 
@@ -68,5 +68,5 @@ async def check(settings: Settings, open_engine: OpenEngine) -> int:
 
 def _open_engine(budget_s: float | None, settings: Settings) -> AbstractAsyncContextManager[Engine]:
     if budget_s:
-        prepare_best(settings.models, budget_s)
+        print(prepare_best(settings.models, budget_s))
     return Engine.open(settings)

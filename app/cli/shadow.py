@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -11,9 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from app.api.auth.keys import Key
-from app.cli.arguments import add_endpoint, add_secret_id
+from app.cli.arguments import add_endpoint, add_secret_id, positive_float, positive_int
 from app.environment import SettingsError, load_settings
-from app.tools.shadow.agreement import format_summary, summarize
+from app.tools.shadow.agreement import format_summary, summarise
 from app.tools.shadow.records import Results, Thresholds, read_requests
 from app.tools.shadow.replay import Replay, Service
 from app.tools.signing import host_header, pick_key
@@ -41,8 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         threshold, version = f"lowest score that {side} accepts (%(default)s)", f"API version of {side} (%(default)s)"
         add(f"--threshold{suffix}", type=float, default=50.0, help=threshold)
         add(f"--version{suffix}", choices=_VERSIONS, default=_VERSIONS[0], help=version)
-    add("--concurrency", type=_positive_int, default=4, help="concurrent requests (%(default)s)")
-    add("--rate", type=_positive_float, default=5.0, help="requests per second (%(default)s)")
+    add("--concurrency", type=positive_int, default=4, help="concurrent requests (%(default)s)")
+    add("--rate", type=positive_float, default=5.0, help="requests per second (%(default)s)")
     add("--json", action="store_true", help="print the summary as one JSON object")
 
 
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     replay = Replay(local, remote, results, args.rate)
     requests = tqdm(read_requests(args.requests), desc="Replaying", unit="request", leave=False, disable=None)
     asyncio.run(replay.run(requests, args.concurrency))
-    summary = summarize(results.pairs(), thresholds, results.resumed)
+    summary = summarise(results.pairs(), thresholds, results.resumed)
     print(json.dumps(summary) if args.json else "\n".join(format_summary(summary)))
     if replay.failures:
         reason = f"{replay.failures} requests got no response ({replay.failure})"
@@ -74,15 +73,3 @@ def _remote_service(args: argparse.Namespace) -> Service | None:
     if not (secret_id and secret_key):
         raise SettingsError(f"--against needs the key of the remote service in {_SECRET_ID} and {_SECRET_KEY}")
     return Service(args.against, host, args.version_remote, secret_id, Key(label="remote", secret_key=secret_key))
-
-
-def _positive_float(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError("must be above 0")
-    return number
-
-
-def _positive_int(text: str) -> int:
-    _positive_float(text)
-    return int(text)

@@ -3,10 +3,10 @@
 Nothing is written to disk, and the source packages are not imported.
 """
 
-import hashlib
 from importlib import metadata
 from pathlib import Path
 
+from app.packs import files
 from app.packs.manifest import PackageSource, PackError, PackFile
 
 
@@ -21,7 +21,7 @@ def build(file: PackFile, contents: list[bytes], source_names: str) -> bytes:
         from app.packs.convert import CONVERTERS  # noqa: PLC0415 - imports onnx, which takes half a second
 
         content = CONVERTERS[file.source.converter](*contents)
-    if (sha256 := hashlib.sha256(content).hexdigest()) != file.sha256:
+    if (sha256 := files.sha256(content)) != file.sha256:
         raise PackError(
             f"{file.name}, made from {source_names}, has sha256 {sha256} instead of {file.sha256}; "
             "other versions of onnx or protobuf can cause this: install the locked versions"
@@ -45,7 +45,7 @@ def _package_file(source: PackageSource) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise PackError(f"cannot read {path} ({error.strerror}): {reinstall}") from error
-    if hashlib.sha256(content).hexdigest() != source.sha256:
+    if files.sha256(content) != source.sha256:
         raise PackError(
             f"{path} of {source.package} {package.version} differs from the file of {requirement} "
             f"that the pack was made from: {reinstall}"

@@ -1,7 +1,8 @@
-"""Files on disk: digests and atomic writes."""
+"""Files on disk: digests, atomic writes and TOML values."""
 
 import errno
 import hashlib
+import json
 import os
 import secrets
 from contextlib import suppress
@@ -14,6 +15,16 @@ def digest(path: Path) -> str:
     """Return the SHA-256 of a file's content in hex."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of ``content`` in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def toml_value(value: str | int) -> str:
+    """Return ``value`` in TOML, which is JSON without surrogate pairs and with DEL escaped."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write(path: Path, content: bytes) -> None:

@@ -5,12 +5,12 @@ behind, which the next pull resumes, and complete weight files.
 """
 
 import fcntl
-import hashlib
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from app.packs import build, download, files
 from app.packs.download import Downloader, ProgressCallback
@@ -50,7 +50,7 @@ def pull(
     """
     if not store.outdated_files(pack):
         return ()
-    local = _LocalFiles(origin.paths)
+    local = _LocalFiles.among(origin.paths)
     with _exclusive_lock(store.downloads_folder), download.open_client() as client:
         downloader = Downloader(client, store.downloads_folder, progress, origin.attempts)
         outdated = store.outdated_files(pack)  # again: another process may have pulled in the meantime
@@ -97,27 +97,32 @@ def _downloaded_content(file: PackFile, source: DownloadSource, paths: Sequence[
     return content
 
 
+@dataclass(frozen=True, slots=True)
 class _LocalFiles:
-    """The regular files among ``paths`` and in the folders among ``paths``, recursively."""
+    """Regular files from which weight files may be taken."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    paths: Sequence[Path]
+
+    @classmethod
+    def among(cls, paths: Sequence[Path]) -> Self:
+        """Return the files among ``paths`` and in the folders among ``paths``, recursively."""
         for path in paths:
             if not path.exists():
                 raise PackError(f"{path} does not exist")
         entries = (entry for path in paths for entry in (sorted(path.rglob("*")) if path.is_dir() else [path]))
-        self._files = [entry for entry in entries if entry.is_file()]  # a pipe would block
+        return cls([entry for entry in entries if entry.is_file()])  # a pipe would block
 
     def find(self, record: FileRecord) -> bytes | None:
         """Return the content with the recorded digest: a file, or a member of an archive. Its name does not matter."""
-        for path in self._files:
+        for path in self.paths:
             if path.stat().st_size == record.size and _is_recorded(content := path.read_bytes(), record):
                 return content
-        archives = filter(zipfile.is_zipfile, self._files)
+        archives = filter(zipfile.is_zipfile, self.paths)
         return next(filter(None, (read_member(path, record) for path in archives)), None)
 
     def digests(self, name: str) -> set[str]:
         """Return the digests of the files with this name."""
-        return {files.digest(path) for path in self._files if path.name == name}
+        return {files.digest(path) for path in self.paths if path.name == name}
 
 
 def read_member(archive: Path, record: FileRecord) -> bytes | None:
@@ -136,7 +141,7 @@ def read_member(archive: Path, record: FileRecord) -> bytes | None:
 
 
 def _is_recorded(content: bytes, record: FileRecord) -> bool:
-    return hashlib.sha256(content).hexdigest() == record.sha256
+    return files.sha256(content) == record.sha256
 
 
 def _missing_files_message(pack: Pack, missing: Sequence[PackFile], origin: Origin, local: _LocalFiles) -> str:

@@ -81,10 +81,10 @@ class Store:
         return cls(catalogue, settings.weights_dir or weights)
 
     @classmethod
-    def with_selected_pack(cls, settings: ModelsSettings) -> tuple[Self, Pack]:
-        """Return the store of this installation and the pack that the settings select."""
+    def with_selected_pack(cls, settings: ModelsSettings, name: str | None = None) -> tuple[Self, Pack]:
+        """Return the store of this installation, and the pack ``name`` or else the one that the settings select."""
         store = cls.from_settings(settings)
-        return store, store.select_pack(settings)
+        return store, store.pack(name) if name else store.select_pack(settings)
 
     def select_pack(self, settings: ModelsSettings) -> Pack:
         """Return the pack that the settings name; see :data:`PREFERRED` for ``auto``."""
@@ -135,8 +135,8 @@ class Store:
     def accept_licence(self, pack: Pack) -> None:
         record = (
             "# The licence was accepted when the pack was pulled. Without this file the pack is not loaded.\n"
-            f"licence = {json.dumps(pack.licence.name)}\n"  # a JSON string is a TOML string
-            f"url = {json.dumps(pack.licence.url)}\n"
+            f"licence = {files.toml_value(pack.licence.name)}\n"
+            f"url = {files.toml_value(pack.licence.url)}\n"
             f"accepted = {datetime.now(UTC).isoformat(timespec='seconds')}\n"
         )
         files.write(self.folder(pack) / _ACCEPTED_LICENCE, record.encode())

@@ -1,1 +1,1 @@
-"""Scores with a measured meaning: pair statistics, calibration and the vendor's score scales."""
+"""Scores with a measured meaning: similarity, calibration and the vendor's score scales."""

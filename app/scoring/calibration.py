@@ -2,10 +2,9 @@
 
 FAR is the share of impostor pairs (two people) that are accepted, TAR the share of genuine pairs (one person). A
 calibration is measured on the pairs of a labelled data set. It names the sha256 of its embedder's file and is rejected
-for any other. FARs with too few pairs above their cosine are extrapolated with a fitted tail.
+for any other.
 """
 
-import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +14,9 @@ import numpy as np
 
 from app.errors import OperatorError
 from app.ops.process import shell_command
-from app.scoring.pairs import PairCounts
 
 FARS = (0.5, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
-TARS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
-MIN_EXPECTED_IMPOSTORS = 30
-"""A FAR is extrapolated if fewer impostor pairs are expected above its cosine (relative error over a third)."""
-_MIN_IMPOSTOR_PAIRS = 300
-_MIN_GENUINE_POINTS = 2
-_TAIL_FAR, _MIN_TAIL_PAIRS, _MAX_TAIL_FAR = 1e-3, 200, 0.2
-"""The tail starts at FAR 1e-3. If fewer than 200 pairs lie above, it starts at a higher FAR, at most 0.2."""
-_COINCIDE = "the cosines of neighbouring rates coincide: too few people or images, or copies of images"
+MIN_GENUINE_POINTS = 2
 
 
 class CalibrationError(OperatorError):
@@ -35,7 +26,7 @@ class CalibrationError(OperatorError):
 class OperatingPoint(NamedTuple):
     """A FAR, its cosine, and the 95 % interval of the cosine if it is known.
 
-    ``is_extrapolated``: fewer than :data:`MIN_EXPECTED_IMPOSTORS` pairs lie above the cosine.
+    ``is_extrapolated``: too few pairs lie above the cosine to count them.
     """
 
     far: float
@@ -81,43 +72,7 @@ class Calibration:
         return float(np.interp(cosine, cosines, tars))
 
 
-def impostor_points(counts: PairCounts, min_pairs: int = _MIN_IMPOSTOR_PAIRS) -> tuple[OperatingPoint, ...]:
-    """Return the points at :data:`FARS`; those with too few pairs above their cosine are extrapolated.
-
-    Raise :class:`CalibrationError` for fewer than ``min_pairs`` impostor pairs or cosines that do not ascend.
-    """
-    pairs = counts.impostor_pairs
-    if pairs < min_pairs:
-        raise CalibrationError(f"calibration needs {min_pairs} pairs of different people; there are {pairs}")
-    tail_far = min(max(_TAIL_FAR, _MIN_TAIL_PAIRS / pairs), _MAX_TAIL_FAR)
-    if not counts.far(counts.cosine_at_far(tail_far)):
-        raise CalibrationError(_COINCIDE)
-    tail = counts.impostor_tail(tail_far)
-    points = []
-    for far in FARS:
-        is_extrapolated = far * pairs < MIN_EXPECTED_IMPOSTORS
-        cosine = tail.cosine_at_far(far) if is_extrapolated else counts.cosine_at_far(far)
-        points.append(OperatingPoint(far, round(min(cosine, 1.0), 6), is_extrapolated))
-    if not _is_ascending(points):
-        raise CalibrationError(_COINCIDE)
-    return tuple(points)
-
-
-def genuine_points(counts: PairCounts) -> tuple[GenuinePoint, ...]:
-    """Return the cosine at each of :data:`TARS` that the number of pairs can resolve.
-
-    Raise :class:`CalibrationError` without genuine pairs or if the cosines do not ascend.
-    """
-    if not counts.genuine_pairs:
-        raise CalibrationError("calibration needs two images of at least one person")
-    margin = 0.5 / counts.genuine_pairs  # the rates of the outermost pairs
-    points = [(tar, round(counts.cosine_at_tar(tar), 6)) for tar in TARS if margin <= tar <= 1 - margin]
-    if len(points) < _MIN_GENUINE_POINTS or not _is_ascending(points):
-        raise CalibrationError(_COINCIDE)
-    return tuple(points)
-
-
-def _is_ascending(points: list[OperatingPoint] | list[GenuinePoint]) -> bool:
+def is_ascending(points: list[OperatingPoint] | list[GenuinePoint]) -> bool:
     return bool(np.all(np.diff([point[1] for point in points]) > 0))
 
 
@@ -139,9 +94,9 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
         raise CalibrationError(f"{path} cannot be read: status must be measured or provisional")
     if calibration.embedder_sha256 != embedder_sha256:
         raise CalibrationError(f"{path} was measured with another embedder file: run `{shell_command('calibrate')}`")
-    if [point.far for point in impostor] != list(FARS) or not _is_ascending(impostor):
+    if [point.far for point in impostor] != list(FARS) or not is_ascending(impostor):
         raise CalibrationError(f"{path} does not contain ascending cosines for the FARs {FARS}")
-    if len(genuine) < _MIN_GENUINE_POINTS or not _is_ascending(genuine):
+    if len(genuine) < MIN_GENUINE_POINTS or not is_ascending(genuine):
         raise CalibrationError(f"{path} does not contain ascending cosines for its TARs")
     return calibration
 
@@ -151,24 +106,3 @@ def _interval(row: dict[str, list[float]]) -> tuple[float, float] | None:
         return None
     low, high = row["interval"]
     return float(low), float(high)
-
-
-def render(calibration: Calibration) -> str:
-    """Return the text of ``calibration.toml``."""
-    lines = ["# Written by `compareface calibrate`. models/README.md says how to read it.", "[about]"]
-    texts = ("pack", "embedder_sha256", "data", "date", "status")
-    numbers = ("people", "images", "not_found", "impostor_pairs", "genuine_pairs")
-    lines += [f"{name} = {_toml_value(getattr(calibration, name))}" for name in (*texts, *numbers)]
-    for point in calibration.impostor:
-        pairs_above = point.far * calibration.impostor_pairs
-        lines += ["", "[[impostor]]", f"far = {point.far:g}  # {pairs_above:.4g} impostor pairs above"]
-        lines += [f"cosine = {point.cosine:.6f}", *(["extrapolated = true"] if point.is_extrapolated else [])]
-        lines += ["interval = [{:.6f}, {:.6f}]".format(*point.interval)] if point.interval else []
-    for tar, cosine in calibration.genuine:
-        lines += ["", "[[genuine]]", f"tar = {tar:g}", f"cosine = {cosine:.6f}"]
-    return "\n".join(lines) + "\n"
-
-
-def _toml_value(value: str | int) -> str:
-    """Return ``value`` in TOML, which is JSON without surrogate pairs and with DEL escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

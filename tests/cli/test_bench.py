@@ -49,3 +49,24 @@ def test_a_service_under_load_is_measured(
     assert set(output["answers"]) == {"OK"}
     assert output["answers"]["OK"] >= 3
     assert 0 < output["median_ms"] <= output["p99_ms"] <= output["max_ms"]
+
+
+@pytest.mark.usefixtures("key")
+def test_a_load_without_success_prints_valid_json(
+    server: Server, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", "unknown:key")
+    command = ["bench", "load", str(photo), "--endpoint", f"http://{server.endpoint}", "--seconds", "0.2"]
+    assert main([*command, "--json"]) == 1
+    output = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert output["median_ms"] is output["max_ms"] is None
+    assert main(command) == 1
+    assert "median ms               -\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("clients", ["0", "-1"])
+def test_a_load_needs_a_client(photo: Path, clients: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["bench", "load", str(photo), "--concurrency", clients])
+    assert stop.value.code == 2
+    assert "argument --concurrency: must be above 0" in capsys.readouterr().err

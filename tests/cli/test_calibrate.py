@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from app.cli import main
 from app.packs.manifest import Pack
 from app.scoring import calibration
-from app.scoring.pairs import count_pairs
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import Measurement
+from app.tools.evaluation.pairs import count_pairs
 from tests.cli.people import link_people, listed_pairs, one_person
 
 

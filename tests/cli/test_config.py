@@ -3,7 +3,7 @@
 import pytest
 
 from app.cli import main
-from app.environment import environment_names
+from app.environment import environment_names, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def test_effective_settings_are_printed_and_secrets_are_not(capsys: pytest.Captu
     assert main(["config"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.removeprefix("# ").partition("=")[0] for line in lines] == environment_names()
-    assert "COMPAREFACE_AUTH__KEYS=********" in lines
+    assert "# COMPAREFACE_AUTH__KEYS=********" in lines
     assert "COMPAREFACE_AUTH__HOSTS=a.example.com,b.example.com" in lines
     assert "COMPAREFACE_SERVER__PORT=9000" in lines
     assert "COMPAREFACE_COMPARE__MATCHING_STRATEGY=1" in lines
@@ -29,6 +29,15 @@ def test_absent_keys_are_not_masked(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.delenv("COMPAREFACE_AUTH__KEYS")
     assert main(["config"]) == 0
     assert "COMPAREFACE_AUTH__KEYS=\n" in capsys.readouterr().out
+
+
+def test_the_output_is_an_environment_file(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    settings = load_settings()
+    for name, _, value in (line.partition("=") for line in lines if not line.startswith("#")):
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
 
 
 def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,25 +1,18 @@
-"""``compareface models``: list, pull, prepare, verify and optimize, and the pack that a server starts with."""
+"""``compareface models``: list, pull, prepare, verify and optimize."""
 
 import argparse
 import io
-import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.cli import models
-from app.environment import SettingsError, load_settings
-from app.ops.process import shell_command
-from app.packs import build, download
-from app.packs import store as store_module
+from app.environment import SettingsError
 from app.packs.manifest import PackError
-from app.settings import ModelsSettings
-from app.tools.models import pulling
 from app.vision import int8_check
-from tests.packs.mirror import ARCHIVE, Mirror, serve, write_pack
+from tests.packs.mirror import ARCHIVE, Mirror, serve_tiny
 
 _RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
 
@@ -28,10 +21,6 @@ def _run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     models.configure(parser)
     return models.run(parser.parse_args(arguments))
-
-
-def _prepare_best(budget_s: float) -> None:
-    models.prepare_best(load_settings().models, budget_s)
 
 
 @pytest.fixture
@@ -122,24 +111,6 @@ def test_optimize_reports_a_pack_without_int8_model(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.startswith("pack tiny has no int8 model")
 
 
-def test_a_server_starts_without_an_int8_model_that_cannot_be_built(
-    weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _run("prepare")
-    (weights / "open" / "dlib_resnet_v1_capped_int8.onnx").unlink()
-    capsys.readouterr()
-
-    def missing(*_: object) -> bytes:
-        raise PackError("the package is not installed")
-
-    monkeypatch.setattr(build, "build_from_package", missing)
-    models.prepare_best(ModelsSettings(pack="open", weights_dir=weights), 1)
-    assert capsys.readouterr().out == "pack open is ready\n"
-    (weights / "open" / "centerface.onnx").unlink()
-    with pytest.raises(PackError, match="not installed"):
-        models.prepare_best(ModelsSettings(pack="open", weights_dir=weights), 1)
-
-
 @pytest.mark.parametrize("action", ["prepare", "verify"])
 def test_an_unknown_pack_is_refused(action: str) -> None:
     with pytest.raises(PackError, match="there is no pack closed; known packs: "):
@@ -171,13 +142,7 @@ _LICENCE = r"the models of pack tiny are under Research licence: research only \
 @pytest.fixture
 def mirror(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     """Serve the pack `tiny`, whose licence must be accepted, and use a catalogue of `open` and `tiny`."""
-    catalogue = weights / "catalogue"
-    write_pack(catalogue, needs_acceptance=True)
-    (catalogue / "open").symlink_to(Path(__file__).resolve().parents[2] / "models" / "open")
-    monkeypatch.setattr("app.packs.store._CHECKOUT_CATALOGUE", catalogue)
-    monkeypatch.setattr(download, "_RETRY_DELAY_S", 0.0)
-    with serve({"tiny.zip": ARCHIVE}) as served:
-        monkeypatch.setenv("COMPAREFACE_MODELS__MIRRORS", served.url)
+    with serve_tiny(weights / "catalogue", monkeypatch, needs_acceptance=True) as served:
         yield served
 
 
@@ -246,105 +211,6 @@ def test_pull_builds_files_that_come_from_installed_packages(weights: Path, caps
     assert _run("pull", "open") == 0
     assert f"pack open is ready: built {_BUILT}" in capsys.readouterr().out
     assert len(list(weights.glob("open/*"))) == 3
-
-
-@pytest.fixture
-def preferred(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> Mirror:
-    """Use the setting `auto`, with `tiny` as the preferred pack, whose licence needs no acceptance."""
-    catalogue = store_module._CHECKOUT_CATALOGUE
-    table = (catalogue / "tiny" / "pack.toml").read_text("utf-8")
-    (catalogue / "tiny" / "pack.toml").write_text(table.replace("acceptance = true", "acceptance = false"), "utf-8")
-    monkeypatch.setattr("app.packs.store.PREFERRED", "tiny")
-    monkeypatch.setenv("COMPAREFACE_MODELS__PACK", "auto")
-    return mirror
-
-
-def test_auto_selects_the_preferred_pack_once_it_is_installed(
-    preferred: Mirror, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _run("prepare")
-    assert capsys.readouterr().out.startswith("pack open is ready: built")
-    assert preferred.requests == []
-    _prepare_best(20)
-    assert capsys.readouterr().out == "pack tiny is ready\n"
-    _run("verify")
-    assert "pack tiny is intact" in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("weights", "preferred")
-def test_an_unexpected_error_with_the_preferred_pack_selects_the_fallback(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("/secret/path")
-
-    monkeypatch.setattr(pulling, "pull", fail)
-    _prepare_best(20)
-    out, err = capsys.readouterr()
-    assert out.startswith("pack open is ready")
-    assert "unexpected RuntimeError" in err
-    assert "secret" not in err
-
-
-@pytest.mark.usefixtures("weights", "preferred")
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("ALL_PROXY", "socks5://127.0.0.1:9"), ("SSL_CERT_FILE", "/nonexistent"), ("HTTPS_PROXY", "ftp://x:y")],
-)
-def test_invalid_proxy_and_certificate_variables_are_reported(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv(name, value)
-    _prepare_best(20)
-    assert "proxy or certificate variables" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("preferred")
-def test_a_changed_file_of_the_preferred_pack_is_an_error(weights: Path) -> None:
-    _prepare_best(20)
-    (weights / "tiny" / "embedder.onnx").write_bytes(b"changed")
-    with pytest.raises(PackError, match=r"embedder\.onnx is changed"):
-        _run("verify")
-
-
-def _tar(name: str) -> float:
-    """Return the measured TAR at score 50, which has FAR 1e-4."""
-    result = json.loads((_RESULTS / f"accuracy-{name}.json").read_text(encoding="utf-8"))
-    rows = result["tables"]["shipped calibration, all people"]
-    return float(next(row for row in rows if (row["version"], row["score"]) == ("3.0", 50))["tar"][0])
-
-
-@pytest.mark.usefixtures("weights")
-def test_a_failed_download_of_the_preferred_pack_is_reported_with_its_cost_in_accuracy(
-    preferred: Mirror, capsys: pytest.CaptureFixture[str]
-) -> None:
-    preferred.statuses = [503, 503]
-    _prepare_best(20)
-    out, err = capsys.readouterr()
-    assert out.startswith("pack open is ready")
-    assert err.count("\n") == 1
-    assert "using pack open" in err
-    assert [f"{_tar(name):.2f}"[1:] in err for name in ("open", "omz")] == [True, True]
-    assert "127.0.0.1 answered 503; example.invalid" in err  # once each: no retries
-    assert err.endswith(f"to get the better pack: {shell_command('models pull tiny')}\n")
-    assert preferred.requests == [("/tiny.zip", "")]
-
-
-@pytest.mark.usefixtures("preferred")
-def test_the_budget_limits_the_download_time(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pulling, "pull", lambda *_: time.sleep(3))
-    start = time.monotonic()
-    _prepare_best(0.2)
-    assert "not downloaded within 0.2 s" in capsys.readouterr().err
-    assert time.monotonic() - start < 2.5
-
-
-@pytest.mark.usefixtures("mirror")
-def test_a_named_pack_is_not_downloaded() -> None:
-    with pytest.raises(PackError, match="pull tiny"):
-        models.prepare_best(ModelsSettings(pack="tiny"), 20)
 
 
 def test_an_action_is_required(capsys: pytest.CaptureFixture[str]) -> None:

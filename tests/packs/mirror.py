@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import pytest
+
 from app.packs.pull import Origin
 from app.packs.store import Store
 
@@ -151,6 +153,18 @@ member = "{name}"
     ]
     (catalogue / "tiny").mkdir(parents=True)
     (catalogue / "tiny" / "pack.toml").write_text("".join([head, *files]), "utf-8")
+
+
+@contextmanager
+def serve_tiny(catalogue: Path, monkeypatch: pytest.MonkeyPatch, *, needs_acceptance: bool) -> Iterator[Mirror]:
+    """Serve the pack `tiny`, and use a new ``catalogue`` of `open` and `tiny`."""
+    write_pack(catalogue, needs_acceptance=needs_acceptance)
+    (catalogue / "open").symlink_to(Path(__file__).resolve().parents[2] / "models" / "open")
+    monkeypatch.setattr("app.packs.store._CHECKOUT_CATALOGUE", catalogue)
+    monkeypatch.setattr("app.packs.download._RETRY_DELAY_S", 0.0)
+    with serve({"tiny.zip": ARCHIVE}) as mirror:
+        monkeypatch.setenv("COMPAREFACE_MODELS__MIRRORS", mirror.url)
+        yield mirror
 
 
 INSTALLED = ["tiny/detector.onnx", "tiny/embedder.onnx"]

@@ -1,5 +1,6 @@
 import errno
 import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +72,8 @@ def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with pytest.raises(PackError, match="Not a directory"):
         files.write(tmp_path / "a" / "b" / "c", _CONTENT)
+
+
+@pytest.mark.parametrize("text", ['a "b" \\', "\u5f20\U00020bb7", "\x7f\n\x00"])
+def test_a_toml_value_loads_unchanged(text: str) -> None:
+    assert tomllib.loads(f"key = {files.toml_value(text)}")["key"] == text

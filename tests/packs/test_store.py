@@ -211,3 +211,11 @@ def test_a_missing_or_damaged_visibility_network_is_reported(
         copy.with_suffix(".json").write_text("{}" if damage == "no record" else "{", encoding="utf-8")
     with pytest.raises(PackError, match="reinstall the program"):
         visibility_path()
+
+
+def test_the_named_pack_wins_over_the_configured_one() -> None:
+    settings = ModelsSettings(pack="open")
+    assert Store.with_selected_pack(settings)[1].name == "open"
+    assert Store.with_selected_pack(settings, "omz")[1].name == "omz"
+    with pytest.raises(PackError, match="there is no pack closed"):
+        Store.with_selected_pack(settings, "closed")

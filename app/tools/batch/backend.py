@@ -4,19 +4,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from app.domain import CompareOptions
 from app.engine import SharedModels, open_pipelines, open_resources
 from app.environment import Settings
-from app.errors import ApiError
 from app.ops.metrics import Metrics
-from app.ops.stage_timer import StageTimer
 from app.packs.manifest import Pack
 from app.packs.store import Store
-from app.service.errors import api_errors
 from app.service.face_pipeline import EmbeddingPipeline
-from app.tools.batch.checkpoint import BatchError, Outcome
-
-_IMAGE_DEADLINE_S = 60.0
+from app.tools.batch.checkpoint import BatchError
+from app.tools.embedding import Outcome, embed
 
 
 class EmbeddingBackend(NamedTuple):
@@ -38,14 +33,6 @@ def open_pipeline(settings: Settings, store: Store, pack: Pack, shared: SharedMo
             f"{file} cannot be used on this machine, see the log; COMPAREFACE_RUNTIME__INT8=false selects another model"
         )
     return pipelines.embedding
-
-
-def embed(pipeline: EmbeddingPipeline, encoded: bytes) -> Outcome:
-    try:
-        with api_errors():
-            return pipeline.embed(encoded, CompareOptions(), StageTimer.after(_IMAGE_DEADLINE_S))
-    except ApiError as error:
-        return error.code
 
 
 @contextmanager

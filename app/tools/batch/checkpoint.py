@@ -1,8 +1,8 @@
 """The state of a batch on disk: the names of its images, the digests of their contents, and their outcomes.
 
-One SQLite file in a folder that only its owner may enter. Committed work survives a kill, so the next run continues.
-It retries errors that may be transient, such as failed downloads and exceeded deadlines. Memory does not grow with
-the number of images. Embeddings are biometric data: :meth:`Checkpoint.remove` deletes them with the folder.
+One SQLite file in a folder that only its owner may enter. Committed work survives a kill, so the next run continues,
+and retries errors that may be transient, such as failed downloads and exceeded deadlines. Memory does not grow with the
+number of images. Embeddings are biometric data: :meth:`Checkpoint.remove` deletes them with the folder.
 """
 
 import shutil
@@ -10,12 +10,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from app.domain import Embedding
 from app.errors import ErrorCode, OperatorError
+from app.tools.embedding import Outcome
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS run (identity TEXT NOT NULL, is_listed INTEGER NOT NULL);
@@ -27,9 +27,6 @@ _PAGE_SIZE = 1000
 _CODES = {code.value: code for code in ErrorCode}
 _TRANSIENT = (ErrorCode.IMAGE_DOWNLOAD_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.SERVER_ERROR)
 """Errors that the next run retries. A failed download has the same code whether or not the failure is permanent."""
-
-Outcome: TypeAlias = Embedding | ErrorCode
-"""An embedding (D, float32, unit length), or the error that prevented it."""
 
 
 class BatchError(OperatorError):

@@ -17,8 +17,9 @@ from app.ops.metrics import Metrics
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.settings import AuthSettings
-from app.tools.batch.backend import EmbeddingBackend, embed, open_pipeline
-from app.tools.batch.checkpoint import BatchError, Outcome
+from app.tools.batch.backend import EmbeddingBackend, open_pipeline
+from app.tools.batch.checkpoint import BatchError
+from app.tools.embedding import Outcome, embed
 
 _IMAGES_PER_ACTOR = 2
 """While an actor embeds one image, Ray sends it the next."""

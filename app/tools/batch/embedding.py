@@ -13,6 +13,7 @@ from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.imaging.source import MAX_BYTES, check_size
 from app.ops.deadline import Deadline
+from app.service.errors import api_errors
 from app.tools.batch.backend import EmbeddingBackend
 from app.tools.batch.checkpoint import Checkpoint, ImageRecord
 
@@ -79,7 +80,8 @@ class BatchEmbedder:
         if not name:
             raise ApiError(ErrorCode.IMAGE_EMPTY)
         if name.lower().startswith(_URL_SCHEMES):
-            return await self._fetcher.fetch(name, Deadline.after(_FETCH_TIMEOUT_S), MAX_BYTES)
+            with api_errors():
+                return await self._fetcher.fetch(name, Deadline.after(_FETCH_TIMEOUT_S), MAX_BYTES)
         return await asyncio.to_thread(_read_file, self._folder / name)
 
 

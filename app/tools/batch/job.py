@@ -1,7 +1,6 @@
 """A batch from the table of pairs to the table of scores; after an interruption the next run continues."""
 
 import asyncio
-import errno
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -95,15 +94,15 @@ class BatchJob(NamedTuple):
 
 
 def _check_paths(pairs: Path, out: Path) -> None:
-    """Raise ``OSError`` for paths that would otherwise fail only after all images are embedded."""
+    """Raise :class:`BatchError` for paths that would otherwise fail only after all images are embedded."""
     if not out.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "No such folder", str(out.parent))
+        raise BatchError(f"{out.parent}: No such folder")
     if out.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "Is a folder", str(out))
+        raise BatchError(f"{out}: Is a folder")
     if pairs.exists() and not pairs.is_file():  # a pipe
-        raise OSError(errno.ESPIPE, "Must be a regular file, because it is read several times", str(pairs))
+        raise BatchError(f"{pairs}: Must be a regular file, because it is read several times")
     if out.exists() and out.samefile(pairs):
-        raise FileExistsError(errno.EEXIST, "Would overwrite the pairs", str(out))
+        raise BatchError(f"{out}: Would overwrite the pairs")
 
 
 def _count_codes(rows: Iterable[Row], codes: Counter[str]) -> Iterator[Row]:

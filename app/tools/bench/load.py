@@ -22,14 +22,14 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from app.environment import Settings, SettingsError
+from app.tools.latency import latency_quantiles
 from app.tools.signing import host_header, pick_key, signed_headers
 
 _CONNECTION_LOST = "connection lost"
 _CONNECT_TIMEOUT_S, _RESPONSE_TIMEOUT_S = 5.0, 60.0
-_QUANTILES = {"median_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "max_ms": 1.0}
 
 
-class Answer(NamedTuple):
+class TimedAnswer(NamedTuple):
     """The outcome of a request.
 
     ``code``: ``OK``, an error code, ``HTTP`` and a status, or ``connection lost``; ``due``: seconds since the start of
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 class LoadResult:
     """The answers of a load. Statistics cover the ``seconds`` after ``since``, in seconds from the start."""
 
-    answers: tuple[Answer, ...]
+    answers: tuple[TimedAnswer, ...]
     seconds: float
     since: float = 0.0
 
@@ -61,8 +61,7 @@ class LoadResult:
 
     def milliseconds(self, *quantiles: float, code: str = "OK") -> list[float]:
         """Return latency quantiles (0 to 1) of the answers with ``code``; NaN if there are none."""
-        latencies = [1000 * answer.seconds for answer in self._measured if answer.code == code]
-        values: list[float] = np.quantile(latencies or [np.nan], quantiles).tolist()
+        values: list[float] = np.quantile(self._latencies(code) or [np.nan], quantiles).tolist()
         return values
 
     @property
@@ -71,12 +70,15 @@ class LoadResult:
         return dict(Counter(answer.code for answer in self._measured))
 
     def summary(self) -> dict[str, object]:
-        latencies = [round(value, 1) for value in self.milliseconds(*_QUANTILES.values())]
-        rate = round(self.per_second(), 2)
-        return {"answers": self.codes, "accepted_per_second": rate, **dict(zip(_QUANTILES, latencies, strict=True))}
+        """Return the summary as plain data; latencies are None if no request succeeded."""
+        latencies = latency_quantiles(self._latencies("OK"), max_ms=1.0)
+        return {"answers": self.codes, "accepted_per_second": round(self.per_second(), 2), **latencies}
+
+    def _latencies(self, code: str) -> list[float]:
+        return [1000 * answer.seconds for answer in self._measured if answer.code == code]
 
     @property
-    def _measured(self) -> list[Answer]:
+    def _measured(self) -> list[TimedAnswer]:
         return [answer for answer in self.answers if answer.due >= self.since]
 
 
@@ -126,14 +128,14 @@ def prepare_target(settings: Settings, endpoint: str, photos: Sequence[Path]) ->
 
 async def run_closed_loop(target: Target, concurrency: int, seconds: float) -> LoadResult:
     """Send requests from ``concurrency`` clients for ``seconds``; each waits for its response, then sends the next."""
-    loop, answers, requests = asyncio.get_running_loop(), list[Answer](), itertools.cycle(target.requests)
+    loop, answers, requests = asyncio.get_running_loop(), list[TimedAnswer](), itertools.cycle(target.requests)
     started = loop.time()
 
     async def client() -> None:
         connection = _Connection(target)
         while (due := loop.time() - started) < seconds:
             code = await connection.send(next(requests))
-            answers.append(Answer(code, due, loop.time() - started - due))
+            answers.append(TimedAnswer(code, due, loop.time() - started - due))
         connection.close()
 
     await asyncio.gather(*(client() for _ in range(concurrency)))
@@ -142,14 +144,14 @@ async def run_closed_loop(target: Target, concurrency: int, seconds: float) -> L
 
 async def run_open_loop(target: Target, rate: float, seconds: float) -> LoadResult:
     """Send ``rate`` requests per second for ``seconds``, whether or not earlier requests were answered."""
-    loop, answers, requests = asyncio.get_running_loop(), list[Answer](), itertools.cycle(target.requests)
+    loop, answers, requests = asyncio.get_running_loop(), list[TimedAnswer](), itertools.cycle(target.requests)
     idle: list[_Connection] = []
     started = loop.time()
 
     async def client(due: float) -> None:
         connection = idle.pop() if idle else _Connection(target)
         code = await connection.send(next(requests))
-        answers.append(Answer(code, due, loop.time() - started - due))
+        answers.append(TimedAnswer(code, due, loop.time() - started - due))
         idle.append(connection)
 
     tasks = []

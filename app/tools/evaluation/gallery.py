@@ -3,21 +3,17 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from app.domain import CompareOptions, Embedding
-from app.errors import ApiError, ErrorCode, OperatorError
-from app.ops.stage_timer import StageTimer
-from app.service.errors import api_errors
+from app.errors import ErrorCode, OperatorError
 from app.service.face_pipeline import EmbeddingPipeline
+from app.tools.embedding import embed
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
-_SECONDS_PER_IMAGE = 60.0
 
 
 class GalleryError(OperatorError):
@@ -51,7 +47,7 @@ def embed_images(embedding_pipeline: EmbeddingPipeline, images: list[Path], work
     Raise :class:`GalleryError` if no face is found.
     """
     with ThreadPoolExecutor(workers) as pool:
-        results = pool.map(partial(_embed, embedding_pipeline), images)
+        results = pool.map(lambda path: embed(embedding_pipeline, path.read_bytes()), images)
         # disable=None: no bar if stderr is not a terminal
         progress = tqdm(results, total=len(images), desc="Embedding", unit="image", disable=None)
         result_of_image = dict(zip(images, progress, strict=True))
@@ -64,11 +60,3 @@ def embed_images(embedding_pipeline: EmbeddingPipeline, images: list[Path], work
         people=tuple(path.parent.name for path in embeddings),
         failures={path: result for path, result in result_of_image.items() if isinstance(result, ErrorCode)},
     )
-
-
-def _embed(embedding_pipeline: EmbeddingPipeline, path: Path) -> Embedding | ErrorCode:
-    try:
-        with api_errors():
-            return embedding_pipeline.embed(path.read_bytes(), CompareOptions(), StageTimer.after(_SECONDS_PER_IMAGE))
-    except ApiError as error:
-        return error.code

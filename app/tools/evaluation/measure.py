@@ -13,10 +13,10 @@ from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.worker_pool import available_cores, thread_budget
 from app.scoring.calibration import Calibration
-from app.scoring.evaluation import Evaluation, evaluate
-from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
 from app.tools.evaluation import pair_list
+from app.tools.evaluation.evaluation import Evaluation, evaluate
 from app.tools.evaluation.gallery import Gallery, GalleryError, embed_images, list_images
+from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
 
 
 class Measurement(NamedTuple):
@@ -33,14 +33,6 @@ class Measurement(NamedTuple):
 
     def evaluate(self, calibration: Calibration) -> Evaluation:
         return evaluate(self.faces, self.counts, calibration, self.listed)
-
-
-def open_store(settings: Settings, pack_name: str | None) -> tuple[Store, Pack]:
-    """Return the store, and the named or else the configured pack."""
-    if pack_name is None:
-        return Store.with_selected_pack(settings.models)
-    store = Store.from_settings(settings.models)
-    return store, store.pack(pack_name)
 
 
 def measure(

@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scoring.pairs import ListedPairs
 from app.tools.evaluation.gallery import SUFFIXES, Gallery, GalleryError
+from app.tools.evaluation.pairs import ListedPairs
 
 _LABELS = {"same": True, "1": True, "true": True, "different": False, "0": False, "false": False}
 

@@ -13,11 +13,12 @@ from string import Template
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scoring.calibration import MIN_EXPECTED_IMPOSTORS, Calibration
-from app.scoring.evaluation import Evaluation
-from app.scoring.intervals import Rate
+from app.scoring.calibration import Calibration
+from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS
 from app.tools.evaluation.charts import Axis, Chart, digits, percent, power_ticks
 from app.tools.evaluation.curves import det_chart, rate_curve, roc_chart
+from app.tools.evaluation.evaluation import Evaluation
+from app.tools.evaluation.intervals import Rate
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _STYLE = Path(__file__).with_name("report.css")

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scoring.intervals import binomial
+from app.tools.evaluation.intervals import binomial
+from app.tools.latency import latency_quantiles
 from app.tools.shadow.records import OK, Answer, AnswerPair, Thresholds
 
-_QUANTILES = {"median_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99}
 _MIN_DISTINCT_SCORES = 3
 """Fewer scores give no meaningful correlation."""
 
 
-def summarize(pairs: Collection[AnswerPair], thresholds: Thresholds, resumed: int = 0) -> dict[str, Any]:
+def summarise(pairs: Collection[AnswerPair], thresholds: Thresholds, resumed: int = 0) -> dict[str, Any]:
     """Return the summary as plain data. ``resumed``: number of pairs that an earlier run recorded."""
     scored = [pair for pair in pairs if pair.local.code == pair.remote.code == OK]
     decisions = [pair.decisions(thresholds) for pair in pairs]
@@ -73,11 +73,9 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.cumsum(counts) - (counts - 1) / 2, dtype=np.float64)[position]
 
 
-def _latency(answers: Iterable[Answer]) -> dict[str, float] | None:
+def _latency(answers: Iterable[Answer]) -> dict[str, float | None] | None:
     latencies = [answer.ms for answer in answers if answer.ms is not None]
-    if not latencies:
-        return None
-    return {name: round(float(np.quantile(latencies, quantile)), 1) for name, quantile in _QUANTILES.items()}
+    return latency_quantiles(latencies) if latencies else None
 
 
 def format_summary(summary: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """Reading, downloading and embedding the images of a batch."""
 
 import asyncio
+import socket
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,9 +15,11 @@ from app.engine import open_fetcher
 from app.environment import Settings
 from app.errors import ErrorCode
 from app.ops.metrics import Metrics
+from app.settings import FetchSettings
 from app.tools.batch.backend import EmbeddingBackend
-from app.tools.batch.checkpoint import Checkpoint, Outcome
+from app.tools.batch.checkpoint import Checkpoint
 from app.tools.batch.embedding import BatchEmbedder
+from app.tools.embedding import Outcome
 from tests.support.images import astronaut, jpeg
 from tests.tools.batch.process import read_table
 
@@ -60,3 +63,21 @@ def test_url_schemes_are_case_insensitive(
         web.shutdown()
     assert (read_table(out)[0]["score"], read_table(out)[0]["code"]) == ("100.0", "")
     assert '"GET /face.jpg' in capsys.readouterr().err
+
+
+async def test_a_url_that_exceeds_the_deadline_does_not_end_the_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.tools.batch.embedding._FETCH_TIMEOUT_S", 0.3)
+    settings = Settings(fetch=FetchSettings(allow=("127.0.0.1",), timeout_s=30))
+
+    async def embed(_: bytes) -> Outcome:
+        raise AssertionError
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, Checkpoint.open(tmp_path / "work", "one") as checkpoint:
+        name = f"http://127.0.0.1:{silent.getsockname()[1]}/a.jpg"
+        checkpoint.add_names([name])
+        async with open_fetcher(settings, Metrics()) as fetcher:
+            embedder = BatchEmbedder(checkpoint, tmp_path, fetcher, EmbeddingBackend(1, embed))
+            await embedder.embed_all(1, lambda _: None)
+        assert checkpoint.outcome(name) is ErrorCode.REQUEST_TIMEOUT

@@ -9,9 +9,9 @@ import pytest
 from app.environment import Settings, SettingsError
 from app.settings import AuthSettings
 from app.tools.bench.load import (
-    Answer,
     LoadResult,
     Target,
+    TimedAnswer,
     check_load,
     http_request,
     prepare_target,
@@ -30,7 +30,7 @@ def server() -> Iterator[Server]:
 
 
 def test_answers_after_the_end_do_not_count() -> None:
-    load = LoadResult((Answer(_OK, 0.5, 0.2), Answer(_OK, 1.5, 0.5), Answer(_OK, 1.9, 0.3)), 2.0)
+    load = LoadResult((TimedAnswer(_OK, 0.5, 0.2), TimedAnswer(_OK, 1.5, 0.5), TimedAnswer(_OK, 1.9, 0.3)), 2.0)
     assert load.per_second() == 1.0
     assert load.skip(1.0).per_second() == 1.0
     assert load.skip(1.8).per_second() == pytest.approx(5.0)
@@ -66,12 +66,20 @@ async def test_open_loop_latency_counts_from_the_due_time() -> None:
 
 
 def test_quantiles_and_rates_cover_one_code() -> None:
-    load = LoadResult((Answer(_OK, 0.0, 0.1), Answer(_REFUSED, 1.0, 0.001), Answer(_OK, 3.0, 0.3)), 4.0)
+    load = LoadResult((TimedAnswer(_OK, 0.0, 0.1), TimedAnswer(_REFUSED, 1.0, 0.001), TimedAnswer(_OK, 3.0, 0.3)), 4.0)
     assert load.per_second() == 0.5
     assert load.milliseconds(0.5) == [200.0]
     assert load.milliseconds(0.5, code=_REFUSED) == [1.0]
     late = load.skip(2.0)
     assert (late.codes, late.seconds, late.per_second()) == ({_OK: 1}, 2.0, 0.5)
+
+
+def test_a_summary_without_a_success_has_no_latencies() -> None:
+    load = LoadResult((TimedAnswer(_REFUSED, 0.0, 0.1),), 1.0)
+    assert load.summary() == {
+        "answers": {_REFUSED: 1}, "accepted_per_second": 0.0,
+        "median_ms": None, "p90_ms": None, "p99_ms": None, "max_ms": None,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("seconds", "rate"), [(0, None), (float("nan"), None), (1, 0.5), (1, 0)])

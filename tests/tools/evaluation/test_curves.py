@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from app.scoring.evaluation import Evaluation, evaluate
-from app.scoring.pairs import count_pairs
 from app.tools.evaluation.curves import RateCurve, rate_curve
-from tests.scoring.random_faces import calibration_of, random_faces
+from app.tools.evaluation.evaluation import Evaluation, evaluate
+from app.tools.evaluation.pairs import count_pairs
+from tests.tools.evaluation.random_faces import calibration_of, random_faces
 
 
 @pytest.fixture(scope="module")

@@ -4,19 +4,12 @@ import numpy as np
 import pytest
 
 from app.environment import Settings
-from app.packs.manifest import Pack, PackError
+from app.packs.manifest import Pack
 from app.packs.store import Store
-from app.scoring.pairs import count_pairs
 from app.tools.evaluation.gallery import Gallery, GalleryError
-from app.tools.evaluation.measure import Measurement, measure, open_store
+from app.tools.evaluation.measure import Measurement, measure
+from app.tools.evaluation.pairs import count_pairs
 from tests.support.images import another_shot, astronaut, cast, jpeg
-
-
-def test_the_named_pack_wins_over_the_configured_one(settings: Settings) -> None:
-    assert open_store(settings, None)[1].name == "open"
-    assert open_store(settings, "omz")[1].name == "omz"
-    with pytest.raises(PackError, match="there is no pack closed"):
-        open_store(settings, "closed")
 
 
 def test_faces_are_named_by_person_and_file() -> None:

@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.scoring.pairs import count_listed_pairs
 from app.service.face_pipeline import EmbeddingPipeline
 from app.tools.evaluation.gallery import GalleryError, embed_images
 from app.tools.evaluation.pair_list import PairList, read_lfw, read_list
+from app.tools.evaluation.pairs import count_listed_pairs
 from tests.support.images import another_shot, astronaut, cast, jpeg
 
 

@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app.scoring.evaluation import Evaluation, evaluate
-from app.scoring.pairs import count_pairs
+from app.tools.evaluation.evaluation import Evaluation, evaluate
+from app.tools.evaluation.pairs import count_pairs
 from app.tools.evaluation.report import render
-from tests.scoring.random_faces import calibration_of, random_faces
+from tests.tools.evaluation.random_faces import calibration_of, random_faces
 
 
 @pytest.fixture(scope="module", params=[50, 600])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.tools.shadow.agreement import format_summary, summarize
+from app.tools.shadow.agreement import format_summary, summarise
 from app.tools.shadow.records import OK, Answer, AnswerPair, Thresholds
 
 
@@ -17,7 +17,7 @@ def _pair(local: float | str, remote: float | str) -> AnswerPair:
 
 
 def test_decisions_codes_and_correlation_are_counted() -> None:
-    summary: Any = summarize(
+    summary: Any = summarise(
         [_pair(90, 70), _pair(50, 60), _pair(49, 80), _pair(55, "X"), _pair("X", 10), _pair("X", "X"), _pair("X", "Y")],
         Thresholds(50, 70),
     )
@@ -38,11 +38,11 @@ def test_large_counts_keep_their_digits() -> None:
 
 
 def test_equal_scores_share_their_rank() -> None:
-    summary: Any = summarize([_pair(1, 2), _pair(1, 2), _pair(2, 5), _pair(9, 6)], Thresholds(50, 50))
+    summary: Any = summarise([_pair(1, 2), _pair(1, 2), _pair(2, 5), _pair(9, 6)], Thresholds(50, 50))
     assert summary["correlation"]["spearman"] == pytest.approx(1)
 
 
 def test_too_few_scores_have_no_correlation() -> None:
-    summary: Any = summarize([_pair(1, 2), _pair(1, 3), _pair(1, 4)], Thresholds(50, 50))
+    summary: Any = summarise([_pair(1, 2), _pair(1, 3), _pair(1, 4)], Thresholds(50, 50))
     assert summary["correlation"] is None
-    assert summarize([], Thresholds(50, 50))["same_decision"] is None
+    assert summarise([], Thresholds(50, 50))["same_decision"] is None

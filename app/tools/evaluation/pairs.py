@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.scoring.tail import Tail
+from app.tools.evaluation.tail import Tail
 
 _BINS = 2_000_000
 """Bins over [-1, 1]: 1e-6 wide, the resolution of every reported cosine."""

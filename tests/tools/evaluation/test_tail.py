@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.scoring.tail import Tail
+from app.tools.evaluation.tail import Tail
 
 
 def _cosines(unbounded: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from app.scoring.pairs import ListedPairs, PairCounts, count_listed_pairs, count_pairs
+from app.tools.evaluation.pairs import ListedPairs, PairCounts, count_listed_pairs, count_pairs
 
 
 def _embeddings(count: int, dimension: int = 16) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_impostor_pairs_above_the_limit_are_sampled_by_seed(
     faces: tuple[np.ndarray, list[str]], monkeypatch: pytest.MonkeyPatch, max_pairs: int
 ) -> None:
     all_pairs = count_pairs(*faces)
-    monkeypatch.setattr("app.scoring.pairs._TILE", 64)
+    monkeypatch.setattr("app.tools.evaluation.pairs._TILE", 64)
     counts, repeated, other = (count_pairs(*faces, max_pairs=max_pairs, seed=seed) for seed in (1, 1, 2))
     assert counts.genuine_pairs == all_pairs.genuine_pairs
     assert np.array_equal(counts.impostor, repeated.impostor)

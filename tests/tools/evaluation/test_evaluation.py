@@ -3,9 +3,9 @@ import pytest
 
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration
-from app.scoring.evaluation import THRESHOLDS, evaluate, with_intervals
-from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
-from tests.scoring.random_faces import calibration_of, random_faces
+from app.tools.evaluation.evaluation import THRESHOLDS, evaluate
+from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
+from tests.tools.evaluation.random_faces import calibration_of, random_faces
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +70,3 @@ def test_listed_pairs_of_unknown_people_have_narrower_intervals(faces: LabelledF
     clustered = evaluate(faces, counts, calibration, listed._replace(has_people=True)).rows[0].far
     assert binomial.value == pytest.approx(clustered.value, abs=1e-5)
     assert binomial.high - binomial.low < clustered.high - clustered.low
-
-
-def test_operating_points_get_intervals_around_their_cosines(faces: LabelledFaces, calibration: Calibration) -> None:
-    for point in with_intervals(calibration.impostor, faces):
-        assert point.interval is not None
-        assert point.interval[0] < point.cosine < point.interval[1]
-
-
-def test_operating_points_of_few_people_have_no_intervals(faces: LabelledFaces, calibration: Calibration) -> None:
-    few = LabelledFaces(faces.embeddings[:16], faces.people[:16], faces.names[:16])
-    assert with_intervals(calibration.impostor, few) == calibration.impostor

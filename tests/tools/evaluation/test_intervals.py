@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from app.scoring.intervals import Rate, binomial, rates_over_all_pairs, rates_over_listed_pairs
-from app.scoring.pairs import LabelledFaces, ListedPairs, count_pairs
+from app.tools.evaluation.intervals import Rate, binomial, rates_over_all_pairs, rates_over_listed_pairs
+from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, count_pairs
 
 
 def _random_faces(seed: int, people: int = 120, spread: float = 0.6) -> LabelledFaces:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from app.scoring.calibration import Calibration, genuine_points, impostor_points
-from app.scoring.pairs import LabelledFaces, PairCounts
+from app.scoring.calibration import Calibration
+from app.tools.evaluation.calibrate import genuine_points, impostor_points
+from app.tools.evaluation.pairs import LabelledFaces, PairCounts
 
 SHA256 = "ab" * 32
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scoring.pairs import LabelledFaces, ListedPairs, pair_cosines
+from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, pair_cosines
 
 _Z = 1.959964
 """Quantile of the normal distribution, two-sided 95 %."""
@@ -109,6 +109,12 @@ def _accepted_by_person(
     return impostor, genuine
 
 
+def jackknife_error(replicates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the jackknife standard error of an estimate; each row is the estimate without one group (R x ...)."""
+    deviations, groups = replicates - replicates.mean(axis=0), len(replicates)
+    return np.asarray(np.sqrt((groups - 1) / groups * (deviations**2).sum(axis=0)))
+
+
 def _jackknife(
     accepted_by_person: NDArray[np.float64], pairs_by_person: NDArray[np.float64], accepted: float, pairs: float
 ) -> Rate:
@@ -117,10 +123,8 @@ def _jackknife(
     if not 0.0 < rate.value < 1.0 or not np.all(remaining_pairs > 0):
         return rate
     replicates = (accepted - accepted_by_person) / remaining_pairs
-    deviations = replicates - replicates.mean()
-    standard_error = math.sqrt((len(replicates) - 1) / len(replicates) * float((deviations**2).sum()))
     log_odds = math.log(rate.value / (1 - rate.value))
-    margin = _Z * standard_error / (rate.value * (1 - rate.value))
+    margin = _Z * float(jackknife_error(replicates)) / (rate.value * (1 - rate.value))
     return Rate(rate.value, _share(log_odds - margin), _share(log_odds + margin))
 
 

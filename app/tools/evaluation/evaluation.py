@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from app.domain import FaceModelVersion
-from app.scoring.calibration import Calibration, CalibrationError, OperatingPoint, impostor_points
-from app.scoring.intervals import Rate, Rates, binomial, rates_over_all_pairs, rates_over_listed_pairs
-from app.scoring.pairs import LabelledFaces, ListedPairs, PairCounts, count_pairs, pair_cosines
+from app.scoring.calibration import Calibration
 from app.scoring.scale import Scale
+from app.tools.evaluation.intervals import Rate, Rates, binomial, rates_over_all_pairs, rates_over_listed_pairs
+from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, pair_cosines
 
 THRESHOLDS = (
     *((FaceModelVersion.V3, score) for score in (40, 50, 60, 70, 80, 85, 90)),
@@ -20,9 +20,6 @@ THRESHOLDS = (
 """The documented thresholds, and those that applications commonly use."""
 _HARDEST_PAIRS = 20
 _BLOCK_ROWS = 512
-_MIN_FOLD_PAIRS = 150
-_FOLDS, _T9 = 10, 2.262157
-"""Groups of people in the jackknife, and Student's t with 9 degrees of freedom, two-sided 95 %."""
 
 _Pair: TypeAlias = tuple[float, int, int]
 """(cosine, row, row)"""
@@ -79,30 +76,6 @@ def evaluate(
         for cosine, a, b in nlargest(_HARDEST_PAIRS, impostors)
     )
     return Evaluation(calibration, counts, scale, rows, hardest)
-
-
-def with_intervals(points: tuple[OperatingPoint, ...], faces: LabelledFaces) -> tuple[OperatingPoint, ...]:
-    """Return ``points`` with the 95 % intervals of their cosines; unchanged if the data is too small.
-
-    Delete-a-group jackknife (Kott, "The Delete-a-Group Jackknife", 2001): the points are measured ten times, each
-    time without another tenth of the people. This covers the error of the fitted tail, too.
-    """
-    labels = faces.labels
-    fold_of_row = np.random.default_rng(0).permutation(labels.max() + 1)[labels] % _FOLDS
-    replicates = []
-    try:
-        for fold in range(_FOLDS):
-            kept = fold_of_row != fold
-            counts = count_pairs(faces.embeddings[kept], labels[kept].astype(str).tolist())
-            replicates.append([point.cosine for point in impostor_points(counts, _MIN_FOLD_PAIRS)])
-    except CalibrationError:
-        return points
-    deviations = np.array(replicates) - np.mean(replicates, axis=0)
-    standard_errors = np.sqrt((_FOLDS - 1) / _FOLDS * (deviations**2).sum(axis=0))
-    return tuple(
-        point._replace(interval=(round(point.cosine - margin, 6), round(min(1.0, point.cosine + margin), 6)))
-        for point, margin in zip(points, (_T9 * standard_errors).tolist(), strict=True)
-    )
 
 
 def _rates(

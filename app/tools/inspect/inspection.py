@@ -1,0 +1,58 @@
+"""Detect the faces of an image and measure the target face and the largest other faces."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from app.domain import Face, Image
+from app.engine import open_pipelines, open_shared_models
+from app.environment import Settings
+from app.errors import OperatorError
+from app.imaging.source import check_size
+from app.ops.stage_timer import StageTimer
+from app.packs.store import Store
+from app.runtime.worker_pool import available_cores, thread_budget
+from app.service.errors import api_errors
+from app.tools.inspect.findings import Finding, inspect_face
+from app.vision.selection import largest_first, select
+
+_MAX_FINDINGS = 4
+
+
+class InspectError(OperatorError):
+    """The drawing cannot be written."""
+
+
+class Inspection(NamedTuple):
+    """A decoded image, its faces, and findings about the target face and the largest other faces."""
+
+    image: Image
+    faces: list[Face]
+    findings: list[Finding]
+
+
+def output_path(photo: Path, out: Path | None) -> Path:
+    """Return the file to write; raise :class:`InspectError` if that is the photo itself."""
+    path = out or Path(f"{photo.stem}.inspect.png")
+    if path.exists() and path.samefile(photo):
+        raise InspectError(f"{path} is the photo itself; name another file with --out")
+    return path
+
+
+def inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> Inspection:
+    """Inspect an encoded image; raise ``ApiError`` if it shows no face or cannot be used."""
+    check_size(encoded)
+    budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
+    store, pack = Store.with_selected_pack(settings.models)
+    shared = open_shared_models(settings, budget)
+    detection = open_pipelines(settings, store, pack, shared).detection
+    timer = StageTimer.after(settings.limits.deadline_s)
+    with api_errors():
+        image, faces = detection.detect_all(detection.parse(encoded, timer), timer, rotate=rotate)
+        target = select(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
+    inspected = [target, *(face for face in largest_first(faces, image) if face is not target)][:_MAX_FINDINGS]
+    offset = pack.detector.pitch_offset
+    findings = [
+        inspect_face(shared.assessor, image, face, is_compared=face is target, pitch_offset=offset)
+        for face in inspected
+    ]
+    return Inspection(image, faces, findings)
