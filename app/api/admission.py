@@ -1,7 +1,7 @@
 """Admission control: slots, the queue for them, and rate limits.
 
-A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while the engine
-has free workers. Queued requests have not sent their body, so the queue needs little memory.
+A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while no image
+waits for a worker. Queued requests have not sent their body, so the queue needs little memory.
 
 If a request is still queued after ``max_wait_s``, all queued requests are rejected, and so are new ones until one
 second passes without a rejection. This keeps admitted requests fast under any load (controlled delay: Nichols and
@@ -32,7 +32,7 @@ RECHECK_S = 0.01
 """Seconds between checks of the engine's load: work may end without a request ending."""
 
 IsBusy: TypeAlias = Callable[[int], bool]
-"""Whether one more request would queue in the engine. Argument: the admitted requests not yet visible in its load."""
+"""``EngineLike.is_busy`` of the gateway. Argument: the number of admitted requests not yet visible in the load."""
 
 
 class Slot:

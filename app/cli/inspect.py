@@ -12,7 +12,6 @@ from app.environment import Settings, load_settings
 from app.imaging.source import check_size
 from app.ops.stage_timer import StageTimer
 from app.packs.store import Store
-from app.runtime.worker_pool import available_cores, thread_budget
 from app.service.errors import api_errors
 from app.tools.inspect.drawing import draw
 from app.tools.inspect.findings import Finding, as_json, as_text, inspect_face
@@ -56,9 +55,8 @@ def _output_path(photo: Path, out: Path | None) -> Path:
 
 def _inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> tuple[Image, list[Face], list[Finding]]:
     """Return the decoded image, its faces, and the findings of the target face and of the largest other faces."""
-    budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
     store, pack = Store.with_selected_pack(settings.models)
-    shared = open_shared_models(settings, budget)
+    shared = open_shared_models(settings)
     detection = open_pipelines(settings, store, pack, shared).detection
     timer = StageTimer.after(settings.limits.deadline_s)
     image, faces = detection.detect_all(detection.parse(encoded, timer), timer, rotate=rotate)

@@ -1,6 +1,7 @@
-"""The use cases as the API calls them."""
+"""What an engine offers the API: the use cases, and information about itself. Types only."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.domain import CompareOptions, Comparison, DetectionResult, DetectOptions, ImageRef
@@ -12,3 +13,36 @@ class Services(NamedTuple):
 
     compare: Callable[[ImageRef, ImageRef, CompareOptions, StageTimer], Awaitable[Comparison]]
     detect: Callable[[ImageRef, DetectOptions, StageTimer], Awaitable[DetectionResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInfo:
+    """An opened model file: its nodes per provider, and the largest batch."""
+
+    nodes: Mapping[str, int]
+    max_batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationInfo:
+    """The calibration of a pack, and the data on which it was measured."""
+
+    status: str
+    data: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """An opened engine, as ``/version`` reports it. ``networks``: by pack and file; ``calibration``: by pack."""
+
+    pack: str
+    pack_is_automatic: bool
+    pack_2_0: str
+    device: str
+    provider: str
+    networks: Mapping[str, Mapping[str, NetworkInfo]]
+    workers: int
+    intra_op_threads: int
+    calibration: Mapping[str, CalibrationInfo]
+    calibration_notes: Sequence[str]
