@@ -37,7 +37,7 @@ from app.service.compare import CompareService
 from app.service.detect import DetectService, FaceAnalyzer
 from app.service.face_pipeline import EmbeddingPipeline, FaceDetectionPipeline
 from app.service.quality_gate import QualityGate
-from app.service.services import CalibrationInfo, EngineInfo, NetworkInfo, Services
+from app.service.services import EngineInfo, NetworkInfo, Services
 from app.vision import int8_check
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
@@ -242,7 +242,9 @@ def _info(settings: Settings, by_version: Mapping[FaceModelVersion, LoadedPack],
         networks={name: loaded.pipelines.networks for name, loaded in packs.items()},
         workers=budget.workers,
         intra_op_threads=budget.intra_op,
-        calibration={name: CalibrationInfo(table.status, table.data, table.date) for name, table in tables.items()},
+        calibration={
+            name: {"status": table.status, "data": table.data, "date": table.date} for name, table in tables.items()
+        },
         calibration_notes=[loaded.calibration_note for loaded in packs.values() if loaded.calibration_note],
     )
 

@@ -14,7 +14,6 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias
 
 from app.errors import ApiError, ErrorCode, Text
 
@@ -30,9 +29,6 @@ ARRIVAL_TIMEOUT_S = 0.1
 """Seconds in which most admitted requests send their body. A slower client delays the queue no longer than this."""
 RECHECK_S = 0.01
 """Seconds between checks of the engine's load: work may end without a request ending."""
-
-IsBusy: TypeAlias = Callable[[int], bool]
-"""``EngineLike.is_busy`` of the gateway. Argument: the number of admitted requests not yet visible in the load."""
 
 
 class Slot:
@@ -50,9 +46,12 @@ class Admission:
     """Grants slots. Belongs to one event loop."""
 
     def __init__(
-        self, max_in_flight: int, max_wait_s: float, max_queued: int, is_busy: IsBusy = lambda _: False
+        self, max_in_flight: int, max_wait_s: float, max_queued: int, is_busy: Callable[[int], bool] = lambda _: False
     ) -> None:
-        """If the queue stays at ``max_queued`` requests for ``max_wait_s``, it is rejected as a whole."""
+        """If the queue stays at ``max_queued`` requests for ``max_wait_s``, it is rejected as a whole.
+
+        ``is_busy``: see ``EngineLike`` in ``gateway``.
+        """
         self._max_in_flight = max_in_flight
         self._max_wait_s = max_wait_s
         self._max_queued = max_queued

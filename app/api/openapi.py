@@ -178,11 +178,8 @@ def _any_of(schemas: Iterable[Schema]) -> Schema:
 
 
 def _operator_operation(name: str, summary: str, properties: Schema) -> Schema:
-    return {
-        "operationId": name,
-        "summary": summary,
-        "responses": {"200": _json_response(_object_schema(properties), "OK")},
-    }
+    response = _json_response(_object_schema(properties), "OK")
+    return {"operationId": name, "summary": summary, "responses": {"200": response}}
 
 
 def _json_response(schema: Schema, description: str) -> Schema:

@@ -38,11 +38,7 @@ class StageTimer:
         try:
             yield
         finally:
-            self.record(name, started_at)
-
-    def record(self, name: str, started_at: float) -> None:
-        """Add a stage that ends now."""
-        self.stages.append(Stage(name, started_at, time.monotonic()))
+            self.stages.append(Stage(name, started_at, time.monotonic()))
 
     def totals(self) -> dict[str, float]:
         """Return the seconds spent in each stage, summed over both images of a comparison."""

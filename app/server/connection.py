@@ -235,10 +235,10 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
     def _become_idle(self) -> None:
         self._idle.pop(self, None)
         self._idle[self] = None
-        idle_s, body_s = self._limits.header_timeout_s, self._limits.deadline_s
-        if self._is_draining:
-            idle_s, body_s = IDLE_DRAIN_S, BODY_DRAIN_S
-        self._abort_after(body_s if self.is_receiving else idle_s)
+        if self.is_receiving:
+            self._abort_after(BODY_DRAIN_S if self._is_draining else self._limits.deadline_s)
+        else:
+            self._abort_after(IDLE_DRAIN_S if self._is_draining else self._limits.header_timeout_s)
 
     def _cancel_request(self) -> None:
         """Report a disconnect to the application, which then cancels its work and sends no second response."""

@@ -24,15 +24,6 @@ class NetworkInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class CalibrationInfo:
-    """The calibration of a pack, and the data on which it was measured."""
-
-    status: str
-    data: str
-    date: str
-
-
-@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """An opened engine, as ``/version`` reports it. ``networks``: by pack and file; ``calibration``: by pack."""
 
@@ -44,5 +35,5 @@ class EngineInfo:
     networks: Mapping[str, Mapping[str, NetworkInfo]]
     workers: int
     intra_op_threads: int
-    calibration: Mapping[str, CalibrationInfo]
+    calibration: Mapping[str, Mapping[str, str]]
     calibration_notes: Sequence[str]
