@@ -31,7 +31,7 @@ def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
 
     Reads the key file. Raises ``SettingsError`` if the file is not valid or a required package is missing.
     """
-    authenticator = Authenticator(settings.auth, KeyRing(settings.auth), settings.is_open)
+    authenticator = Authenticator(settings.auth, KeyRing.open(settings.auth), settings.is_open)
     traces = _traces(settings.traces.endpoint)
     return FastAPI(
         title="compareface",

@@ -4,10 +4,10 @@ The server, the command line and the offline tools open their models here. This 
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -22,7 +22,14 @@ from app.packs.store import Store, visibility_path
 from app.runtime.batcher import batching_session
 from app.runtime.providers import PROVIDERS
 from app.runtime.session import OrtSession, Session
-from app.runtime.worker_pool import ThreadBudget, WorkerPool, available_cores, pinned_cpus, thread_budget
+from app.runtime.worker_pool import (
+    IMAGES_PER_COMPARISON,
+    ThreadBudget,
+    WorkerPool,
+    available_cores,
+    pinned_cpus,
+    thread_budget,
+)
 from app.scoring import calibration
 from app.scoring.calibration import Calibration
 from app.scoring.scale import Scale
@@ -30,7 +37,7 @@ from app.service.compare import CompareService
 from app.service.detect import DetectService, FaceAnalyzer
 from app.service.face_pipeline import EmbeddingPipeline, FaceDetectionPipeline
 from app.service.quality_gate import QualityGate
-from app.service.services import Services
+from app.service.services import EngineInfo, NetworkInfo, Services
 from app.vision import int8_check
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
@@ -38,30 +45,21 @@ from app.vision.embed import Embedder
 from app.vision.quality.assessment import QualityAssessor
 from app.vision.search import COARSE_SIDES, ROTATION_SIDES
 
-NetworkFacts: TypeAlias = Mapping[str, object]
-"""About an opened model file: the number of nodes per provider, and the largest batch."""
-
-_IMAGES_PER_REQUEST = 2
 _EXTREME_SIZES = ((64, 64), (4000, 4000), (4000, 64), (64, 4000))
 """(height, width) of the smallest, largest, tallest and widest accepted images."""
 
 
 class Engine:
-    """The use cases, and the state that the API reports."""
+    """The use cases, and the state that the API reports: an ``EngineLike`` of ``app.api.gateway``."""
 
-    def __init__(self, services: Services, workers: WorkerPool, metrics: Metrics, facts: Mapping[str, object]) -> None:
+    def __init__(self, services: Services, workers: WorkerPool, metrics: Metrics, info: EngineInfo) -> None:
         self.services = services
         self.metrics = metrics
+        self.info = info
         self._workers = workers
-        self._facts = facts
 
     def is_busy(self, arriving: int) -> bool:
-        """Whether images are queued for a worker, or would be with ``arriving`` more requests."""
-        return self._workers.would_queue(_IMAGES_PER_REQUEST * arriving)
-
-    def facts(self) -> Mapping[str, object]:
-        """Return pack, device, nodes of each network per provider, threads and calibration."""
-        return self._facts
+        return self._workers.exceeds_workers(IMAGES_PER_COMPARISON * arriving)
 
     @classmethod
     @asynccontextmanager
@@ -70,72 +68,71 @@ class Engine:
         store, pack = Store.with_selected_pack(settings.models)
         metrics = Metrics()
         metrics.set_build_info(pack.name, settings.runtime.device, PROVIDERS[settings.runtime.device].name)
-        resources = open_resources(settings, metrics)
-        packs = _load_packs(settings, store, pack, resources.shared)
-        with resources.started_workers() as workers:
+        shared = open_resources(settings, metrics)
+        packs = _load_packs(settings, store, pack, shared)
+        with shared.start() as workers:
             async with open_fetcher(settings, metrics) as fetcher:
                 services = _services(packs, fetcher, workers)
-                yield cls(services, workers, metrics, _facts(settings, packs, resources.shared.budget))
+                yield cls(services, workers, metrics, _info(settings, packs, shared.budget))
 
 
 @dataclass(frozen=True, slots=True)
 class SharedModels:
-    """Resources shared by the pipelines of all packs. Without ``decoders``, images are decoded in this process."""
+    """Resources shared by the pipelines of all packs. Without ``decoders``, images are decoded in this process.
+
+    ``cpus``: the CPUs of the worker threads, see ``pinned_cpus``.
+    """
 
     budget: ThreadBudget
     assessor: QualityAssessor
     metrics: Metrics
     decoders: DecoderPool | None = None
-
-
-class ServingResources(NamedTuple):
-    """The models that the pipelines of a service share, its decoder processes, and the CPUs of its threads."""
-
-    shared: SharedModels
-    decoders: DecoderPool
-    cpus: tuple[int, ...]
+    cpus: tuple[int, ...] = ()
 
     @contextmanager
-    def started_workers(self) -> Iterator[WorkerPool]:
+    def start(self) -> Iterator[WorkerPool]:
         """Start the decoder processes and the worker threads; stop them at the end.
 
         Load the packs before: a start that fails then leaves no process behind.
         """
-        with self.decoders, WorkerPool(self.shared.budget, self.cpus) as workers:
+        with self.decoders or nullcontext(), WorkerPool(self.budget, self.cpus) as workers:
             yield workers
 
 
-def open_resources(settings: Settings, metrics: Metrics) -> ServingResources:
-    """Open the shared models, and plan the threads and processes of a service."""
-    cores = settings.runtime.threads or available_cores()
-    budget = thread_budget(cores, settings.runtime.device)
+def open_resources(settings: Settings, metrics: Metrics) -> SharedModels:
+    """Open the shared models of a service, and plan its threads and decoder processes."""
+    shared = open_shared_models(settings, metrics=metrics)
+    cores = _cores(settings)
     cpus = pinned_cpus(cores, settings.runtime.device)
-    decoders = DecoderPool(min(budget.workers, cores), metrics.decoder_restarts.inc, cpus)
-    return ServingResources(open_shared_models(settings, budget, metrics, decoders), decoders, cpus)
+    decoders = DecoderPool(min(shared.budget.workers, cores), metrics.decoder_restarts.inc, cpus)
+    return replace(shared, decoders=decoders, cpus=cpus)
 
 
 def open_shared_models(
-    settings: Settings, budget: ThreadBudget, metrics: Metrics | None = None, decoders: DecoderPool | None = None
+    settings: Settings, budget: ThreadBudget | None = None, metrics: Metrics | None = None
 ) -> SharedModels:
-    """Open the quality network, which belongs to no pack, on the configured device."""
+    """Open the quality network, which belongs to no pack, on the configured device.
+
+    Limit OpenCV to the ``intra_op`` threads of ``budget``, in the whole process. Default budget: that of a service.
+    """
+    budget = budget or thread_budget(_cores(settings), settings.runtime.device)
     cv2.setNumThreads(budget.intra_op)
     metrics = metrics or Metrics()
     session, _ = _open_network(settings, visibility_path(), budget, metrics)
-    return SharedModels(budget, QualityAssessor(session), metrics, decoders)
+    return SharedModels(budget, QualityAssessor(session), metrics)
 
 
-def open_local_pipelines(settings: Settings, store: Store, pack: Pack, budget: ThreadBudget) -> "Pipelines":
-    """Open a pack for offline use on trusted images, which are decoded in this process."""
-    return open_pipelines(settings, store, pack, open_shared_models(settings, budget))
+def _cores(settings: Settings) -> int:
+    return settings.runtime.threads or available_cores()
 
 
 class Pipelines(NamedTuple):
-    """The pipelines of one pack, and the facts about its opened model files by name."""
+    """The pipelines of one pack, and information about its opened model files by name."""
 
     detection: FaceDetectionPipeline
     embedding: EmbeddingPipeline
     analyzer: FaceAnalyzer
-    networks: Mapping[str, NetworkFacts]
+    networks: Mapping[str, NetworkInfo]
 
 
 def open_pipelines(
@@ -153,7 +150,7 @@ def open_pipelines(
     if pack.detector.family not in DETECTORS:
         raise PackError(f"pack {pack.name!r} has the unknown detector family {pack.detector.family!r}")
     pack, files = store.prepare(pack, settings.runtime)
-    networks: dict[str, NetworkFacts] = {}
+    networks: dict[str, NetworkInfo] = {}
 
     def open_file(name: str) -> Session:
         session, networks[name] = _open_network(settings, files[name], shared.budget, shared.metrics)
@@ -177,13 +174,13 @@ def open_pipelines(
 
 def _open_network(
     settings: Settings, path: Path, budget: ThreadBudget, metrics: Metrics
-) -> tuple[Session, NetworkFacts]:
+) -> tuple[Session, NetworkInfo]:
     """Open a model file on the configured device, with batching except on the CPU, where it saves no time."""
     session = OrtSession.open(path, settings.runtime.device, budget.intra_op)
     if settings.runtime.device == "cpu":
-        return session, {"nodes": session.placement, "max_batch_size": 1}
+        return session, NetworkInfo(session.placement, max_batch_size=1)
     batching = batching_session(session, path.stem, metrics)
-    return batching, {"nodes": session.placement, "max_batch_size": batching.max_batch_size}
+    return batching, NetworkInfo(session.placement, batching.max_batch_size)
 
 
 def _warm_up(detector: Detector) -> None:
@@ -195,12 +192,12 @@ def _warm_up(detector: Detector) -> None:
 
 
 class LoadedPack(NamedTuple):
-    """The pipelines and calibration of a pack. ``note`` informs the operator of an unusual calibration."""
+    """A pack's pipelines and calibration. ``calibration_note`` informs the operator of an unusual calibration."""
 
     name: str
     pipelines: Pipelines
     calibration: Calibration
-    note: str
+    calibration_note: str
 
 
 def _load_packs(
@@ -233,25 +230,23 @@ def _services(packs: Mapping[FaceModelVersion, LoadedPack], fetcher: Fetcher, wo
     )
 
 
-def _facts(
-    settings: Settings, by_version: Mapping[FaceModelVersion, LoadedPack], budget: ThreadBudget
-) -> Mapping[str, object]:
+def _info(settings: Settings, by_version: Mapping[FaceModelVersion, LoadedPack], budget: ThreadBudget) -> EngineInfo:
     packs = {loaded.name: loaded for loaded in by_version.values()}
     tables = {name: loaded.calibration for name, loaded in packs.items()}
-    return {
-        "pack": by_version[FaceModelVersion.V3].name,
-        "pack_is_automatic": settings.models.is_automatic,
-        "pack_2_0": by_version[FaceModelVersion.V2].name,
-        "device": settings.runtime.device,
-        "provider": PROVIDERS[settings.runtime.device].name,
-        "networks": {name: loaded.pipelines.networks for name, loaded in packs.items()},
-        "workers": budget.workers,
-        "intra_op_threads": budget.intra_op,
-        "calibration": {
+    return EngineInfo(
+        pack=by_version[FaceModelVersion.V3].name,
+        pack_is_automatic=settings.models.is_automatic,
+        pack_2_0=by_version[FaceModelVersion.V2].name,
+        device=settings.runtime.device,
+        provider=PROVIDERS[settings.runtime.device].name,
+        networks={name: loaded.pipelines.networks for name, loaded in packs.items()},
+        workers=budget.workers,
+        intra_op_threads=budget.intra_op,
+        calibration={
             name: {"status": table.status, "data": table.data, "date": table.date} for name, table in tables.items()
         },
-        "calibration_notes": [loaded.note for loaded in packs.values() if loaded.note],
-    }
+        calibration_notes=[loaded.calibration_note for loaded in packs.values() if loaded.calibration_note],
+    )
 
 
 def open_fetcher(settings: Settings, metrics: Metrics) -> Fetcher:

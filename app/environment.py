@@ -47,11 +47,11 @@ class Settings(BaseSettings):
 
     @property
     def is_open(self) -> bool:
-        """Whether requests without a signature are accepted."""
+        """Whether no request needs a signature. Otherwise ``auth.skip`` may still accept some without one."""
         return self.auth.mode == "off" or not (self.auth.keys_file or self.auth.secret_keys)
 
     def check_may_serve(self, *, on_loopback: bool) -> None:
-        """Raise ``SettingsError`` if other hosts could send unsigned requests while ``auth.mode`` is ``required``."""
+        """Raise ``SettingsError`` if other hosts could connect while ``auth.mode`` is ``required`` without any key."""
         if self.is_open and self.auth.mode != "off" and not on_loopback:
             raise SettingsError(
                 "no keys are configured, so the service may only listen on loopback: set COMPAREFACE_AUTH__KEYS or "

@@ -1,13 +1,5 @@
 """The error catalogue: every code that this service returns, with its English and Chinese text.
 
-The step of a request that raises each code::
-
-    request -> [parse] -> [authenticate] -> [admit] -> [validate] -> [read] -> [decode] -> [detect] -> [score]
-               Unsupported  AuthFailure.*    Request-   Unknown*      Url-      ImageDecode* NoFace-    Server-
-               Missing*                      Limit*     Invalid*      Illegal   Image-       InPhoto    Error
-               NoSuch*                                  ImageEmpty    Image*    Resolution* FaceSize*
-                                                                                            FaceQuality*
-
 Codes and texts of ``iai`` come from the vendor's CompareFace page and the SDK's ``errorcodes.py`` (iai/v20200303).
 Texts of common codes come from the vendor's gateway. Clients may rely on the code, not on the text. Only
 ``api/envelope.py`` turns an error into bytes. ``InternalError`` is never returned: the SDKs' region breakers count it

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -43,7 +44,7 @@ from app.imaging.source import decode_base64, load_image
 from app.ops import logs
 from app.ops.metrics import Metrics
 from app.ops.stage_timer import StageTimer
-from app.service.services import Services
+from app.service.services import EngineInfo, Services
 from app.settings import AuthSettings
 from app.tools.signing import signed_headers
 
@@ -95,6 +96,13 @@ class ReadingService:
         raise NotImplementedError("comparisons are measured")
 
 
+@dataclass(frozen=True)
+class _MeasuredInfo(EngineInfo):
+    """Adds the CPU time of the process to ``/version``."""
+
+    cpu_s: float
+
+
 class ReadingEngine(NamedTuple):
     """The engine of the measured server."""
 
@@ -105,8 +113,9 @@ class ReadingEngine(NamedTuple):
     def services(self) -> Services:
         return Services(compare=self.service.compare, detect=self.service.detect)
 
-    def facts(self) -> Mapping[str, object]:
-        return {"pack": "none", "device": "cpu", "cpu_s": time.process_time()}
+    @property
+    def info(self) -> EngineInfo:
+        return _MeasuredInfo("none", False, "none", "cpu", "none", {}, 0, 0, {}, [], time.process_time())
 
     def is_busy(self, _: int) -> bool:
         return False
@@ -182,7 +191,7 @@ def steps(body: bytes) -> Iterator[Step]:
     headers = {**_COMMON, "Host": host, **signed_headers(_SECRET_ID, _KEY, host, b"", int(time.time()))}
     request = CloudRequest("POST", "/", "", {name.lower(): value for name, value in headers.items()})
     settings = AuthSettings.model_validate({"keys": f"{_SECRET_ID}:{_KEY.secret_key}"})
-    authenticator = Authenticator(settings, KeyRing(settings), is_open=False)
+    authenticator = Authenticator(settings, KeyRing.open(settings), is_open=False)
     values = parameters.from_json(body)
     texts = [str(values["ImageA"]), str(values["ImageB"])]
     model = COMPARE_FACE.models["2020-03-03"]

@@ -2,12 +2,11 @@ import asyncio
 import base64
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.domain import CompareOptions, ImageRef
-from app.engine import Engine, open_local_pipelines
+from app.engine import Engine, open_pipelines, open_shared_models
 from app.environment import Settings, SettingsError
 from app.ops.stage_timer import StageTimer
 from app.packs import build
@@ -26,29 +25,25 @@ def _settings_with_weights_in(folder: Path) -> Settings:
     return Settings(models=ModelsSettings(pack="open", weights_dir=folder))
 
 
-async def test_the_facts_list_networks_providers_and_calibration(settings: Settings) -> None:
+async def test_the_information_lists_networks_providers_and_calibration(settings: Settings) -> None:
     async with Engine.open(settings) as engine:
-        facts = dict(engine.facts())
-    assert (facts["pack"], facts["device"], facts["provider"]) == ("open", "cpu", "CPUExecutionProvider")
-    networks: Any = facts["networks"]
-    assert {
-        file: (list(network["nodes"]), network["max_batch_size"]) for file, network in networks["open"].items()
-    } == {
+        info = engine.info
+    assert (info.pack, info.device, info.provider) == ("open", "cpu", "CPUExecutionProvider")
+    assert {file: (list(network.nodes), network.max_batch_size) for file, network in info.networks["open"].items()} == {
         "centerface.onnx": (["CPUExecutionProvider"], 1),
         "dlib_resnet_v1_capped_int8.onnx": (["CPUExecutionProvider"], 1),
     }
-    assert facts["pack_2_0"] == "open"
-    assert facts["calibration_notes"] == []
-    calibrations: Any = facts["calibration"]
-    assert calibrations["open"]["status"] == "measured"
-    assert calibrations["open"]["data"].startswith("LFW")
+    assert info.pack_2_0 == "open"
+    assert info.calibration_notes == []
+    assert info.calibration["open"]["status"] == "measured"
+    assert info.calibration["open"]["data"].startswith("LFW")
 
 
 async def test_auto_falls_back_to_open_if_the_better_pack_is_not_installed(tmp_path: Path) -> None:
     async with Engine.open(Settings(models=ModelsSettings(pack="auto", weights_dir=tmp_path))) as engine:
-        assert (engine.facts()["pack"], engine.facts()["pack_is_automatic"]) == ("open", True)
+        assert (engine.info.pack, engine.info.pack_is_automatic) == ("open", True)
     async with Engine.open(_settings_with_weights_in(tmp_path)) as engine:
-        assert (engine.facts()["pack"], engine.facts()["pack_is_automatic"]) == ("open", False)
+        assert (engine.info.pack, engine.info.pack_is_automatic) == ("open", False)
 
 
 def test_auto_selects_the_better_pack_if_its_files_are_installed(tmp_path: Path, store: Store) -> None:
@@ -58,8 +53,9 @@ def test_auto_selects_the_better_pack_if_its_files_are_installed(tmp_path: Path,
         (tmp_path / better.name / file.name).write_bytes(b"changed")
     settings = ModelsSettings(pack="auto", weights_dir=tmp_path)
     assert Store.with_selected_pack(settings)[1] == better
+    shared = open_shared_models(Settings(), ThreadBudget(1, 1))
     with pytest.raises(PackError, match="is changed"):
-        open_local_pipelines(Settings(models=settings), *Store.with_selected_pack(settings), ThreadBudget(1, 1))
+        open_pipelines(Settings(models=settings), *Store.with_selected_pack(settings), shared)
     (tmp_path / better.name / better.files[0].name).unlink()
     assert Store.with_selected_pack(settings)[1].name == "open"
 
@@ -104,8 +100,8 @@ async def test_an_own_calibration_overrides_the_shipped_one(tmp_path: Path, stor
         shipped.replace('data = "LFW', 'data = "OUR OWN'), encoding="utf-8"
     )
     async with Engine.open(_settings_with_weights_in(tmp_path)) as engine:
-        assert "OUR OWN" in str(engine.facts()["calibration"])
-        assert str(engine.facts()["calibration_notes"]).startswith("['own calibration on OUR OWN")
+        assert "OUR OWN" in engine.info.calibration["open"]["data"]
+        assert engine.info.calibration_notes[0].startswith("own calibration on OUR OWN")
 
 
 async def test_an_unavailable_device_stops_the_start() -> None:
@@ -125,11 +121,10 @@ async def test_other_devices_than_the_cpu_batch_images_and_return_the_same_score
         runtime = RuntimeSettings.model_validate({"device": device, "int8": False})
         device_settings = settings.model_copy(update={"runtime": runtime})
         async with Engine.open(device_settings) as engine:
-            networks: Any = engine.facts()["networks"]
-            assert {network["max_batch_size"] for network in networks["open"].values()} == {
+            assert {network.max_batch_size for network in engine.info.networks["open"].values()} == {
                 1 if device == "cpu" else 16
             }
-            assert engine.facts()["workers"] == thread_budget(available_cores(), device).workers
+            assert engine.info.workers == thread_budget(available_cores(), device).workers
             pairs = [(a, b) for a in images for b in images] * 2
             comparisons = [engine.services.compare(a, b, CompareOptions(), StageTimer.after(60)) for a, b in pairs]
             return [comparison.score for comparison in await asyncio.gather(*comparisons)]
@@ -139,9 +134,8 @@ async def test_other_devices_than_the_cpu_batch_images_and_return_the_same_score
 
 async def _embedder_file(runtime: RuntimeSettings) -> str:
     async with Engine.open(Settings(runtime=runtime)) as engine:
-        networks: Any = engine.facts()["networks"]
-        (name,) = set(networks["open"]) - {"centerface.onnx"}
-        return str(name)
+        (name,) = set(engine.info.networks["open"]) - {"centerface.onnx"}
+        return name
 
 
 async def test_the_int8_model_runs_on_the_cpu_unless_it_is_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,8 +170,7 @@ async def test_weights_of_an_older_version_are_usable_if_no_file_can_be_added(
     monkeypatch.setattr(build, "build_from_package", missing)
     settings = Settings(models=ModelsSettings(weights_dir=tmp_path), runtime=RuntimeSettings(int8=int8))
     async with Engine.open(settings) as engine:
-        networks: Any = engine.facts()["networks"]
-    assert set(networks["open"]) == {"centerface.onnx", "dlib_resnet_v1_capped.onnx"}
+        assert set(engine.info.networks["open"]) == {"centerface.onnx", "dlib_resnet_v1_capped.onnx"}
     (tmp_path / "open" / "centerface.onnx").unlink()
     with pytest.raises(PackError, match="not installed"):
         async with Engine.open(settings):
@@ -192,7 +185,7 @@ async def test_a_changed_int8_model_stops_the_start_if_it_is_used(tmp_path: Path
         async with Engine.open(Settings(models=models)):
             pass
     async with Engine.open(Settings(models=models, runtime=RuntimeSettings(int8=False))) as engine:
-        assert engine.facts()["pack"] == "open"
+        assert engine.info.pack == "open"
 
 
 async def test_a_malformed_allow_entry_stops_the_start() -> None:

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class AccessLogRecord:
-    """The known facts of a request. ``code`` stays "Abandoned" if the client disconnects before the reply."""
+    """One access log record. ``code`` stays "Abandoned" if the client disconnects before the reply."""
 
     request_id: str
     action: str = "other"
@@ -28,7 +28,7 @@ class AccessLogRecord:
     secret_id: str = ""
     key: str = ""
     """Label of the key that signed the request."""
-    began: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
 
     def fail(self, error: ApiError) -> None:
         self.code, self.reason = error.code.value, error.reason
@@ -42,7 +42,7 @@ class AccessLog:
         self._traces = traces
 
     def write(self, record: AccessLogRecord, request: CloudRequest, timer: StageTimer) -> None:
-        seconds, stages = time.monotonic() - record.began, timer.totals()
+        seconds, stages = time.monotonic() - record.started_at, timer.totals()
         optional = {"secret_id": record.secret_id, "key": record.key, "reason": record.reason}
         fields = {
             "request_id": record.request_id,
@@ -57,7 +57,7 @@ class AccessLog:
         if self._traces:
             attributes = {"request_id": record.request_id, "action": record.action, "code": record.code}
             is_error = record.code == ErrorCode.SERVER_ERROR
-            self._traces.record_request(request.headers, attributes, record.began, timer.stages, is_error=is_error)
+            self._traces.record_request(request.headers, attributes, record.started_at, timer.stages, is_error=is_error)
 
 
 def _milliseconds(seconds: float) -> float:

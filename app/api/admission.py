@@ -1,7 +1,7 @@
 """Admission control: slots, the queue for them, and rate limits.
 
-A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while the engine
-has free workers. Queued requests have not sent their body, so the queue needs little memory.
+A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while no image
+waits for a worker. Queued requests have not sent their body, so the queue needs little memory.
 
 If a request is still queued after ``max_wait_s``, all queued requests are rejected, and so are new ones until one
 second passes without a rejection. This keeps admitted requests fast under any load (controlled delay: Nichols and
@@ -14,7 +14,6 @@ import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeAlias
 
 from app.errors import ApiError, ErrorCode, Text
 
@@ -30,9 +29,6 @@ ARRIVAL_TIMEOUT_S = 0.1
 """Seconds in which most admitted requests send their body. A slower client delays the queue no longer than this."""
 RECHECK_S = 0.01
 """Seconds between checks of the engine's load: work may end without a request ending."""
-
-IsBusy: TypeAlias = Callable[[int], bool]
-"""Whether one more request would queue in the engine. Argument: the admitted requests not yet visible in its load."""
 
 
 class Slot:
@@ -50,9 +46,12 @@ class Admission:
     """Grants slots. Belongs to one event loop."""
 
     def __init__(
-        self, max_in_flight: int, max_wait_s: float, max_queued: int, is_busy: IsBusy = lambda _: False
+        self, max_in_flight: int, max_wait_s: float, max_queued: int, is_busy: Callable[[int], bool] = lambda _: False
     ) -> None:
-        """If the queue stays at ``max_queued`` requests for ``max_wait_s``, it is rejected as a whole."""
+        """If the queue stays at ``max_queued`` requests for ``max_wait_s``, it is rejected as a whole.
+
+        ``is_busy``: see ``EngineLike`` in ``gateway``.
+        """
         self._max_in_flight = max_in_flight
         self._max_wait_s = max_wait_s
         self._max_queued = max_queued

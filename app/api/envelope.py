@@ -27,10 +27,10 @@ def success(fields: Mapping[str, object], request: CloudRequest, request_id: str
     return _reply({**fields, "RequestId": request_id}, request)
 
 
-def failure(error: ApiError, request: CloudRequest, request_id: str = "") -> Response:
-    """Return the reply for an error, in the language of the request; by default with a new request ID."""
+def failure(error: ApiError, request: CloudRequest, request_id: str) -> Response:
+    """Return the reply for an error, in the language of the request."""
     fields = {"Code": error.code.value, "Message": error.message(chinese=request.is_chinese)}
-    return _reply({"Error": fields, "RequestId": request_id or new_request_id()}, request)
+    return _reply({"Error": fields, "RequestId": request_id}, request)
 
 
 def _reply(fields: Mapping[str, object], request: CloudRequest) -> Response:

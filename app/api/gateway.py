@@ -1,16 +1,15 @@
 """The gateway: the steps of a request, in order.
 
     check the protocol -> find the action -> check the headers' credential -> admit -> read the body
-    -> verify the signature -> authorize -> bind the parameters -> perform -> reply
+    -> verify the signature -> authorise -> bind the parameters -> perform -> reply
 
-A slot is taken before the body is read, which bounds memory. Only a version-1 form is read earlier, because it carries
-the common parameters. Such forms have their own slots and a smaller size limit.
+A slot is taken before the body is read, which bounds memory. Only a form with signature v1 is read earlier, because it
+carries the common parameters. Such forms have their own slots and a smaller size limit.
 """
 
 import asyncio
 import hashlib
 import logging
-import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -21,7 +20,7 @@ from starlette.responses import Response
 from app.api import envelope, parameters
 from app.api.access_log import AccessLog, AccessLogRecord
 from app.api.actions.base import Action, RequestModel, bind, find_action
-from app.api.admission import Admission, RateLimiter
+from app.api.admission import Admission, RateLimiter, Slot
 from app.api.auth.authenticator import Authenticator, PendingAuth
 from app.api.body import read_body, wait_for_disconnect
 from app.api.request import CloudRequest
@@ -30,7 +29,7 @@ from app.ops.deadline import Deadline, DeadlineExceededError
 from app.ops.metrics import Metrics
 from app.ops.offload import offload
 from app.ops.stage_timer import StageTimer
-from app.service.services import Services
+from app.service.services import EngineInfo, Services
 from app.settings import LimitsSettings
 
 if TYPE_CHECKING:
@@ -42,9 +41,10 @@ _log = logging.getLogger(__name__)
 _ALERTED_CODES = (ErrorCode.SERVER_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.REQUEST_LIMIT_EXCEEDED)
 """Codes used by the alerts of ``deploy/prometheus``."""
 
-_ENCODED = Text(
+_COMPRESSED_BODY = Text(
     "The request body must not be compressed (`Content-Encoding`).", "不支持压缩的请求内容（Content-Encoding）。"
 )
+_STOPPING = Text("The service is being stopped. Please retry.", "服务正在停止，请重试。")
 _TOO_LARGE_FOR_V1 = Text(
     "The provided credentials could not be validated because of exceeding request size limit, "
     "please use new signature method `TC3-HMAC-SHA256`.",
@@ -61,10 +61,11 @@ class EngineLike(Protocol):
     @property
     def metrics(self) -> Metrics: ...
 
-    def facts(self) -> Mapping[str, object]: ...
+    @property
+    def info(self) -> EngineInfo: ...
 
     def is_busy(self, arriving: int) -> bool:
-        """Whether images queue for a worker, or will once ``arriving`` more requests are processed."""
+        """Whether the unfinished images and those of ``arriving`` more requests are more than the workers."""
 
 
 class Gateway:
@@ -101,18 +102,16 @@ class Gateway:
         record = AccessLogRecord(envelope.new_request_id())
         timer = StageTimer.after(self._limits.deadline_s)
         try:
-            async with _enforce(timer.deadline), AsyncExitStack() as v1_slot:
+            async with _enforce(timer.deadline), AsyncExitStack() as slots:
                 self._check_protocol(request)
-                request = await self._read_common_parameters(request, http, v1_slot)
-                fields = await self._process(request, http, timer, record)
+                request = await self._read_common_parameters(request, http, timer, slots)
+                fields = await self._process(request, http, timer, slots, record)
             reply = envelope.success(fields, request, record.request_id)
             record.code = "OK"
         except ClientDisconnect:
             raise
-        except Exception as error:
-            api_error = error if isinstance(error, ApiError) else ApiError(ErrorCode.SERVER_ERROR)
-            if api_error is not error:
-                _log.exception("unexpected error", extra={"fields": {"request_id": record.request_id}})
+        except (Exception, asyncio.CancelledError) as error:
+            api_error = _api_error(error, record.request_id)
             record.fail(api_error)
             reply = envelope.failure(api_error, request, record.request_id)
         finally:
@@ -126,19 +125,20 @@ class Gateway:
         if request.method == "GET" and len(request.query) > self._limits.max_query_bytes:
             raise ApiError(ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED)
         if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-            raise ApiError(ErrorCode.INVALID_PARAMETER, _ENCODED)
+            raise ApiError(ErrorCode.INVALID_PARAMETER, _COMPRESSED_BODY)
 
     async def _read_common_parameters(
-        self, request: CloudRequest, http: Request, v1_slot: AsyncExitStack
+        self, request: CloudRequest, http: Request, timer: StageTimer, slots: AsyncExitStack
     ) -> CloudRequest:
-        """Return the request with its common parameters. A version-1 form keeps its slot in ``v1_slot``."""
+        """Return the request with its common parameters. A form with signature v1 holds a slot in ``slots``."""
         if not request.is_v1:
             return request
         if request.method == "GET":
             return request.with_v1(parameters.from_form(request.query.encode("latin-1")))
-        await v1_slot.enter_async_context(self._v1_admission.slot())
+        await _take_slot(self._v1_admission, timer, slots)
         try:
-            form = await read_body(http, self._limits.max_v1_body_bytes, self._limits.min_body_rate)
+            with timer.stage("receive"):
+                form = await read_body(http, self._limits.max_v1_body_bytes, self._limits.min_body_rate)
         except ApiError as error:
             if error.code is not ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED:
                 raise
@@ -146,29 +146,27 @@ class Gateway:
         return request.with_v1(await asyncio.to_thread(parameters.from_form, form))
 
     async def _process(
-        self, request: CloudRequest, http: Request, timer: StageTimer, record: AccessLogRecord
+        self, request: CloudRequest, http: Request, timer: StageTimer, slots: AsyncExitStack, record: AccessLogRecord
     ) -> Mapping[str, object]:
         """Return the fields of the response to a request that has its common parameters."""
         name, version = request.required("Action"), request.required("Version")
         record.action, model = find_action(self._actions, name, version)
         pending = self._authenticator.check_headers(request)
         record.secret_id = pending.secret_id
-        queued_at = time.monotonic()
-        async with self._admission.slot() as slot:
-            timer.record("queue", queued_at)
-            if request.method == "POST" and request.v1 is None:
-                with timer.stage("receive"):
-                    request = await self._read_body(request, http, is_signed=pending.credential is not None)
-            with timer.stage("verify"):
-                size = 0 if request.v1 is None else None  # a version-1 form is hashed as a whole
-                key = await offload(size, self._authenticator.verify, request, pending)
-            record.key = key.label if key else ""
-            self._authorize(pending, record.action)
-            size = len(request.body) if parameters.has_json_body(request) else None
-            bound = await offload(size, self._bind, request, model)
-            slot.start_work()
-            work = bound.perform(self._services, pending.caller, timer)
-            response = await cancel_on_disconnect(wait_for_disconnect(http), work)
+        slot = await _take_slot(self._admission, timer, slots)
+        if request.method == "POST" and request.v1 is None:
+            with timer.stage("receive"):
+                request = await self._read_body(request, http, is_signed=pending.credential is not None)
+        with timer.stage("verify"):
+            size = 0 if request.v1 is None else None  # a form with signature v1 is hashed as a whole
+            key = await offload(size, self._authenticator.verify, request, pending)
+        record.key = key.label if key else ""
+        self._authorise(pending, record.action)
+        size = len(request.body) if parameters.has_json_body(request) else None
+        bound = await offload(size, self._bind, request, model)
+        slot.start_work()
+        work = bound.perform(self._services, pending.caller, timer)
+        response = await cancel_on_disconnect(wait_for_disconnect(http), work)
         return response.model_dump(by_alias=True)
 
     async def _read_body(self, request: CloudRequest, http: Request, *, is_signed: bool) -> CloudRequest:
@@ -178,7 +176,7 @@ class Gateway:
         body = await read_body(http, self._limits.max_body_bytes, self._limits.min_body_rate, on_chunk)
         return request.with_body(body, digest.hexdigest() if is_signed else "")
 
-    def _authorize(self, pending: PendingAuth, action: str) -> None:
+    def _authorise(self, pending: PendingAuth, action: str) -> None:
         caller = pending.caller
         if not caller.may_call(action):
             raise ApiError(ErrorCode.UNAUTHORIZED_OPERATION)
@@ -188,6 +186,22 @@ class Gateway:
     def _bind(self, request: CloudRequest, model: type[RequestModel]) -> RequestModel:
         is_text = not parameters.has_json_body(request)
         return bind(model, parameters.action_parameters(request), is_text=is_text, is_lenient=self._is_lenient)
+
+
+async def _take_slot(admission: Admission, timer: StageTimer, slots: AsyncExitStack) -> Slot:
+    """Return a slot of ``admission``, which ``slots`` releases when it closes."""
+    with timer.stage("queue"):
+        return await slots.enter_async_context(admission.slot())
+
+
+def _api_error(error: BaseException, request_id: str) -> ApiError:
+    """Return the error to report for ``error``; log it if it is unexpected."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, asyncio.CancelledError):  # the server stops, and the time to drain is over
+        return ApiError(ErrorCode.SERVER_ERROR, _STOPPING)
+    _log.error("unexpected error", exc_info=error, extra={"fields": {"request_id": request_id}})
+    return ApiError(ErrorCode.SERVER_ERROR)
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, generated from the actions' models and the error catalogue.
 
 OpenAPI has one operation per path and method, so all actions and versions share one, with alternatives for bodies and
-replies. The document covers signature version 3. Its description explains version 1.
+replies. The document covers TC3. Its description explains signature v1.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +74,7 @@ def document(actions: Sequence[Action] = ACTIONS) -> Schema:
     }
     get = {
         "operationId": "get",
-        "summary": "Call an action with its parameters in the query. The limit of 32 KB is enough for image URLs.",
+        "summary": "Call an action with its parameters in the query, by default up to 32 KB: enough for image URLs.",
         "parameters": [*headers, *_query(schemas, requests)],
         "security": [{"TC3": []}],
         "responses": {"200": reply},
@@ -112,13 +112,13 @@ def _schemas(requests: Mapping[type[RequestModel], str]) -> Schema:
         schemas[request.__name__]["title"] = title
     for response in responses:
         properties = {**schemas[response.__name__]["properties"], "RequestId": _REQUEST_ID}
-        schemas[response.__name__] |= _closed(properties)
-    error = _closed({"Code": _ref("ErrorCode"), "Message": _STRING})
+        schemas[response.__name__] |= _object_schema(properties)
+    error = _object_schema({"Code": _ref("ErrorCode"), "Message": _STRING})
     replies = [*(model.__name__ for model in responses), "Failure"]
     return {
         **schemas,
-        "Failure": _closed({"Error": error, "RequestId": _REQUEST_ID}),
-        "Reply": _closed({"Response": {"oneOf": [_ref(name) for name in replies]}}),
+        "Failure": _object_schema({"Error": error, "RequestId": _REQUEST_ID}),
+        "Reply": _object_schema({"Response": {"oneOf": [_ref(name) for name in replies]}}),
         "ErrorCode": {
             "type": "string",
             "description": "Clients may rely on the code. The message may differ from the texts below.",
@@ -178,14 +178,15 @@ def _any_of(schemas: Iterable[Schema]) -> Schema:
 
 
 def _operator_operation(name: str, summary: str, properties: Schema) -> Schema:
-    return {"operationId": name, "summary": summary, "responses": {"200": _json_response(_closed(properties), "OK")}}
+    response = _json_response(_object_schema(properties), "OK")
+    return {"operationId": name, "summary": summary, "responses": {"200": response}}
 
 
 def _json_response(schema: Schema, description: str) -> Schema:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _closed(properties: Schema) -> Schema:
+def _object_schema(properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 

@@ -1,6 +1,6 @@
 """CloudRequest: one HTTP request as received, and its common parameters (vendor document "Common Params").
 
-Signature version 3 sends the common parameters as ``X-TC-*`` headers, version 1 in the query or form. ``Region`` and
+TC3 sends the common parameters as ``X-TC-*`` headers, signature v1 in the query or form. ``Region`` and
 ``RequestClient`` have no effect and are not read. Signature verification needs the received bytes, so no value is
 decoded, sorted or unquoted in place.
 """
@@ -28,7 +28,7 @@ class CloudRequest:
 
     ``headers`` has lower-case names. Header values, ``path`` and ``query`` are decoded as latin-1: encoding them gives
     the received bytes. ``body`` is empty until it has been read. ``body_sha256`` is its digest in hex, or empty if the
-    request is not signed. ``v1`` has all parameters of a version-1 request once they are read, otherwise None.
+    request is not signed. ``v1`` has all parameters of a request with signature v1 once they are read, otherwise None.
     """
 
     method: str
@@ -64,7 +64,7 @@ class CloudRequest:
 
     @property
     def is_v1(self) -> bool:
-        """Whether the request uses signature version 1: a query or form without headers of version 3."""
+        """Whether the request uses signature v1: a query or form without TC3 headers."""
         if "x-tc-action" in self.headers or self.headers.get("authorization", "").startswith(("TC3-", "SKIP")):
             return False
         return self.method == "GET" or self.media_type == FORM

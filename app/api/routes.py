@@ -5,7 +5,8 @@
 ``/openapi.json``: description of the cloud requests.
 """
 
-import asyncio
+import logging
+from dataclasses import asdict
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -17,11 +18,11 @@ from app.api import docs, envelope
 from app.api.envelope import NO_STORE_HEADERS
 from app.api.gateway import EngineLike, Gateway
 from app.api.request import CloudRequest
-from app.errors import ApiError, ErrorCode, Text
+from app.errors import ApiError, ErrorCode
 from app.ops.metrics import MEDIA_TYPE
 from app.settings import MetricsSettings
 
-_STOPPING = Text("The service is being stopped. Please retry.", "服务正在停止，请重试。")
+_log = logging.getLogger(__name__)
 
 
 async def healthz(_: Request) -> Response:
@@ -35,8 +36,8 @@ async def readyz(request: Request) -> Response:
 
 async def version(request: Request) -> Response:
     engine: EngineLike = request.state.engine
-    facts = {"name": "compareface", "version": app.__version__, "engine": dict(engine.facts())}
-    return JSONResponse(facts, headers=NO_STORE_HEADERS)
+    content = {"name": "compareface", "version": app.__version__, "engine": asdict(engine.info)}
+    return JSONResponse(content, headers=NO_STORE_HEADERS)
 
 
 async def metrics(request: Request) -> Response:
@@ -61,8 +62,6 @@ class CloudRoute(BaseRoute):
             reply = await gateway.handle(http)
         except ClientDisconnect:
             return
-        except asyncio.CancelledError:  # the server stops, and the time to drain is over
-            reply = envelope.failure(ApiError(ErrorCode.SERVER_ERROR, _STOPPING), CloudRequest.received(http))
         if http.method == "CONNECT":
             reply.status_code = 405  # in HTTP, status 200 would open a tunnel
         await reply(scope, receive, send)
@@ -82,5 +81,7 @@ def routes(settings: MetricsSettings) -> list[BaseRoute]:
 
 
 async def internal_error(http: Request, _: Exception) -> Response:
-    """Reply with the envelope to an error outside the gateway. Starlette raises the error again, so it is logged."""
-    return envelope.failure(ApiError(ErrorCode.SERVER_ERROR), CloudRequest.received(http))
+    """Reply with the envelope to an error outside the gateway. Starlette raises it again, and uvicorn logs it."""
+    request_id = envelope.new_request_id()
+    _log.error("error outside the gateway", extra={"fields": {"request_id": request_id}})
+    return envelope.failure(ApiError(ErrorCode.SERVER_ERROR), CloudRequest.received(http), request_id)

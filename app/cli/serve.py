@@ -9,14 +9,16 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 import app
+from app.api.auth.keys import KeyRing
 from app.asgi import OpenEngine, create_app
 from app.engine import Engine
 from app.environment import Settings, load_settings
 from app.ops import logs, process
+from app.server.config import bind, server_config
 from app.server.server import Server
+from app.service.services import EngineInfo
 from app.tools.models.preparing import prepare_best
 from app.tools.self_test import NO_FACE, try_request
-from app.tools.serving import announcement, bind, server_config
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,14 +44,14 @@ def run(args: argparse.Namespace) -> int:
 async def serve(settings: Settings, open_engine: OpenEngine) -> int:
     """Serve until a signal arrives. The port and the key file are checked before models are downloaded and loaded."""
     with bind(settings.server.host, settings.server.port) as listener:
-        application = create_app(settings, lambda _: nullcontext(engine))
+        application = create_app(settings, lambda _: nullcontext(engine))  # called when uvicorn starts, below
         async with open_engine(settings) as engine:
             await asyncio.sleep(0)  # a pending Ctrl-C is raised here, where only the engine has to be closed
             gc.collect()
             gc.freeze()  # the collector would scan the loaded models again and again, 30 ms each time
             server = Server(server_config(settings, application), settings.server.readiness_delay_s)
             listener.listen()  # a client may connect as soon as the announcement is printed
-            print(announcement(settings, listener.getsockname()[1], engine.facts()), flush=True)
+            print(announcement(settings, listener.getsockname()[1], engine.info), flush=True)
             await server.serve([listener])
     return 0
 
@@ -58,12 +60,33 @@ async def check(settings: Settings, open_engine: OpenEngine) -> int:
     """Return 0 if the application answers an image without a face with the error for that."""
     async with open_engine(settings) as engine:
         outcome = await try_request(settings, engine)
-        facts = engine.facts()
     if outcome != NO_FACE:
         print(f"compareface: the check failed: an image without a face gave {outcome}", file=sys.stderr)
         return 1
-    print(f"compareface {app.__version__} works: pack {facts.get('pack')} on {facts.get('device')}")
+    print(f"compareface {app.__version__} works: pack {engine.info.pack} on {engine.info.device}")
     return 0
+
+
+def announcement(settings: Settings, port: int, info: EngineInfo) -> str:
+    """Return one line with the URL, the pack, the device and the access rules of the service."""
+    host = settings.server.host
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    pack = f"pack {info.pack}{' (chosen automatically)' if info.pack_is_automatic else ''}"
+    details = [f"{pack} on {info.device}", *info.calibration_notes, _access_rules(settings)]
+    if settings.playground.enabled:
+        details.append(f"playground at {url}/playground")
+    return f"compareface {app.__version__} at {url}: {'; '.join(details)}"
+
+
+def _access_rules(settings: Settings) -> str:
+    if settings.auth.mode == "off":
+        return "open to every client that can reach it (COMPAREFACE_AUTH__MODE=off)"
+    if settings.is_open:
+        return "open, but on loopback only (no COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE)"
+    rule = f"signatures required (SecretIds: {len(KeyRing.open(settings.auth).callers())})"
+    if settings.auth.skip == "allow":
+        rule += ", except for requests with `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"
+    return rule
 
 
 def _open_engine(budget_s: float | None, settings: Settings) -> AbstractAsyncContextManager[Engine]:

@@ -14,8 +14,8 @@ class Stage(NamedTuple):
     """One stage of a request; times in seconds of ``time.monotonic``."""
 
     name: str
-    began: float
-    ended: float
+    started_at: float
+    ended_at: float
 
 
 @dataclass(slots=True)
@@ -34,19 +34,15 @@ class StageTimer:
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage; raise ``DeadlineExceededError`` before it begins if no time is left."""
         self.deadline.check()
-        began = time.monotonic()
+        started_at = time.monotonic()
         try:
             yield
         finally:
-            self.record(name, began)
-
-    def record(self, name: str, began: float) -> None:
-        """Add a stage that ends now."""
-        self.stages.append(Stage(name, began, time.monotonic()))
+            self.stages.append(Stage(name, started_at, time.monotonic()))
 
     def totals(self) -> dict[str, float]:
         """Return the seconds spent in each stage, summed over both images of a comparison."""
         totals: defaultdict[str, float] = defaultdict(float)
         for stage in self.stages:
-            totals[stage.name] += stage.ended - stage.began
+            totals[stage.name] += stage.ended_at - stage.started_at
         return dict(totals)

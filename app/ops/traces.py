@@ -41,7 +41,7 @@ class Traces:
         self,
         headers: Mapping[str, str],
         attributes: Mapping[str, str],
-        began: float,
+        started_at: float,
         stages: Sequence[Stage],
         *,
         is_error: bool,
@@ -62,14 +62,14 @@ class Traces:
             parent,
             SpanKind.SERVER,
             {f"compareface.{name}": value for name, value in attributes.items()},
-            start_time=nanoseconds(began),
+            start_time=nanoseconds(started_at),
         )
         if is_error:
             span.set_status(StatusCode.ERROR)
         context = set_span_in_context(span)
         for stage in stages:
-            child = self._tracer.start_span(stage.name, context, start_time=nanoseconds(stage.began))
-            child.end(nanoseconds(stage.ended))
+            child = self._tracer.start_span(stage.name, context, start_time=nanoseconds(stage.started_at))
+            child.end(nanoseconds(stage.ended_at))
         span.end()
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""Model inference: devices, sessions, batches and worker threads. Knows nothing about faces."""
+"""Model inference: devices, sessions, batches and worker threads. Independent of face recognition."""

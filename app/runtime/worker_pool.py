@@ -18,7 +18,7 @@ from app.runtime.batcher import MAX_BATCH_SIZE
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_IMAGES_PER_COMPARISON = 2
+IMAGES_PER_COMPARISON = 2
 
 _MAX_INTRA_OP = 4
 """Small face models gain little from more threads in one run."""
@@ -39,8 +39,8 @@ def thread_budget(cores: int, device: str = "cpu") -> ThreadBudget:
     if device != "cpu":
         # One batch runs while the next one forms. More workers would need more memory, up to 50 MB per image.
         return ThreadBudget(workers=min(_WORKERS_PER_CORE * cores, 2 * MAX_BATCH_SIZE), intra_op=1)
-    idle = max(0, cores - _IMAGES_PER_COMPARISON)
-    return ThreadBudget(workers=max(_IMAGES_PER_COMPARISON, cores), intra_op=min(1 + idle, _MAX_INTRA_OP))
+    idle = max(0, cores - IMAGES_PER_COMPARISON)
+    return ThreadBudget(workers=max(IMAGES_PER_COMPARISON, cores), intra_op=min(1 + idle, _MAX_INTRA_OP))
 
 
 def pinned_cpus(cores: int, device: str) -> tuple[int, ...]:
@@ -52,7 +52,7 @@ def pinned_cpus(cores: int, device: str) -> tuple[int, ...]:
     if device != "cpu" or not hasattr(os, "sched_getaffinity"):
         return ()
     allowed = os.sched_getaffinity(0)
-    if not len(allowed) == cores == _IMAGES_PER_COMPARISON:
+    if not len(allowed) == cores == IMAGES_PER_COMPARISON:
         return ()
     try:
         os.sched_setaffinity(0, allowed)  # changes nothing, but fails if pinning is not permitted
@@ -143,6 +143,6 @@ class WorkerPool(AbstractContextManager["WorkerPool"]):
         finally:
             del work  # breaks the cycle future - error - frames, which would keep images in memory
 
-    def would_queue(self, additional: int) -> bool:
-        """Return whether a call would wait for a worker if ``additional`` calls were submitted now."""
+    def exceeds_workers(self, additional: int) -> bool:
+        """Return whether the unfinished calls plus ``additional`` ones are more than the workers."""
         return len(self._unfinished) + additional > self._workers

@@ -24,8 +24,11 @@ from h11._receivebuffer import ReceiveBuffer
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-DRAIN_GRACE_S = 0.5
-"""Seconds at shutdown for a request to arrive on an idle connection, or for more bytes of a body after its response."""
+IDLE_DRAIN_S = 0.5
+"""Seconds at shutdown for a request to arrive on an idle connection."""
+
+BODY_DRAIN_S = 0.5
+"""Seconds at shutdown for more bytes of a body to arrive after its response."""
 
 _READ_SIZE = 16 * 1024
 """Bytes per read. A head may exceed its limit by one read, because h11 checks the limit only on incomplete heads."""
@@ -150,7 +153,7 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse ``data``, but drop bytes after the last request: h11 would reject even an empty line."""
         if self._is_draining and self.is_receiving and not self._is_busy:
-            self._abort_after(DRAIN_GRACE_S)  # a client that is cut off while sending does not read its response
+            self._abort_after(BODY_DRAIN_S)  # a client that is cut off while sending does not read its response
         if not (self.conn.their_state is h11.MUST_CLOSE or self.transport.is_closing()):
             super().data_received(data)
             self._body_bytes_left -= len(data)
@@ -185,12 +188,12 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
+        self._is_draining = True
         if self._is_busy:  # the response asks the client to close, so that it sends no further request
             self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
             super().shutdown()
         else:
-            self._abort_after(DRAIN_GRACE_S)
-        self._is_draining = True
+            self._become_idle()
 
     def abort(self) -> None:
         """Close at once, without a response; drop unsent data."""
@@ -204,7 +207,7 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
 
     @property
     def has_pipelined_data(self) -> bool:
-        """Whether more data has arrived than the current request, which is complete."""
+        """Whether bytes follow the completed request."""
         is_complete = self.conn.their_state not in {h11.IDLE, h11.SEND_BODY}
         return is_complete and self.conn.trailing_data[0] != b""
 
@@ -232,8 +235,10 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
     def _become_idle(self) -> None:
         self._idle.pop(self, None)
         self._idle[self] = None
-        timeout = self._limits.deadline_s if self.is_receiving else self._limits.header_timeout_s
-        self._abort_after(DRAIN_GRACE_S if self._is_draining else timeout)
+        if self.is_receiving:
+            self._abort_after(BODY_DRAIN_S if self._is_draining else self._limits.deadline_s)
+        else:
+            self._abort_after(IDLE_DRAIN_S if self._is_draining else self._limits.header_timeout_s)
 
     def _cancel_request(self) -> None:
         """Report a disconnect to the application, which then cancels its work and sends no second response."""

@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or ():
-            listener.listen(LISTEN_BACKLOG)  # asyncio also uses uvicorn's backlog as its ACCEPT_BATCH
+            listener.listen(LISTEN_BACKLOG)  # uvicorn's `backlog` is also asyncio's number of accepts per iteration
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.lifespan.state["is_draining"] = True

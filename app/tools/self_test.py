@@ -4,11 +4,11 @@ import base64
 import json
 import time
 from contextlib import nullcontext
+from typing import Any
 
 import cv2
 import httpx
 import numpy as np
-from starlette.types import Receive, Scope, Send
 
 from app.api.gateway import EngineLike
 from app.asgi import create_app
@@ -36,7 +36,7 @@ async def try_request(settings: Settings, engine: EngineLike) -> str:
     application = create_app(settings, lambda _: nullcontext(engine))
     async with application.router.lifespan_context(application) as state:
 
-        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_state(scope: Any, receive: Any, send: Any) -> None:
             await application({**scope, "state": dict(state or {})}, receive, send)
 
         transport = httpx.ASGITransport(with_state)

@@ -1,10 +1,12 @@
 """The log line of a request."""
 
+import asyncio
 import json
 import logging
 import re
 import time
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -13,7 +15,7 @@ from app.domain import CompareOptions, Comparison, ImageRef
 from app.environment import Settings
 from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
-from app.settings import AuthSettings
+from app.settings import AuthSettings, LimitsSettings
 from tests.support.fakes import (
     CLOSED,
     COMMON,
@@ -40,7 +42,7 @@ def _signed_headers() -> dict[str, str]:
     }
 
 
-def _fields(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+def _fields(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
     return [vars(record)["fields"] for record in caplog.records if record.name == "app.api.access_log"]
 
 
@@ -80,3 +82,43 @@ async def test_the_label_of_the_signing_key_is_logged(tmp_path: Path, caplog: py
         ("AKIDEXAMPLE", "new", "CompareFace"),
         ("AKIDEXAMPLE", "old", "CompareFace"),
     ]
+
+
+async def _block(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_a_request_that_is_cancelled_at_shutdown_is_logged_with_the_id_of_its_reply(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "app")
+    engine = FakeEngine(FakeService(_block))
+    async with client_of(CLOSED, engine) as client, asyncio.timeout(10):
+        call = asyncio.create_task(client.post("/", content=_BODY, headers=_signed_headers()))
+        while not engine.service.calls:  # noqa: ASYNC110 - the fake has no event
+            await asyncio.sleep(0.01)
+        call.cancel()  # as uvicorn does when the time to drain is over
+        response = response_of(await call)
+    assert response["Error"]["Message"] == "The service is being stopped. Please retry."
+    (fields,) = _fields(caplog)
+    assert (fields["request_id"], fields["code"]) == (response["RequestId"], "FailedOperation.ServerError")
+
+
+async def test_forms_with_signature_v1_and_rejected_requests_have_the_stages_of_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "app")
+    engine = FakeEngine(FakeService(_block))
+    settings = CLOSED.model_copy(update={"limits": LimitsSettings(max_in_flight=1, max_wait_s=0, deadline_s=0.3)})
+    form = urlencode(v1_parameters("POST", Timestamp=str(int(time.time())), UrlA="a", UrlB="b"))
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with client_of(settings, engine) as client:
+        running = asyncio.create_task(client.post("/", content=form, headers=headers))
+        while not engine.service.calls:  # noqa: ASYNC110 - the fake has no event
+            await asyncio.sleep(0.01)
+        await client.post("/", content=_BODY, headers=_signed_headers())
+        await running
+    stages = {str(fields["code"]): fields["stages"] for fields in _fields(caplog)}
+    assert list(stages["RequestLimitExceeded"]) == ["queue"]
+    assert set(stages["FailedOperation.RequestTimeout"]) == {"queue", "receive", "verify"}

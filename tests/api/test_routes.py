@@ -11,7 +11,7 @@ import app
 from app.api.routes import CloudRoute
 from app.asgi import create_app
 from app.settings import MetricsSettings
-from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of
+from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of, response_of
 
 _WITH_METRICS = OPEN.model_copy(update={"metrics": MetricsSettings(enabled=True)})
 
@@ -24,7 +24,18 @@ async def test_operator_routes_return_plain_json() -> None:
         assert (await client.get("/version")).json() == {
             "name": "compareface",
             "version": app.__version__,
-            "engine": {"pack": "fake", "device": "cpu"},
+            "engine": {
+                "pack": "fake",
+                "pack_is_automatic": False,
+                "pack_2_0": "fake",
+                "device": "cpu",
+                "provider": "CPUExecutionProvider",
+                "networks": {},
+                "workers": 2,
+                "intra_op_threads": 1,
+                "calibration": {},
+                "calibration_notes": [],
+            },
         }
 
 
@@ -69,15 +80,20 @@ async def test_a_post_to_an_operator_route_is_a_cloud_request(path: str) -> None
 
 
 class _BrokenEngine(FakeEngine):
-    def facts(self) -> Any:
+    @property
+    def info(self) -> Any:
         raise RuntimeError("/secret/path")
 
 
-async def test_an_error_outside_the_gateway_has_an_envelope() -> None:
+async def test_an_error_outside_the_gateway_has_an_envelope_whose_request_id_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with client_of(OPEN, _BrokenEngine()) as client:
         reply = await client.get("/version")
     assert code_of(reply) == "FailedOperation.ServerError"
     assert "secret" not in reply.text
+    (record,) = (record for record in caplog.records if record.name == "app.api.routes")
+    assert vars(record)["fields"] == {"request_id": response_of(reply)["RequestId"]}
 
 
 async def test_a_disconnect_while_sending_is_logged_as_abandoned_without_a_reply(

@@ -8,21 +8,22 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from app.cli.serve import check, serve
+from app.cli.serve import announcement, check, serve
 from app.domain import CompareOptions, Comparison, ImageRef
 from app.environment import Settings, SettingsError
 from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
+from app.server.config import bind
 from app.server.server import Server
 from app.settings import AuthSettings, ServerSettings
-from app.tools.serving import bind
-from tests.support.fakes import COMMON, OPEN, Behaviour, FakeEngine, FakeService, code_of
+from tests.support.fakes import COMMON, INFO, OPEN, Behaviour, FakeEngine, FakeService, code_of
 
 
 async def _no_face(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
@@ -42,6 +43,34 @@ async def test_check_succeeds_if_no_face_is_detected(
 ) -> None:
     assert await check(OPEN, lambda _: nullcontext(FakeEngine(FakeService(comparison)))) == code
     assert text in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("server", "auth", "text"),
+    [
+        ({}, {}, "at http://127.0.0.1:8000: pack fake on cpu; open, but on loopback only (no COMPAREFACE_AUTH__KEYS"),
+        ({}, {"keys": "a:b,c:d,a:e"}, "signatures required (SecretIds: 2)"),
+        ({"host": "::1"}, {}, "at http://[::1]:8000: "),
+        ({"host": "0.0.0.0"}, {"mode": "off"}, "open to every client that can reach it (COMPAREFACE_AUTH__MODE=off)"),
+    ],
+)
+def test_announcement_names_the_url_the_pack_and_the_access_rules(
+    server: dict[str, str], auth: dict[str, str], text: str
+) -> None:
+    settings = Settings(server=ServerSettings.model_validate(server), auth=AuthSettings.model_validate(auth))
+    line = announcement(settings, 8000, INFO)
+    assert text in line
+    assert "\n" not in line
+
+
+def test_announcement_marks_an_automatically_chosen_pack() -> None:
+    line = announcement(Settings(), 8000, replace(INFO, pack_is_automatic=True))
+    assert ": pack fake (chosen automatically) on cpu; " in line
+
+
+def test_announcement_has_the_notes_of_the_calibration() -> None:
+    line = announcement(Settings(), 8000, replace(INFO, calibration_notes=["PROVISIONAL calibration"]))
+    assert "on cpu; PROVISIONAL calibration; open, but" in line
 
 
 async def test_an_invalid_key_file_is_reported_before_models_are_opened(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_printed_command_is_accepted(
     assert main(["sign", str(image), "http://example.com/$HOME/`b`'中.jpg", *options]) == 0
     request = _run_in_bash(capsys.readouterr().out, tmp_path)
     settings = AuthSettings.model_validate({"keys": _KEYS})
-    authenticator = Authenticator(settings, KeyRing(settings), is_open=False)
+    authenticator = Authenticator(settings, KeyRing.open(settings), is_open=False)
     examined = authenticator.check_headers(request)
     assert authenticator.verify(request, examined) is not None
     assert examined.secret_id == secret_id

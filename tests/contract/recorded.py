@@ -73,7 +73,7 @@ class Verifier:
             file.write(keys)
             file.flush()
             settings = AuthSettings(keys_file=Path(file.name))
-            ring = KeyRing(settings, clock=lambda: 0.0)
+            ring = KeyRing.open(settings, clock=lambda: 0.0)
         self._now = 0.0
         self._authenticator = Authenticator(settings, ring, is_open=False, clock=lambda: self._now)
 

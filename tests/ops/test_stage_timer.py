@@ -15,7 +15,7 @@ def test_stages_are_recorded_even_if_they_fail_and_are_summed_by_name() -> None:
     assert [stage.name for stage in timer.stages] == ["detect", "decode", "detect"]
     totals = timer.totals()
     assert list(totals) == ["detect", "decode"]
-    assert totals["detect"] == pytest.approx(sum(s.ended - s.began for s in timer.stages if s.name == "detect"))
+    assert totals["detect"] == pytest.approx(sum(s.ended_at - s.started_at for s in timer.stages if s.name == "detect"))
 
 
 def test_no_stage_begins_after_the_deadline() -> None:

@@ -27,12 +27,12 @@ _ATTRIBUTES = {"request_id": "id", "action": "CompareFace", "code": "OK"}
 def _spans(headers: dict[str, str], code: str = "OK") -> list[ReadableSpan]:
     exporter = InMemorySpanExporter()
     traces = Traces(exporter)
-    began, timer = time.monotonic(), StageTimer.after(60)
+    started_at, timer = time.monotonic(), StageTimer.after(60)
     for name in ("decode", "detect"):
         with timer.stage(name):
             pass
     traces.record_request(
-        headers, _ATTRIBUTES | {"code": code}, began, timer.stages, is_error=code == "FailedOperation.ServerError"
+        headers, _ATTRIBUTES | {"code": code}, started_at, timer.stages, is_error=code == "FailedOperation.ServerError"
     )
     traces.close()
     return sorted(exporter.get_finished_spans(), key=lambda span: span.start_time or 0)

@@ -81,7 +81,7 @@ async def test_a_pack_runs_through_the_engine_once_its_licence_is_accepted(stand
         for image in (astronaut(), another_shot(astronaut()), cast())
     )
     async with Engine.open(standin) as engine:
-        assert engine.facts()["pack"] == "standin"
+        assert engine.info.pack == "standin"
         genuine = await engine.services.compare(probe, same_person, CompareOptions(), StageTimer.after(60))
         impostor = await engine.services.compare(probe, other_person, CompareOptions(), StageTimer.after(60))
     assert genuine.cosine > 0.6

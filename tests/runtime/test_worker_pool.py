@@ -132,19 +132,19 @@ async def test_an_exception_in_the_work_reaches_the_caller() -> None:
         await workers.run(lambda: 1 / 0)
 
 
-async def test_work_would_queue_once_all_workers_are_busy() -> None:
+async def test_work_exceeds_the_workers_once_all_of_them_are_busy() -> None:
     release = threading.Event()
     with WorkerPool(ThreadBudget(2, 1)) as workers:
         tasks = [asyncio.create_task(workers.run(release.wait)) for _ in range(2)]
         await asyncio.sleep(0)
-        assert not workers.would_queue(0)
-        assert workers.would_queue(1)
+        assert not workers.exceeds_workers(0)
+        assert workers.exceeds_workers(1)
         tasks.append(asyncio.create_task(workers.run(release.wait)))
         await asyncio.sleep(0)
-        assert workers.would_queue(0)
+        assert workers.exceeds_workers(0)
         release.set()
         await asyncio.gather(*tasks)
-        assert not workers.would_queue(2)
+        assert not workers.exceeds_workers(2)
 
 
 async def test_work_that_is_cancelled_in_the_queue_never_runs() -> None:
@@ -154,10 +154,10 @@ async def test_work_that_is_cancelled_in_the_queue_never_runs() -> None:
         running = asyncio.create_task(workers.run(release.wait))
         queued = asyncio.create_task(workers.run(ran.append, 1))
         await asyncio.sleep(0.05)
-        assert workers.would_queue(0)
+        assert workers.exceeds_workers(0)
         queued.cancel()
         await asyncio.sleep(0)
-        assert not workers.would_queue(0)
+        assert not workers.exceeds_workers(0)
         release.set()
         await running
     assert ran == []
@@ -170,10 +170,10 @@ async def test_running_work_counts_until_it_ends_even_if_its_caller_was_cancelle
         await asyncio.sleep(0.05)
         tasks[0].cancel()
         await asyncio.sleep(0.05)
-        assert workers.would_queue(0), "the cancelled work still runs, and the other is queued"
+        assert workers.exceeds_workers(0), "the cancelled work still runs, and the other is queued"
         release.set()
         await tasks[1]
-        assert not workers.would_queue(0)
+        assert not workers.exceeds_workers(0)
 
 
 @pytest.mark.parametrize(

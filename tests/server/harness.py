@@ -11,9 +11,9 @@ from app.asgi import create_app
 from app.domain import CompareOptions, Comparison, ImageRef
 from app.environment import Settings
 from app.ops.stage_timer import StageTimer
+from app.server.config import MAX_HEADER_BYTES, bind
 from app.server.connection import ConnectionLimits, protocol_factory
 from app.server.server import Server
-from app.tools.serving import MAX_HEADER_BYTES, bind
 from tests.support.fakes import OPEN, Behaviour, FakeEngine, FakeService, fixed_comparison
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"

@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from app.server.connection import DRAIN_GRACE_S
+from app.server.config import bind
+from app.server.connection import BODY_DRAIN_S
 from app.server.server import drop_connection_attempts
-from app.tools.serving import bind
 from tests.server.harness import LONG_LIMITS, REQUEST, local_server, wait_until
 
 
@@ -80,7 +80,7 @@ async def test_a_client_that_still_sends_its_body_is_not_cut_off_at_shutdown() -
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n")
         assert await client.response_head()
         local.server.should_exit = True
-        for _ in range(2 * round(DRAIN_GRACE_S / 0.1)):
+        for _ in range(2 * round(BODY_DRAIN_S / 0.1)):
             client.send(b"a")
             await asyncio.sleep(0.1)
         assert not await client.is_closed()

@@ -16,7 +16,7 @@ from app.environment import Settings
 from app.errors import ApiError, ErrorCode
 from app.ops.metrics import Metrics
 from app.ops.stage_timer import StageTimer
-from app.service.services import Services
+from app.service.services import EngineInfo, Services
 from app.settings import AuthSettings, LimitsSettings
 
 SECRET_ID, SECRET_KEY = "AKIDEXAMPLE", "SECRETEXAMPLE"
@@ -82,6 +82,9 @@ class FakeService:
         return self.detection
 
 
+INFO = EngineInfo("fake", False, "fake", "cpu", "CPUExecutionProvider", {}, 2, 1, {}, [])
+
+
 @dataclass
 class FakeEngine:
     """An engine without models."""
@@ -93,8 +96,9 @@ class FakeEngine:
     def services(self) -> Services:
         return Services(compare=self.service.compare, detect=self.service.detect)
 
-    def facts(self) -> Mapping[str, object]:
-        return {"pack": "fake", "device": "cpu"}
+    @property
+    def info(self) -> EngineInfo:
+        return INFO
 
     def is_busy(self, _: int) -> bool:
         return False

@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from app.api.actions.base import Action, RequestModel, ResponseModel
-from app.api.actions.fields import MODEL_VERSIONS, SWITCH, Base64, Rotate, Url, zero_or_one
+from app.api.actions.fields import MODEL_VERSIONS, ZERO_OR_ONE, Base64, Rotate, Url, zero_or_one
 from app.api.auth.keys import Caller
 from app.domain import CompareOptions, ImageRef, MatchingStrategy
 from app.errors import ApiError, ErrorCode
@@ -76,7 +76,7 @@ class CompareFace20200303(CompareFace20180301):
         None,
         description="How to select one of several faces: 0 the most confident detection, 1 the largest face. Default: "
         "the setting `COMPAREFACE_COMPARE__MATCHING_STRATEGY`.",
-        json_schema_extra=SWITCH,
+        json_schema_extra=ZERO_OR_ONE,
     )
 
     def matching_strategy(self) -> MatchingStrategy | None:

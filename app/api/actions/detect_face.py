@@ -7,7 +7,7 @@ from pydantic import Field
 
 from app.api.actions.base import Action, RequestModel, ResponseModel
 from app.api.actions.face_info import FaceInfo, FaceInfoWithLandmarks, face_info
-from app.api.actions.fields import FLAG, MODEL_VERSIONS, Base64, Rotate, Url, raise_illegal, zero_or_one
+from app.api.actions.fields import MODEL_VERSIONS, ONE_IS_TRUE, Base64, Rotate, Url, raise_illegal, zero_or_one
 from app.api.auth.keys import Caller
 from app.domain import DetectOptions, ImageRef
 from app.errors import ApiError, ErrorCode, Text
@@ -42,12 +42,12 @@ class DetectFace20180301(RequestModel):
     need_face_attributes: int = Field(
         0,
         description="1 measures pose and mask of the five largest faces; any other value does not.",
-        json_schema_extra=FLAG,
+        json_schema_extra=ONE_IS_TRUE,
     )
     need_quality_detection: int = Field(
         0,
         description="1 measures the quality of the thirty largest faces; any other value does not.",
-        json_schema_extra=FLAG,
+        json_schema_extra=ONE_IS_TRUE,
     )
     face_model_version: str | None = Field(
         None,
@@ -59,7 +59,7 @@ class DetectFace20180301(RequestModel):
         0,
         description="1 returns five landmarks of each face; any other value does not. The vendor's API does not have "
         "this parameter.",
-        json_schema_extra=FLAG,
+        json_schema_extra=ONE_IS_TRUE,
     )
 
     async def perform(self, services: Services, caller: Caller, timer: StageTimer) -> DetectFaceResponse:

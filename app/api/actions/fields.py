@@ -11,8 +11,8 @@ from app.imaging.source import MAX_BASE64_CHARACTERS
 
 # `json_schema_extra` only documents the values in OpenAPI. The actions check them and raise the vendor's codes.
 MODEL_VERSIONS: JsonDict = {"enum": [version.value for version in FaceModelVersion]}
-SWITCH: JsonDict = {"enum": [0, 1]}
-FLAG: JsonDict = {"examples": [1]}
+ZERO_OR_ONE: JsonDict = {"enum": [0, 1]}
+ONE_IS_TRUE: JsonDict = {"examples": [1]}
 """1 is on, every other integer off."""
 Base64 = Annotated[
     str,
@@ -29,7 +29,8 @@ Url = Annotated[
     ),
 ]
 Rotate = Annotated[
-    int, Field(description="1 also detects faces that lie on their side or are upside down.", json_schema_extra=SWITCH)
+    int,
+    Field(description="1 also detects faces that lie on their side or are upside down.", json_schema_extra=ZERO_OR_ONE),
 ]
 
 

@@ -1,7 +1,7 @@
 """Authenticator: the authentication policy. ``credential`` reads the signature of a request, ``keys`` has the callers.
 
-``check_headers`` needs no version-3 body. It raises errors in this order: missing parameter, malformed credential,
-unknown SecretId, expired timestamp. ``verify`` needs the body. It checks the signature, then the token.
+``check_headers`` needs the common parameters only. The order of its errors is: missing parameter, malformed credential,
+unknown SecretId, expired timestamp. ``verify`` needs the body, too. It checks the signature, then the token.
 """
 
 import hmac

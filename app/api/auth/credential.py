@@ -29,7 +29,7 @@ _DATE_TEXT = Text(
 
 @dataclass(frozen=True, slots=True)
 class Credential(ABC):
-    """The SecretId and signature of a request, in either signature version."""
+    """The SecretId and signature of a request, with TC3 or signature v1."""
 
     secret_id: str
     signature: str
@@ -51,8 +51,8 @@ def read_credential(request: CloudRequest) -> Credential:
 def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the hosts that a client may have signed. An invalid Host header yields no candidate.
 
-    Version 1 signs host, path and parameters as one string without escapes. A `?` in the host would let an attacker
-    pass some of the signed parameters as all of them.
+    Signature v1 signs host, path and parameters as one string without escapes. With `?` in the host, an attacker could
+    move signed parameters into the host and so drop them.
     """
     bare = host.removeprefix("http://").removeprefix("https://").rstrip("/")
     received = (host, bare, _PORT.sub("", bare)) if _HOST.fullmatch(bare) else ()
@@ -61,7 +61,7 @@ def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class _TC3Credential(Credential):
-    """Signature version 3."""
+    """TC3."""
 
     authorization: tc3.Authorization
 
@@ -96,7 +96,7 @@ class _TC3Credential(Credential):
 
 @dataclass(frozen=True, slots=True)
 class _V1Credential(Credential):
-    """Signature version 1."""
+    """Signature v1."""
 
     signature_method: str
 

@@ -99,18 +99,25 @@ class _KeyFile(_FileModel):
 class KeyRing:
     """The callers by SecretId, reloaded when the file changes. Belongs to one thread."""
 
-    def __init__(self, settings: AuthSettings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, configured: Mapping[str, Caller], path: Path | None, clock: Callable[[], float]) -> None:
+        """``configured``: the callers besides those of the file at ``path``."""
+        self._configured = self._callers = configured
+        self._path = path
+        self._clock = clock
+        self._checked_at = clock()
+        self._fingerprint: object = None
+        self._last_error = ""
+
+    @classmethod
+    def open(cls, settings: AuthSettings, clock: Callable[[], float] = time.monotonic) -> Self:
         """Read the file, if one is configured; raise ``SettingsError`` if it is not valid."""
-        self._configured = {
+        configured = {
             secret_id: Caller(keys=tuple(Key(label=str(n), secret_key=key) for n, key in enumerate(secret_keys, 1)))
             for secret_id, secret_keys in settings.secret_keys.items()
         }
-        self._path = settings.keys_file
-        self._clock = clock
-        self._checked_at = clock()
-        self._fingerprint = _fingerprint(self._path)
-        self._last_error = ""
-        self._callers = self._read()
+        ring = cls(configured, settings.keys_file, clock)
+        ring._fingerprint, ring._callers = _fingerprint(settings.keys_file), ring._read()
+        return ring
 
     def callers(self) -> Mapping[str, Caller]:
         """Return the callers by SecretId."""

@@ -38,7 +38,7 @@ def open_pipeline(settings: Settings, store: Store, pack: Pack, shared: SharedMo
 @contextmanager
 def open_local_backend(settings: Settings, store: Store, pack: Pack) -> Iterator[EmbeddingBackend]:
     """Open the pack on the cores of this machine; images are decoded in separate processes, which may crash."""
-    resources = open_resources(settings, Metrics())
-    pipeline = open_pipeline(settings, store, pack, resources.shared)
-    with resources.started_workers() as workers:
-        yield EmbeddingBackend(resources.shared.budget.workers, lambda encoded: workers.run(embed, pipeline, encoded))
+    shared = open_resources(settings, Metrics())
+    pipeline = open_pipeline(settings, store, pack, shared)
+    with shared.start() as workers:
+        yield EmbeddingBackend(shared.budget.workers, lambda encoded: workers.run(embed, pipeline, encoded))

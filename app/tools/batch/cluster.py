@@ -35,9 +35,10 @@ class EmbeddingActor:
         if store.pack(pack.name) != pack:
             raise BatchError(f"a node of the cluster has another pack {pack.name}")
         one_core = settings.runtime.model_copy(update={"threads": 1})
-        resources = open_resources(settings.model_copy(update={"runtime": one_core}), Metrics())
-        self._pipeline = open_pipeline(settings, store, pack, resources.shared)
-        resources.decoders.__enter__()  # never closed: the decoder process ends with the actor's process
+        shared = open_resources(settings.model_copy(update={"runtime": one_core}), Metrics())
+        self._pipeline = open_pipeline(settings, store, pack, shared)
+        self._started = shared.start()
+        self._started.__enter__()  # never closed: the decoder process ends with the actor's process
 
     def embed(self, encoded: bytes) -> Outcome:
         return embed(self._pipeline, encoded)

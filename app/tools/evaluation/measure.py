@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from app.engine import open_local_pipelines
+from app.engine import open_pipelines, open_shared_models
 from app.environment import Settings
 from app.packs.manifest import Pack
 from app.packs.store import Store
-from app.runtime.worker_pool import available_cores, thread_budget
 from app.scoring.calibration import Calibration
 from app.tools.evaluation import pair_list
 from app.tools.evaluation.evaluation import Evaluation, evaluate
@@ -51,9 +50,9 @@ def measure(
 
 
 def _embed(settings: Settings, store: Store, pack: Pack, images: list[Path]) -> Gallery:
-    budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
-    embedding_pipeline = open_local_pipelines(settings, store, pack, budget).embedding
-    gallery = embed_images(embedding_pipeline, images, budget.workers)
+    shared = open_shared_models(settings)
+    embedding_pipeline = open_pipelines(settings, store, pack, shared).embedding
+    gallery = embed_images(embedding_pipeline, images, shared.budget.workers)
     for code, count in Counter(gallery.failures.values()).items():
         tqdm.write(f"warning: {count} images are left out: {code.value}", file=sys.stderr)
     return gallery

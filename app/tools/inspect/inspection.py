@@ -10,10 +10,9 @@ from app.errors import OperatorError
 from app.imaging.source import check_size
 from app.ops.stage_timer import StageTimer
 from app.packs.store import Store
-from app.runtime.worker_pool import available_cores, thread_budget
 from app.service.errors import api_errors
 from app.tools.inspect.findings import Finding, inspect_face
-from app.vision.selection import largest_first, select
+from app.vision.selection import largest_first, select_target
 
 _MAX_FINDINGS = 4
 
@@ -41,14 +40,13 @@ def output_path(photo: Path, out: Path | None) -> Path:
 def inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> Inspection:
     """Inspect an encoded image; raise ``ApiError`` if it shows no face or cannot be used."""
     check_size(encoded)
-    budget = thread_budget(settings.runtime.threads or available_cores(), settings.runtime.device)
     store, pack = Store.with_selected_pack(settings.models)
-    shared = open_shared_models(settings, budget)
+    shared = open_shared_models(settings)
     detection = open_pipelines(settings, store, pack, shared).detection
     timer = StageTimer.after(settings.limits.deadline_s)
     with api_errors():
         image, faces = detection.detect_all(detection.parse(encoded, timer), timer, rotate=rotate)
-        target = select(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
+        target = select_target(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
     inspected = [target, *(face for face in largest_first(faces, image) if face is not target)][:_MAX_FINDINGS]
     offset = pack.detector.pitch_offset
     findings = [

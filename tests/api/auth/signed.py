@@ -15,7 +15,7 @@ def authenticator(
     keys: str = f"{SECRET_ID}:{SECRET_KEY}", *, is_open: bool = False, now: float = NOW, hosts: str = ""
 ) -> Authenticator:
     settings = AuthSettings.model_validate({"keys": keys, "hosts": hosts})
-    return Authenticator(settings, KeyRing(settings), is_open, lambda: now)
+    return Authenticator(settings, KeyRing.open(settings), is_open, lambda: now)
 
 
 def tc3_request(

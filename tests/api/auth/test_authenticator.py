@@ -26,7 +26,7 @@ def test_a_timestamp_may_differ_by_the_allowed_skew(offset: float, expected: str
 def test_a_clock_jump_affects_only_requests_during_the_jump() -> None:
     moments = iter([NOW, NOW + 86_400, NOW - 86_400, NOW])
     settings = AuthSettings.model_validate({"keys": f"{SECRET_ID}:{SECRET_KEY}"})
-    subject = Authenticator(settings, KeyRing(settings), is_open=False, clock=lambda: next(moments))
+    subject = Authenticator(settings, KeyRing.open(settings), is_open=False, clock=lambda: next(moments))
     good = tc3_request(authorization(BODY))
     outcomes = [_headers_outcome(subject, good) for _ in range(4)]
     assert outcomes == ["OK", "SIGNATURE_EXPIRE", "SIGNATURE_EXPIRE", "OK"]
@@ -166,7 +166,7 @@ def test_temporary_credentials_require_their_token(
     file = tmp_path / "keys.toml"
     file.write_text(KEYS_FILE)
     settings = AuthSettings(keys_file=file)
-    subject = Authenticator(settings, KeyRing(settings), is_open=False, clock=lambda: NOW)
+    subject = Authenticator(settings, KeyRing.open(settings), is_open=False, clock=lambda: NOW)
     header = authorization(BODY, secret_id=secret_id, secret_key=secret_key)
     assert outcome(subject, tc3_request(header, x_tc_token=token)) == expected
     parameters = v1_parameters(SecretId=secret_id, secret_key=secret_key, Token=token)
@@ -176,7 +176,7 @@ def test_temporary_credentials_require_their_token(
 @pytest.mark.parametrize(("skip", "expected"), [("allow", "OK"), ("refuse", "INVALID_AUTHORIZATION")])
 def test_a_setting_allows_requests_that_skip_signing(skip: str, expected: str) -> None:
     settings = AuthSettings.model_validate({"keys": "a:b", "skip": skip})
-    subject = Authenticator(settings, KeyRing(settings), is_open=False, clock=lambda: NOW)
+    subject = Authenticator(settings, KeyRing.open(settings), is_open=False, clock=lambda: NOW)
     assert outcome(subject, tc3_request("SKIP")) == expected
     assert outcome(subject, tc3_request(_FORGED)) != "OK"
 
@@ -204,7 +204,7 @@ def test_every_wrong_signature_takes_the_same_constant_time_comparisons(monkeypa
 @pytest.mark.parametrize(("v1_policy", "expected"), [("allow", "OK"), ("refuse", "SIGNATURE_FAILURE")])
 def test_a_setting_rejects_version_1_signatures(v1_policy: str, expected: str) -> None:
     settings = AuthSettings.model_validate({"keys": f"{SECRET_ID}:{SECRET_KEY}", "v1": v1_policy})
-    subject = Authenticator(settings, KeyRing(settings), is_open=False, clock=lambda: NOW)
+    subject = Authenticator(settings, KeyRing.open(settings), is_open=False, clock=lambda: NOW)
     assert outcome(subject, v1_request(**v1_parameters())) == expected
     assert outcome(subject, tc3_request(_GOOD)) == "OK"
 

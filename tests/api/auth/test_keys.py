@@ -31,7 +31,7 @@ _SHORT = '[callers.c]\nkeys = [{ label = "only", secret_key = "four" }]\n'
 
 def key_ring(file: Path, keys: str = "", now: list[float] | None = None) -> KeyRing:
     clock = now or [0.0]
-    return KeyRing(AuthSettings.model_validate({"keys": keys, "keys_file": file}), lambda: clock[0])
+    return KeyRing.open(AuthSettings.model_validate({"keys": keys, "keys_file": file}), lambda: clock[0])
 
 
 def write(file: Path, text: str, mtime: int = 1) -> Path:

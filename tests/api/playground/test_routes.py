@@ -9,12 +9,12 @@ from urllib.parse import urljoin
 import pytest
 
 from app.api.playground.routes import FILES
+from app.cli.serve import announcement
 from app.environment import Settings
 from app.errors import ErrorCode
 from app.settings import PlaygroundSettings
-from app.tools.serving import announcement
 from tests.api.playground.conftest import FOLDER, ROOT
-from tests.support.fakes import OPEN, client_of, code_of
+from tests.support.fakes import INFO, OPEN, client_of, code_of
 
 _ON = OPEN.model_copy(update={"playground": PlaygroundSettings(enabled=True)})
 _STRINGS: dict[str, list[str]] = json.loads((FOLDER / "strings.json").read_text(encoding="utf-8"))
@@ -118,8 +118,8 @@ def test_error_texts_belong_to_error_codes_of_the_service() -> None:
 
 
 def test_the_announcement_contains_its_url() -> None:
-    assert announcement(_ON, 8000, {}).endswith("; playground at http://127.0.0.1:8000/playground")
-    assert "playground" not in announcement(Settings(), 8000, {})
+    assert announcement(_ON, 8000, INFO).endswith("; playground at http://127.0.0.1:8000/playground")
+    assert "playground" not in announcement(Settings(), 8000, INFO)
 
 
 @pytest.mark.parametrize(("variable", "expected"), [(None, "true"), ("false", "false")])

@@ -1,13 +1,10 @@
-"""The socket, the uvicorn configuration and the announcement of ``compareface serve``."""
+"""The socket and the uvicorn configuration of ``compareface serve``."""
 
 import socket
-from collections.abc import Mapping
 
 import uvicorn
 from fastapi import FastAPI
 
-import app
-from app.api.auth.keys import KeyRing
 from app.environment import Settings
 from app.ops.process import raise_open_file_limit
 from app.server.connection import ConnectionLimits, protocol_factory
@@ -52,26 +49,3 @@ def server_config(settings: Settings, application: FastAPI) -> uvicorn.Config:
         access_log=False,
         log_config=None,
     )
-
-
-def announcement(settings: Settings, port: int, facts: Mapping[str, object]) -> str:
-    """Return one line with the URL, the pack, the device and the access rules of the service."""
-    host = settings.server.host
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    pack = f"pack {facts.get('pack')}{' (chosen automatically)' if facts.get('pack_is_automatic') else ''}"
-    notes = facts.get("calibration_notes")
-    details = [f"{pack} on {facts.get('device')}", *(notes if isinstance(notes, list) else ()), _access_rules(settings)]
-    if settings.playground.enabled:
-        details.append(f"playground at {url}/playground")
-    return f"compareface {app.__version__} at {url}: {'; '.join(details)}"
-
-
-def _access_rules(settings: Settings) -> str:
-    if settings.auth.mode == "off":
-        return "open to every client that can reach it (COMPAREFACE_AUTH__MODE=off)"
-    if settings.is_open:
-        return "open, but on loopback only (no COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE)"
-    rule = f"signatures required (SecretIds: {len(KeyRing(settings.auth).callers())})"
-    if settings.auth.skip == "allow":
-        rule += ", except for requests with `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"
-    return rule
