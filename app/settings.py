@@ -74,7 +74,7 @@ class AuthSettings(Group):
     max_skew_s: int = Field(300, ge=1)
     """Maximum difference in seconds between a request's timestamp and the server's clock."""
     hosts: _CommaSeparated = ()
-    """Public host names of the service, if a proxy changes the host that clients sign."""
+    """Public host names of the service, separated by commas, if a proxy changes the host that clients sign."""
 
     @field_validator("keys")
     @classmethod
@@ -120,7 +120,7 @@ class LimitsSettings(Group):
     max_in_flight: int = Field(32, ge=1)
     """Requests processed at the same time; each may hold its body in memory."""
     max_wait_s: float = Field(5.0, ge=0)
-    """Seconds in the queue after which all queued requests fail with RequestLimitExceeded; at most half of
+    """Seconds in the queue after which all queued requests fail with RequestLimitExceeded; capped at half of
     `deadline_s`."""
     deadline_s: float = Field(30.0, gt=0)
     """Seconds for the whole request."""
@@ -138,7 +138,7 @@ class FetchSettings(Group):
     """Download of images by URL."""
 
     allow: _CommaSeparated = ()
-    """Private networks (10.1.0.0/16) or host names from which images may be fetched."""
+    """Private networks (10.1.0.0/16) or host names from which images may be fetched, separated by commas."""
     timeout_s: float = Field(10.0, gt=0)
     """Seconds to fetch one image, including redirects."""
     max_redirects: int = Field(3, ge=0)
@@ -155,7 +155,7 @@ class ModelsSettings(Group):
     pack_2_0: str | None = Field(None, pattern=_PACK_NAME)
     """Pack for `FaceModelVersion` 2.0; by default the same pack."""
     mirrors: _CommaSeparated = ()
-    """http(s) URLs of folders with weight files, tried in order before the original URL of a file."""
+    """http(s) URLs of folders with weight files, separated by commas, tried before the original URL of a file."""
 
     @field_validator("mirrors")
     @classmethod

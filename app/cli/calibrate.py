@@ -53,5 +53,5 @@ def _warn(table: Calibration) -> None:
         print("warning: no intervals: there are too few people, or the list does not name them", file=sys.stderr)
     extrapolated = [point.far for point in table.impostor if point.is_extrapolated]
     if extrapolated:
-        reason = f"fewer than {MIN_EXPECTED_IMPOSTORS} pairs expected above"
-        print(f"warning: FAR {extrapolated[0]:g} and less are extrapolated: {reason}", file=sys.stderr)
+        reason = f"too few people: a FAR is measured by {MIN_EXPECTED_IMPOSTORS} accepted impostor pairs"
+        print(f"warning: FAR {extrapolated[0]:g} and less are extrapolated, not measured ({reason})", file=sys.stderr)

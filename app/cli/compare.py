@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     strategies = [strategy.value for strategy in MatchingStrategy]
     strategy = "0: the face with the highest confidence; 1: the largest face"
     parser.add_argument("--face-matching-strategy", type=int, choices=strategies, help=strategy)
-    parser.add_argument("--rotate", action="store_true", help="as NeedRotateDetection=1")
+    parser.add_argument("--rotate", action="store_true", help="also detect rotated faces (NeedRotateDetection 1)")
 
 
 def run(args: argparse.Namespace) -> int:

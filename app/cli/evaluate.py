@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         "not_found": len(gallery.failures),
         "genuine": counts.genuine_pairs,
         "impostor": counts.impostor_pairs,
-        "accuracy": counts.best_accuracy(),
+        "accuracy": round(counts.best_accuracy(), 4),
     }
     rows = measured.evaluate(active).rows
     if args.json:

@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", metavar="PHOTO", type=Path, help="an image file")
     out = "default: PHOTO's name with .inspect.png, in the current folder"
     parser.add_argument("--out", metavar="FILE.png", type=Path, help=out)
-    parser.add_argument("--rotate", action="store_true", help="as NeedRotateDetection=1")
+    parser.add_argument("--rotate", action="store_true", help="also detect rotated faces (NeedRotateDetection 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -23,7 +23,9 @@ _ACTIONS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="show every pack, its files and their state")
-    commands = {action: actions.add_parser(action, help=summary) for action, summary in _ACTIONS.items()}
+    commands = {
+        action: actions.add_parser(action, help=summary, description=summary) for action, summary in _ACTIONS.items()
+    }
     for command in commands.values():
         command.add_argument("name", nargs="?", metavar="NAME", help="pack (default: the configured pack)")
     licence = "accept the licence of the pack's models"

@@ -23,7 +23,7 @@ from app.tools.self_test import NO_FACE, try_request
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Serve CompareFace over HTTP. `compareface config --help` lists the settings."
-    parser.add_argument("--check", action="store_true", help="open the engine, send one request in process, and exit")
+    parser.add_argument("--check", action="store_true", help="load the models, answer one test request, and exit")
     budget = "build missing weight files; with the pack `auto`, also wait at most SECONDS for the download of `omz`"
     parser.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
 
@@ -80,9 +80,9 @@ def announcement(settings: Settings, port: int, info: EngineInfo) -> str:
 
 def _access_rules(settings: Settings) -> str:
     if settings.auth.mode == "off":
-        return "open to every client that can reach it (COMPAREFACE_AUTH__MODE=off)"
+        return "signatures off: accepts every client that can reach it (COMPAREFACE_AUTH__MODE=off)"
     if settings.is_open:
-        return "open, but on loopback only (no COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE)"
+        return "no keys: accepts requests from this machine only (COMPAREFACE_AUTH__KEYS, COMPAREFACE_AUTH__KEYS_FILE)"
     rule = f"signatures required (SecretIds: {len(KeyRing.open(settings.auth).callers())})"
     if settings.auth.skip == "allow":
         rule += ", except for requests with `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"

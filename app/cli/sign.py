@@ -18,7 +18,7 @@ _END_OF_BODY = "END_OF_BODY"
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Print a curl command that compares two images (CompareFace), or detects the faces of one image "
-        "(DetectFace), signed with a configured key. The signature expires after a few minutes."
+        "(DetectFace), signed with a configured key. By default the signature expires after five minutes."
     )
     parser.add_argument("a", metavar="A", help="an image: a file or an http(s) URL")
     parser.add_argument("b", metavar="B", nargs="?", help="a second image, to compare with the first")

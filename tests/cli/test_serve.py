@@ -48,10 +48,14 @@ async def test_check_succeeds_if_no_face_is_detected(
 @pytest.mark.parametrize(
     ("server", "auth", "text"),
     [
-        ({}, {}, "at http://127.0.0.1:8000: pack fake on cpu; open, but on loopback only (no COMPAREFACE_AUTH__KEYS"),
+        ({}, {}, "at http://127.0.0.1:8000: pack fake on cpu; no keys: accepts requests from this machine only "),
         ({}, {"keys": "a:b,c:d,a:e"}, "signatures required (SecretIds: 2)"),
         ({"host": "::1"}, {}, "at http://[::1]:8000: "),
-        ({"host": "0.0.0.0"}, {"mode": "off"}, "open to every client that can reach it (COMPAREFACE_AUTH__MODE=off)"),
+        (
+            {"host": "0.0.0.0"},
+            {"mode": "off"},
+            "signatures off: accepts every client that can reach it (COMPAREFACE_AUTH__MODE=off)",
+        ),
     ],
 )
 def test_announcement_names_the_url_the_pack_and_the_access_rules(
@@ -70,7 +74,7 @@ def test_announcement_marks_an_automatically_chosen_pack() -> None:
 
 def test_announcement_has_the_notes_of_the_calibration() -> None:
     line = announcement(Settings(), 8000, replace(INFO, calibration_notes=["PROVISIONAL calibration"]))
-    assert "on cpu; PROVISIONAL calibration; open, but" in line
+    assert "on cpu; PROVISIONAL calibration; no keys: " in line
 
 
 async def test_an_invalid_key_file_is_reported_before_models_are_opened(tmp_path: Path) -> None:

@@ -115,5 +115,5 @@ def _count_codes(rows: Iterable[Row], codes: Counter[str]) -> Iterator[Row]:
 def _summary(checkpoint: Checkpoint, codes: Counter[str]) -> str:
     failed = {code: count for code, count in codes.most_common() if code}
     reasons = ", ".join(f"{code} {count:,}" for code, count in failed.items())
-    rows = f"{codes['']:,} scored, {sum(failed.values()):,} not" + (f": {reasons}" if reasons else "")
-    return f"{checkpoint.distinct_images():,} distinct images of {checkpoint.counts()[0]:,} names; {rows}"
+    rows = f"{codes['']:,} scored, {sum(failed.values()):,} failed" + (f": {reasons}" if reasons else "")
+    return f"{checkpoint.distinct_images():,} distinct images of {checkpoint.counts()[0]:,} names; pairs: {rows}"

@@ -64,7 +64,8 @@ def impostor_points(counts: PairCounts, min_pairs: int = _MIN_IMPOSTOR_PAIRS) ->
     """
     pairs = counts.impostor_pairs
     if pairs < min_pairs:
-        raise CalibrationError(f"calibration needs {min_pairs} pairs of different people; there are {pairs}")
+        needed = f"{min_pairs} pairs of different people (13 people with two images)"
+        raise CalibrationError(f"calibration needs {needed}; there are {pairs}")
     tail_far = min(max(_TAIL_FAR, _MIN_TAIL_PAIRS / pairs), _MAX_TAIL_FAR)
     if not counts.far(counts.cosine_at_far(tail_far)):
         raise CalibrationError(_COINCIDE)

@@ -40,7 +40,7 @@ def measure(
     """Embed the images of ``folder``, or those listed in ``pairs``, and count pairs; show progress on stderr."""
     if pairs is None:
         if folder is None:
-            raise GalleryError("name a folder of faces, or a list of pairs")
+            raise GalleryError("name a folder of faces, or a list of pairs (--pairs FILE)")
         gallery = _embed(settings, store, pack, list_images(folder))
         return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)
     list_of_pairs = pair_list.read_list(pairs) if folder is None else pair_list.read_lfw(pairs, folder)

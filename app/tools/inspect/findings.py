@@ -99,8 +99,8 @@ def conclusion(finding: Finding, policy: QualityPolicy) -> str:
     """Return the grade and the levels of QualityControl that accept the face; ``policy`` is the configured one."""
     (other,) = (candidate for candidate in QualityPolicy if candidate is not policy)
     return (
-        f"Grade {finding.grade}. QualityControl accepts it up to level {finding.levels[policy]} "
-        f"(with {other.value}: {finding.levels[other]})"
+        f"Grade {finding.grade}. Passes QualityControl 0 to {finding.levels[policy]} "
+        f"(with COMPAREFACE_QUALITY__POLICY={other.value}: 0 to {finding.levels[other]})"
     )
 
 

@@ -49,7 +49,7 @@ def test_a_sample_of_the_pairs_gives_similar_points(counts: PairCounts, calibrat
 @pytest.mark.parametrize("people", [["a"] * 40, [str(i) for i in range(40)]])
 def test_a_calibration_needs_genuine_and_impostor_pairs(people: list[str]) -> None:
     counts = count_pairs(np.eye(40, dtype=np.float32), people)
-    with pytest.raises(CalibrationError, match=r"needs (300 pairs of different people; there are 0|two images)"):
+    with pytest.raises(CalibrationError, match=r"needs (300 pairs of different people .*; there are 0|two images)"):
         impostor_points(counts) if len(set(people)) == 1 else genuine_points(counts)
 
 
