@@ -83,7 +83,7 @@ class MatchingStrategy(IntEnum):
 
 
 class FaceModelVersion(StrEnum):
-    """The vendor's two score scales; the values of the wire's ``FaceModelVersion``."""
+    """The values of the wire's ``FaceModelVersion``. Each has its score scale, and may have its own pack."""
 
     V2 = "2.0"
     V3 = "3.0"
@@ -124,9 +124,10 @@ class Quality:
 
 
 class QualityPolicy(StrEnum):
-    """Whether the description of a ``QualityControl`` level names the worst accepted or the best rejected image.
+    """How the vendor's description of a ``QualityControl`` level is read: as the worst accepted or best rejected image.
 
-    ``QualityControl`` = 1, 2 or 3 accepts or rejects an image of that grade; 4 accepts grade 4 under both policies.
+    Level N accepts grades from N (``ACCEPT_DESCRIBED``), or above N except for level 4, which accepts grade 4
+    (``REJECT_DESCRIBED``). Level 0 accepts every image.
     """
 
     ACCEPT_DESCRIBED = "accept-described"

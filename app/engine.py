@@ -68,7 +68,7 @@ class Engine:
         store, pack = Store.with_selected_pack(settings.models)
         metrics = Metrics()
         metrics.set_build_info(pack.name, settings.runtime.device, PROVIDERS[settings.runtime.device].name)
-        shared = open_resources(settings, metrics)
+        shared = open_service_resources(settings, metrics)
         packs = _load_packs(settings, store, pack, shared)
         with shared.start() as workers:
             async with open_fetcher(settings, metrics) as fetcher:
@@ -77,7 +77,7 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedModels:
+class SharedResources:
     """Resources shared by the pipelines of all packs. Without ``decoders``, images are decoded in this process.
 
     ``cpus``: the CPUs of the worker threads, see ``pinned_cpus``.
@@ -99,18 +99,18 @@ class SharedModels:
             yield workers
 
 
-def open_resources(settings: Settings, metrics: Metrics) -> SharedModels:
-    """Open the shared models of a service, and plan its threads and decoder processes."""
-    shared = open_shared_models(settings, metrics=metrics)
+def open_service_resources(settings: Settings, metrics: Metrics) -> SharedResources:
+    """Open the shared resources of a service, with its threads and decoder processes, which ``start`` starts."""
+    shared = open_shared_resources(settings, metrics=metrics)
     cores = _cores(settings)
     cpus = pinned_cpus(cores, settings.runtime.device)
     decoders = DecoderPool(min(shared.budget.workers, cores), metrics.decoder_restarts.inc, cpus)
     return replace(shared, decoders=decoders, cpus=cpus)
 
 
-def open_shared_models(
+def open_shared_resources(
     settings: Settings, budget: ThreadBudget | None = None, metrics: Metrics | None = None
-) -> SharedModels:
+) -> SharedResources:
     """Open the quality network, which belongs to no pack, on the configured device.
 
     Limit OpenCV to the ``intra_op`` threads of ``budget``, in the whole process. Default budget: that of a service.
@@ -119,7 +119,7 @@ def open_shared_models(
     cv2.setNumThreads(budget.intra_op)
     metrics = metrics or Metrics()
     session, _ = _open_network(settings, visibility_path(), budget, metrics)
-    return SharedModels(budget, QualityAssessor(session), metrics)
+    return SharedResources(budget, QualityAssessor(session), metrics)
 
 
 def _cores(settings: Settings) -> int:
@@ -139,7 +139,7 @@ def open_pipelines(
     settings: Settings,
     store: Store,
     pack: Pack,
-    shared: SharedModels,
+    shared: SharedResources,
     instrument: Callable[[Session], Session] = lambda session: session,
 ) -> Pipelines:
     """Open the models of a pack on the configured device; build its missing files first.
@@ -201,7 +201,7 @@ class LoadedPack(NamedTuple):
 
 
 def _load_packs(
-    settings: Settings, store: Store, pack: Pack, shared: SharedModels
+    settings: Settings, store: Store, pack: Pack, shared: SharedResources
 ) -> Mapping[FaceModelVersion, LoadedPack]:
     """Load ``pack``, and the pack of version 2.0 if it is another one."""
     pack_2_0 = store.pack(settings.models.pack_2_0 or pack.name)
@@ -210,7 +210,7 @@ def _load_packs(
     return {FaceModelVersion.V3: loaded, FaceModelVersion.V2: loaded_2_0}
 
 
-def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedModels) -> LoadedPack:
+def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedResources) -> LoadedPack:
     pipelines = open_pipelines(settings, store, pack, shared)
     path = store.calibration_path(pack.name)
     table = calibration.load(path, pack.embedder_sha256)

@@ -111,7 +111,7 @@ class LimitsSettings(Group):
     """Largest query string of a GET request."""
     max_connections: int = Field(1000, ge=1)
     """Open connections, or fewer if the system allows fewer open files. Beyond that, the longest idle connection is
-    closed. At most a quarter as many requests are queued."""
+    closed. At most half as many requests are queued."""
     header_timeout_s: float = Field(10.0, gt=0)
     """Seconds for the head of a request to arrive after the connection opens or the last response."""
     min_body_rate: int = Field(32 * 1024, ge=1)
@@ -174,7 +174,7 @@ class RuntimeSettings(Group):
     """Inference."""
 
     device: Literal["cpu", "cuda", "tensorrt"] = "cpu"
-    """Device for the models: `cpu`, `cuda` or `tensorrt`. The service never uses another one."""
+    """Device for the models: `cpu`, `cuda` or `tensorrt`. The service does not start without it."""
     threads: int | None = Field(None, ge=1)
     """CPU threads; by default the cores that the CPU affinity and the cgroup quota allow."""
     int8: bool = True
@@ -192,8 +192,8 @@ class QualitySettings(Group):
     """Quality control."""
 
     policy: QualityPolicy = QualityPolicy.ACCEPT_DESCRIBED
-    """Whether the description of a `QualityControl` level names the worst accepted image (`accept-described`) or the
-    best rejected image (`reject-described`)."""
+    """`accept-described`: level N accepts grades from N. `reject-described`: level N accepts grades above N; level 4
+    accepts grade 4. Both: level 0 accepts every image."""
 
 
 class PlaygroundSettings(Group):

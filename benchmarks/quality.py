@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from app.domain import CompareOptions, Image, MatchingStrategy, Quality, QualityPolicy
-from app.engine import Pipelines, open_pipelines, open_shared_models
+from app.engine import Pipelines, open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.errors import ApiError
 from app.ops.stage_timer import StageTimer
@@ -69,7 +69,7 @@ class QualityBenchmark:
     def __init__(self) -> None:
         settings = Settings()
         store = Store.from_settings(settings.models)
-        shared = open_shared_models(settings, _BUDGET)
+        shared = open_shared_resources(settings, _BUDGET)
         self.assessor = shared.assessor
         self.pack = store.pack("open")
         self.pipelines: Pipelines = open_pipelines(settings, store, self.pack, shared)

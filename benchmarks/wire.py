@@ -199,7 +199,7 @@ def steps(body: bytes) -> Iterator[Step]:
 
     yield Step("join", "bytes.join", partial(b"".join, pieces))
     yield Step("SHA-256", f"hashlib, {ssl.OPENSSL_VERSION}", partial(_sha256, body))
-    yield Step("signature", "hmac", lambda: authenticator.verify(request, authenticator.check_headers(request)))
+    yield Step("signature", "hmac", lambda: authenticator.verify(request, authenticator.check_credential(request)))
     yield Step("JSON", json_library, partial(parameters.from_json, body))
     yield Step("", "(json)", partial(json.loads, body))
     yield Step("parameters", pydantic_library, partial(bind, model, values, is_text=False, is_lenient=False))

@@ -10,7 +10,7 @@ from app.environment import Settings
 
 
 def settings_table() -> str:
-    """Return a Markdown table with a row per setting, grouped, with its default and description."""
+    """Return a Markdown table with a row per setting: its variable, default and description."""
     return "\n".join(_rows())
 
 
@@ -18,7 +18,6 @@ def _rows() -> Iterator[str]:
     yield "| setting | default | description |"
     yield "|---|---|---|"
     for group_name, group in Settings.model_construct():
-        yield f"| **{group_name}** | | {group.__doc__} |"
         for name, field in type(group).model_fields.items():
             variable = f"COMPAREFACE_{group_name}__{name}".upper()
             yield f"| `{variable}` | {_default_text(field.default)} | {field.description} |"

@@ -12,7 +12,7 @@ for _name in [name for name in os.environ if name.upper().startswith("COMPAREFAC
     del os.environ[_name]  # settings of the developer must not affect the tests
 os.environ["COMPAREFACE_MODELS__PACK"] = "open"  # nor must installed packs
 
-from app.engine import Pipelines, SharedModels, open_pipelines, open_shared_models
+from app.engine import Pipelines, SharedResources, open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.packs.manifest import Pack
 from app.packs.store import Store
@@ -60,18 +60,18 @@ _BUDGET = ThreadBudget(workers=2, intra_op=1)
 
 
 @pytest.fixture(scope="session")
-def shared_models(settings: Settings) -> SharedModels:
-    return open_shared_models(settings, _BUDGET)
+def shared_models(settings: Settings) -> SharedResources:
+    return open_shared_resources(settings, _BUDGET)
 
 
 @pytest.fixture(scope="session")
-def assessor(shared_models: SharedModels) -> QualityAssessor:
+def assessor(shared_models: SharedResources) -> QualityAssessor:
     """The quality assessor with its real network."""
     return shared_models.assessor
 
 
 @pytest.fixture(scope="session")
-def pipelines(settings: Settings, store: Store, pack: Pack, shared_models: SharedModels) -> Pipelines:
+def pipelines(settings: Settings, store: Store, pack: Pack, shared_models: SharedResources) -> Pipelines:
     """The real pipelines of the pack `open`."""
     return open_pipelines(settings, store, pack, shared_models)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.domain import CompareOptions, ImageRef
-from app.engine import Engine, open_pipelines, open_shared_models
+from app.engine import Engine, open_pipelines, open_shared_resources
 from app.environment import Settings, SettingsError
 from app.ops.stage_timer import StageTimer
 from app.packs import build
@@ -53,7 +53,7 @@ def test_auto_selects_the_better_pack_if_its_files_are_installed(tmp_path: Path,
         (tmp_path / better.name / file.name).write_bytes(b"changed")
     settings = ModelsSettings(pack="auto", weights_dir=tmp_path)
     assert Store.with_selected_pack(settings)[1] == better
-    shared = open_shared_models(Settings(), ThreadBudget(1, 1))
+    shared = open_shared_resources(Settings(), ThreadBudget(1, 1))
     with pytest.raises(PackError, match="is changed"):
         open_pipelines(Settings(models=settings), *Store.with_selected_pack(settings), shared)
     (tmp_path / better.name / better.files[0].name).unlink()

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from app.errors import ApiError, ErrorCode, Text
 
 _OVERLOADED = Text(
-    "The service is working on as many requests as it may. Please reduce the frequency of calls.",
+    "The service has reached its limit of concurrent requests. Please retry later.",
     "服务正在处理的请求数已达上限，请稍后重试。",
 )
 REJECTION_COOLDOWN_S = 1.0
@@ -32,7 +32,10 @@ RECHECK_S = 0.01
 
 
 class Slot:
-    """The right to be processed. Its request counts as arriving until its work is visible in the load."""
+    """The right to be processed.
+
+    Its request counts as arriving until ``LOAD_VISIBLE_S`` after its work starts, but at most ``ARRIVAL_TIMEOUT_S``.
+    """
 
     def __init__(self, end_arrival: Callable[["Slot"], None]) -> None:
         self._end_arrival = end_arrival
@@ -48,7 +51,7 @@ class Admission:
     def __init__(
         self, max_in_flight: int, max_wait_s: float, max_queued: int, is_busy: Callable[[int], bool] = lambda _: False
     ) -> None:
-        """If the queue stays at ``max_queued`` requests for ``max_wait_s``, it is rejected as a whole.
+        """A full queue that has not been half empty for ``max_wait_s`` is rejected as a whole.
 
         ``is_busy``: see ``EngineLike`` in ``gateway``.
         """

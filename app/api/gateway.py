@@ -65,7 +65,7 @@ class EngineLike(Protocol):
     def info(self) -> EngineInfo: ...
 
     def is_busy(self, arriving: int) -> bool:
-        """Whether the unfinished images and those of ``arriving`` more requests are more than the workers."""
+        """Whether unfinished images, plus two per arriving request, exceed the workers."""
 
 
 class Gateway:
@@ -151,14 +151,14 @@ class Gateway:
         """Return the fields of the response to a request that has its common parameters."""
         name, version = request.required("Action"), request.required("Version")
         record.action, model = find_action(self._actions, name, version)
-        pending = self._authenticator.check_headers(request)
+        pending = self._authenticator.check_credential(request)
         record.secret_id = pending.secret_id
         slot = await _take_slot(self._admission, timer, slots)
         if request.method == "POST" and request.v1 is None:
             with timer.stage("receive"):
                 request = await self._read_body(request, http, is_signed=pending.credential is not None)
         with timer.stage("verify"):
-            size = 0 if request.v1 is None else None  # a form with signature v1 is hashed as a whole
+            size = 0 if request.v1 is None else None  # the canonical string of signature v1 has all parameters
             key = await offload(size, self._authenticator.verify, request, pending)
         record.key = key.label if key else ""
         self._authorise(pending, record.action)

@@ -1,4 +1,4 @@
-"""HTTP <-> gateway. Every request is a cloud request, except a GET of these paths for operators:
+"""HTTP <-> gateway. Every request is a cloud request, except GET of the playground and of these operator paths:
 
 ``/healthz``: whether the process is alive. ``/readyz``: whether the service accepts requests, false during shutdown.
 ``/version``: version, model pack and device. ``/metrics``: metrics for Prometheus, if enabled. ``/docs`` and

@@ -24,7 +24,7 @@ from app.tools.self_test import NO_FACE, try_request
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Serve CompareFace over HTTP. `compareface config --help` lists the settings."
     parser.add_argument("--check", action="store_true", help="load the models, answer one test request, and exit")
-    budget = "build missing weight files; with the pack `auto`, also wait at most SECONDS for the download of `omz`"
+    budget = "build missing weight files first; with the pack `auto`, wait at most SECONDS for the download of `omz`"
     parser.add_argument("--budget", type=float, metavar="SECONDS", help=budget)
 
 

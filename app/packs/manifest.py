@@ -51,7 +51,7 @@ class DetectorSpec(_Table):
     ``confidence``: minimum for a face. ``selection_confidence``: minimum for a face that is preferred when the largest
     face is selected. ``upright_confidence``: minimum for a face that is treated as upright; the detector also
     reports upside-down faces, with a lower confidence. ``max_side``: longer side of the detector's input in pixels.
-    ``pitch_offset``: pitch in degrees that the landmarks of a frontal face yield (mean of 200 LFW images).
+    ``pitch_offset``: mean pitch that the detector's landmarks yield on frontal faces, in degrees (200 LFW images).
     """
 
     family: _Name

@@ -51,7 +51,7 @@ class DetectService:
 class FaceAnalyzer:
     """Encoded image -> detected faces. Blocking; runs on a worker thread.
 
-    ``pitch_offset``: pitch in degrees of a level face, as computed from the detector's landmarks.
+    ``pitch_offset``: mean pitch that the detector's landmarks yield on frontal faces, in degrees.
     """
 
     detection: FaceDetectionPipeline

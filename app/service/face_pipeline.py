@@ -24,9 +24,9 @@ from app.vision.search import COARSE_MIN_SIDE
 from app.vision.selection import match_by_iou, select_target
 
 _FACE_PER_EYE_DISTANCE = 2.5
-"""Square root of the bounding box's area divided by the eye distance, for frontal faces (London set)."""
+"""Square root of the bounding box's area divided by the eye distance, for the frontal faces of the London set."""
 _MAX_ENLARGEMENT = 1.25
-"""Largest factor by which alignment may enlarge the face; LFW images need 1.3 for the largest crops."""
+"""If alignment would enlarge the face by more than this factor, a higher resolution is decoded, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from app.ops.stage_timer import StageTimer
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One field per use case; ``Engine.open`` constructs them."""
+    """One field per use case; ``engine._services`` constructs them."""
 
     compare: Callable[[ImageRef, ImageRef, CompareOptions, StageTimer], Awaitable[Comparison]]
     detect: Callable[[ImageRef, DetectOptions, StageTimer], Awaitable[DetectionResult]]

@@ -12,8 +12,8 @@ from app.domain import Crop, Image, Landmarks
 _MIN_BILINEAR_SCALE = 0.5  # below this scale bilinear sampling skips pixels, so the image is area-averaged first
 
 
-def similarity(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the similarity that maps N x 2 ``source`` points to ``target`` points with the least squared error.
+def similarity_transform(source: NDArray[np.floating], target: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the transform that maps N x 2 ``source`` points to ``target`` points with the least squared error.
 
     The reflection-free case of Umeyama, "Least-Squares Estimation of Transformation Parameters Between Two Point
     Patterns", 1991: with points as complex numbers, one division.
@@ -34,7 +34,7 @@ def invert_points(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> 
 
 def align(image: Image, landmarks: Landmarks, template: NDArray[np.float32], side: int) -> Crop:
     """Return the ``side`` x ``side`` crop of ``image`` in which ``landmarks`` lie on ``template`` (5 x 2, pixels)."""
-    return warp_crop(image, similarity(landmarks, template), side)
+    return warp_crop(image, similarity_transform(landmarks, template), side)
 
 
 def warp_crop(image: Image, matrix: NDArray[np.float64], side: int) -> Crop:

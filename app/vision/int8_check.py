@@ -19,7 +19,8 @@ from app.vision.embed import Embedder
 _log = logging.getLogger(__name__)
 
 MIN_COSINE = 0.998
-"""Cosine of both embeddings from which int8 replaces float32. Correct arithmetic has 0.9995, saturated sums 0.995."""
+"""Cosine of both embeddings from which int8 replaces float32. Correct arithmetic gives 0.9995, a CPU
+whose int8 sums saturate gives 0.995."""
 
 _SIDE = 150  # pixels of the drawing
 _BACKGROUND, _SKIN, _SHADE = (90, 130, 180), (120, 160, 215), (80, 110, 170)  # BGR

@@ -1,7 +1,8 @@
 """Estimate the pose of a head from its five landmarks.
 
 Weak perspective: a 2 x 3 matrix maps a rigid head model to the landmarks. The matrix is fitted by least squares and
-replaced by the nearest scaled rotation. Pitch and yaw are accurate to a few degrees because noses differ in length.
+replaced by the nearest scaled rotation. Pitch and yaw are only accurate to a few degrees, because noses differ
+in length.
 """
 
 import numpy as np
@@ -24,8 +25,8 @@ _INVERSE = np.linalg.pinv(HEAD - HEAD.mean(axis=0))
 def pose(landmarks: Landmarks, pitch_offset: float) -> Pose:
     """Return the pose of the head with ``landmarks``, in degrees.
 
-    ``pitch_offset``: the mean pitch of the detector's landmarks on frontal faces. It is subtracted, because detectors
-    place the mouth at different heights.
+    ``pitch_offset``: mean pitch that the detector's landmarks yield on frontal faces, in degrees. It is subtracted,
+    because detectors place the mouth at different heights.
     """
     points = landmarks.astype(np.float64)
     projection = (_INVERSE @ (points - points.mean(axis=0))).T

@@ -4,7 +4,7 @@ Only the detector's input is rotated: boxes and landmarks are returned in pixels
 meaning (the "left eye" is the left one of the upright face), so that ``align`` returns an upright crop.
 
 Detectors are reliable up to about 30 degrees of roll. They also detect most sideways faces, but with wrong landmarks;
-:func:`is_upright` rejects those.
+:func:`has_upright_landmarks` rejects those.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Box, Face, Image
-from app.vision.align import invert_points, similarity
+from app.vision.align import invert_points, similarity_transform
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 
@@ -28,7 +28,8 @@ _MAX_ROLL = 60.0  # degrees of roll from which a detector's landmarks are wrong
 _MAX_GOOD_ROLL = 25.0
 """Degrees of roll up to which landmarks are accurate: slightly more than half the step between two rotations."""
 _MIN_EYE_DISTANCE = 0.26
-"""Eye distance divided by the square root of the box's area; landmarks of sideways faces are closer together.
+"""Eye distance (of the fitted head model) divided by the square root of the box's area. Landmarks of sideways faces
+are closer together.
 
 The largest faces of 5,206 upright images have at least 0.27 (median 0.37).
 """
@@ -106,16 +107,16 @@ def detect_rotated(
         if not any(faces for _, faces in candidates):
             break
 
-    def total_score(candidate: tuple[Rotation, list[Face]]) -> float:
+    def best_score(candidate: tuple[Rotation, list[Face]]) -> float:
         rotation, faces = candidate
         return max(map(score, faces), default=0.0) + (0.0 if rotation.degrees else _UNROTATED_BONUS)
 
-    return *max(candidates, key=total_score), False
+    return *max(candidates, key=best_score), False
 
 
 def detect_upright(detector: Detector, image: Image, side: int | None = None) -> list[Face]:
     """Return the upright faces of ``image``; ``side`` as in :meth:`Detector.detect`."""
-    return [face for face in detector.detect(image, side) if is_upright(face)]
+    return [face for face in detector.detect(image, side) if has_upright_landmarks(face)]
 
 
 def roll(face: Face) -> float:
@@ -124,12 +125,15 @@ def roll(face: Face) -> float:
 
 
 def is_near_upright(face: Face) -> bool:
-    """Return whether the roll is small enough for accurate landmarks."""
+    """Return whether the roll is at most 25 degrees, so that the landmarks are accurate."""
     return abs(roll(face)) <= _MAX_GOOD_ROLL
 
 
-def is_upright(face: Face) -> bool:
-    """Return whether roll and distances of the landmarks are those of an upright face, not of a sideways face."""
+def has_upright_landmarks(face: Face) -> bool:
+    """Return whether the landmarks are plausible for an upright face: roll under 60 degrees, eyes not too close.
+
+    Faces with more roll have wrong landmarks, which :func:`is_near_upright` alone does not notice.
+    """
     scale_and_roll = _scale_and_roll(face)
     left_eye, right_eye, _, mouth_left, mouth_right = face.landmarks
     height = float(np.hypot(*(mouth_left + mouth_right - left_eye - right_eye))) / 2
@@ -140,5 +144,5 @@ def is_upright(face: Face) -> bool:
 
 def _scale_and_roll(face: Face) -> complex:
     """Return scale (modulus) and roll (angle) of the head model that fits the landmarks best."""
-    matrix = similarity(HEAD[:, :2], face.landmarks)
+    matrix = similarity_transform(HEAD[:, :2], face.landmarks)
     return complex(matrix[0, 0], matrix[1, 0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import DetectorSpec, LandmarkCrop
-from app.vision.align import invert_points, similarity, warp_crop
+from app.vision.align import invert_points, similarity_transform, warp_crop
 from app.vision.detect.base import Detector
 from app.vision.rotation import DIAGONALS, QUARTER_TURNS, detect_rotated, detect_upright, is_near_upright, roll
 from app.vision.selection import MIN_AREA_RATIO, match_by_iou, select_target, visible_area
@@ -36,7 +36,7 @@ def detect_coarse(detector: Detector, image: Image, spec: DetectorSpec, *, rotat
         target, faces = _detect_at_scales(detector, rotated_image, spec, ROTATION_SIDES)
         return faces, target is not None and target.confidence >= spec.upright_confidence
 
-    # Confidence is stricter than uprightness: it leaves uncertain images to full detection.
+    # Only confident rotations are certain here; uncertain images are left to full detection.
     rotation, faces, is_certain = detect_rotated(
         detect, image, rotation_groups=((*QUARTER_TURNS, *DIAGONALS),), score=lambda face: face.confidence
     )
@@ -100,7 +100,7 @@ def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop
     centre = np.array([box.left + box.right, box.top + box.bottom]) / 2
     angle = np.radians(roll(face))
     edge = centre + np.array([np.cos(angle), np.sin(angle)]) * size / 2
-    matrix = similarity(np.stack([centre, edge]), np.array([[middle, middle], [end, middle]]))
+    matrix = similarity_transform(np.stack([centre, edge]), np.array([[middle, middle], [end, middle]]))
     faces = detect_upright(detector, warp_crop(image, matrix, side), side)
     refined = match_by_iou(faces, Box(start, start, end, end))
     return Face(box, invert_points(matrix, refined.landmarks), face.confidence) if refined else face

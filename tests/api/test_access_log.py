@@ -105,7 +105,7 @@ async def test_a_request_that_is_cancelled_at_shutdown_is_logged_with_the_id_of_
     assert (fields["request_id"], fields["code"]) == (response["RequestId"], "FailedOperation.ServerError")
 
 
-async def test_forms_with_signature_v1_and_rejected_requests_have_the_stages_of_waiting(
+async def test_forms_with_signature_v1_and_rejected_requests_record_queue_and_receive(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "app")

@@ -76,7 +76,7 @@ async def test_a_valid_trace_id_is_echoed(sent: bytes, echoed: str | None) -> No
     assert code_of(reply) == "MissingParameter"
 
 
-async def test_the_trace_id_of_a_version_1_form_is_echoed() -> None:
+async def test_the_trace_id_of_a_v1_form_is_echoed() -> None:
     async with client_of() as client:
         reply = await client.post("/", content="Action=x", headers={**_FORM, "X-TC-TraceId": "t-1"})
     assert reply.headers["x-tc-traceid"] == "t-1"

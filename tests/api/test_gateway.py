@@ -92,7 +92,7 @@ async def test_a_get_has_its_parameters_in_the_query() -> None:
     ]
 
 
-async def test_a_version_3_request_may_have_a_form_or_multipart_body() -> None:
+async def test_a_tc3_request_may_have_a_form_or_multipart_body() -> None:
     engine, values = FakeEngine(), {"UrlA": "http://a/中 1.jpg", "ImageB": "aGVs+bG8/", "QualityControl": "0"}
     async with client_of(OPEN, engine) as client:
         for body in ({"data": values}, {"files": {name: (None, value) for name, value in values.items()}}):
@@ -115,7 +115,7 @@ def _v1(method: str, **parameters: str) -> str:
 
 
 @pytest.mark.parametrize(("method", "code"), [("POST", "OK"), ("GET", "RequestSizeLimitExceeded")])
-async def test_the_query_limit_holds_for_version_1_queries_and_not_for_forms(method: str, code: str) -> None:
+async def test_the_query_limit_holds_for_v1_queries_and_not_for_forms(method: str, code: str) -> None:
     settings = CLOSED.model_copy(update={"limits": LimitsSettings(max_query_bytes=1024)})
     parameters = _v1(method, ImageA="x" * 1024)
     async with client_of(settings) as client:
@@ -126,7 +126,7 @@ async def test_the_query_limit_holds_for_version_1_queries_and_not_for_forms(met
     assert code_of(reply) == code
 
 
-async def test_version_1_forms_have_a_smaller_limit_and_the_vendors_message() -> None:
+async def test_v1_forms_have_a_smaller_limit_and_the_vendors_message() -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 1024
@@ -139,7 +139,7 @@ async def test_version_1_forms_have_a_smaller_limit_and_the_vendors_message() ->
         assert code_of(await client.post("/", content=_v1("POST", ImageA="x" * 1024), headers=_FORM)) == "OK"
 
 
-async def test_slow_version_1_forms_only_delay_other_forms() -> None:
+async def test_slow_v1_forms_only_delay_other_forms() -> None:
     async def stalled() -> AsyncIterator[bytes]:
         yield b"Action=CompareFace"
         await asyncio.Event().wait()
@@ -229,7 +229,7 @@ async def test_parameters_that_may_take_long_to_parse_are_parsed_in_a_thread(
     assert [thread is not threading.main_thread() for thread in threads] == [is_offloaded]
 
 
-async def test_only_signatures_of_version_1_are_verified_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_v1_signatures_are_verified_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     in_main_thread = []
 
     def spy(*_: object) -> None:

@@ -57,7 +57,7 @@ _IMAGES = {"UrlA": "http://a/中 1.jpg", "ImageB": "aGVs+bG8/"}
         ({"Content-Type": "text/plain"}, "AuthFailure.SignatureFailure"),
     ],
 )
-async def test_version_3_headers_are_checked(headers: dict[str, str], code: str) -> None:
+async def test_tc3_headers_are_checked(headers: dict[str, str], code: str) -> None:
     now = int(time.time())
     sent = {
         "Content-Type": "application/json",
@@ -83,7 +83,7 @@ async def _get_v1(client: httpx.AsyncClient, **parameters: str) -> httpx.Respons
 
 @pytest.mark.parametrize("signature_method", ["HmacSHA1", "HmacSHA256"])
 @pytest.mark.parametrize("send", [_post_v1, _get_v1])
-async def test_version_1_requests_are_served(send: Any, signature_method: str) -> None:
+async def test_v1_requests_are_served(send: Any, signature_method: str) -> None:
     engine = FakeEngine()
     async with client_of(CLOSED, engine) as client:
         reply = await send(
@@ -119,14 +119,14 @@ async def test_version_1_requests_are_served(send: Any, signature_method: str) -
         ({"UrlA": ""}, "InvalidParameterValue.ImageEmpty"),
     ],
 )
-async def test_version_1_requests_return_the_same_errors(send: Any, changes: dict[str, str], code: str) -> None:
+async def test_v1_requests_return_the_same_errors(send: Any, changes: dict[str, str], code: str) -> None:
     async with client_of(CLOSED) as client:
         assert code_of(await send(client, **(_IMAGES | changes))) == code
 
 
 @pytest.mark.parametrize("send", [_post_v1, _get_v1])
 @pytest.mark.parametrize(("language", "message"), [("zh-CN", "接口不存在。"), ("en-US", "The request `Action`")])
-async def test_language_of_a_version_1_request_is_a_parameter(send: Any, language: str, message: str) -> None:
+async def test_language_of_a_v1_request_is_a_parameter(send: Any, language: str, message: str) -> None:
     async with client_of(CLOSED) as client:
         response = response_of(await send(client, Action="Nothing", Language=language))
     assert response["Error"]["Message"].startswith(message)

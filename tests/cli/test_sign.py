@@ -70,7 +70,7 @@ def test_printed_command_is_accepted(
     request = _run_in_bash(capsys.readouterr().out, tmp_path)
     settings = AuthSettings.model_validate({"keys": _KEYS})
     authenticator = Authenticator(settings, KeyRing.open(settings), is_open=False)
-    examined = authenticator.check_headers(request)
+    examined = authenticator.check_credential(request)
     assert authenticator.verify(request, examined) is not None
     assert examined.secret_id == secret_id
     assert (request.required("Action"), request.required("Version")) == ("CompareFace", "2020-03-03")

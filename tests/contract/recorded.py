@@ -81,7 +81,7 @@ class Verifier:
         """Return whether the signature is valid at ``now``. Only ``ApiError`` counts as invalid."""
         self._now = now
         try:
-            self._authenticator.verify(request, self._authenticator.check_headers(request))
+            self._authenticator.verify(request, self._authenticator.check_credential(request))
         except ApiError:
             return False
         return True

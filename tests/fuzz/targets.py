@@ -56,7 +56,7 @@ def signed_request(data: bytes) -> None:
     with suppress(ApiError):
         if request.is_v1:
             request = request.with_v1(parameters.from_form(query.encode("latin-1") if method == "GET" else body))
-        _AUTHENTICATOR.verify(request, _AUTHENTICATOR.check_headers(request))
+        _AUTHENTICATOR.verify(request, _AUTHENTICATOR.check_credential(request))
         raise AssertionError("a request without a valid signature verifies")
 
 

@@ -169,7 +169,7 @@ def test_allowed_networks_and_names_may_be_reached_on_any_port(entry: str, host:
         ("store.example", "example", "10.0.0.1"),
     ],
 )
-def test_an_exception_covers_no_other_address_or_name(entry: str, host: str, address: str) -> None:
+def test_an_allow_entry_covers_no_other_address_or_name(entry: str, host: str, address: str) -> None:
     assert not may_connect(host, 80, [address], AllowList.parse([entry]))
 
 
@@ -205,7 +205,7 @@ def test_an_exception_covers_no_other_address_or_name(entry: str, host: str, add
         "store.example\n",
     ],
 )
-def test_a_malformed_exception_is_rejected_by_an_error_that_quotes_it(entry: str) -> None:
+def test_a_malformed_allow_entry_is_rejected_by_an_error_that_quotes_it(entry: str) -> None:
     with pytest.raises(ValueError, match="is neither a network") as caught:
         AllowList.parse(["10.0.0.0/8", entry])
     assert repr(entry) in str(caught.value)

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from app.domain import CompareOptions
-from app.engine import open_pipelines, open_shared_models
+from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.ops.stage_timer import StageTimer
 from app.packs.manifest import DownloadSource, Pack, PackageSource, PackError, PackFile
@@ -114,7 +114,7 @@ def _change(store: Store, pack: Pack, file: PackFile) -> str:
 
 def _load(store: Store, pack: Pack) -> str:
     settings = Settings(models=ModelsSettings(pack=pack.name))
-    shared = open_shared_models(settings, ThreadBudget(workers=1, intra_op=1))
+    shared = open_shared_resources(settings, ThreadBudget(workers=1, intra_op=1))
     embedding_pipeline = open_pipelines(settings, store, pack, shared).embedding
     options, timer = CompareOptions(rotate=False), StageTimer.after(60)
     first, same, other = (

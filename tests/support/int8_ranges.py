@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from app.engine import open_pipelines, open_shared_models
+from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.ops.stage_timer import StageTimer
 from app.packs.convert.dlib_int8 import RANGES
@@ -28,7 +28,7 @@ _HEADROOM = 1.25
 def measured_ranges(settings: Settings, store: Store, pack: Pack) -> Mapping[str, Range]:
     """Return the measured ranges of six faces and their mirror images, widened by a quarter."""
     spec, one_thread = pack.embedder, ThreadBudget(workers=1, intra_op=1)
-    pipelines = open_pipelines(settings, store, pack, open_shared_models(settings, one_thread))
+    pipelines = open_pipelines(settings, store, pack, open_shared_resources(settings, one_thread))
     low, high = ((level - np.array(spec.mean)) / spec.std for level in (0, 255))
     ranges = {"image": (float(low.min()), float(high.max()))}
     inner = [name for name in RANGES if name not in ranges]

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.vision.align import align, similarity
+from app.vision.align import align, similarity_transform
 
 _TEMPLATE = np.array([[48.4, 47.7], [103.2, 47.2], [75.8, 78.9], [52.4, 104.1], [97.9, 103.9]], dtype=np.float32)
 
@@ -17,19 +17,19 @@ def _transformed(points: np.ndarray, degrees: float, scale: float, shift: tuple[
 @pytest.mark.parametrize("scale", [0.25, 1.0, 7.5])
 def test_an_exact_similarity_is_recovered(degrees: float, scale: float) -> None:
     source = _transformed(_TEMPLATE, degrees, scale, (31.0, -12.5))
-    matrix = similarity(source, _TEMPLATE)
+    matrix = similarity_transform(source, _TEMPLATE)
     mapped = source @ matrix[:, :2].T + matrix[:, 2]
     np.testing.assert_allclose(mapped, _TEMPLATE, atol=1e-3)
 
 
 def test_a_mirror_image_is_not_matched_by_a_reflection() -> None:
     mirrored = _TEMPLATE * np.array([-1, 1], dtype=np.float32)
-    assert np.linalg.det(similarity(mirrored, _TEMPLATE)[:, :2]) > 0
+    assert np.linalg.det(similarity_transform(mirrored, _TEMPLATE)[:, :2]) > 0
 
 
 def test_noisy_landmarks_are_fitted_with_least_squares() -> None:
     noisy = _TEMPLATE + np.random.default_rng(0).normal(0, 3, _TEMPLATE.shape).astype(np.float32)
-    matrix = similarity(noisy, _TEMPLATE)
+    matrix = similarity_transform(noisy, _TEMPLATE)
 
     def error(candidate: np.ndarray) -> float:
         return float(((noisy @ candidate[:, :2].T + candidate[:, 2] - _TEMPLATE) ** 2).sum())
@@ -47,7 +47,7 @@ def test_the_crop_does_not_depend_on_the_size_of_the_image(scale: float, degrees
     grid = np.indices((150, 150)).sum(axis=0)
     pattern = np.repeat((127 + 100 * np.sin(grid / 15.0))[..., None], 3, axis=2).astype(np.uint8)
     landmarks = _transformed(_TEMPLATE, degrees, scale, (700.0, 150.0))
-    matrix = similarity(_TEMPLATE, landmarks)
+    matrix = similarity_transform(_TEMPLATE, landmarks)
     image = cv2.warpAffine(pattern, matrix, (2000, 1900), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     crop = align(np.asarray(image, dtype=np.uint8), landmarks, _TEMPLATE, 150)
     difference = np.abs(crop.astype(int) - pattern)[10:-10, 10:-10]

@@ -11,7 +11,7 @@ from app.packs.manifest import DetectorSpec
 from app.vision.align import invert_points
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
-from app.vision.rotation import Rotation, is_upright, roll
+from app.vision.rotation import Rotation, has_upright_landmarks, roll
 from app.vision.search import detect_full
 from tests.support.images import astronaut, cast
 from tests.support.rotation import landmark_error
@@ -230,9 +230,9 @@ def test_a_profile_is_upright_and_landmarks_too_close_together_are_not(yaw: floa
     x = HEAD @ [np.cos(angle), 0, -np.sin(angle)]
     landmarks = np.stack([x, HEAD[:, 1]], axis=1).astype(np.float32) * 2 + 100
     box = Box(40, 40, 160, 200)
-    assert is_upright(Face(box, landmarks, 0.9))
+    assert has_upright_landmarks(Face(box, landmarks, 0.9))
     contracted = (landmarks - landmarks.mean(axis=0)) * np.float32(0.4) + 100
-    assert not is_upright(Face(box, contracted, 0.9))
+    assert not has_upright_landmarks(Face(box, contracted, 0.9))
 
 
 @pytest.mark.shared

@@ -56,7 +56,7 @@ class Action:
 
 
 def find_action(actions: Iterable[Action], name: str, version: str) -> tuple[str, type[RequestModel]]:
-    """Return an action's name and its parameters in ``version``; raise ``NoSuchVersion`` or ``InvalidAction``.
+    """Return an action's name and its request model; raise ``NoSuchVersion`` or ``InvalidAction``.
 
     The first letter of ``name`` may be lower case: the Go and Node SDKs send the name as written by their user.
     """

@@ -45,5 +45,5 @@ def raise_illegal(name: str, allowed: Text) -> NoReturn:
     """Raise ``InvalidParameter.InvalidParameter`` for the parameter ``name``; ``allowed`` describes its values."""
     raise ApiError(
         ErrorCode.PARAMETER_ILLEGAL,
-        Text(f"Invalid parameter: `{name}` is {allowed.en}.", f"参数不合法：`{name}` 的取值应为 {allowed.zh}。"),
+        Text(f"Invalid parameter: `{name}` must be {allowed.en}.", f"参数不合法：`{name}` 的取值应为 {allowed.zh}。"),
     )

@@ -1,7 +1,8 @@
 """Authenticator: the authentication policy. ``credential`` reads the signature of a request, ``keys`` has the callers.
 
-``check_headers`` needs the common parameters only. The order of its errors is: missing parameter, malformed credential,
-unknown SecretId, expired timestamp. ``verify`` needs the body, too. It checks the signature, then the token.
+``check_credential`` needs the common parameters only. The order of its errors is: refused method (v1, ``SKIP``),
+missing parameter, malformed credential, unknown SecretId, expired timestamp. ``verify`` needs the body, too. It checks
+the signature, then the token.
 """
 
 import hmac
@@ -22,7 +23,8 @@ _NO_V1 = Text(
     "不接受该签名方法，请使用新的签名方法 `TC3-HMAC-SHA256`。",
 )
 _FOREIGN_PAGE = Text(
-    "Without keys, pages of other sites may not call this service.", "未配置密钥时，不接受来自其他网站页面的请求。"
+    "Without signature verification, requests from pages of other sites are rejected.",
+    "不验证签名时，不接受来自其他网站页面的请求。",
 )
 _MISMATCH = "wrong key, or the client signed a host name that is not in COMPAREFACE_AUTH__HOSTS"
 
@@ -49,7 +51,7 @@ class Authenticator:
         self._is_open = is_open
         self._clock = clock
 
-    def check_headers(self, request: CloudRequest) -> PendingAuth:
+    def check_credential(self, request: CloudRequest) -> PendingAuth:
         """Return the caller of a request that has its common parameters; raise ``ApiError``."""
         if self._is_open:
             if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:

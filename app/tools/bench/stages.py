@@ -6,7 +6,7 @@ from statistics import median
 from typing import NamedTuple, TypeAlias
 
 from app.domain import CompareOptions
-from app.engine import open_pipelines, open_shared_models
+from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.ops.stage_timer import StageTimer
 from app.packs.manifest import Pack
@@ -50,7 +50,7 @@ class StageBenchmark:
 
     def __init__(self, settings: Settings, store: Store, pack: Pack) -> None:
         self._model_runs: list[tuple[Session, Tensor]] = []
-        shared = open_shared_models(settings, ThreadBudget(workers=1, intra_op=1))
+        shared = open_shared_resources(settings, ThreadBudget(workers=1, intra_op=1))
         pipelines = open_pipelines(settings, store, pack, shared, lambda s: _RecordingSession(s, self._model_runs))
         self._pipeline = pipelines.embedding
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from app.engine import open_pipelines, open_shared_models
+from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.packs.manifest import Pack
 from app.packs.store import Store
@@ -50,7 +50,7 @@ def measure(
 
 
 def _embed(settings: Settings, store: Store, pack: Pack, images: list[Path]) -> Gallery:
-    shared = open_shared_models(settings)
+    shared = open_shared_resources(settings)
     embedding_pipeline = open_pipelines(settings, store, pack, shared).embedding
     gallery = embed_images(embedding_pipeline, images, shared.budget.workers)
     for code, count in Counter(gallery.failures.values()).items():

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.domain import Face, Image
-from app.engine import open_pipelines, open_shared_models
+from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.errors import OperatorError
 from app.imaging.source import check_size
@@ -41,7 +41,7 @@ def inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> Inspection:
     """Inspect an encoded image; raise ``ApiError`` if it shows no face or cannot be used."""
     check_size(encoded)
     store, pack = Store.with_selected_pack(settings.models)
-    shared = open_shared_models(settings)
+    shared = open_shared_resources(settings)
     detection = open_pipelines(settings, store, pack, shared).detection
     timer = StageTimer.after(settings.limits.deadline_s)
     with api_errors():

@@ -3,7 +3,7 @@
 Input: RGB, (x - 127.5) / 128. Output, at three strides, for two anchors per cell, in units of the stride: a score, the
 distances from the cell's corner to the four edges of the box, and five landmarks relative to that corner.
 
-The network misses a face that fills a large image, so a large image is detected at a second, coarse size, too, as
+The network misses a face that fills a large image, so a large image is detected at a second, smaller size, too, as
 insightface does since version 2. A test compares a pass with ``insightface.model_zoo.scrfd.SCRFD``.
 """
 
@@ -28,9 +28,9 @@ _MEAN = 127.5
 _STD = 128.0
 _MAX_SINGLE_PASS_SIDE = 320
 """Pixels; up to this side one pass detects faces of any size. At 640 a face may fill at most 60 % of the image."""
-_COARSE_SIDE = 192  # pixels; the size of the coarse pass, which costs a tenth of a pass at 640
-_MIN_COARSE_FACE = 352
-"""Minimum box side, in pixels of the fine pass, for keeping a face of the coarse pass."""
+_LARGE_FACE_SIDE = 192  # pixels; the size of the large-face pass, which costs a tenth of a pass at 640
+_MIN_LARGE_FACE = 352
+"""Minimum box side, in pixels of the fine pass, for keeping a face of the large-face pass."""
 
 
 class Scrfd(NetworkDetector):
@@ -42,8 +42,8 @@ class Scrfd(NetworkDetector):
         fine = self._detect_once(image)
         if max(image.shape) <= _MAX_SINGLE_PASS_SIDE:
             return fine
-        coarse, scale = resize_and_pad(image, _COARSE_SIDE)
-        return merge(fine, self._detect_once(coarse).unscaled(scale))
+        large, scale = resize_and_pad(image, _LARGE_FACE_SIDE)
+        return merge(fine, self._detect_once(large).unscaled(scale))
 
     def _detect_once(self, image: Image) -> Candidates:
         blob = to_blob(image[:, :, ::-1])
@@ -53,11 +53,11 @@ class Scrfd(NetworkDetector):
         return decode(self._session.run(blob), height, width, self._confidence)
 
 
-def merge(fine: Candidates, coarse: Candidates) -> Candidates:
-    """Add the large faces of the coarse pass to those of the fine pass, most confident first."""
-    sides = np.maximum(*(coarse.boxes[:, 2:] - coarse.boxes[:, :2]).T)
-    is_large = sides >= _MIN_COARSE_FACE
-    merged = [np.concatenate([values, more[is_large]]) for values, more in zip(fine, coarse, strict=True)]
+def merge(fine: Candidates, large: Candidates) -> Candidates:
+    """Add the large faces of the large-face pass to those of the fine pass, most confident first."""
+    sides = np.maximum(*(large.boxes[:, 2:] - large.boxes[:, :2]).T)
+    is_large = sides >= _MIN_LARGE_FACE
+    merged = [np.concatenate([values, more[is_large]]) for values, more in zip(fine, large, strict=True)]
     order = np.argsort(-merged[0], kind="stable")
     return Candidates(*(values[order] for values in merged))
 

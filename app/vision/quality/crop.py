@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Crop, Image, Landmarks
-from app.vision.align import similarity, warp_crop
+from app.vision.align import similarity_transform, warp_crop
 from app.vision.pose import pose
 
 SIDE = 224
@@ -78,7 +78,7 @@ class QualityCrop(NamedTuple):
 
 def quality_crop(image: Image, landmarks: Landmarks) -> QualityCrop:
     """Return the quality crop of the face with ``landmarks``."""
-    matrix = similarity(landmarks, TEMPLATE)
+    matrix = similarity_transform(landmarks, TEMPLATE)
     x, y = (row[0] * _X + row[1] * _Y + row[2] for row in np.asarray(cv2.invertAffineTransform(matrix)))
     height, width = image.shape[:2]
     inside = (x >= _EDGE) & (x < width + _EDGE) & (y >= _EDGE) & (y < height + _EDGE)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.vision.quality.crop import FACE_OUTLINE, REGIONS, QualityCrop, polygon_mask
 
 MIN_BLUR = 0.5
-"""Pixels; the estimate is log(hypot(blur, MIN_BLUR)), because less blur than that of a pixel cannot be measured."""
+"""Pixels; the linear model predicts log(hypot(blur, MIN_BLUR)): less blur than that of a pixel cannot be measured."""
 _HALF_POINTS_BLUR, _STEEPNESS = 3.2, 1.83
 """Pixels of blur at 50 points, and the slope of the curve: 1.5 px gives 80 points (sharp), 2.5 px 61, 4 px 40."""
 
@@ -34,7 +34,8 @@ _SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
 _FINE, _COARSE = slice(0, 4), slice(4, None)
 """Features are divided by the contrast, the sum of the coarse bands, which every recognisable face has.
 
-The ninth decile and the first quartile of fine bands are features, too: compression keeps only edges.
+The 90th percentile (edges) and the 25th percentile (texture) of fine bands are features, too: compression removes
+texture and keeps edges.
 """
 _PATCH = (5, 5)  # pixels over which detail is averaged before its first quartile
 _GRADIENT_SCALES = (0, 2, 4)  # scales whose weakest gradient direction is a feature: motion blurs only one direction
@@ -109,7 +110,7 @@ def _blur_levels(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:
 
 
 def _without_noise(amounts: NDArray[np.float64], noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the amounts of detail without ``noise``; the variances of detail and noise add up to ``amounts``."""
+    """Return the amounts of detail without ``noise``; the variances of detail and noise add up to ``amounts**2``."""
     return np.sqrt(np.maximum(amounts**2 - noise**2, (_MIN_SIGNAL * amounts) ** 2))
 
 

@@ -115,7 +115,7 @@ def _random_maker(makers: Makers, rng: Rng) -> Maker:
 
 
 def _jitter(rng: Rng) -> NDArray[np.float64]:
-    """Return a small random similarity, as if the landmarks were slightly wrong."""
+    """Return a small random similarity transform, as if the landmarks were slightly wrong."""
     matrix = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), rng.normal(0, 5), np.exp(rng.normal(0, 0.06)))
     return np.asarray(matrix + np.pad(rng.normal(0, 4, (2, 1)), ((0, 0), (2, 0))), np.float64)
 

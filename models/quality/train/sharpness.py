@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Image, Landmarks
-from app.vision.align import align, similarity
+from app.vision.align import align, similarity_transform
 from app.vision.quality.crop import EYE_DISTANCE, SIDE, TEMPLATE, quality_crop
 from app.vision.quality.sharpness import MIN_BLUR, blur_features, estimate_blur
 from models.quality.train.degrade import jpeg, motion_kernel, relight
@@ -113,7 +113,7 @@ def _covered(face: SharpFace, rng: np.random.Generator) -> SharpFace:
     """Return ``face`` with a plain polygon over its lower half or its eyes."""
     corners = _MASK if rng.random() < 0.7 else _BAR
     polygon = corners + rng.uniform(-8, 8, (len(corners), 2))
-    in_image = np.asarray(cv2.transform(polygon[None], similarity(TEMPLATE, face.landmarks)), np.float64)
+    in_image = np.asarray(cv2.transform(polygon[None], similarity_transform(TEMPLATE, face.landmarks)), np.float64)
     colour: list[float] = rng.uniform(0, 255, 3).tolist()
     image = cv2.fillPoly(face.image.copy(), [in_image[0].round().astype(np.int32)], colour)
     return face._replace(image=np.asarray(image, np.uint8))

@@ -44,7 +44,7 @@ async def test_values_are_checked_in_order_and_before_the_images(members: str, c
 @pytest.mark.parametrize(
     ("language", "message"),
     [
-        ("en-US", "Invalid parameter: `NeedRotateDetection` is 0 or 1."),
+        ("en-US", "Invalid parameter: `NeedRotateDetection` must be 0 or 1."),
         ("zh-CN", "参数不合法：`NeedRotateDetection` 的取值应为 0 或 1。"),
     ],
 )

@@ -40,7 +40,7 @@ def v1_request(method: str = "POST", path: str = "/", host: str = "127.0.0.1:800
 def outcome(subject: Authenticator, request: CloudRequest) -> str:
     """Return the name of the error code, or "OK"."""
     try:
-        subject.verify(request, subject.check_headers(request))
+        subject.verify(request, subject.check_credential(request))
     except ApiError as error:
         return error.code.name
     return "OK"

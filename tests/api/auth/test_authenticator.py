@@ -34,7 +34,7 @@ def test_a_clock_jump_affects_only_requests_during_the_jump() -> None:
 
 def _headers_outcome(subject: Authenticator, request: CloudRequest) -> str:
     try:
-        subject.check_headers(request)
+        subject.check_credential(request)
     except ApiError as error:
         return error.code.name
     return "OK"
@@ -85,7 +85,7 @@ _FORGED = _GOOD[:-64] + "0" * 64
         (_GOOD, str(NOW), "OK"),
     ],
 )
-def test_errors_of_version_3_are_raised_in_order(header: str, timestamp: str, expected: str) -> None:
+def test_errors_of_tc3_are_raised_in_order(header: str, timestamp: str, expected: str) -> None:
     assert outcome(authenticator(), tc3_request(header, x_tc_timestamp=timestamp)) == expected
 
 
@@ -97,13 +97,13 @@ def test_open_mode_requires_no_signature(header: str) -> None:
 def test_the_error_does_not_contain_the_expected_signature() -> None:
     subject = authenticator()
     with pytest.raises(ApiError) as caught:
-        subject.verify(tc3_request(_FORGED), subject.check_headers(tc3_request(_FORGED)))
+        subject.verify(tc3_request(_FORGED), subject.check_credential(tc3_request(_FORGED)))
     assert caught.value.text == ErrorCode.SIGNATURE_FAILURE.text
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("signature_method", ["HmacSHA1", "HmacSHA256", ""])
-def test_version_1_signatures_are_verified(method: str, signature_method: str) -> None:
+def test_v1_signatures_are_verified(method: str, signature_method: str) -> None:
     sent = v1_parameters(
         method, SignatureMethod=signature_method, UrlA="http://a/?x=1&y=中 ", Region="", Nonce="9" * 19
     )
@@ -112,13 +112,13 @@ def test_version_1_signatures_are_verified(method: str, signature_method: str) -
     assert outcome(authenticator(), v1_request("PUT", **sent)) == "SIGNATURE_FAILURE"
 
 
-def test_version_1_signatures_cover_the_path() -> None:
+def test_v1_signatures_cover_the_path() -> None:
     sent = v1_parameters(path="/foo/bar")
     assert outcome(authenticator(), v1_request(path="/foo/bar", **sent)) == "OK"
     assert outcome(authenticator(), v1_request(path="/", **sent)) == "SIGNATURE_FAILURE"
 
 
-def test_white_space_around_a_version_1_signature_is_ignored() -> None:
+def test_white_space_around_a_v1_signature_is_ignored() -> None:
     sent = v1_parameters()
     assert outcome(authenticator(), v1_request(**{**sent, "Signature": sent["Signature"] + "\n"})) == "OK"
 
@@ -138,11 +138,11 @@ def test_white_space_around_a_version_1_signature_is_ignored() -> None:
         ({}, "OK"),
     ],
 )
-def test_errors_of_version_1_are_raised_in_order(changes: dict[str, str], expected: str) -> None:
+def test_errors_of_signature_v1_are_raised_in_order(changes: dict[str, str], expected: str) -> None:
     assert outcome(authenticator(), v1_request(**v1_parameters(**changes))) == expected
 
 
-def test_a_version_1_request_without_signature_lacks_a_parameter() -> None:
+def test_a_v1_request_without_signature_lacks_a_parameter() -> None:
     sent = {name: value for name, value in v1_parameters().items() if name != "Signature"}
     assert outcome(authenticator(), v1_request(**sent)) == "MISSING_PARAMETER"
 
@@ -202,7 +202,7 @@ def test_every_wrong_signature_takes_the_same_constant_time_comparisons(monkeypa
 
 
 @pytest.mark.parametrize(("v1_policy", "expected"), [("allow", "OK"), ("refuse", "SIGNATURE_FAILURE")])
-def test_a_setting_rejects_version_1_signatures(v1_policy: str, expected: str) -> None:
+def test_a_setting_rejects_v1_signatures(v1_policy: str, expected: str) -> None:
     settings = AuthSettings.model_validate({"keys": f"{SECRET_ID}:{SECRET_KEY}", "v1": v1_policy})
     subject = Authenticator(settings, KeyRing.open(settings), is_open=False, clock=lambda: NOW)
     assert outcome(subject, v1_request(**v1_parameters())) == expected

@@ -28,7 +28,7 @@ from tests.support.fakes import NOW, SECRET_ID, authorization, v1_parameters
         ("backend:8000", "", "SIGNATURE_FAILURE"),
     ],
 )
-def test_version_3_accepts_every_host_that_clients_sign(sent: str, signed: str, expected: str) -> None:
+def test_tc3_accepts_every_host_that_clients_sign(sent: str, signed: str, expected: str) -> None:
     subject = authenticator(hosts="faces.example.com, 人脸.example.com")
     assert outcome(subject, tc3_request(authorization(BODY, host=signed), host=sent)) == expected
 
@@ -47,11 +47,11 @@ def test_host_candidates_start_with_the_received_host() -> None:
         ("backend:8000", "other", "SIGNATURE_FAILURE"),
     ],
 )
-def test_version_1_accepts_the_same_hosts(sent: str, signed: str, expected: str) -> None:
+def test_v1_accepts_the_same_hosts(sent: str, signed: str, expected: str) -> None:
     assert outcome(authenticator(), v1_request(host=sent, **v1_parameters(host=signed))) == expected
 
 
-def test_version_1_names_may_be_signed_with_dots_instead_of_underscores() -> None:
+def test_v1_names_may_be_signed_with_dots_instead_of_underscores() -> None:
     signed = v1_parameters(**{"A.B": "1"})
     sent = {name.replace("A.B", "A_B"): value for name, value in signed.items()}
     assert outcome(authenticator(), v1_request(**sent)) == "OK"

@@ -117,13 +117,13 @@ def test_error_texts_belong_to_error_codes_of_the_service() -> None:
     assert codes - {code.value for code in ErrorCode} == set()
 
 
-def test_the_announcement_contains_its_url() -> None:
+def test_the_announcement_contains_the_playground_url() -> None:
     assert announcement(_ON, 8000, INFO).endswith("; playground at http://127.0.0.1:8000/playground")
     assert "playground" not in announcement(Settings(), 8000, INFO)
 
 
 @pytest.mark.parametrize(("variable", "expected"), [(None, "true"), ("false", "false")])
-def test_make_serve_enables_it_unless_the_environment_disables_it(variable: str | None, expected: str) -> None:
+def test_make_serve_enables_the_playground_by_default(variable: str | None, expected: str) -> None:
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "COMPAREFACE_"))}
     if variable:
         environment["COMPAREFACE_PLAYGROUND__ENABLED"] = variable

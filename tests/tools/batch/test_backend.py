@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.engine import SharedModels
+from app.engine import SharedResources
 from app.environment import Settings
 from app.packs.manifest import Pack
 from app.packs.store import Store
@@ -12,7 +12,7 @@ from app.vision import int8_check
 
 
 def test_another_model_than_that_of_the_batch_is_refused(
-    settings: Settings, store: Store, pack: Pack, shared_models: SharedModels, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, store: Store, pack: Pack, shared_models: SharedResources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(int8_check, "MIN_COSINE", 1.1)
     with pytest.raises(BatchError, match=r"int8\.onnx cannot be used on this machine"):

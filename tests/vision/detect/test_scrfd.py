@@ -132,7 +132,7 @@ def _candidates(*faces: tuple[float, float, float]) -> Candidates:
 
 
 @pytest.mark.parametrize(
-    ("fine", "coarse", "merged"),
+    ("fine", "large", "merged"),
     [
         ([(0.9, 0, 50)], [], [(0.9, 0, 50)]),
         ([], [(0.6, 0, 400)], [(0.6, 0, 400)]),
@@ -140,12 +140,12 @@ def _candidates(*faces: tuple[float, float, float]) -> Candidates:
         ([(0.5, 0, 50)], [(0.9, 0, 51), (0.8, 99, 351)], [(0.5, 0, 50)]),
     ],
 )
-def test_the_coarse_pass_adds_only_large_faces(
+def test_the_large_face_pass_adds_only_large_faces(
     fine: list[tuple[float, float, float]],
-    coarse: list[tuple[float, float, float]],
+    large: list[tuple[float, float, float]],
     merged: list[tuple[float, float, float]],
 ) -> None:
-    candidates, expected = merge(_candidates(*fine), _candidates(*coarse)), _candidates(*merged)
+    candidates, expected = merge(_candidates(*fine), _candidates(*large)), _candidates(*merged)
     np.testing.assert_array_equal(candidates.scores, expected.scores)
     np.testing.assert_array_equal(candidates.boxes, expected.boxes)
 
@@ -154,7 +154,7 @@ def test_the_coarse_pass_adds_only_large_faces(
     ("height", "width", "sizes"),
     [(320, 320, [(320, 320)]), (250, 200, [(256, 224)]), (640, 321, [(640, 352), (192, 128)])],
 )
-def test_large_images_get_a_coarse_pass(height: int, width: int, sizes: list[tuple[int, int]]) -> None:
+def test_large_images_get_a_large_face_pass(height: int, width: int, sizes: list[tuple[int, int]]) -> None:
     session = _PlantedSession()
     Scrfd(session, _SPEC).detect(np.zeros((height, width, 3), np.uint8))
     assert session.sizes == sizes
