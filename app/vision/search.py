@@ -10,7 +10,7 @@ import numpy as np
 
 from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import DetectorSpec, LandmarkCrop
-from app.vision.align import invert_points, similarity_transform, warp_crop
+from app.vision.align import warp_crop
 from app.vision.detect.base import Detector
 from app.vision.rotation import DIAGONALS, QUARTER_TURNS, detect_rotated, detect_upright, is_near_upright, roll
 from app.vision.selection import MIN_AREA_RATIO, match_by_iou, select_target, visible_area
@@ -97,10 +97,13 @@ def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop
         return face
     side, middle = landmark_crop.side, landmark_crop.side / 2
     start, end = middle - landmark_crop.face / 2, middle + landmark_crop.face / 2
-    centre = np.array([box.left + box.right, box.top + box.bottom]) / 2
-    angle = np.radians(roll(face))
-    edge = centre + np.array([np.cos(angle), np.sin(angle)]) * size / 2
-    matrix = similarity_transform(np.stack([centre, edge]), np.array([[middle, middle], [end, middle]]))
+    # Points as complex numbers: p of the image is p * factor + shift in the crop.
+    factor = landmark_crop.face / size * np.exp(-1j * np.radians(roll(face)))
+    shift = middle * (1 + 1j) - factor * complex(box.left + box.right, box.top + box.bottom) / 2
+    matrix = np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
     faces = detect_upright(detector, warp_crop(image, matrix, side), side)
     refined = match_by_iou(faces, Box(start, start, end, end))
-    return Face(box, invert_points(matrix, refined.landmarks), face.confidence) if refined else face
+    if refined is None:
+        return face
+    points = (refined.landmarks[:, 0] + 1j * refined.landmarks[:, 1] - shift) / factor
+    return Face(box, np.stack([points.real, points.imag], axis=1).astype(np.float32), face.confidence)
