@@ -100,7 +100,7 @@ class SharedResources:
 
 
 def open_service_resources(settings: Settings, metrics: Metrics) -> SharedResources:
-    """Open the shared resources of a service, with its threads and decoder processes, which ``start`` starts."""
+    """Open the shared resources with a decoder pool and pinned CPUs, for a service or a batch; see ``start``."""
     shared = open_shared_resources(settings, metrics=metrics)
     cores = _cores(settings)
     cpus = pinned_cpus(cores, settings.runtime.device)
@@ -214,7 +214,9 @@ def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedResou
     pipelines = open_pipelines(settings, store, pack, shared)
     path = store.calibration_path(pack.name)
     table = calibration.load(path, pack.embedder_sha256)
-    note = f"own calibration on {table.data}, {table.date}" if path == store.custom_calibration_path(pack.name) else ""
+    note = (
+        f"custom calibration on {table.data}, {table.date}" if path == store.custom_calibration_path(pack.name) else ""
+    )
     if table.status == "provisional":
         note = "PROVISIONAL calibration, scores are estimates"
     return LoadedPack(pack.name, pipelines, table, note)

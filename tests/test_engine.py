@@ -101,7 +101,7 @@ async def test_an_own_calibration_overrides_the_shipped_one(tmp_path: Path, stor
     )
     async with Engine.open(_settings_with_weights_in(tmp_path)) as engine:
         assert "OUR OWN" in engine.info.calibration["open"]["data"]
-        assert engine.info.calibration_notes[0].startswith("own calibration on OUR OWN")
+        assert engine.info.calibration_notes[0].startswith("custom calibration on OUR OWN")
 
 
 async def test_an_unavailable_device_stops_the_start() -> None:

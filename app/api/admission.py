@@ -3,9 +3,9 @@
 A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while no image
 waits for a worker. Queued requests have not sent their body, so the queue needs little memory.
 
-If a request is still queued after ``max_wait_s``, all queued requests are rejected, and so are new ones until one
-second passes without a rejection. This keeps admitted requests fast under any load (controlled delay: Nichols and
-Jacobson, "Controlling Queue Delay", 2012).
+If a request is still queued after ``max_wait_s``, all queued requests are rejected, and so are new ones that would
+have to queue, until one second passes without a rejection. This keeps admitted requests fast under any load
+(controlled delay: Nichols and Jacobson, "Controlling Queue Delay", 2012).
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _OVERLOADED = Text(
 REJECTION_COOLDOWN_S = 1.0
 """Seconds without a rejection after which requests may queue again."""
 LOAD_VISIBLE_S = 0.002
-"""Seconds after which started work is visible in the engine's load."""
+"""Seconds in which work on inline images reaches the workers. Downloads of images do not count as load."""
 ARRIVAL_TIMEOUT_S = 0.1
 """Seconds in which most admitted requests send their body. A slower client delays the queue no longer than this."""
 RECHECK_S = 0.01
@@ -51,7 +51,7 @@ class Admission:
     def __init__(
         self, max_in_flight: int, max_wait_s: float, max_queued: int, is_busy: Callable[[int], bool] = lambda _: False
     ) -> None:
-        """A full queue that has not been half empty for ``max_wait_s`` is rejected as a whole.
+        """If a queue was full and stays over half full for ``max_wait_s``, all its requests are rejected.
 
         ``is_busy``: see ``EngineLike`` in ``gateway``.
         """
@@ -87,7 +87,7 @@ class Admission:
             self._release(slot)
 
     def reject_all(self) -> None:
-        """Reject all queued requests, and new ones until ``REJECTION_COOLDOWN_S`` pass without a rejection."""
+        """Reject all queued requests, and those that would queue until ``REJECTION_COOLDOWN_S`` without a rejection."""
         self._rejecting_until = asyncio.get_running_loop().time() + REJECTION_COOLDOWN_S
         while self._queue:
             self._queue.popleft().set_exception(_rejection())

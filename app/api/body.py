@@ -41,6 +41,6 @@ async def read_body(
 
 
 async def wait_for_disconnect(http: Request) -> None:
-    """Return when the client disconnects. The body has been read, so no message carries data."""
+    """Return when the client disconnects. Messages with the rest of the body are ignored."""
     while (await http.receive())["type"] != "http.disconnect":
         pass

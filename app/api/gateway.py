@@ -1,10 +1,10 @@
 """The gateway: the steps of a request, in order.
 
-    check the protocol -> find the action -> check the headers' credential -> admit -> read the body
+    check the protocol -> find the action -> check the credential -> admit -> read the body
     -> verify the signature -> authorise -> bind the parameters -> perform -> reply
 
 A slot is taken before the body is read, which bounds memory. Only a form with signature v1 is read earlier, because it
-carries the common parameters. Such forms have their own slots and a smaller size limit.
+carries the common parameters. Such a form first takes a slot of a separate admission, and has a smaller size limit.
 """
 
 import asyncio
@@ -158,7 +158,9 @@ class Gateway:
             with timer.stage("receive"):
                 request = await self._read_body(request, http, is_signed=pending.credential is not None)
         with timer.stage("verify"):
-            size = 0 if request.v1 is None else None  # the canonical string of signature v1 has all parameters
+            size = (
+                0 if request.v1 is None else None
+            )  # None: in a thread, because the string to sign of v1 contains the images
             key = await offload(size, self._authenticator.verify, request, pending)
         record.key = key.label if key else ""
         self._authorise(pending, record.action)
@@ -215,7 +217,7 @@ async def _enforce(deadline: Deadline) -> AsyncIterator[None]:
 
 
 async def cancel_on_disconnect(disconnected: Coroutine[None, None, None], work: Coroutine[None, None, _T]) -> _T:
-    """Return the result of ``work``. If ``disconnected`` ends first, cancel it and raise ``ClientDisconnect``."""
+    """Return the result of ``work``. If ``disconnected`` ends first, cancel ``work`` and raise ``ClientDisconnect``."""
     disconnect, result = asyncio.create_task(disconnected), asyncio.create_task(work)
     try:
         await asyncio.wait({disconnect, result}, return_when=asyncio.FIRST_COMPLETED)

@@ -69,15 +69,16 @@ class FaceDetectionPipeline:
         """Return the target face; raise ``NoFaceError`` if there is none.
 
         Decode only the resolution needed to select the face, and to crop it at ``face_size`` pixels (square root of
-        the area of its bounding box).
+        the area of its bounding box). Coarse detection can only select by size, so it needs ``LARGEST``.
         """
         uses_coarse = strategy is MatchingStrategy.LARGEST
         reduction = encoded.reduction(COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
         image = _decode(encoded, reduction, timer)
         coarse_face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
         if not (face := coarse_face):
-            if reduction != (full_reduction := encoded.reduction(self._spec.max_side)):
-                reduction, image = full_reduction, _decode(encoded, full_reduction, timer)
+            if reduction != (full_detection_reduction := encoded.reduction(self._spec.max_side)):
+                reduction = full_detection_reduction
+                image = _decode(encoded, reduction, timer)
             faces = self._detect_full(image, timer, rotate=rotate)
             face = select_target(faces, image, strategy, self._spec.selection_confidence)
         finer = _reduction_for(reduction, face.box.area**0.5 / face_size)
@@ -88,7 +89,7 @@ class FaceDetectionPipeline:
     def detect_full_resolution(
         self, encoded: EncodedImage, target: TargetFace, timer: StageTimer, *, rotate: bool
     ) -> TargetFace:
-        """Return the target face as detected at full resolution, or only scaled if no detected face overlaps it."""
+        """Return the target face as detected at full resolution, or only scaled if no face is detected there."""
         if target.is_detected_fully:
             return target
         image = target.image if target.reduction == 1 else _decode(encoded, 1, timer)

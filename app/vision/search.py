@@ -1,7 +1,7 @@
 """Coarse-to-fine detection of the target face, and refinement of its landmarks.
 
 A detector's cost grows with the size of its input, and a portrait needs only a fifth of the usual size. Coarse
-detection selects the target face of most images. Images with small, uncertain or several faces need full detection.
+detection selects the largest face of most images. Images with small, uncertain or several faces need full detection.
 """
 
 from collections.abc import Sequence
@@ -26,24 +26,24 @@ _MIN_FACE = 32.0
 
 
 def detect_coarse(detector: Detector, image: Image, spec: DetectorSpec, *, rotate: bool) -> Face | None:
-    """Return the largest face of ``image``, or None if only full detection can select it."""
+    """Return the target face by size (``LARGEST``), or None if only full detection can select it."""
     if not rotate:
-        return _detect_at_scales(detector, image, spec, COARSE_SIDES)[0]
+        return _detect_at_sizes(detector, image, spec, COARSE_SIDES)[0]
     if max(image.shape[:2]) <= ROTATION_SIDES[0]:
         return None
 
     def detect(rotated_image: Image) -> tuple[list[Face], bool]:
-        target, faces = _detect_at_scales(detector, rotated_image, spec, ROTATION_SIDES)
+        target, faces = _detect_at_sizes(detector, rotated_image, spec, ROTATION_SIDES)
         return faces, target is not None and target.confidence >= spec.upright_confidence
 
-    # Only confident rotations are certain here; uncertain images are left to full detection.
+    # If the best rotation is not 0 and its target face lacks the upright confidence, full detection decides.
     rotation, faces, is_certain = detect_rotated(
         detect, image, rotation_groups=((*QUARTER_TURNS, *DIAGONALS),), score=lambda face: face.confidence
     )
     if not faces or (rotation.degrees and not is_certain):
         return None
     # The same scales as without ``rotate``, so that an upright image gets the same landmarks and score.
-    target, _ = _detect_at_scales(detector, rotation.apply(image), spec, COARSE_SIDES)
+    target, _ = _detect_at_sizes(detector, rotation.apply(image), spec, COARSE_SIDES)
     return rotation.unrotate_face(target) if target else None
 
 
@@ -60,30 +60,30 @@ def detect_full(detector: Detector, image: Image, spec: DetectorSpec, *, rotate:
     return [rotation.unrotate_face(face) for face in faces]
 
 
-def _detect_at_scales(
+def _detect_at_sizes(
     detector: Detector, image: Image, spec: DetectorSpec, sides: Sequence[int]
 ) -> tuple[Face | None, list[Face]]:
-    """Detect faces of ``image`` at one scale after the other, until the largest face is certain.
+    """Detect faces of ``image`` at one input size after the other, until the target face is unambiguous.
 
-    The largest face is certain if it is large enough for the scale, has the selection confidence, is near upright, and
-    no other face has a comparable size. A second face of comparable size ends the detection. Return the largest face if
-    it is certain, else None; and all faces of the scale with the most confident face.
+    It is unambiguous if it is large enough for the input size, has the selection confidence, is near upright, and no
+    other face has a comparable size. A second face of comparable size ends the detection. Return the target face if it
+    is unambiguous, else None; and all faces of the input size with the most confident face.
     """
     longer_side = max(image.shape[:2])
-    best_scale_faces: list[Face] = []
+    best_faces: list[Face] = []
     for side in sides:
         faces = detect_upright(detector, image, side) if side < longer_side else []
         if not faces:
             continue
-        best_scale_faces = max(best_scale_faces or faces, faces, key=lambda faces: faces[0].confidence)
-        largest = select_target(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence)
-        area = visible_area(largest, image)
-        if any(visible_area(other, image) >= MIN_AREA_RATIO * area for other in faces if other is not largest):
+        best_faces = max(best_faces or faces, faces, key=lambda faces: faces[0].confidence)
+        target = select_target(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence)
+        area = visible_area(target, image)
+        if any(visible_area(other, image) >= MIN_AREA_RATIO * area for other in faces if other is not target):
             break
         is_large = area**0.5 * side >= _MIN_FACE * longer_side
-        if is_large and largest.confidence >= spec.selection_confidence and is_near_upright(largest):
-            return largest, best_scale_faces
-    return None, best_scale_faces
+        if is_large and target.confidence >= spec.selection_confidence and is_near_upright(target):
+            return target, best_faces
+    return None, best_faces
 
 
 def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop) -> Face:

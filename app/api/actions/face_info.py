@@ -31,7 +31,7 @@ class FaceHairAttributesInfo(ResponseModel):
 
 
 class FaceAttributesInfo(ResponseModel):
-    """Pose and mask of a face. All values are 0 or false unless `NeedFaceAttributes` is 1, and from the sixth face on.
+    """Pose and mask of a face. All values are 0 or false without `NeedFaceAttributes` 1, and after the fifth face.
 
     Gender, age, expression, glass and beauty are not measured and always 0 or false. Hat, hair and eye_open are not
     measured either. They are null if attributes are requested, which is the vendor's value for "not valid".
@@ -66,7 +66,7 @@ class FaceQualityCompleteness(ResponseModel):
 
 
 class FaceQualityInfo(ResponseModel):
-    """The image quality of a face. All values are 0 unless `NeedQualityDetection` is 1, and from the 31st face on."""
+    """The image quality of a face. All values are 0 without `NeedQualityDetection` 1, and after the thirtieth face."""
 
     score: int = Field(0, description="Overall quality: good from 60, excellent from 80.", json_schema_extra=_PERCENT)
     sharpness: int = Field(0, description="Sharp from 80, very blurry below 40.", json_schema_extra=_PERCENT)

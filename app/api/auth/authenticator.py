@@ -63,9 +63,9 @@ class Authenticator:
             if self._settings.skip == "allow":
                 return PendingAuth(ANONYMOUS)
             raise ApiError(ErrorCode.INVALID_AUTHORIZATION, _UNSIGNED)
-        return self._check_credential(request)
+        return self._check_signed(request)
 
-    def _check_credential(self, request: CloudRequest) -> PendingAuth:
+    def _check_signed(self, request: CloudRequest) -> PendingAuth:
         credential = read_credential(request)
         caller = self._keys.callers().get(credential.secret_id)
         if caller is None:
@@ -92,7 +92,7 @@ class Authenticator:
         for key in signing_keys:
             if hmac.compare_digest(key.token.encode(), token.encode()) and not key.is_expired(self._clock()):
                 return key
-        reason = "wrong or expired token" if token else "no token sent"
+        reason = "expired key, or no token sent" if not token else "wrong or expired token"
         raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {signing_keys[0].label}")
 
 

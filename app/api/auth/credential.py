@@ -49,7 +49,7 @@ def read_credential(request: CloudRequest) -> Credential:
 
 
 def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the hosts that a client may have signed. An invalid Host header yields no candidate.
+    """Return the hosts that a client may have signed. An invalid Host header adds no candidate.
 
     Signature v1 signs host, path and parameters as one string without escapes. With `?` in the host, an attacker could
     move signed parameters into the host and so drop them.
@@ -108,10 +108,12 @@ class _V1Credential(Credential):
 
     def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         parameters = request.v1 or {}
-        dotted = {name.replace("_", "."): value for name, value in parameters.items()}  # the Python and Java SDKs
-        is_distinct = len(dotted) == len(parameters) and dotted != parameters
+        dotted = {
+            name.replace("_", "."): value for name, value in parameters.items()
+        }  # signed by the Python and Java SDKs
+        needs_dotted = len(dotted) == len(parameters) and dotted != parameters
         for host in host_candidates(request.headers.get("host", ""), public_hosts):
-            for variant in (parameters, dotted) if is_distinct else (parameters,):
+            for variant in (parameters, dotted) if needs_dotted else (parameters,):
                 yield v1.string_to_sign(request.method, host, request.path, variant)
 
     def signatures(self, secret_key: str, strings: Iterable[str]) -> list[str]:

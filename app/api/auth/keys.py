@@ -42,7 +42,7 @@ class _FileModel(BaseModel):
 
 
 class Key(_FileModel):
-    """One secret key of a caller. With a token, it is a temporary credential, which may expire."""
+    """One secret key of a caller, which may expire. With a token, it is a temporary credential."""
 
     label: str = Field(pattern=r"^[\w.-]{1,64}$")
     secret_key: str = Field(min_length=1, repr=False)
