@@ -93,7 +93,7 @@ class SharedResources:
     def start(self) -> Iterator[WorkerPool]:
         """Start the decoder processes and the worker threads; stop them at the end.
 
-        Load the packs before: a start that fails then leaves no process behind.
+        Load the packs before this call: if loading fails, no process has been started.
         """
         with self.decoders or nullcontext(), WorkerPool(self.budget, self.cpus) as workers:
             yield workers

@@ -24,7 +24,7 @@ _OVERLOADED = Text(
 REJECTION_COOLDOWN_S = 1.0
 """Seconds without a rejection after which requests may queue again."""
 LOAD_VISIBLE_S = 0.002
-"""Seconds in which work on inline images reaches the workers. Downloads of images do not count as load."""
+"""Seconds after the start of work until its inline images count as load. Downloads of images do not count."""
 ARRIVAL_TIMEOUT_S = 0.1
 """Seconds in which most admitted requests send their body. A slower client delays the queue no longer than this."""
 RECHECK_S = 0.01
@@ -87,7 +87,7 @@ class Admission:
             self._release(slot)
 
     def reject_all(self) -> None:
-        """Reject all queued requests, and those that would queue until ``REJECTION_COOLDOWN_S`` without a rejection."""
+        """Reject all queued requests. Reject new ones, too, until ``REJECTION_COOLDOWN_S`` pass without a rejection."""
         self._rejecting_until = asyncio.get_running_loop().time() + REJECTION_COOLDOWN_S
         while self._queue:
             self._queue.popleft().set_exception(_rejection())

@@ -158,9 +158,8 @@ class Gateway:
             with timer.stage("receive"):
                 request = await self._read_body(request, http, is_signed=pending.credential is not None)
         with timer.stage("verify"):
-            size = (
-                0 if request.v1 is None else None
-            )  # None: in a thread, because the string to sign of v1 contains the images
+            # The string to sign of v1 contains the images, so a thread verifies it.
+            size = 0 if request.v1 is None else None
             key = await offload(size, self._authenticator.verify, request, pending)
         record.key = key.label if key else ""
         self._authorise(pending, record.action)

@@ -27,7 +27,7 @@ class CloudRequest:
     """One request.
 
     ``headers`` has lower-case names. Header values, ``path`` and ``query`` are decoded as latin-1: encoding them
-    gives the received bytes. ``body`` is empty until it is read, and always with ``v1``. ``body_sha256`` is its
+    gives the received bytes. ``body`` is empty until it is read, and stays empty with ``v1``. ``body_sha256`` is its
     digest in hex, or empty if the request is not signed. ``v1`` has all parameters of a request with signature v1
     once they are read, otherwise None.
     """

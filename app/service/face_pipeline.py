@@ -33,13 +33,13 @@ _MAX_ENLARGEMENT = 1.25
 class TargetFace:
     """An upright image, its sides divided by ``reduction``, and the target face in its pixels.
 
-    ``is_detected_fully``: full detection at full resolution found the face.
+    ``is_from_full_resolution``: full detection at full resolution found the face.
     """
 
     image: Image
     face: Face
     reduction: int
-    is_detected_fully: bool = False
+    is_from_full_resolution: bool = False
 
 
 class FaceDetectionPipeline:
@@ -83,14 +83,14 @@ class FaceDetectionPipeline:
             face = select_target(faces, image, strategy, self._spec.selection_confidence)
         finer = _reduction_for(reduction, face.box.area**0.5 / face_size)
         if finer == reduction:
-            return TargetFace(image, face, reduction, is_detected_fully=reduction == 1 and not coarse_face)
+            return TargetFace(image, face, reduction, is_from_full_resolution=reduction == 1 and not coarse_face)
         return TargetFace(_decode(encoded, finer, timer), face.scaled(reduction // finer), finer)
 
     def detect_full_resolution(
         self, encoded: EncodedImage, target: TargetFace, timer: StageTimer, *, rotate: bool
     ) -> TargetFace:
         """Return the target face as detected at full resolution, or only scaled if no face is detected there."""
-        if target.is_detected_fully:
+        if target.is_from_full_resolution:
             return target
         image = target.image if target.reduction == 1 else _decode(encoded, 1, timer)
         faces = self._detect_full(image, timer, rotate=rotate)
@@ -168,7 +168,7 @@ def _decode(encoded: EncodedImage, reduction: int, timer: StageTimer) -> Image:
 
 
 def _reduction_for(reduction: int, size_ratio: float) -> int:
-    """Return the largest power of two, at most ``reduction``, at which the face keeps the required size, at least 1.
+    """Return the largest power of two, at most ``reduction``, at which the face keeps the required size; else 1.
 
     ``size_ratio``: the size of the face at ``reduction`` divided by the required size.
     """

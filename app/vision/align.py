@@ -27,7 +27,7 @@ def similarity_transform(source: NDArray[np.floating], target: NDArray[np.floati
     return np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
 
 
-def invert_points(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> Landmarks:
+def apply_inverse(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> Landmarks:
     """Return the points that ``matrix`` maps to ``points``; both N x 2, the result float32."""
     return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T.astype(np.float32)
 
@@ -50,9 +50,9 @@ def _shrink(image: Image, matrix: NDArray[np.float64], scale: float, side: int) 
     """Return the part of ``image`` that the crop shows, averaged over square blocks, and the adapted matrix."""
     factor = int(min(1.0 / max(scale, 1e-6), *image.shape[:2]))  # the scale is 0 if all landmarks coincide
     corners = np.array([[0, 0], [side, 0], [0, side], [side, side]], dtype=np.float64)
-    inside = cv2.transform(corners[None], cv2.invertAffineTransform(matrix))[0]
-    left, top = np.maximum(np.floor(inside.min(axis=0)).astype(int) - factor, 0)
-    right, bottom = np.ceil(inside.max(axis=0)).astype(int) + factor
+    corners_in_image = cv2.transform(corners[None], cv2.invertAffineTransform(matrix))[0]
+    left, top = np.maximum(np.floor(corners_in_image.min(axis=0)).astype(int) - factor, 0)
+    right, bottom = np.ceil(corners_in_image.max(axis=0)).astype(int) + factor
     part = image[top:bottom, left:right]
     if min(part.shape[:2]) < factor:
         return image, matrix

@@ -19,7 +19,7 @@ from app.vision.embed import Embedder
 _log = logging.getLogger(__name__)
 
 MIN_COSINE = 0.998
-"""Cosine of both embeddings from which int8 replaces float32. Correct arithmetic gives 0.9995, a CPU
+"""Minimum cosine between both embeddings for int8 to replace float32. Correct arithmetic gives 0.9995, a CPU
 whose int8 sums saturate gives 0.995."""
 
 _SIDE = 150  # pixels of the drawing

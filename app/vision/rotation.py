@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Box, Face, Image
-from app.vision.align import invert_points
+from app.vision.align import apply_inverse
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 
@@ -27,7 +27,7 @@ DIAGONALS = (-45.0, 45.0, -135.0, 135.0)
 _MAX_ROLL = 60.0  # degrees of roll from which a detector's landmarks are wrong
 _MAX_GOOD_ROLL = 25.0
 """Degrees of roll up to which landmarks are accurate: slightly more than half the step between two rotations."""
-_MIN_EYE_DISTANCE = 0.26
+_MIN_EYE_DISTANCE_RATIO = 0.26
 """Eye distance (of the fitted head model) divided by the square root of the box's area. Landmarks of sideways faces
 are closer together.
 
@@ -72,12 +72,12 @@ class Rotation:
             return face
         box = face.box
         middle = np.array([[box.left + box.right, box.top + box.bottom]]) / 2
-        centre = invert_points(self.matrix, middle)[0].astype(np.float64)
+        centre = apply_inverse(self.matrix, middle)[0].astype(np.float64)
         half_size = np.array([box.right - box.left, box.bottom - box.top]) / 2
         if abs(self.matrix[0, 1]) > abs(self.matrix[0, 0]):
             half_size = half_size[::-1]
         unrotated = Box(*(centre - half_size).tolist(), *(centre + half_size).tolist())
-        return Face(unrotated, invert_points(self.matrix, face.landmarks), face.confidence)
+        return Face(unrotated, apply_inverse(self.matrix, face.landmarks), face.confidence)
 
 
 def uprightness(face: Face) -> float:
@@ -92,18 +92,18 @@ def detect_rotated(
     rotation_groups: Sequence[Sequence[float]] = (QUARTER_TURNS, DIAGONALS),
     score: Callable[[Face], float] = uprightness,
 ) -> tuple[Rotation, list[Face], bool]:
-    """Return the best rotation of ``image``, the faces in pixels of the rotated image, and whether it is certain.
+    """Return the best rotation of ``image``, the faces in pixels of the rotated image, and whether it is proven.
 
-    ``detect``: returns the upright faces of a rotated image, and whether its rotation is certain. ``rotation_groups``:
-    degrees, tried in this order. The search ends at the first certain rotation, or after a group if no face has been
-    found. If no rotation is certain, the rotation with the highest ``score`` of a face is the best.
+    ``detect``: returns the upright faces of a rotated image, and whether a confident face proves its rotation.
+    ``rotation_groups``: degrees, tried in this order. The search ends at the first proven rotation, or after a group if no face has been
+    found. If no rotation is proven, the rotation with the highest ``score`` of a face is the best.
     """
     candidates: list[tuple[Rotation, list[Face]]] = []
     for group in rotation_groups:
         for degrees in group:
             rotation = Rotation.for_image(image, degrees)
-            faces, is_certain = detect(rotation.apply(image))
-            if is_certain:
+            faces, is_proven = detect(rotation.apply(image))
+            if is_proven:
                 return rotation, faces, True
             candidates.append((rotation, faces))
         if not any(faces for _, faces in candidates):
@@ -126,7 +126,7 @@ def roll(face: Face) -> float:
     return float(np.degrees(np.angle(_scale_and_roll(face))))
 
 
-def is_near_upright(face: Face) -> bool:
+def has_accurate_landmarks(face: Face) -> bool:
     """Return whether the roll is at most 25 degrees, so that the landmarks are accurate."""
     return abs(roll(face)) <= _MAX_GOOD_ROLL
 
@@ -134,14 +134,14 @@ def is_near_upright(face: Face) -> bool:
 def has_upright_landmarks(face: Face) -> bool:
     """Return whether the landmarks are plausible for an upright face: roll under 60 degrees, eyes not too close.
 
-    Faces with more roll have wrong landmarks, which :func:`is_near_upright` alone does not notice.
+    Faces with more roll have wrong landmarks, which :func:`has_accurate_landmarks` alone does not notice.
     """
     scale_and_roll = _scale_and_roll(face)
     left_eye, right_eye, _, mouth_left, mouth_right = face.landmarks
     height = float(np.hypot(*(mouth_left + mouth_right - left_eye - right_eye))) / 2
     scale = max(abs(scale_and_roll), height / _EYES_TO_MOUTH)  # the eyes of a profile are close together
     has_small_roll = abs(float(np.degrees(np.angle(scale_and_roll)))) < _MAX_ROLL
-    return has_small_roll and scale * _EYE_DISTANCE > _MIN_EYE_DISTANCE * face.box.area**0.5
+    return has_small_roll and scale * _EYE_DISTANCE > _MIN_EYE_DISTANCE_RATIO * face.box.area**0.5
 
 
 def _scale_and_roll(face: Face) -> complex:

@@ -12,7 +12,7 @@ from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.vision.align import warp_crop
 from app.vision.detect.base import Detector
-from app.vision.rotation import DIAGONALS, QUARTER_TURNS, detect_rotated, detect_upright, is_near_upright, roll
+from app.vision.rotation import DIAGONALS, QUARTER_TURNS, detect_rotated, detect_upright, has_accurate_landmarks, roll
 from app.vision.selection import MIN_AREA_RATIO, match_by_iou, select_target, visible_area
 
 COARSE_SIDES = (96, 160, 320)
@@ -20,7 +20,7 @@ COARSE_SIDES = (96, 160, 320)
 ROTATION_SIDES = (128, 320)
 """The same for the rotation search: at 96 pixels, confidence does not separate upright from rotated faces."""
 COARSE_MIN_SIDE = COARSE_SIDES[-1] + 1
-"""Longer side of a decoded image in pixels that coarse detection needs: a scale must be smaller than the image."""
+"""Longer side of a decoded image in pixels that coarse detection needs: an input side must be smaller."""
 _MIN_FACE = 32.0
 """Smallest face at which coarse detection is reliable: square root of its area, in pixels of the detector's input."""
 
@@ -37,12 +37,12 @@ def detect_coarse(detector: Detector, image: Image, spec: DetectorSpec, *, rotat
         return faces, target is not None and target.confidence >= spec.upright_confidence
 
     # If the best rotation is not 0 and its target face lacks the upright confidence, full detection decides.
-    rotation, faces, is_certain = detect_rotated(
+    rotation, faces, is_proven = detect_rotated(
         detect, image, rotation_groups=((*QUARTER_TURNS, *DIAGONALS),), score=lambda face: face.confidence
     )
-    if not faces or (rotation.degrees and not is_certain):
+    if not faces or (rotation.degrees and not is_proven):
         return None
-    # The same scales as without ``rotate``, so that an upright image gets the same landmarks and score.
+    # The same input sides as without ``rotate``, so that an upright image gets the same landmarks and score.
     target, _ = _detect_at_sizes(detector, rotation.apply(image), spec, COARSE_SIDES)
     return rotation.unrotate_face(target) if target else None
 
@@ -54,7 +54,7 @@ def detect_full(detector: Detector, image: Image, spec: DetectorSpec, *, rotate:
 
     def detect(rotated_image: Image) -> tuple[list[Face], bool]:
         faces = detect_upright(detector, rotated_image)
-        return faces, any(face.confidence >= spec.upright_confidence and is_near_upright(face) for face in faces)
+        return faces, any(face.confidence >= spec.upright_confidence and has_accurate_landmarks(face) for face in faces)
 
     rotation, faces, _ = detect_rotated(detect, image)
     return [rotation.unrotate_face(face) for face in faces]
@@ -67,7 +67,7 @@ def _detect_at_sizes(
 
     It is unambiguous if it is large enough for the input size, has the selection confidence, is near upright, and no
     other face has a comparable size. A second face of comparable size ends the detection. Return the target face if it
-    is unambiguous, else None; and all faces of the input size with the most confident face.
+    is unambiguous, else None; and all faces of the input size that gave the most confident face.
     """
     longer_side = max(image.shape[:2])
     best_faces: list[Face] = []
@@ -81,7 +81,7 @@ def _detect_at_sizes(
         if any(visible_area(other, image) >= MIN_AREA_RATIO * area for other in faces if other is not target):
             break
         is_large = area**0.5 * side >= _MIN_FACE * longer_side
-        if is_large and target.confidence >= spec.selection_confidence and is_near_upright(target):
+        if is_large and target.confidence >= spec.selection_confidence and has_accurate_landmarks(target):
             return target, best_faces
     return None, best_faces
 

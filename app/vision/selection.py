@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from app.domain import Box, Face, Image, MatchingStrategy
 
 MIN_AREA_RATIO = 0.5
-"""Share of the largest visible area from which another face is of comparable size."""
-_MIN_IOU = 0.3  # IoU from which the boxes of two detections belong to one face
+"""Minimum share of the largest visible area for another face to be of comparable size."""
+_MIN_IOU = 0.3  # minimum IoU of the boxes of two detections of one face
 
 
 class NoFaceError(Exception):

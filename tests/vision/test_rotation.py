@@ -8,7 +8,7 @@ import skimage.data
 
 from app.domain import Box, Face, Image, Landmarks
 from app.packs.manifest import DetectorSpec
-from app.vision.align import invert_points
+from app.vision.align import apply_inverse
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 from app.vision.rotation import Rotation, has_upright_landmarks, roll
@@ -73,7 +73,7 @@ def test_points_of_the_rotated_image_map_to_points_of_the_image(degrees: float) 
     rows, columns = np.mgrid[: rotated.shape[0], : rotated.shape[1]]
     weights = rotated / rotated.sum(axis=(0, 1))
     centroids = np.stack([(weights * columns[..., None]).sum((0, 1)), (weights * rows[..., None]).sum((0, 1))], axis=1)
-    np.testing.assert_allclose(invert_points(rotation.matrix, centroids), points, atol=0.15)
+    np.testing.assert_allclose(apply_inverse(rotation.matrix, centroids), points, atol=0.15)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_box_keeps_its_edges_in_a_quarter_turn(degrees: float, box: Box) -> No
 def test_a_box_keeps_its_centre_and_area_in_any_rotation(degrees: float) -> None:
     rotation = Rotation.for_image(np.zeros((100, 200, 3), np.uint8), degrees)
     box = rotation.unrotate_face(Face(Box(10, 20, 40, 70), np.zeros((5, 2), np.float32), 0.5)).box
-    centre = invert_points(rotation.matrix, np.array([[25.0, 45.0]]))[0]
+    centre = apply_inverse(rotation.matrix, np.array([[25.0, 45.0]]))[0]
     assert ((box.left + box.right) / 2, (box.top + box.bottom) / 2) == pytest.approx(tuple(centre), abs=1e-3)
     assert box.area == pytest.approx(30 * 50, rel=1e-4)
 

@@ -83,17 +83,17 @@ class Authenticator:
         if credential is None:
             return None
         strings = tuple(credential.strings_to_sign(request, self._settings.hosts))
-        signing_keys = [
+        matching_keys = [
             key for key in caller.keys if _matches(credential.signature, credential.signatures(key.secret_key, strings))
         ]
-        if not signing_keys:
+        if not matching_keys:
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, reason=_MISMATCH)
         token = request.common("Token")
-        for key in signing_keys:
+        for key in matching_keys:
             if hmac.compare_digest(key.token.encode(), token.encode()) and not key.is_expired(self._clock()):
                 return key
         reason = "expired key, or no token sent" if not token else "wrong or expired token"
-        raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {signing_keys[0].label}")
+        raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {matching_keys[0].label}")
 
 
 def _matches(claimed: str, signatures: list[str]) -> bool:

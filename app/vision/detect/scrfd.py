@@ -28,7 +28,7 @@ _MEAN = 127.5
 _STD = 128.0
 _MAX_SINGLE_PASS_SIDE = 320
 """Pixels; up to this side one pass detects faces of any size. At 640 a face may fill at most 60 % of the image."""
-_LARGE_FACE_SIDE = 192  # pixels; the size of the large-face pass, which costs a tenth of a pass at 640
+_LARGE_FACE_PASS_SIDE = 192  # pixels; the size of the large-face pass, which costs a tenth of a pass at 640
 _MIN_LARGE_FACE = 352
 """Minimum box side, in pixels of the fine pass, for keeping a face of the large-face pass."""
 
@@ -42,8 +42,8 @@ class Scrfd(NetworkDetector):
         fine = self._detect_once(image)
         if max(image.shape) <= _MAX_SINGLE_PASS_SIDE:
             return fine
-        large, scale = resize_and_pad(image, _LARGE_FACE_SIDE)
-        return merge(fine, self._detect_once(large).unscaled(scale))
+        small, scale = resize_and_pad(image, _LARGE_FACE_PASS_SIDE)
+        return merge(fine, self._detect_once(small).unscaled(scale))
 
     def _detect_once(self, image: Image) -> Candidates:
         blob = to_blob(image[:, :, ::-1])
