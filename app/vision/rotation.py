@@ -95,8 +95,9 @@ def detect_rotated(
     """Return the best rotation of ``image``, the faces in pixels of the rotated image, and whether it is proven.
 
     ``detect``: returns the upright faces of a rotated image, and whether a confident face proves its rotation.
-    ``rotation_groups``: degrees, tried in this order. The search ends at the first proven rotation, or after a group if no face has been
-    found. If no rotation is proven, the rotation with the highest ``score`` of a face is the best.
+    ``rotation_groups``: degrees, tried in this order. The search ends at the first proven rotation, or after a group
+    if no face has been found. If no rotation is proven, the rotation with the highest ``score`` of a face is the
+    best.
     """
     candidates: list[tuple[Rotation, list[Face]]] = []
     for group in rotation_groups:
