@@ -114,6 +114,7 @@ class Gateway:
             api_error = _api_error(error, record.request_id)
             record.fail(api_error)
             reply = envelope.failure(api_error, request, record.request_id)
+            del api_error  # breaks the cycle of frame and traceback, which would keep the body in memory
         finally:
             timer.deadline.expire()
             self._access_log.write(record, request, timer)

@@ -13,6 +13,7 @@ from app.errors import ApiError, ErrorCode, Text
 
 _JPEG = b"\xff\xd8\xff"
 _MAX_SEGMENTS = 1000  # an ICC profile may take 255; the largest accepted file holds 60 full segments
+_WINDOW = 2**16  # bytes
 _MAX_SCANS = 100  # cameras write 1, progressive encoders about 10; at 4000 x 4000 a scan takes 1 to 10 ms
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
 """Start of a segment (ITU-T T.81, B.1.1.2): no stuffed zero, TEM, restart, SOI or fill byte. The search is linear."""
@@ -50,16 +51,23 @@ def strip(data: bytes) -> bytes:
 def _strip_jpeg(data: bytes) -> bytes:
     position, scans = 2, 0
     for _ in range(_MAX_SEGMENTS):
-        marker = _MARKER.search(data, position)
-        if marker is None or scans > _MAX_SCANS:
+        position = _end_of_marker(data, position)
+        if not position or scans > _MAX_SCANS:
             break
-        position = marker.end()
         marker_type = data[position - 1]
         if marker_type == _END_OF_IMAGE:
             return data[:position]
         scans += marker_type == _START_OF_SCAN
         position += int.from_bytes(data[position : position + 2])
     raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
+
+
+def _end_of_marker(data: bytes, position: int) -> int:
+    """Return the end of the next marker, or 0. A search holds the interpreter lock, so it covers one window only."""
+    for start in range(position, len(data), _WINDOW):
+        if marker := _MARKER.search(data, start, start + _WINDOW + 1):
+            return marker.end()
+    return 0
 
 
 def _strip_png(data: bytes) -> bytes:

@@ -88,7 +88,11 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
         calibration = Calibration(**table["about"], impostor=tuple(impostor), genuine=tuple(genuine))
     except FileNotFoundError as error:
         raise CalibrationError(f"{path} is missing: run `{shell_command('calibrate')}`") from error
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except TypeError as error:
+        raise CalibrationError(
+            f"{path} cannot be read: wrong keys; run `{shell_command('calibrate')}` again"
+        ) from error
+    except (OSError, KeyError, ValueError) as error:
         raise CalibrationError(f"{path} cannot be read: {error!r}") from error
     if table["about"].get("status") not in {"measured", "provisional"}:
         raise CalibrationError(f"{path} cannot be read: status must be measured or provisional")

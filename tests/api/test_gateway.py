@@ -1,6 +1,7 @@
 """The steps of a request: their order, limits, deadline, permissions, and errors."""
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 from app.api.actions.base import RequestModel, bind
 from app.domain import CompareOptions, Comparison, FaceModelVersion, ImageRef
 from app.environment import Settings
-from app.errors import ErrorCode
+from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
 from app.settings import AuthSettings, LimitsSettings
 from tests.support.fakes import (
@@ -331,3 +332,21 @@ async def test_a_caller_has_a_default_model_version_and_may_not_use_others(with_
         assert response_of(await _signed_by(client, "limited"))["FaceModelVersion"] == "2.0"
         other = await _signed_by(client, "limited", ',"FaceModelVersion":"3.0"')
     assert code_of(other) == "InvalidParameterValue.FaceModelVersionIllegal"
+
+
+async def test_the_error_of_a_rejected_request_is_in_no_reference_cycle() -> None:
+    """A cycle would keep the body in memory until the next garbage collection."""
+    async with client_of() as client:
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            response = await client.post("/", content=b"[]", headers={**COMMON, "Content-Type": "application/json"})
+            gc.collect()
+            errors = [garbage for garbage in gc.garbage if isinstance(garbage, ApiError)]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+    assert code_of(response) == ErrorCode.INVALID_PARAMETER.value
+    assert errors == []
