@@ -203,7 +203,7 @@ class LoadedPack(NamedTuple):
 def _load_packs(
     settings: Settings, store: Store, pack: Pack, shared: SharedResources
 ) -> Mapping[FaceModelVersion, LoadedPack]:
-    """Load ``pack``, and the pack of version 2.0 if it is another one."""
+    """Load ``pack``, and the pack configured for ``FaceModelVersion`` 2.0 if it is another one."""
     pack_2_0 = store.pack(settings.models.pack_2_0 or pack.name)
     loaded = _load_pack(settings, store, pack, shared)
     loaded_2_0 = loaded if pack_2_0.name == pack.name else _load_pack(settings, store, pack_2_0, shared)

@@ -51,7 +51,8 @@ class Admission:
     def __init__(
         self, max_in_flight: int, max_wait_s: float, max_queued: int, is_busy: Callable[[int], bool] = lambda _: False
     ) -> None:
-        """If a queue was full and stays over half full for ``max_wait_s``, all its requests are rejected.
+        """A request that finds the queue full is rejected. All queued requests are rejected, too, if the queue was full
+        ``max_wait_s`` ago and no later request found it at most half full.
 
         ``is_busy``: see ``EngineLike`` in ``gateway``.
         """

@@ -65,7 +65,7 @@ class EngineLike(Protocol):
     def info(self) -> EngineInfo: ...
 
     def is_busy(self, arriving: int) -> bool:
-        """Whether unfinished images, plus two per arriving request, exceed the workers."""
+        """Whether unfinished images, plus two per admitted request that is still ``arriving``, exceed the workers."""
 
 
 class Gateway:
@@ -159,7 +159,7 @@ class Gateway:
             with timer.stage("receive"):
                 request = await self._read_body(request, http, is_signed=pending.credential is not None)
         with timer.stage("verify"):
-            # The string to sign of v1 contains the images, so a thread verifies it.
+            # The string to sign of v1 contains the images: None verifies it in a thread, 0 verifies others inline.
             size = 0 if request.v1 is None else None
             key = await offload(size, self._authenticator.verify, request, pending)
         record.key = key.label if key else ""

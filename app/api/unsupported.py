@@ -4,7 +4,7 @@
 """
 
 _CODES_BY_REASON = {
-    "replaced by `FailedOperation.ServerError`: SDK region breakers would count it as an outage and call the cloud": """
+    "replaced by `FailedOperation.ServerError`: the SDKs' circuit breaker would call Tencent Cloud instead": """
         InternalError
     """,
     "replaced by `FailedOperation.ServerError`, the code of every internal error": """

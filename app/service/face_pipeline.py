@@ -24,7 +24,7 @@ from app.vision.search import COARSE_MIN_SIDE
 from app.vision.selection import match_by_iou, select_target
 
 _FACE_PER_EYE_DISTANCE = 2.5
-"""Square root of the bounding box's area divided by the eye distance, for the frontal faces of the London set."""
+"""Square root of the bounding box's area divided by the eye distance, for frontal faces (Face Research Lab London)."""
 _MAX_ENLARGEMENT = 1.25
 """If alignment would enlarge the face by more than this factor, a higher resolution is decoded, if there is one."""
 

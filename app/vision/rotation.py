@@ -135,7 +135,7 @@ def has_accurate_landmarks(face: Face) -> bool:
 def has_upright_landmarks(face: Face) -> bool:
     """Return whether the landmarks are plausible for an upright face: roll under 60 degrees, eyes not too close.
 
-    Faces with more roll have wrong landmarks, which :func:`has_accurate_landmarks` alone does not notice.
+    Faces with more roll have wrong landmarks, whose computed roll may be small.
     """
     scale_and_roll = _scale_and_roll(face)
     left_eye, right_eye, _, mouth_left, mouth_right = face.landmarks

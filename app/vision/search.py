@@ -20,7 +20,7 @@ COARSE_SIDES = (96, 160, 320)
 ROTATION_SIDES = (128, 320)
 """The same for the rotation search: at 96 pixels, confidence does not separate upright from rotated faces."""
 COARSE_MIN_SIDE = COARSE_SIDES[-1] + 1
-"""Longer side of a decoded image in pixels that coarse detection needs: an input side must be smaller."""
+"""Minimum longer side of the decoded image for coarse detection, which skips input sides that are not smaller."""
 _MIN_FACE = 32.0
 """Smallest face at which coarse detection is reliable: square root of its area, in pixels of the detector's input."""
 

@@ -97,6 +97,7 @@ def quality_score(sharpness: int, brightness: int, completeness: Completeness) -
     A better measure never lowers it.
     """
     total = float(sharpness)
+    # The largest distance is 30 on both sides, which is also _MIN_BRIGHTNESS.
     distance = max(_MIN_BRIGHTNESS - brightness, brightness - _MAX_BRIGHTNESS, 0)
     total *= 1 - _BRIGHTNESS_LOSS * distance / _MIN_BRIGHTNESS
     for region, percent in asdict(completeness).items():

@@ -16,7 +16,7 @@ _BLACK, _OVEREXPOSED = 25, 247
 _LIGHTNESS, _POINTS = (0.0, 22.0, 55.0, 82.0, 100.0), (0.0, 30.0, 50.0, 70.0, 100.0)
 """L*, and the brightness that it converts to; 30 to 70 is the vendor's normal band.
 
-In good light the darkest faces have an L* of at least 25 (LFW, London set), and 99 % are below 76 (LFW).
+In good light the darkest faces have an L* of at least 25 (LFW, Face Research Lab London), and 99 % are below 76 (LFW).
 """
 _MIN_VISIBLE = 0.02  # share of the face that must be visible; below it, the covered parts are measured, too
 
