@@ -82,7 +82,7 @@ def body_of(size: int) -> bytes:
 
 
 class ReadingService:
-    """Loads and decodes the base64 of both images, without workers, and returns a fixed score."""
+    """Loads and decodes the base64 of the images, without workers. Returns a fixed score, and no faces."""
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
@@ -93,7 +93,8 @@ class ReadingService:
         return Comparison(43.15762039906064, 0.9341, options.face_model_version)
 
     async def detect(self, image: ImageRef, options: DetectOptions, timer: StageTimer) -> DetectionResult:
-        raise NotImplementedError("comparisons are measured")
+        decode_base64(str(await load_image(image, self._fetcher, timer)))
+        return DetectionResult(1, 1, ())
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class _DetectCats(RequestModel):
     url_a: int = 0
 
     async def perform(self, *_: object) -> _Cats:
-        raise NotImplementedError
+        return _Cats(faces=None)
 
 
 def test_a_new_action_is_documented_without_further_code() -> None:

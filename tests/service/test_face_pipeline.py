@@ -15,7 +15,7 @@ from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.detect import DETECTORS
-from app.vision.detect.base import Detector
+from tests.support.detectors import CountingDetector
 from tests.support.images import astronaut, jpeg
 
 
@@ -64,18 +64,6 @@ def test_a_large_image_is_decoded_at_the_resolution_that_the_crop_needs(
     assert np.abs(np.stack([left, right]) - expected).max() < 0.05 * head_side
 
 
-class _CountingDetector:
-    """Counts the detections of a real detector."""
-
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self.calls = 0
-
-    def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        self.calls += 1
-        return self._detector.detect(image, side)
-
-
 @pytest.mark.parametrize("rotate", [False, True])
 @pytest.mark.parametrize(
     ("side", "strategy", "is_repeated"),
@@ -89,7 +77,7 @@ def test_full_detection_at_full_resolution_is_not_repeated(
     store: Store, pack: Pack, side: int, strategy: MatchingStrategy, is_repeated: bool, rotate: bool
 ) -> None:
     session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)
-    detector = _CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
+    detector = CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
     detection, timer = FaceDetectionPipeline(detector, pack.detector), StageTimer.after(30)
     encoded = detection.parse(jpeg(np.asarray(cv2.resize(astronaut(), (side, side)), np.uint8)), timer)
     target = detection.detect_target(encoded, strategy, 1.0, timer, rotate=rotate)

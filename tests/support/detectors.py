@@ -1,10 +1,11 @@
-"""The detectors whose weights are here: that of a pack, and published files of ``../shared/models``."""
+"""Detectors for tests and benchmarks: those whose weights are available, a counting one, and specifications."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from app.domain import Face, Image
 from app.packs.convert import onnx_graph
-from app.packs.manifest import DetectorSpec, Pack
+from app.packs.manifest import DetectorSpec, LandmarkCrop, Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
@@ -28,3 +29,31 @@ def _open(store: Store, pack: Pack, content: bytes) -> tuple[Detector, DetectorS
         path = Path(folder) / pack.detector.file
         path.write_bytes(content)
         return DETECTORS[pack.detector.family](OrtSession.open(path, "cpu", 1), pack.detector), pack.detector
+
+
+class CountingDetector:
+    """Counts the detections of a real detector."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.calls = 0
+
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        self.calls += 1
+        return self._detector.detect(image, side)
+
+
+def detector_spec(
+    family: str, confidence: float, selection_confidence: float, landmark_crop: LandmarkCrop
+) -> DetectorSpec:
+    """Return a specification for images of up to 640 pixels, with an upright confidence of 0.9 and no pitch offset."""
+    return DetectorSpec(
+        family=family,
+        file=f"{family}.onnx",
+        confidence=confidence,
+        selection_confidence=selection_confidence,
+        upright_confidence=0.9,
+        max_side=640,
+        pitch_offset=0,
+        landmark_crop=landmark_crop,
+    )

@@ -13,6 +13,7 @@ from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 from app.vision.rotation import Rotation, has_upright_landmarks, roll
 from app.vision.search import detect_full
+from tests.support.detectors import CountingDetector
 from tests.support.images import astronaut, cast
 from tests.support.rotation import landmark_error
 
@@ -20,21 +21,9 @@ _QUARTER_TURNS = (90, 180, 270)
 _ANGLES = (15, 30, 45, 60, 75, 100, 120, 135, 160, 200, 225, 250, 300, 315, 340)
 
 
-class _CountingDetector:
-    """A detector that counts its detections."""
-
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self.calls = 0
-
-    def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        self.calls += 1
-        return self._detector.detect(image, side)
-
-
 @pytest.fixture
-def counting(detector: Detector) -> _CountingDetector:
-    return _CountingDetector(detector)
+def counting(detector: Detector) -> CountingDetector:
+    return CountingDetector(detector)
 
 
 def _spin(image: Image, landmarks: Landmarks, degrees: float) -> tuple[Image, Landmarks]:
@@ -112,7 +101,7 @@ def test_roll_is_the_clockwise_rotation_of_a_face(degrees: float) -> None:
 # --- with rotation ---
 
 
-def test_a_confident_upright_face_needs_one_detection(counting: _CountingDetector, spec: DetectorSpec) -> None:
+def test_a_confident_upright_face_needs_one_detection(counting: CountingDetector, spec: DetectorSpec) -> None:
     without_rotation = detect_full(counting, astronaut(), spec, rotate=False)
     assert counting.calls == 1
     with_rotation = detect_full(counting, astronaut(), spec, rotate=True)
@@ -133,7 +122,7 @@ def test_a_quarter_turned_image_has_the_same_face(detector: Detector, spec: Dete
 
 
 @pytest.mark.parametrize("degrees", _ANGLES)
-def test_a_face_is_detected_at_any_angle(counting: _CountingDetector, spec: DetectorSpec, degrees: int) -> None:
+def test_a_face_is_detected_at_any_angle(counting: CountingDetector, spec: DetectorSpec, degrees: int) -> None:
     image = astronaut()
     upright = detect_full(counting, image, spec, rotate=True)[0]
     spun, expected = _spin(image, upright.landmarks, degrees)
@@ -156,7 +145,7 @@ def test_all_faces_of_a_rotated_image_are_detected(detector: Detector, spec: Det
 
 @pytest.mark.parametrize("rotate", [False, True])
 def test_no_face_is_detected_in_images_without_faces(
-    counting: _CountingDetector, spec: DetectorSpec, rotate: bool
+    counting: CountingDetector, spec: DetectorSpec, rotate: bool
 ) -> None:
     cat = np.ascontiguousarray(skimage.data.chelsea()[:, :, ::-1])  # type: ignore[no-untyped-call]
     for image in (np.full((80, 120, 3), 127, np.uint8), cat):

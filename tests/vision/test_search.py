@@ -20,6 +20,7 @@ from app.vision.search import (
     refine_landmarks,
 )
 from app.vision.selection import NoFaceError, select_target
+from tests.support.detectors import detector_spec
 from tests.support.images import astronaut, cast
 from tests.support.pipelines import detect_target
 from tests.support.rotation import MAX_LANDMARK_ERROR, landmark_error, rotate
@@ -27,16 +28,7 @@ from tests.vision.detect.reference_faces import open_published
 
 _ALL_ROTATIONS = 8
 _LANDMARK_CROP = LandmarkCrop(side=128, face=64.0)
-_SPEC = DetectorSpec(
-    family="scripted",
-    file="scripted.onnx",
-    confidence=0.5,
-    selection_confidence=0.8,
-    upright_confidence=0.9,
-    max_side=640,
-    pitch_offset=0,
-    landmark_crop=_LANDMARK_CROP,
-)
+_SPEC = detector_spec("scripted", 0.5, 0.8, _LANDMARK_CROP)
 _UPRIGHT = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32) / 100
 
 

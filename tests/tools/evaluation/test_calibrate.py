@@ -6,23 +6,13 @@ import pytest
 from app.scoring.calibration import FARS, Calibration, CalibrationError
 from app.tools.evaluation.calibrate import genuine_points, impostor_points, with_intervals
 from app.tools.evaluation.pairs import LabelledFaces, PairCounts, count_pairs
-from tests.tools.evaluation.random_faces import calibration_of, random_faces
+from tests.tools.evaluation.random_faces import random_faces
 
 
 @pytest.fixture(scope="module")
 def faces() -> LabelledFaces:
-    return random_faces(1500)
-
-
-@pytest.fixture(scope="module")
-def counts(faces: LabelledFaces) -> PairCounts:
     """18 million pairs."""
-    return count_pairs(faces.embeddings, faces.people)
-
-
-@pytest.fixture(scope="module")
-def calibration(faces: LabelledFaces, counts: PairCounts) -> Calibration:
-    return calibration_of(counts, faces)
+    return random_faces(1500)
 
 
 def test_the_cosine_of_each_far_accepts_that_share_of_impostors(counts: PairCounts, calibration: Calibration) -> None:

@@ -4,23 +4,13 @@ import pytest
 from app.domain import FaceModelVersion
 from app.scoring.calibration import Calibration
 from app.tools.evaluation.evaluation import THRESHOLDS, evaluate
-from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
-from tests.tools.evaluation.random_faces import calibration_of, random_faces
+from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs
+from tests.tools.evaluation.random_faces import random_faces
 
 
 @pytest.fixture(scope="module")
 def faces() -> LabelledFaces:
     return random_faces(100)
-
-
-@pytest.fixture(scope="module")
-def counts(faces: LabelledFaces) -> PairCounts:
-    return count_pairs(faces.embeddings, faces.people)
-
-
-@pytest.fixture(scope="module")
-def calibration(faces: LabelledFaces, counts: PairCounts) -> Calibration:
-    return calibration_of(counts, faces)
 
 
 def _all_pairs(faces: LabelledFaces, *, has_people: bool) -> ListedPairs:

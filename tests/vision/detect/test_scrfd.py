@@ -7,10 +7,11 @@ import onnxruntime
 import pytest
 
 from app.domain import Image
-from app.packs.manifest import DetectorSpec, LandmarkCrop
+from app.packs.manifest import LandmarkCrop
 from app.runtime.session import Tensor
 from app.vision.detect.base import Candidates, resize_and_pad, to_faces
 from app.vision.detect.scrfd import Scrfd, decode, merge
+from tests.support.detectors import detector_spec
 from tests.support.images import astronaut, cast
 from tests.vision.detect.reference_faces import (
     ASTRONAUT_LANDMARKS,
@@ -22,16 +23,7 @@ from tests.vision.detect.reference_faces import (
 )
 
 _FILES = ("det_2.5g.onnx", "det_500m.onnx")
-_SPEC = DetectorSpec(
-    family="scrfd",
-    file="scrfd.onnx",
-    confidence=0.5,
-    selection_confidence=0.7,
-    upright_confidence=0.9,
-    max_side=640,
-    pitch_offset=0,
-    landmark_crop=LandmarkCrop(side=96, face=60.0),
-)
+_SPEC = detector_spec("scrfd", 0.5, 0.7, LandmarkCrop(side=96, face=60.0))
 
 
 def _outputs(height: int, width: int) -> list[Tensor]:

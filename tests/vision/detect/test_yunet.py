@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from app.domain import Image
-from app.packs.manifest import DetectorSpec, LandmarkCrop
+from app.packs.manifest import LandmarkCrop
 from app.runtime.session import Tensor
 from app.vision.detect.base import Detector, resize_and_pad
 from app.vision.detect.yunet import YuNet, decode
+from tests.support.detectors import detector_spec
 from tests.support.images import astronaut, cast
 from tests.vision.detect.reference_faces import (
     ASTRONAUT_LANDMARKS,
@@ -20,16 +21,7 @@ from tests.vision.detect.reference_faces import (
 )
 
 _FILE = "models/yunet/face_detection_yunet_2023mar.onnx"
-_SPEC = DetectorSpec(
-    family="yunet",
-    file="yunet.onnx",
-    confidence=0.6,
-    selection_confidence=0.8,
-    upright_confidence=0.9,
-    max_side=640,
-    pitch_offset=0,
-    landmark_crop=LandmarkCrop(side=96, face=60.0),
-)
+_SPEC = detector_spec("yunet", 0.6, 0.8, LandmarkCrop(side=96, face=60.0))
 
 
 def _outputs(height: int, width: int) -> list[Tensor]:
