@@ -68,7 +68,7 @@ class Engine:
         store, pack = Store.with_selected_pack(settings.models)
         metrics = Metrics()
         metrics.set_build_info(pack.name, settings.runtime.device, PROVIDERS[settings.runtime.device].name)
-        shared = open_service_resources(settings, metrics)
+        shared = open_pooled_resources(settings, metrics)
         packs = _load_packs(settings, store, pack, shared)
         with shared.start() as workers:
             async with open_fetcher(settings, metrics) as fetcher:
@@ -99,10 +99,10 @@ class SharedResources:
             yield workers
 
 
-def open_service_resources(settings: Settings, metrics: Metrics) -> SharedResources:
+def open_pooled_resources(settings: Settings, metrics: Metrics) -> SharedResources:
     """Open the shared resources with a decoder pool and pinned CPUs, for a service or a batch; see ``start``."""
-    shared = open_shared_resources(settings, metrics=metrics)
     cores = _cores(settings)
+    shared = open_shared_resources(settings, thread_budget(cores, settings.runtime.device), metrics)
     cpus = pinned_cpus(cores, settings.runtime.device)
     decoders = DecoderPool(min(shared.budget.workers, cores), metrics.decoder_restarts.inc, cpus)
     return replace(shared, decoders=decoders, cpus=cpus)

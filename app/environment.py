@@ -86,5 +86,5 @@ def _environment_name(location: Location) -> str:
 
 
 def _with_suggestion(name: str, known: list[str]) -> str:
-    similar = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
+    similar = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.9)
     return f"{name} (did you mean {similar[0]}?)" if similar else name

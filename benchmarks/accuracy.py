@@ -145,12 +145,12 @@ def halves(gallery: Gallery) -> Iterable[tuple[str, Gallery, Gallery]]:
     people = np.array(gallery.people)
     names = np.random.default_rng(0).permutation(np.unique(people))
     is_in_first = np.isin(people, names[: len(names) // 2])
-    first, second = _subset(gallery, is_in_first), _subset(gallery, ~is_in_first)
+    first, second = subset(gallery, is_in_first), subset(gallery, ~is_in_first)
     yield "people not used by the calibration, half 1", second, first
     yield "people not used by the calibration, half 2", first, second
 
 
-def _subset(gallery: Gallery, is_selected: NDArray[np.bool_]) -> Gallery:
+def subset(gallery: Gallery, is_selected: NDArray[np.bool_]) -> Gallery:
     return Gallery(
         embeddings=gallery.embeddings[is_selected],
         images=tuple(np.array(gallery.images)[is_selected]),

@@ -27,11 +27,11 @@ from app.tools.evaluation.intervals import binomial
 from app.vision.quality.assessment import QualityAssessment, accepts, grade, problems
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.selection import select_target
+from benchmarks import SHARED
 from benchmarks.tables import table, write_json
 from models.quality.train.faces import is_held_out
 from tests.support.degradations import BRIGHTNESS_LADDERS, HARMLESS_LADDERS, SHARPNESS_LADDERS, Ladder, spearman
 from tests.support.pipelines import detect_all
-from tests.support.rotation import SHARED
 
 _DATA = SHARED / "data"
 _BUDGET = ThreadBudget(workers=1, intra_op=1)

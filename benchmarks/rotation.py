@@ -23,19 +23,10 @@ from app.packs.store import Store
 from app.vision.detect.base import Detector
 from app.vision.rotation import roll
 from app.vision.search import detect_full
+from benchmarks import SHARED
+from benchmarks.pipelines import ImagePair, Pipeline, detectors, lfw_pairs, london_pairs, read
 from benchmarks.tables import table, write_json
-from tests.support.detectors import detectors
-from tests.support.rotation import (
-    MAX_LANDMARK_ERROR,
-    SHARED,
-    ImagePair,
-    Pipeline,
-    landmark_error,
-    lfw_pairs,
-    london_pairs,
-    read,
-    rotate,
-)
+from tests.support.rotation import MAX_LANDMARK_ERROR, landmark_error, rotate
 
 _PEOPLE, _ODD_ANGLE_PEOPLE, _DETECTOR_IMAGES, _SEED = 200, 60, 40, 0
 _MAX_SCORE_CHANGE = 3.0
@@ -94,9 +85,9 @@ def rates(pipeline: Pipeline, pairs: Sequence[ImagePair], degrees: float) -> dic
             raise ValueError(f"no face in an upright image: {pair}")
         image, expected = rotate(upright, upright_face.landmarks, degrees)
         without_option += pipeline.face(image, rotate=False) is not None
-        before = pipeline.detector.count
+        before = pipeline.detector.calls
         face = pipeline.face(image, rotate=True)
-        detections += pipeline.detector.count - before
+        detections += pipeline.detector.calls - before
         if face is None:
             failures.append(f"{pair.rotated.name}: not detected")
             continue
@@ -131,9 +122,9 @@ def upright_rates(pipeline: Pipeline, paths: Sequence[Path]) -> dict[str, Any]:
     for path in paths:
         image = read(path)
         expected = pipeline.face(image, rotate=False)
-        before = pipeline.detector.count
+        before = pipeline.detector.calls
         face = pipeline.face(image, rotate=True)
-        detections += pipeline.detector.count - before
+        detections += pipeline.detector.calls - before
         if expected is None or face is None:
             wrong += [path.name] if expected is not None or face is not None else []
             continue
@@ -172,12 +163,12 @@ def _with_and_without_option(pipeline: Pipeline, images: Sequence[Image]) -> dic
 
 def _median_duration(pipeline: Pipeline, images: Sequence[Image], *, rotate: bool) -> tuple[float, float]:
     milliseconds = []
-    pipeline.detector.count = 0
+    pipeline.detector.calls = 0
     for image in [*images] * 5:
         started = time.perf_counter()
         pipeline.face(image, rotate=rotate)
         milliseconds.append(1000 * (time.perf_counter() - started))
-    return round(median(milliseconds), 1), round(pipeline.detector.count / len(milliseconds), 1)
+    return round(median(milliseconds), 1), round(pipeline.detector.calls / len(milliseconds), 1)
 
 
 def bricks() -> Image:

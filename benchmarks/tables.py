@@ -22,7 +22,7 @@ _NOT_SHOWN = ("LFW, used for training", "dark (Yale B)")
 
 
 def main() -> None:
-    print("\n".join([*scores(), "", *packs(), "", *quality(), "", *speed(), "", *sizing()]))
+    print("\n".join([*scores(), "", *packs(), "", *similar_people(), "", *quality(), "", *speed(), "", *sizing()]))
 
 
 def table(title: str, rows: Mapping[str, Mapping[str, object]]) -> None:
@@ -65,6 +65,17 @@ def packs() -> Iterator[str]:
         result = _result(f"accuracy-{name}")
         mean, error = result["ten_fold"]
         yield f"| `{name}` | {100 * mean:.2f} % ± {100 * error:.2f} | {result['milliseconds_per_image']:.0f} |"
+
+
+def similar_people() -> Iterator[str]:
+    """Yield the FAR for impostors who resemble each other, by group and pack."""
+    result: dict[str, Any] = json.loads((_RESULTS / "similar_people.json").read_text(encoding="utf-8"))
+    yield "| impostor pairs | people | pairs | pack | FAR at 40 | at 50 | at 60 |"
+    yield "|---|---|---|---|---|---|---|"
+    for pack in _PACKS:
+        for title, group in result[pack].items():
+            cells = " | ".join(_far_cell(row["far"]) for row in group["rows"])
+            yield f"| {title} | {group['people']:,} | {group['impostor_pairs']:,} | `{pack}` | {cells} |"
 
 
 def quality() -> Iterator[str]:

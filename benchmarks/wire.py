@@ -8,7 +8,6 @@ each step is timed alone, with the library that performs it.
 import asyncio
 import base64
 import binascii
-import hashlib
 import json
 import os
 import re
@@ -33,6 +32,7 @@ import pydantic_core
 from app.api import envelope, parameters
 from app.api.actions.base import bind
 from app.api.actions.compare_face import COMPARE_FACE
+from app.api.auth import tc3
 from app.api.auth.authenticator import Authenticator
 from app.api.auth.keys import Key, KeyRing
 from app.api.request import CloudRequest
@@ -199,7 +199,7 @@ def steps(body: bytes) -> Iterator[Step]:
     pydantic_library, json_library = f"pydantic {pydantic.VERSION}", f"pydantic_core {pydantic_core.__version__}"
 
     yield Step("join", "bytes.join", partial(b"".join, pieces))
-    yield Step("SHA-256", f"hashlib, {ssl.OPENSSL_VERSION}", partial(_sha256, body))
+    yield Step("SHA-256", f"hashlib, {ssl.OPENSSL_VERSION}", partial(tc3.sha256, body))
     yield Step("signature", "hmac", lambda: authenticator.verify(request, authenticator.check_credential(request)))
     yield Step("JSON", json_library, partial(parameters.from_json, body))
     yield Step("", "(json)", partial(json.loads, body))
@@ -209,10 +209,6 @@ def steps(body: bytes) -> Iterator[Step]:
     )
     yield Step("", "(binascii)", _decode_all(texts, partial(binascii.a2b_base64, strict_mode=True)))
     yield Step("reply", "json", partial(envelope.success, {"Score": 43.15762039906064}, request, "0"))
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def _decode_all(texts: list[str], decode: Callable[[str], bytes]) -> Callable[[], object]:

@@ -79,3 +79,10 @@ def pipelines(settings: Settings, store: Store, pack: Pack, shared_models: Share
 @pytest.fixture(scope="session")
 def embedding_pipeline(pipelines: Pipelines) -> EmbeddingPipeline:
     return pipelines.embedding
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder that the settings name as the folder of weights."""
+    monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path))
+    return tmp_path

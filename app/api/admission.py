@@ -51,8 +51,8 @@ class Admission:
     def __init__(
         self, max_in_flight: int, max_wait_s: float, max_queued: int, is_busy: Callable[[int], bool] = lambda _: False
     ) -> None:
-        """A request that finds the queue full is rejected. All queued requests are rejected, too, if the queue was full
-        ``max_wait_s`` ago and no later request found it at most half full.
+        """Reject a request that finds the queue full. If the queue has not fallen to half within ``max_wait_s`` of
+        becoming full, reject all queued requests, too.
 
         ``is_busy``: see ``EngineLike`` in ``gateway``.
         """

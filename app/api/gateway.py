@@ -135,7 +135,7 @@ class Gateway:
         if not request.is_v1:
             return request
         if request.method == "GET":
-            return request.with_v1(parameters.from_form(request.query.encode("latin-1")))
+            return request.with_v1_parameters(parameters.from_form(request.query.encode("latin-1")))
         await _take_slot(self._v1_admission, timer, slots)
         try:
             with timer.stage("receive"):
@@ -144,7 +144,7 @@ class Gateway:
             if error.code is not ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED:
                 raise
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, _TOO_LARGE_FOR_V1) from error
-        return request.with_v1(await asyncio.to_thread(parameters.from_form, form))
+        return request.with_v1_parameters(await asyncio.to_thread(parameters.from_form, form))
 
     async def _process(
         self, request: CloudRequest, http: Request, timer: StageTimer, slots: AsyncExitStack, record: AccessLogRecord
@@ -155,13 +155,14 @@ class Gateway:
         pending = self._authenticator.check_credential(request)
         record.secret_id = pending.secret_id
         slot = await _take_slot(self._admission, timer, slots)
-        if request.method == "POST" and request.v1 is None:
+        if request.method == "POST" and request.v1_parameters is None:
             with timer.stage("receive"):
                 request = await self._read_body(request, http, is_signed=pending.credential is not None)
         with timer.stage("verify"):
-            # The string to sign of v1 contains the images: None verifies it in a thread, 0 verifies others inline.
-            size = 0 if request.v1 is None else None
-            key = await offload(size, self._authenticator.verify, request, pending)
+            if request.v1_parameters is None:
+                key = self._authenticator.verify(request, pending)
+            else:  # the string to sign contains the images
+                key = await asyncio.to_thread(self._authenticator.verify, request, pending)
         record.key = key.label if key else ""
         self._authorise(pending, record.action)
         size = len(request.body) if parameters.has_json_body(request) else None

@@ -31,15 +31,15 @@ _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 def has_json_body(request: CloudRequest) -> bool:
     """Whether the parameters are typed values in a JSON body; otherwise they are text."""
-    return request.v1 is None and request.method == "POST" and request.media_type not in {FORM, _MULTIPART}
+    return request.v1_parameters is None and request.method == "POST" and request.media_type not in {FORM, _MULTIPART}
 
 
 def action_parameters(request: CloudRequest) -> Mapping[str, object]:
     """Return the action's parameters of a request that has its body."""
     if has_json_body(request):
         return from_json(request.body)
-    if request.v1 is not None:
-        return {name: value for name, value in request.v1.items() if name not in v1.COMMON}
+    if request.v1_parameters is not None:
+        return {name: value for name, value in request.v1_parameters.items() if name not in v1.COMMON}
     if request.method == "GET":
         return from_form(request.query.encode("latin-1"))
     if request.media_type == FORM:

@@ -27,9 +27,9 @@ class CloudRequest:
     """One request.
 
     ``headers`` has lower-case names. Header values, ``path`` and ``query`` are decoded as latin-1: encoding them
-    gives the received bytes. ``body`` is empty until it is read, and stays empty with ``v1``. ``body_sha256`` is its
-    digest in hex, or empty if the request is not signed. ``v1`` has all parameters of a request with signature v1
-    once they are read, otherwise None.
+    gives the received bytes. ``body`` is empty until it is read, and stays empty with signature v1. ``body_sha256``
+    is its digest in hex, or empty if the request is not signed. ``v1_parameters`` has all parameters of a request
+    with signature v1 once they are read, otherwise None.
     """
 
     method: str
@@ -38,13 +38,13 @@ class CloudRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
     body_sha256: str = field(default=_EMPTY_SHA256, repr=False)
-    v1: Mapping[str, str] | None = field(default=None, repr=False)
+    v1_parameters: Mapping[str, str] | None = field(default=None, repr=False)
 
     def with_body(self, body: bytes, sha256: str) -> "CloudRequest":
         return replace(self, body=body, body_sha256=sha256)
 
-    def with_v1(self, parameters: Mapping[str, str]) -> "CloudRequest":
-        return replace(self, v1=parameters)
+    def with_v1_parameters(self, parameters: Mapping[str, str]) -> "CloudRequest":
+        return replace(self, v1_parameters=parameters)
 
     @classmethod
     def received(cls, http: Request) -> Self:
@@ -66,7 +66,7 @@ class CloudRequest:
     @property
     def is_v1(self) -> bool:
         """Whether the request uses signature v1: a query or form without TC3 headers."""
-        if "x-tc-action" in self.headers or self.headers.get("authorization", "").startswith(("TC3-", "SKIP")):
+        if "x-tc-action" in self.headers or self.authorization.startswith(("TC3-", "SKIP")):
             return False
         return self.method == "GET" or self.media_type == FORM
 
@@ -93,7 +93,11 @@ class CloudRequest:
 
     def common(self, name: str) -> str:
         """Return a common parameter by its documented name; empty if absent."""
-        value = self.headers.get(f"x-tc-{name.lower()}", "") if self.v1 is None else self.v1.get(name, "")
+        value = (
+            self.headers.get(f"x-tc-{name.lower()}", "")
+            if self.v1_parameters is None
+            else self.v1_parameters.get(name, "")
+        )
         return value.strip()
 
     def required(self, name: str) -> str:

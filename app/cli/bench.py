@@ -5,7 +5,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from app.cli.arguments import add_endpoint, add_pack, positive_int
+from app.cli.arguments import add_endpoint, add_pack, positive_float, positive_int
 from app.environment import load_settings
 from app.packs.store import Store
 from app.tools.bench.load import check_load, prepare_target, run_closed_loop, run_open_loop
@@ -21,12 +21,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     load.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="image files; each is compared to the next")
     add_endpoint(load)
     duration = "duration in seconds (default: %(default)s), at most the service's COMPAREFACE_AUTH__MAX_SKEW_S"
-    load.add_argument("--seconds", type=float, default=10.0, help=duration)
+    load.add_argument("--seconds", type=positive_float, default=10.0, help=duration)
     loop = load.add_mutually_exclusive_group()
     loop.add_argument(
         "--concurrency", type=positive_int, default=8, help="closed loop: concurrent clients (%(default)s)"
     )
-    loop.add_argument("--rate", type=float, help="open loop: requests per second, whether or not others were answered")
+    loop.add_argument(
+        "--rate", type=positive_float, help="open loop: requests per second, whether or not others were answered"
+    )
     for command in (stages, load):
         command.add_argument("--json", action="store_true", help="print one JSON object")
 

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _warn(table: Calibration) -> None:
     if not any(point.interval for point in table.impostor):
-        print("warning: no intervals: there are too few people, or the list does not name them", file=sys.stderr)
+        print("warning: no intervals: there are too few people, or the pairs are listed", file=sys.stderr)
     extrapolated = [point.far for point in table.impostor if point.is_extrapolated]
     if extrapolated:
         reason = f"too few people: a FAR is measured by {MIN_EXPECTED_IMPOSTORS} accepted impostor pairs"

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Compare all pairs of FOLDER/PERSON/IMAGE.jpg, or listed pairs, with the active calibration. "
         "FAR: share of impostor pairs at or above a score. TAR: share of genuine pairs at or above it. Both have a "
         "95 % interval. Accuracy: the highest mean of TAR and 1 - FAR over all thresholds (chance is 0.5). Images "
-        "without a usable face (not_found) are in no pair."
+        "without a usable face (not_found) are in no pair. All rates are fractions: 0.01 is 1 %."
     )
     add_face_source(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -83,11 +83,11 @@ def _pull(packs: Store, pack: Pack, args: argparse.Namespace, settings: ModelsSe
 
 
 def _verify(packs: Store, pack: Pack, args: argparse.Namespace) -> int:
+    if args.images and not args.against_insightface:
+        raise PackError("--image needs --against-insightface")
     packs.resolve(pack)
     print(f"pack {pack.name} is intact: {len(pack.files)} files match their digests")
     if not args.against_insightface:
-        if args.images:
-            raise PackError("--image needs --against-insightface")
         return 0
     from app.tools.models.insightface_check import compare_with_insightface  # noqa: PLC0415 - the image lacks it
 

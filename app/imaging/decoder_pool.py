@@ -50,6 +50,10 @@ _ENVIRONMENT = {
 """Environment variables that are set for the processes."""
 
 
+FILES_PER_PROCESS = 3
+"""Open files of the service for each process: two pipes and the shared memory."""
+
+
 class DecoderPool:
     """A context manager; :meth:`decode` blocks while all processes are busy."""
 

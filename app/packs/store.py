@@ -205,7 +205,10 @@ class Store:
                 raise
             pack = pack.without_int8()
             self.build_missing(pack)
-            _log.warning("cannot build the int8 embedder, using the slower float32 embedder: %s", error)
+            _log.warning(
+                "cannot build the int8 embedder, using the slower float32 embedder",
+                extra={"fields": {"reason": str(error)}},
+            )
         return pack, self.resolve(pack)
 
     def _state(self, pack: Pack, file: PackFile) -> FileState:

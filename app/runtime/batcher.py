@@ -99,7 +99,7 @@ class BatchingSession:
         return calls
 
     def _outputs(self, batches: Sequence[Tensor]) -> list[list[Tensor]]:
-        """Return the outputs for each of ``batches``; raise ``ValueError`` if the model returns too few rows."""
+        """Return the outputs of each of ``batches``; raise ``ValueError`` if the number of rows differs."""
         if len(batches) == 1:
             return [self._session.run(batches[0])]
         outputs = self._session.run(np.concatenate(batches))

@@ -6,7 +6,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.environment import Settings
+from app.imaging.decoder_pool import FILES_PER_PROCESS
 from app.ops.process import raise_open_file_limit
+from app.runtime.worker_pool import available_cores
 from app.server.connection import ConnectionLimits, protocol_factory
 from app.server.server import ACCEPT_BATCH, MAX_EXCESS_CONNECTIONS
 
@@ -34,7 +36,8 @@ def server_config(settings: Settings, application: FastAPI) -> uvicorn.Config:
     """Return the uvicorn configuration; raise the limit of open files if the connections need it."""
     limits = settings.limits
     # A request may fetch two images by URL. Excess connections are open for a moment before they are closed.
-    other_files = 2 * limits.max_in_flight + MAX_EXCESS_CONNECTIONS + _RESERVED_FILES
+    decoder_files = FILES_PER_PROCESS * (settings.runtime.threads or available_cores())
+    other_files = 2 * limits.max_in_flight + MAX_EXCESS_CONNECTIONS + decoder_files + _RESERVED_FILES
     allowed_files = raise_open_file_limit(limits.max_connections + other_files)
     max_connections = max(1, min(limits.max_connections, allowed_files - other_files))
     return uvicorn.Config(

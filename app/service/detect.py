@@ -83,10 +83,8 @@ class FaceAnalyzer:
         if not (attributes or quality):
             return DetectedFace(face.box, face.landmarks, None, None)
         assessment = self.assessor.assess(image, face.landmarks)
-        has_mask = is_masked(assessment.visibility, assessment.crop.inside)
-        return DetectedFace(
-            face.box,
-            face.landmarks,
-            Attributes(pose(face.landmarks, self.pitch_offset), has_mask) if attributes else None,
-            assessment.quality if quality else None,
-        )
+        measured = None
+        if attributes:
+            has_mask = is_masked(assessment.visibility, assessment.crop.inside)
+            measured = Attributes(pose(face.landmarks, self.pitch_offset), has_mask)
+        return DetectedFace(face.box, face.landmarks, measured, assessment.quality if quality else None)

@@ -20,7 +20,6 @@ from app.vision import search
 from app.vision.align import align
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
-from app.vision.search import COARSE_MIN_SIDE
 from app.vision.selection import match_by_iou, select_target
 
 _FACE_PER_EYE_DISTANCE = 2.5
@@ -72,11 +71,13 @@ class FaceDetectionPipeline:
         the area of its bounding box). Coarse detection can only select by size, so it needs ``LARGEST``.
         """
         uses_coarse = strategy is MatchingStrategy.LARGEST
-        reduction = encoded.reduction(COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
+        reduction = encoded.reduction(search.COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
         image = _decode(encoded, reduction, timer)
         coarse_face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
-        if not (face := coarse_face):
-            if reduction != (full_detection_reduction := encoded.reduction(self._spec.max_side)):
+        face = coarse_face
+        if face is None:
+            full_detection_reduction = encoded.reduction(self._spec.max_side)
+            if full_detection_reduction != reduction:
                 reduction = full_detection_reduction
                 image = _decode(encoded, reduction, timer)
             faces = self._detect_full(image, timer, rotate=rotate)

@@ -29,7 +29,9 @@ def similarity_transform(source: NDArray[np.floating], target: NDArray[np.floati
 
 def apply_inverse(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> Landmarks:
     """Return the points that ``matrix`` maps to ``points``; both N x 2, the result float32."""
-    return np.linalg.solve(matrix[:, :2], (points - matrix[:, 2]).T).T.astype(np.float32)
+    factor, shift = complex(matrix[0, 0], matrix[1, 0]), complex(matrix[0, 2], matrix[1, 2])
+    inverse = (points[:, 0] + 1j * points[:, 1].astype(np.float64) - shift) / factor
+    return np.stack([inverse.real, inverse.imag], axis=1).astype(np.float32)
 
 
 def align(image: Image, landmarks: Landmarks, template: NDArray[np.float32], side: int) -> Crop:

@@ -39,7 +39,8 @@ def select_embedder_file(
     cosine = int8_agreement(Embedder(session, spec), Embedder(reference, spec), spec.input_size)
     if cosine >= MIN_COSINE:
         return file, session
-    _log.warning("int8 model %s rejected (cosine %.4f); running %s", file, cosine, spec.file)
+    fields = {"file": file, "cosine": round(cosine, 4), "replacement": spec.file}
+    _log.warning("int8 model rejected", extra={"fields": fields})
     return spec.file, reference
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import DetectorSpec, LandmarkCrop
-from app.vision.align import warp_crop
+from app.vision.align import apply_inverse, warp_crop
 from app.vision.detect.base import Detector
 from app.vision.rotation import DIAGONALS, QUARTER_TURNS, detect_rotated, detect_upright, has_accurate_landmarks, roll
 from app.vision.selection import MIN_AREA_RATIO, match_by_iou, select_target, visible_area
@@ -103,7 +103,4 @@ def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop
     matrix = np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
     faces = detect_upright(detector, warp_crop(image, matrix, side), side)
     refined = match_by_iou(faces, Box(start, start, end, end))
-    if refined is None:
-        return face
-    points = (refined.landmarks[:, 0] + 1j * refined.landmarks[:, 1] - shift) / factor
-    return Face(box, np.stack([points.real, points.imag], axis=1).astype(np.float32), face.confidence)
+    return Face(box, apply_inverse(matrix, refined.landmarks), face.confidence) if refined else face

@@ -14,20 +14,11 @@ from app.packs.manifest import PackError
 from app.vision import int8_check
 from tests.packs.mirror import ARCHIVE, Mirror, serve_tiny
 
-_RESULTS = Path(__file__).resolve().parents[2] / "benchmarks/results"
-
 
 def _run(*arguments: str) -> int:
     parser = argparse.ArgumentParser()
     models.configure(parser)
     return models.run(parser.parse_args(arguments))
-
-
-@pytest.fixture
-def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty folder that the settings name as the folder of weights."""
-    monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path))
-    return tmp_path
 
 
 _BUILT = "centerface.onnx, dlib_resnet_v1_capped.onnx, dlib_resnet_v1_capped_int8.onnx (35.5 MB)"

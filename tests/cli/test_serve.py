@@ -23,20 +23,16 @@ from app.ops.stage_timer import StageTimer
 from app.server.config import bind
 from app.server.server import Server
 from app.settings import AuthSettings, ServerSettings
-from tests.support.fakes import COMMON, INFO, OPEN, Behaviour, FakeEngine, FakeService, code_of
+from tests.support.fakes import COMMON, INFO, OPEN, Behaviour, FakeEngine, FakeService, broken_comparison, code_of
 
 
 async def _no_face(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
     raise ApiError(ErrorCode.NO_FACE_IN_PHOTO, image="A")
 
 
-async def _broken(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
-    raise ApiError(ErrorCode.SERVER_ERROR)
-
-
 @pytest.mark.parametrize(
     ("comparison", "code", "text"),
-    [(_no_face, 0, "works: pack fake on cpu"), (_broken, 1, "gave FailedOperation.ServerError")],
+    [(_no_face, 0, "works: pack fake on cpu"), (broken_comparison, 1, "gave FailedOperation.ServerError")],
 )
 async def test_check_succeeds_if_no_face_is_detected(
     comparison: Behaviour, code: int, text: str, capsys: pytest.CaptureFixture[str]

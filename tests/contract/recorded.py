@@ -58,7 +58,7 @@ def with_parameters(request: CloudRequest) -> CloudRequest:
     if not request.is_v1:
         return request
     form = request.query.encode("latin-1") if request.method == "GET" else request.body
-    return request.with_v1(parameters.from_form(form))
+    return request.with_v1_parameters(parameters.from_form(form))
 
 
 class Verifier:

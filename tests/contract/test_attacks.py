@@ -26,6 +26,10 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert not [line for line in lines if line.get("code") == "FailedOperation.ServerError"]
 
 
+def test_the_table_is_complete() -> None:
+    assert len(ATTACKS) >= 80
+
+
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.description)
 def test_the_response_to_the_attack_is_the_listed_one(attacked: Server, attack: Attack) -> None:
     with Exchange(attacked) as exchange:

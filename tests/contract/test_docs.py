@@ -61,7 +61,14 @@ def test_every_make_target_is_documented() -> None:
 
 def test_the_measurements_in_the_documentation_are_current() -> None:
     """``python -m benchmarks.tables`` prints them."""
-    rows = [*tables.scores(), *tables.packs(), *tables.quality(), *tables.speed(), *tables.sizing()]
+    rows = [
+        *tables.scores(),
+        *tables.packs(),
+        *tables.similar_people(),
+        *tables.quality(),
+        *tables.speed(),
+        *tables.sizing(),
+    ]
     text = _text(*(str(page.relative_to(_ROOT)) for page in _PAGES))
     assert len(rows) > 15
     assert [row for row in rows if row not in text] == []
@@ -81,6 +88,13 @@ def _modules() -> list[str]:
 def _mirrored_test(module: str) -> Path:
     path = _ROOT / "tests" / module
     return path.with_name(f"test_{path.name}")
+
+
+@pytest.mark.parametrize("module", _modules())
+def test_the_module_table_lists_the_module(module: str) -> None:
+    path = Path(module)
+    names = (f"`{path.stem}`", f"`detect/{path.stem}`", f"`{path.parent.name}/`")
+    assert any(name in _text("app/README.md") for name in names)
 
 
 @pytest.mark.parametrize("module", _modules())

@@ -58,7 +58,7 @@ def test_a_request_that_runs_longer_than_drain_s_gets_an_error(images_url: str, 
     assert "Cancel 1 running task" in str(list(_records(log)))
 
 
-def test_a_server_starts_after_another_one_was_killed(tmp_path: Path) -> None:
+def test_a_server_starts_after_another_one_was_killed() -> None:
     with running_server() as server:
         server.process.kill()
         assert server.process.wait(timeout=10) == -signal.SIGKILL

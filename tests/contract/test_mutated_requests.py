@@ -50,7 +50,7 @@ _Target = tuple[str, _Mutate, str, int]
 def _targets(recorded: RecordedRequest) -> Iterator[_Target]:
     """Yield a target for each byte of the signature and for each byte that it covers."""
     request = recorded.request
-    if request.v1 is None:
+    if request.v1_parameters is None:
         signed = tc3.parse_authorization(request.authorization)
         assert signed is not None
         for name in ("authorization", "x-tc-timestamp", *signed.signed_headers):
@@ -66,8 +66,8 @@ def _targets(recorded: RecordedRequest) -> Iterator[_Target]:
 
 def _is_equivalent(recorded: CloudRequest, changed: CloudRequest) -> bool:
     """Return whether both requests mean the same: they differ in white space, case, the port or an escape."""
-    if recorded.v1 is not None:
-        return recorded.v1 == changed.v1 and _is_host_of(changed, recorded)
+    if recorded.v1_parameters is not None:
+        return recorded.v1_parameters == changed.v1_parameters and _is_host_of(changed, recorded)
     signed = tc3.parse_authorization(recorded.authorization)
     assert signed is not None
     names = {"authorization", "x-tc-timestamp", *signed.signed_headers} - {"host"}
@@ -84,7 +84,7 @@ def _value(request: CloudRequest, name: str) -> str:
 def _is_host_of(changed: CloudRequest, recorded: CloudRequest) -> bool:
     """Return whether the recorded host, with or without its port, is a candidate for the changed one."""
     sent = recorded.headers["host"].lower()
-    signed = {sent} if recorded.v1 is not None else {sent, sent.rpartition(":")[0] or sent}
+    signed = {sent} if recorded.v1_parameters is not None else {sent, sent.rpartition(":")[0] or sent}
     return bool(signed & set(host_candidates(changed.headers.get("host", "").strip().lower(), ())))
 
 
@@ -95,7 +95,7 @@ def _mutations() -> Iterator[tuple[RecordedRequest, str, CloudRequest]]:
     rng.shuffle(targets)
     while True:
         for recorded, (kind, mutate, name, position) in targets:
-            changed = mutate(replace(recorded.request, v1=None), name, position, 1 << rng.randrange(8))
+            changed = mutate(replace(recorded.request, v1_parameters=None), name, position, 1 << rng.randrange(8))
             yield recorded, kind, changed
 
 

@@ -40,8 +40,8 @@ def test_no_recorded_request_verifies_with_another_timestamp() -> None:
     for recorded in RECORDED:
         later = str(int(recorded.request.timestamp) + 1)
         changed = replace(recorded.request, headers={**recorded.request.headers, "x-tc-timestamp": later})
-        if recorded.request.v1 is not None:
-            changed = recorded.request.with_v1({**recorded.request.v1, "Timestamp": later})
+        if recorded.request.v1_parameters is not None:
+            changed = recorded.request.with_v1_parameters({**recorded.request.v1_parameters, "Timestamp": later})
         if verifier.accepts(changed, _now(recorded)):
             accepted.append(recorded.name)
     assert accepted == []
@@ -58,9 +58,9 @@ def test_temporary_credentials_do_not_verify_with_another_token() -> None:
     verifier = Verifier()
     for recorded in with_token:
         headers = {**recorded.request.headers, "x-tc-token": "TOKENY"}
-        changed = with_parameters(replace(recorded.request, headers=headers, v1=None))
-        if changed.v1 is not None:
-            changed = changed.with_v1({**changed.v1, "Token": "TOKENY"})
+        changed = with_parameters(replace(recorded.request, headers=headers, v1_parameters=None))
+        if changed.v1_parameters is not None:
+            changed = changed.with_v1_parameters({**changed.v1_parameters, "Token": "TOKENY"})
         assert not verifier.accepts(changed, _now(recorded))
 
 

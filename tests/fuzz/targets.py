@@ -55,7 +55,9 @@ def signed_request(data: bytes) -> None:
     request = CloudRequest(method, "/", query, headers).with_body(body, tc3.sha256(body))
     with suppress(ApiError):
         if request.is_v1:
-            request = request.with_v1(parameters.from_form(query.encode("latin-1") if method == "GET" else body))
+            request = request.with_v1_parameters(
+                parameters.from_form(query.encode("latin-1") if method == "GET" else body)
+            )
         _AUTHENTICATOR.verify(request, _AUTHENTICATOR.check_credential(request))
         raise AssertionError("a request without a valid signature verifies")
 

@@ -1,6 +1,5 @@
 """A download mirror on loopback with configurable faults, and a small pack that can be pulled from it."""
 
-import hashlib
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from threading import Thread
 
 import pytest
 
+from app.packs.files import sha256
 from app.packs.pull import Origin
 from app.packs.store import Store
 
@@ -78,10 +78,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def archive(members: Mapping[str, bytes]) -> bytes:

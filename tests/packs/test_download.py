@@ -5,10 +5,11 @@ import pytest
 
 from app.packs import download
 from app.packs.download import Downloader
+from app.packs.files import sha256
 from app.packs.manifest import Download, Pack, PackError
 from app.packs.pull import pull
 from app.packs.store import FileState, Store
-from tests.packs.mirror import ARCHIVE, INSTALLED, PART, Mirror, from_mirrors, serve, sha256, stored_files
+from tests.packs.mirror import ARCHIVE, INSTALLED, PART, Mirror, from_mirrors, serve, stored_files
 
 # Resuming
 

@@ -106,7 +106,7 @@ print(len(pull(store, store.pack("tiny"), Origin(mirrors=(sys.argv[3],), uses_pu
 """
 
 
-def test_concurrent_processes_download_a_pack_once(tiny_store: Store, tiny_pack: Pack, mirror: Mirror) -> None:
+def test_concurrent_processes_download_a_pack_once(tiny_store: Store, mirror: Mirror) -> None:
     weights = tiny_store.downloads_folder.parent
     command = [sys.executable, "-c", _PULL, str(weights.with_name("catalogue")), str(weights), mirror.url]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT) for _ in range(3)]

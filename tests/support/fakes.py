@@ -50,6 +50,11 @@ CLOSED = Settings(auth=AuthSettings.model_validate({"keys": f"{SECRET_ID}:{SECRE
 Behaviour = Callable[[ImageRef, ImageRef, CompareOptions, StageTimer], Awaitable[Comparison]]
 
 
+async def broken_comparison(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
+    """Fail like a defect of the service."""
+    raise ApiError(ErrorCode.SERVER_ERROR)
+
+
 async def fixed_comparison(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
     """Return a score of 87.5 for any two images; raise ``ImageEmpty`` if one is missing."""
     for name, ref in (("A", a), ("B", b)):

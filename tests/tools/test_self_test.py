@@ -11,7 +11,7 @@ from app.environment import Settings
 from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
 from app.tools.self_test import NO_FACE, try_request
-from tests.support.fakes import CLOSED, OPEN, Behaviour, FakeEngine, FakeService
+from tests.support.fakes import CLOSED, OPEN, Behaviour, FakeEngine, FakeService, broken_comparison
 
 
 async def _no_face(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
@@ -24,14 +24,10 @@ async def _a_score(a: ImageRef, b: ImageRef, options: CompareOptions, timer: Sta
     return Comparison(100.0, 1.0, FaceModelVersion.V3)
 
 
-async def _broken(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
-    raise ApiError(ErrorCode.SERVER_ERROR)
-
-
 @pytest.mark.parametrize("settings", [OPEN, CLOSED])
 @pytest.mark.parametrize(
     ("comparison", "outcome"),
-    [(_no_face, NO_FACE), (_a_score, "a score"), (_broken, "FailedOperation.ServerError")],
+    [(_no_face, NO_FACE), (_a_score, "a score"), (broken_comparison, "FailedOperation.ServerError")],
 )
 async def test_one_request_passes_through_the_application(
     settings: Settings, comparison: Behaviour, outcome: str

@@ -57,7 +57,7 @@ class Authenticator:
             if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
                 raise ApiError(ErrorCode.UNAUTHORIZED_OPERATION, _FOREIGN_PAGE)
             return PendingAuth(ANONYMOUS)
-        if request.v1 is not None and self._settings.v1 == "refuse":
+        if request.v1_parameters is not None and self._settings.v1 == "refuse":
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, _NO_V1)
         if request.authorization == _SKIP:
             if self._settings.skip == "allow":

@@ -45,7 +45,7 @@ class Credential(ABC):
 
 def read_credential(request: CloudRequest) -> Credential:
     """Return the credential of a request; raise ``ApiError`` if it is missing or malformed."""
-    return _TC3Credential.read(request) if request.v1 is None else _V1Credential.read(request)
+    return _TC3Credential.read(request) if request.v1_parameters is None else _V1Credential.read(request)
 
 
 def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ class _V1Credential(Credential):
         return cls(request.required("SecretId"), request.required("Signature"), request.common("SignatureMethod"))
 
     def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
-        parameters = request.v1 or {}
+        parameters = request.v1_parameters or {}
         dotted = {
             name.replace("_", "."): value for name, value in parameters.items()
         }  # signed by the Python and Java SDKs

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from app.engine import SharedResources, open_pipelines, open_service_resources
+from app.engine import SharedResources, open_pipelines, open_pooled_resources
 from app.environment import Settings
 from app.ops.metrics import Metrics
 from app.packs.manifest import Pack
@@ -38,7 +38,7 @@ def open_pipeline(settings: Settings, store: Store, pack: Pack, shared: SharedRe
 @contextmanager
 def open_local_backend(settings: Settings, store: Store, pack: Pack) -> Iterator[EmbeddingBackend]:
     """Open the pack on the cores of this machine; images are decoded in separate processes, which may crash."""
-    shared = open_service_resources(settings, Metrics())
+    shared = open_pooled_resources(settings, Metrics())
     pipeline = open_pipeline(settings, store, pack, shared)
     with shared.start() as workers:
         yield EmbeddingBackend(shared.budget.workers, lambda encoded: workers.run(embed, pipeline, encoded))

@@ -11,7 +11,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from app.engine import open_service_resources
+from app.engine import open_pooled_resources
 from app.environment import Settings
 from app.ops.metrics import Metrics
 from app.packs.manifest import Pack
@@ -35,7 +35,7 @@ class EmbeddingActor:
         if store.pack(pack.name) != pack:
             raise BatchError(f"a node of the cluster has another pack {pack.name}")
         one_core = settings.runtime.model_copy(update={"threads": 1})
-        shared = open_service_resources(settings.model_copy(update={"runtime": one_core}), Metrics())
+        shared = open_pooled_resources(settings.model_copy(update={"runtime": one_core}), Metrics())
         self._pipeline = open_pipeline(settings, store, pack, shared)
         self._started = shared.start()
         self._started.__enter__()  # never closed: the decoder process ends with the actor's process

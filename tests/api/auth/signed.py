@@ -34,7 +34,7 @@ def tc3_request(
 
 def v1_request(method: str = "POST", path: str = "/", host: str = "127.0.0.1:8000", **parameters: str) -> CloudRequest:
     """Return a request with signature version 1."""
-    return CloudRequest(method, path, "", {"host": host}).with_v1(parameters)
+    return CloudRequest(method, path, "", {"host": host}).with_v1_parameters(parameters)
 
 
 def outcome(subject: Authenticator, request: CloudRequest) -> str:

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -66,11 +67,9 @@ def test_the_quantised_network_gives_nearly_the_same_output(model: ModelProto, i
     assert np.abs(quantised - exact).max() < 0.05 < exact.std() / 10
 
 
-def test_convolutions_and_additions_run_in_integers(
-    model: ModelProto, images: NDArray[np.float32], tmp_path: str
-) -> None:
+def test_convolutions_and_additions_run_in_integers(model: ModelProto, tmp_path: Path) -> None:
     options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = f"{tmp_path}/optimised.onnx"
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 3
     onnxruntime.InferenceSession(
         quantise(model, RANGES).SerializeToString(), options, providers=["CPUExecutionProvider"]

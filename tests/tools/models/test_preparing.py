@@ -25,13 +25,6 @@ def _prepare_best(budget_s: float) -> str:
 
 
 @pytest.fixture
-def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return an empty folder that the settings name as the folder of weights."""
-    monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
 def preferred(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
     """Use the setting `auto`, with `tiny` as the preferred pack, whose licence needs no acceptance."""
     monkeypatch.setattr("app.packs.store.PREFERRED", "tiny")
