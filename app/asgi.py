@@ -1,6 +1,7 @@
 """Assembles the ASGI application from the settings and an engine."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -18,9 +19,12 @@ from app.api.routes import internal_error, routes
 from app.engine import Engine
 from app.environment import Settings, SettingsError, load_settings
 from app.ops import logs
+from app.service.services import EngineInfo
 
 if TYPE_CHECKING:
     from app.ops.traces import Traces
+
+_log = logging.getLogger(__name__)
 
 OpenEngine: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[EngineLike]]
 """Opens an engine, which closes when the context ends."""
@@ -56,6 +60,8 @@ async def _lifespan(
     settings: Settings, authenticator: Authenticator, open_engine: OpenEngine, traces: "Traces | None", _: FastAPI
 ) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
+        authenticator.restrict_populations(engine.info.populations)
+        _log_start(engine.info)
         is_lenient = settings.wire.parameters == "lenient"
         gateway = Gateway(ACTIONS, authenticator, settings.limits, engine, is_lenient=is_lenient, traces=traces)
         try:
@@ -63,6 +69,14 @@ async def _lifespan(
         finally:
             if traces:
                 await asyncio.to_thread(traces.close)
+
+
+def _log_start(info: EngineInfo) -> None:
+    table = info.active_table
+    fields = {"pack": info.pack, "device": info.device, "population": info.population.value, "data": table.data}
+    _log.info("engine started", extra={"fields": fields})
+    for pack, sentence in info.unfit.items():
+        _log.warning(sentence, extra={"fields": {"pack": pack}})
 
 
 def _traces(endpoint: str | None) -> "Traces | None":

@@ -89,6 +89,16 @@ class FaceModelVersion(StrEnum):
     V3 = "3.0"
 
 
+class Population(StrEnum):
+    """Which impostors the false-accept rates of the scores refer to.
+
+    ``GENERAL``: any two people. ``MATCHED``: people of one sex and similar age, photographed alike.
+    """
+
+    GENERAL = "general"
+    MATCHED = "matched"
+
+
 @dataclass(frozen=True, slots=True)
 class ImageRef:
     """An image of a request: inline base64 text or a URL. If both are set, ``base64`` is ignored."""
@@ -145,7 +155,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class CompareOptions:
-    """The options of a comparison; ``matching_strategy``: None selects the server's default.
+    """The options of a comparison; ``matching_strategy``, ``population``: None selects the server's default.
 
     ``rotate``: detect rotated faces, too. ``quality_control``: 0-4; 0 skips the quality check.
     """
@@ -154,15 +164,20 @@ class CompareOptions:
     matching_strategy: MatchingStrategy | None = None
     rotate: bool = False
     quality_control: int = 0
+    population: Population | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A ``score`` in [0, 100] on the scale of ``face_model_version``, and the cosine similarity in [-1, 1]."""
+    """A ``score`` in [0, 100], and the cosine similarity in [-1, 1].
+
+    ``face_model_version`` and ``population`` select the scale of the score.
+    """
 
     score: float
     cosine: float
     face_model_version: FaceModelVersion
+    population: Population = Population.GENERAL
 
 
 @dataclass(frozen=True, slots=True)

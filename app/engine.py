@@ -17,8 +17,9 @@ from app.environment import Settings, SettingsError
 from app.imaging.decoder_pool import DecoderPool
 from app.imaging.fetch import Fetcher
 from app.ops.metrics import Metrics
+from app.ops.process import shell_command
 from app.packs.manifest import Pack, PackError
-from app.packs.store import Store, visibility_path
+from app.packs.store import PREFERRED, Store, visibility_path
 from app.runtime.batcher import batching_session
 from app.runtime.providers import PROVIDERS
 from app.runtime.session import OrtSession, Session
@@ -37,7 +38,7 @@ from app.service.compare import CompareService
 from app.service.detect import DetectService, FaceAnalyzer
 from app.service.face_pipeline import EmbeddingPipeline, FaceDetectionPipeline
 from app.service.quality_gate import QualityGate
-from app.service.services import EngineInfo, NetworkInfo, Services
+from app.service.services import CalibrationInfo, EngineInfo, NetworkInfo, PopulationInfo, Services
 from app.vision import int8_check
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
@@ -72,7 +73,7 @@ class Engine:
         packs = _load_packs(settings, store, pack, shared)
         with shared.start() as workers:
             async with open_fetcher(settings, metrics) as fetcher:
-                services = _services(packs, fetcher, workers)
+                services = _services(settings, packs, fetcher, workers)
                 yield cls(services, workers, metrics, _info(settings, packs, shared.budget))
 
 
@@ -192,12 +193,16 @@ def _warm_up(detector: Detector) -> None:
 
 
 class LoadedPack(NamedTuple):
-    """A pack's pipelines and calibration. ``calibration_note`` informs the operator of an unusual calibration."""
+    """A pack's pipelines and calibration. ``calibration_note`` informs the operator of an unusual calibration.
+
+    ``unfit``: why the pack does not suit decisions about people, or "".
+    """
 
     name: str
     pipelines: Pipelines
     calibration: Calibration
     calibration_note: str
+    unfit: str
 
 
 def _load_packs(
@@ -211,30 +216,42 @@ def _load_packs(
 
 
 def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedResources) -> LoadedPack:
-    pipelines = open_pipelines(settings, store, pack, shared)
+    """Load a pack; its calibration, which is small, is checked before the models are opened."""
     path = store.calibration_path(pack.name)
-    table = calibration.load(path, pack.embedder_sha256)
-    note = (
-        f"custom calibration on {table.data}, {table.date}" if path == store.custom_calibration_path(pack.name) else ""
-    )
-    if table.status == "provisional":
+    measured = calibration.load(path, pack.embedder_sha256)
+    table = measured.table(settings.compare.population)
+    is_custom, is_provisional = path == store.custom_calibration_path(pack.name), measured.status == "provisional"
+    unfit = pack.unfit or (f"The calibration of the pack {pack.name} is provisional." if is_provisional else "")
+    if unfit and settings.models.require_fit:
+        raise PackError(f"{unfit} COMPAREFACE_MODELS__REQUIRE_FIT forbids it: {_fit_pack_hint()}")
+    note = f"custom calibration on {table.data}, {measured.date}" if is_custom else ""
+    if is_provisional:
         note = "PROVISIONAL calibration, scores are estimates"
-    return LoadedPack(pack.name, pipelines, table, note)
+    return LoadedPack(pack.name, open_pipelines(settings, store, pack, shared), measured, note, unfit)
 
 
-def _services(packs: Mapping[FaceModelVersion, LoadedPack], fetcher: Fetcher, workers: WorkerPool) -> Services:
+def _fit_pack_hint() -> str:
+    return f"run `{shell_command(f'models pull {PREFERRED}')}` and select the pack {PREFERRED}"
+
+
+def _services(
+    settings: Settings, packs: Mapping[FaceModelVersion, LoadedPack], fetcher: Fetcher, workers: WorkerPool
+) -> Services:
     embedding = {version: loaded.pipelines.embedding for version, loaded in packs.items()}
-    scales = {version: Scale(loaded.calibration, version) for version, loaded in packs.items()}
+    scales = {
+        (version, population): Scale(table, version)
+        for version, loaded in packs.items()
+        for population, table in loaded.calibration.populations.items()
+    }
     analyzers = {version: loaded.pipelines.analyzer for version, loaded in packs.items()}
     return Services(
-        compare=CompareService(embedding, scales, fetcher, workers).compare,
+        compare=CompareService(embedding, scales, settings.compare.population, fetcher, workers).compare,
         detect=DetectService(analyzers, fetcher, workers).detect,
     )
 
 
 def _info(settings: Settings, by_version: Mapping[FaceModelVersion, LoadedPack], budget: ThreadBudget) -> EngineInfo:
     packs = {loaded.name: loaded for loaded in by_version.values()}
-    tables = {name: loaded.calibration for name, loaded in packs.items()}
     return EngineInfo(
         pack=by_version[FaceModelVersion.V3].name,
         pack_is_automatic=settings.models.is_automatic,
@@ -244,11 +261,25 @@ def _info(settings: Settings, by_version: Mapping[FaceModelVersion, LoadedPack],
         networks={name: loaded.pipelines.networks for name, loaded in packs.items()},
         workers=budget.workers,
         intra_op_threads=budget.intra_op,
-        calibration={
-            name: {"status": table.status, "data": table.data, "date": table.date} for name, table in tables.items()
-        },
+        population=settings.compare.population,
+        calibration={name: _calibration_info(loaded.calibration) for name, loaded in packs.items()},
         calibration_notes=[loaded.calibration_note for loaded in packs.values() if loaded.calibration_note],
+        unfit={name: loaded.unfit for name, loaded in packs.items() if loaded.unfit},
     )
+
+
+def _calibration_info(measured: Calibration) -> CalibrationInfo:
+    populations = {
+        population: PopulationInfo(
+            table.data,
+            table.people,
+            table.impostor_pairs,
+            table.genuine_pairs,
+            {group.name: group.people for group in table.groups},
+        )
+        for population, table in measured.populations.items()
+    }
+    return CalibrationInfo(measured.status, measured.date, populations)
 
 
 def open_fetcher(settings: Settings, metrics: Metrics) -> Fetcher:

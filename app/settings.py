@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
-from app.domain import MatchingStrategy, QualityPolicy
+from app.domain import MatchingStrategy, Population, QualityPolicy
 
 _MIB = 1024 * 1024
 _PACK_NAME = r"^[a-z0-9][a-z0-9_-]*$"
@@ -154,6 +154,9 @@ class ModelsSettings(Group):
     """Folder for weight files; by default `models/` in a checkout, else the user's cache."""
     pack_2_0: str | None = Field(None, pattern=_PACK_NAME)
     """Pack for `FaceModelVersion` 2.0; by default the same pack."""
+    require_fit: bool = False
+    """Whether to refuse to start with a pack that is unfit for decisions about people, such as `open`, or whose
+    calibration is provisional."""
     mirrors: _CommaSeparated = ()
     """http(s) URLs of folders with weight files, separated by commas, tried before the original URL of a file."""
 
@@ -186,6 +189,9 @@ class CompareSettings(Group):
 
     matching_strategy: MatchingStrategy = MatchingStrategy.LARGEST
     """Default of `FaceMatchingStrategy`: 1 compares the largest face of an image, 0 the most confident."""
+    population: Population = Population.GENERAL
+    """Impostors to which the false-accept rates refer: `general` for any two people, `matched` for people of one sex
+    and similar age, photographed alike. A key may select another one."""
 
 
 class QualitySettings(Group):

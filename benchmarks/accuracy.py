@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain import Population
 from app.environment import load_settings
 from app.packs.store import Store
 from app.scoring import calibration
@@ -54,7 +55,7 @@ def run(store: Store, name: str) -> dict[str, object]:
     """Measure one pack, print a table, return the numbers."""
     settings, pack = load_settings(), store.pack(name)
     started = time.monotonic()
-    counts, gallery, _ = measure(settings, store, pack, _DATA / "lfw")
+    counts, gallery, *_ = measure(settings, store, pack, _DATA / "lfw")
     milliseconds = 1000 * (time.monotonic() - started) / len(gallery.images)
     print(
         f"pack {pack.name}: {len(set(gallery.people))} people, {len(gallery.images)} images, "
@@ -162,13 +163,14 @@ def subset(gallery: Gallery, is_selected: NDArray[np.bool_]) -> Gallery:
 def calibrated_on(gallery: Gallery, template: calibration.Calibration) -> calibration.Calibration:
     """Return ``template`` with the points of ``gallery``."""
     counts = count_pairs(gallery.embeddings, gallery.people)
-    return dataclasses.replace(
-        template,
+    table = dataclasses.replace(
+        template.table(Population.GENERAL),
         impostor=impostor_points(counts),
         genuine=genuine_points(counts),
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,
     )
+    return dataclasses.replace(template, populations={Population.GENERAL: table})
 
 
 def ten_fold(gallery: Gallery, pairs: Path) -> tuple[float, float]:

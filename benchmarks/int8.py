@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.domain import FaceModelVersion
+from app.domain import FaceModelVersion, Population
 from app.environment import Settings, load_settings
 from app.packs.manifest import Pack
 from app.packs.store import Store
@@ -48,7 +48,8 @@ def main() -> None:
 
 def compare(settings: Settings, store: Store, pack: Pack) -> dict[str, object]:
     """Embed all faces with both models, print a table, return the numbers."""
-    scale = Scale(calibration.load(store.calibration_path(pack.name), pack.embedder_sha256), FaceModelVersion.V3)
+    measured = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
+    scale = Scale(measured.table(Population.GENERAL), FaceModelVersion.V3)
     thresholds = [scale.cosine(score) for score in _SCORES]
     galleries = [measure(with_int8(settings, int8=int8), store, pack, _LFW).gallery for int8 in (False, True)]
     rows = {

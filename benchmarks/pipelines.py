@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from app.domain import Face, FaceModelVersion, Image
+from app.domain import Face, FaceModelVersion, Image, Population
 from app.packs.convert import onnx_graph
 from app.packs.manifest import DetectorSpec, Pack
 from app.packs.store import Store
@@ -39,8 +39,8 @@ class Pipeline:
         self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
-        table = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
-        self._scale = Scale(table, FaceModelVersion.V3)
+        measured = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
+        self._scale = Scale(measured.table(Population.GENERAL), FaceModelVersion.V3)
 
     def face(self, image: Image, *, rotate: bool) -> Face | None:
         try:

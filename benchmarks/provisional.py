@@ -11,10 +11,11 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+from app.domain import Population
 from app.packs import manifest
 from app.scoring import calibration
 from app.scoring.calibration import Calibration, OperatingPoint
-from app.tools.evaluation.calibrate import render
+from app.tools.evaluation.calibration_file import render
 
 _MODELS = Path(__file__).resolve().parents[1] / "models"
 
@@ -54,14 +55,12 @@ def main() -> None:
 
 def provisional(shape: Calibration, anchor: Anchor, pack: str, embedder_sha256: str) -> Calibration:
     """Return ``shape`` with impostor cosines stretched to meet ``anchor``; genuine cosines are unchanged."""
-    stretch = anchor.cosine / shape.cosine_at_far(anchor.far)
-    impostor = tuple(OperatingPoint(far, round(cosine * stretch, 6), True) for far, cosine, *_ in shape.impostor)
-    return dataclasses.replace(
-        shape,
-        pack=pack,
-        embedder_sha256=embedder_sha256,
+    measured = shape.table(Population.GENERAL)
+    stretch = anchor.cosine / measured.cosine_at_far(anchor.far)
+    impostor = tuple(OperatingPoint(far, round(cosine * stretch, 6), True) for far, cosine, *_ in measured.impostor)
+    table = dataclasses.replace(
+        measured,
         data=f"not measured: a MobileFaceNet's curve on LFW, stretched ({anchor.source})",
-        status="provisional",
         people=0,
         images=0,
         not_found=0,
@@ -69,6 +68,7 @@ def provisional(shape: Calibration, anchor: Anchor, pack: str, embedder_sha256: 
         genuine_pairs=0,
         impostor=impostor,
     )
+    return Calibration(pack, embedder_sha256, shape.date, "provisional", {Population.GENERAL: table})
 
 
 if __name__ == "__main__":

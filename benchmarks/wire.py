@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -47,6 +47,7 @@ from app.ops.stage_timer import StageTimer
 from app.service.services import EngineInfo, Services
 from app.settings import AuthSettings
 from app.tools.signing import signed_headers
+from tests.support.fakes import INFO
 
 BUDGET_MS = 8.0
 """Budget of a request of 1 MB."""
@@ -116,7 +117,9 @@ class ReadingEngine(NamedTuple):
 
     @property
     def info(self) -> EngineInfo:
-        return _MeasuredInfo("none", False, "none", "cpu", "none", {}, 0, 0, {}, [], time.process_time())
+        return _MeasuredInfo(
+            **{field.name: getattr(INFO, field.name) for field in fields(INFO)}, cpu_s=time.process_time()
+        )
 
     def is_busy(self, _: int) -> bool:
         return False

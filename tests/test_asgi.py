@@ -1,11 +1,17 @@
 """The application for other ASGI servers."""
 
 import logging
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from app.asgi import serve_app
-from app.environment import SettingsError
+from app.domain import Population
+from app.environment import Settings, SettingsError
+from app.service.services import CalibrationInfo
+from app.settings import AuthSettings
+from tests.support.fakes import INFO, KEYS_FILE, FakeEngine, client_of
 
 
 def test_serve_app_requires_keys_because_the_address_may_be_public(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,3 +33,22 @@ def test_serve_app_is_configured_by_the_environment(monkeypatch: pytest.MonkeyPa
     finally:
         root.handlers = handlers
         root.setLevel(level)
+
+
+async def test_the_start_is_logged_with_the_population_and_unfit_packs(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "app")
+    sentence = "The pack fake is for trying out: use the pack omz."
+    async with client_of(engine=FakeEngine(engine_info=replace(INFO, unfit={"fake": sentence}))):
+        pass
+    started, unfit = (record for record in caplog.records if record.name == "app.asgi")
+    assert vars(started)["fields"] == {"pack": "fake", "device": "cpu", "population": "general", "data": "random"}
+    assert (unfit.levelname, unfit.getMessage()) == ("WARNING", sentence)
+
+
+async def test_a_key_of_an_unavailable_population_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_text(KEYS_FILE)
+    general = CalibrationInfo("measured", "2026-11-22", {Population.GENERAL: INFO.active_table})
+    engine = FakeEngine(engine_info=replace(INFO, calibration={"fake": general}))
+    with pytest.raises(SettingsError, match="limited selects the population matched, but the calibration has only"):
+        async with client_of(Settings(auth=AuthSettings(keys_file=tmp_path / "keys.toml")), engine):
+            pass

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import CompareOptions, ImageRef
+from app.domain import CompareOptions, ImageRef, Population
 from app.engine import Engine, open_pipelines, open_shared_resources
 from app.environment import Settings, SettingsError
 from app.ops.stage_timer import StageTimer
@@ -16,7 +16,7 @@ from app.runtime.providers import PROVIDERS, DeviceError
 from app.runtime.session import OrtSession
 from app.runtime.worker_pool import ThreadBudget, available_cores, thread_budget
 from app.scoring.calibration import CalibrationError
-from app.settings import FetchSettings, ModelsSettings, RuntimeSettings
+from app.settings import CompareSettings, FetchSettings, ModelsSettings, RuntimeSettings
 from app.vision import int8_check
 from tests.support.images import astronaut, cast, jpeg
 
@@ -35,8 +35,8 @@ async def test_the_information_lists_networks_providers_and_calibration(settings
     }
     assert info.pack_2_0 == "open"
     assert info.calibration_notes == []
-    assert info.calibration["open"]["status"] == "measured"
-    assert info.calibration["open"]["data"].startswith("LFW")
+    assert info.calibration["open"].status == "measured"
+    assert info.active_table.data.startswith("LFW")
 
 
 async def test_auto_falls_back_to_open_if_the_better_pack_is_not_installed(tmp_path: Path) -> None:
@@ -100,8 +100,52 @@ async def test_an_own_calibration_overrides_the_shipped_one(tmp_path: Path, stor
         shipped.replace('data = "LFW', 'data = "OUR OWN'), encoding="utf-8"
     )
     async with Engine.open(_settings_with_weights_in(tmp_path)) as engine:
-        assert "OUR OWN" in engine.info.calibration["open"]["data"]
+        assert "OUR OWN" in engine.info.active_table.data
         assert engine.info.calibration_notes[0].startswith("custom calibration on OUR OWN")
+
+
+async def _open_with_calibration(folder: Path, text: str, **settings: object) -> None:
+    (folder / "open").mkdir()
+    (folder / "open/calibration.own.toml").write_text(text, encoding="utf-8")
+    async with Engine.open(_settings_with_weights_in(folder).model_copy(update=settings)):
+        pass
+
+
+async def test_a_calibration_without_the_selected_population_stops_the_start(tmp_path: Path, store: Store) -> None:
+    general = store.calibration_path("open").read_text(encoding="utf-8").partition("[matched]")[0]
+    matched = CompareSettings(population=Population.MATCHED)
+    with pytest.raises(CalibrationError, match=r"pack open has no population matched \(only general\)") as caught:
+        await _open_with_calibration(tmp_path, general, compare=matched)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in (tmp_path / "open").iterdir()] == ["calibration.own.toml"], "no model is built"
+
+
+def _requiring_fit(folder: Path) -> ModelsSettings:
+    return ModelsSettings(pack="open", weights_dir=folder, require_fit=True)
+
+
+async def test_an_unfit_pack_is_reported_and_refused_if_a_fit_one_is_required(settings: Settings) -> None:
+    async with Engine.open(settings) as engine:
+        assert engine.info.unfit == {
+            "open": "The pack open is for trying out and not for decisions about people: use the pack omz."
+        }
+    strict = settings.model_copy(update={"models": settings.models.model_copy(update={"require_fit": True})})
+    message = r"use the pack omz. COMPAREFACE_MODELS__REQUIRE_FIT forbids it: run `\S*compareface models pull omz` "
+    with pytest.raises(PackError, match=message) as caught:
+        async with Engine.open(strict):
+            pass
+    assert "\n" not in str(caught.value)
+
+
+async def test_a_provisional_calibration_is_unfit(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = store.calibration_path("open").read_text(encoding="utf-8")
+    monkeypatch.setattr(Store, "select_pack", lambda *_: store.pack("open").model_copy(update={"unfit": None}))
+    with pytest.raises(PackError, match="calibration of the pack open is provisional"):
+        await _open_with_calibration(
+            tmp_path, text.replace('"measured"', '"provisional"'), models=_requiring_fit(tmp_path)
+        )
 
 
 async def test_an_unavailable_device_stops_the_start() -> None:

@@ -37,6 +37,8 @@ def test_an_unknown_name_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str,
         ("MODELS__MIRRORS", "https://mirror.example, /a/folder"),
         ("RUNTIME__DEVICE", "abacus"),
         ("COMPARE__MATCHING_STRATEGY", "2"),
+        ("COMPARE__POPULATION", "anyone"),
+        ("MODELS__REQUIRE_FIT", "perhaps"),
         ("LIMITS__DEADLINE_S", "0"),
     ],
 )

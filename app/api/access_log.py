@@ -51,6 +51,7 @@ class AccessLog:
             "milliseconds": _milliseconds(seconds),
             "stages": {name: _milliseconds(duration) for name, duration in stages.items()},
             **{name: value for name, value in optional.items() if value},
+            **timer.details,
         }
         _log.info("request", extra={"fields": fields})
         self._metrics.record_request(record.action, record.code, seconds, stages)

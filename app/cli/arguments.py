@@ -5,11 +5,25 @@ import base64
 import math
 from pathlib import Path
 
-from app.domain import ImageRef
+from app.domain import ImageRef, Population
+from app.environment import Settings
 
 
 def add_pack(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", metavar="NAME", help="default: the configured pack")
+
+
+def add_population(parser: argparse.ArgumentParser) -> None:
+    names = [population.value for population in Population]
+    parser.add_argument("--population", choices=names, help="impostors of the rates; default: the configured one")
+
+
+def with_population(settings: Settings, name: str | None) -> Settings:
+    """Return ``settings`` with the population ``name`` of the command line, if there is one."""
+    if name is None:
+        return settings
+    compare = settings.compare.model_copy(update={"population": Population(name)})
+    return settings.model_copy(update={"compare": compare})
 
 
 def add_face_source(parser: argparse.ArgumentParser) -> None:

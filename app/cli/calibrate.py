@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 from app.cli.arguments import add_face_source
+from app.domain import Population
 from app.environment import load_settings
 from app.packs.files import write
 from app.packs.store import Store
-from app.scoring.calibration import Calibration, CalibrationError
+from app.scoring.calibration import CalibrationError, PopulationTable
 from app.tools.evaluation import report
-from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS, calibrate, render
+from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS, calibrate
+from app.tools.evaluation.calibration_file import render
 from app.tools.evaluation.measure import measure
 
 
@@ -34,24 +36,32 @@ def run(args: argparse.Namespace) -> int:
     settings = load_settings()
     store, pack = Store.with_selected_pack(settings.models, args.pack)
     measured = measure(settings, store, pack, args.folder, args.pairs)
-    table = calibrate(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
-    _warn(table)
+    calibration = calibrate(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
+    for population, table in calibration.populations.items():
+        _warn(population, table)
     if args.report is not None:
-        args.report.write_text(report.render(measured.evaluate(table)), encoding="utf-8")
+        args.report.write_text(report.render(measured.evaluate(calibration)), encoding="utf-8")
         print(f"report: {args.report}", file=sys.stderr)
-    out = store.custom_calibration_path(table.pack) if args.install else args.out
+    out = store.custom_calibration_path(pack.name) if args.install else args.out
     if out is None:
-        print(render(table), end="")
+        print(render(calibration), end="")
     else:
-        write(out, render(table).encode())
-        print(f"{out}: {table.impostor_pairs:,} impostor and {table.genuine_pairs:,} genuine pairs")
+        write(out, render(calibration).encode())
+        for population, table in calibration.populations.items():
+            pairs = f"{table.impostor_pairs:,} impostor and {table.genuine_pairs:,} genuine pairs"
+            print(f"{out}: population {population}: {pairs}")
     return 0
 
 
-def _warn(table: Calibration) -> None:
+def _warn(population: Population, table: PopulationTable) -> None:
     if not any(point.interval for point in table.impostor):
-        print("warning: no intervals: there are too few people, or the pairs are listed", file=sys.stderr)
+        print(
+            f"warning: {population}: no intervals: there are too few people, or the pairs are listed", file=sys.stderr
+        )
     extrapolated = [point.far for point in table.impostor if point.is_extrapolated]
     if extrapolated:
         reason = f"too few people: a FAR is measured by {MIN_EXPECTED_IMPOSTORS} accepted impostor pairs"
-        print(f"warning: FAR {extrapolated[0]:g} and less are extrapolated, not measured ({reason})", file=sys.stderr)
+        print(
+            f"warning: {population}: FAR {extrapolated[0]:g} and less are extrapolated, not measured ({reason})",
+            file=sys.stderr,
+        )

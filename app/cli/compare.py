@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 
-from app.cli.arguments import image_ref
+from app.cli.arguments import add_population, image_ref, with_population
 from app.domain import CompareOptions, Comparison, FaceModelVersion, ImageRef, MatchingStrategy
 from app.engine import Engine
 from app.environment import Settings, load_settings
@@ -19,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     strategies = [strategy.value for strategy in MatchingStrategy]
     strategy = "0: the face with the highest confidence; 1: the largest face"
     parser.add_argument("--face-matching-strategy", type=int, choices=strategies, help=strategy)
+    add_population(parser)
     parser.add_argument("--rotate", action="store_true", help="also detect rotated faces (NeedRotateDetection 1)")
 
 
@@ -29,12 +30,15 @@ def run(args: argparse.Namespace) -> int:
         None if strategy is None else MatchingStrategy(strategy),
         rotate=args.rotate,
     )
-    comparison = asyncio.run(_compare(load_settings(), image_ref(args.a), image_ref(args.b), options))
-    version = comparison.face_model_version.value
+    settings = with_population(load_settings(), args.population)
+    comparison = asyncio.run(_compare(settings, image_ref(args.a), image_ref(args.b), options))
+    version, population, cosine = comparison.face_model_version, comparison.population, comparison.cosine
     if args.json:
-        print(json.dumps({"Score": comparison.score, "FaceModelVersion": version, "Cosine": comparison.cosine}))
+        fields = {"FaceModelVersion": version, "Population": population, "Cosine": cosine}
+        print(json.dumps({"Score": comparison.score, **fields}))
     else:
-        print(f"score {comparison.score:.2f} of 100 (FaceModelVersion {version}, cosine {comparison.cosine:.4f})")
+        scale = f"FaceModelVersion {version}, population {population}"
+        print(f"score {comparison.score:.2f} of 100 ({scale}, cosine {cosine:.4f})")
     return 0
 
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from app.cli.arguments import add_face_source
+from app.cli.arguments import add_face_source, add_population, with_population
 from app.environment import load_settings
 from app.packs.store import Store
 from app.scoring import calibration
@@ -19,13 +19,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "without a usable face (not_found) are in no pair. All rates are fractions: 0.01 is 1 %."
     )
     add_face_source(parser)
+    add_population(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load_settings()
+    settings = with_population(load_settings(), args.population)
+    population = settings.compare.population
     store, pack = Store.with_selected_pack(settings.models, args.pack)
     active = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
+    table = active.table(population)
     measured = measure(settings, store, pack, args.folder, args.pairs)
     counts, gallery = measured.counts, measured.gallery
     if not counts.genuine_pairs or not counts.impostor_pairs:
@@ -33,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     summary = {
         "pack": pack.name,
         "calibration": active.status,
+        "population": population.value,
+        "calibrated_on": table.data,
         "people": len(set(gallery.people)),
         "images": len(gallery.images) + len(gallery.failures),
         "not_found": len(gallery.failures),
@@ -40,12 +45,12 @@ def run(args: argparse.Namespace) -> int:
         "impostor": counts.impostor_pairs,
         "accuracy": round(counts.best_accuracy(), 4),
     }
-    rows = measured.evaluate(active).rows
+    rows = measured.evaluate(active, population).rows
     if args.json:
         records = [row._asdict() | {"far": row.far._asdict(), "tar": row.tar._asdict()} for row in rows]
         print(json.dumps({**summary, "scores": records}))
     else:
-        lines = [f"{name:<12} {value}" for name, value in summary.items()]
+        lines = [f"{name:<13} {value}" for name, value in summary.items()]
         scores = [f"score {row.score:g} on {row.version}:  FAR {row.far}  TAR {row.tar}" for row in rows]
         print("\n".join([*lines, "", *scores]))
     return 0

@@ -46,6 +46,7 @@ async def serve(settings: Settings, open_engine: OpenEngine) -> int:
     with bind(settings.server.host, settings.server.port) as listener:
         application = create_app(settings, lambda _: nullcontext(engine))  # called when uvicorn starts, below
         async with open_engine(settings) as engine:
+            KeyRing.open(settings.auth).restrict_populations(engine.info.populations)
             await asyncio.sleep(0)  # a pending Ctrl-C is raised here, where only the engine has to be closed
             gc.collect()
             gc.freeze()  # the collector would scan the loaded models again and again, 30 ms each time
@@ -68,11 +69,12 @@ async def check(settings: Settings, open_engine: OpenEngine) -> int:
 
 
 def announcement(settings: Settings, port: int, info: EngineInfo) -> str:
-    """Return one line with the URL, the pack, the device and the access rules of the service."""
+    """Return one line with the URL, the pack, the device, the population and the access rules of the service."""
     host = settings.server.host
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     pack = f"pack {info.pack}{' (chosen automatically)' if info.pack_is_automatic else ''}"
-    details = [f"{pack} on {info.device}", *info.calibration_notes, _access_rules(settings)]
+    population = f"population {info.population}: {info.active_table.data}"
+    details = [f"{pack} on {info.device}", population, *info.calibration_notes, _access_rules(settings)]
     if settings.playground.enabled:
         details.append(f"playground at {url}/playground")
     return f"compareface {app.__version__} at {url}: {'; '.join(details)}"

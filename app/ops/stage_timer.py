@@ -20,10 +20,14 @@ class Stage(NamedTuple):
 
 @dataclass(slots=True)
 class StageTimer:
-    """The stages of one request, in the order in which they end. The stages of its two images overlap in time."""
+    """The stages of one request, in the order in which they end. The stages of its two images overlap in time.
+
+    ``details``: further fields of the access log, which the use case sets.
+    """
 
     deadline: Deadline
     stages: list[Stage] = field(default_factory=list)
+    details: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def after(cls, seconds: float) -> Self:

@@ -160,10 +160,14 @@ class PackFile(FileRecord):
 
 
 class Pack(_Table):
-    """A detector, an embedder and their weight files."""
+    """A detector, an embedder and their weight files.
+
+    ``unfit``: one sentence that says why the pack does not suit decisions about people, and what to use instead.
+    """
 
     name: _Name
     summary: _Text
+    unfit: _Text | None = None
     licence: Licence
     detector: DetectorSpec
     embedder: EmbedderSpec

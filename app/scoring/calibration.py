@@ -1,17 +1,19 @@
 """Calibration: the cosine at each false-accept and true-accept rate, stored in ``calibration.toml`` beside the pack.
 
-FAR is the share of impostor pairs (two people) that are accepted, TAR the share of genuine pairs (one person). A
-calibration is measured on the pairs of a labelled data set. It names the sha256 of its embedder's file and is rejected
-for any other.
+FAR is the share of impostor pairs (two people) that are accepted, TAR the share of genuine pairs (one person). Both
+depend on the impostors that are compared, so a calibration has one table per population. It is measured on the pairs
+of labelled data. It names the sha256 of its embedder's file and is rejected for any other.
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from app.domain import Population
 from app.errors import OperatorError
 from app.ops.process import shell_command
 
@@ -26,27 +28,38 @@ class CalibrationError(OperatorError):
 class OperatingPoint(NamedTuple):
     """A FAR, its cosine, and the 95 % interval of the cosine if it is known.
 
-    ``is_extrapolated``: too few pairs lie above the cosine to count them.
+    ``is_extrapolated``: too few pairs lie above the cosine to count them. ``group``: the group of people that has the
+    highest cosine at this FAR, or "".
     """
 
     far: float
     cosine: float
     is_extrapolated: bool = False
     interval: tuple[float, float] | None = None
+    group: str = ""
 
 
 GenuinePoint: TypeAlias = tuple[float, float]
 """(TAR, cosine)"""
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """The content of ``calibration.toml``; cosines ascend within ``impostor`` and within ``genuine``."""
+class Group(NamedTuple):
+    """A group of people; its impostor pairs are those within the group."""
 
-    pack: str
-    embedder_sha256: str
+    name: str
+    people: int
+    impostor_pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationTable:
+    """The rates of one population; cosines ascend within ``impostor`` and within ``genuine``.
+
+    ``data`` names the source. ``not_found``: images without a face. ``people`` is 0 if they are unknown. With
+    ``groups``, each impostor point is that of the group with the highest cosine.
+    """
+
     data: str
-    date: str
     people: int
     images: int
     not_found: int
@@ -54,8 +67,7 @@ class Calibration:
     genuine_pairs: int
     impostor: tuple[OperatingPoint, ...]
     genuine: tuple[GenuinePoint, ...]
-    status: Literal["measured", "provisional"] = "measured"
-    """``provisional``: not measured with this embedder; ``data`` names the source."""
+    groups: tuple[Group, ...] = ()
 
     def cosine_at_far(self, far: float) -> float:
         """Return the cosine at ``far``, one of :data:`FARS`."""
@@ -72,6 +84,28 @@ class Calibration:
         return float(np.interp(cosine, cosines, tars))
 
 
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The content of ``calibration.toml``; it always has the population ``general``."""
+
+    pack: str
+    embedder_sha256: str
+    date: str
+    status: Literal["measured", "provisional"]
+    """``provisional``: not measured with this embedder; the data of the table names the source."""
+    populations: Mapping[Population, PopulationTable]
+
+    def table(self, population: Population) -> PopulationTable:
+        """Return the table of ``population``; raise :class:`CalibrationError` if it is missing."""
+        if population not in self.populations:
+            known = ", ".join(self.populations)
+            command = shell_command("calibrate --groups FOLDER --install")
+            raise CalibrationError(
+                f"the calibration of pack {self.pack} has no population {population} (only {known}): run `{command}`"
+            )
+        return self.populations[population]
+
+
 def is_ascending(points: list[OperatingPoint] | list[GenuinePoint]) -> bool:
     return bool(np.all(np.diff([point[1] for point in points]) > 0))
 
@@ -79,13 +113,10 @@ def is_ascending(points: list[OperatingPoint] | list[GenuinePoint]) -> bool:
 def load(path: Path, embedder_sha256: str) -> Calibration:
     """Read ``path``; raise :class:`CalibrationError` if it is missing, malformed or of another embedder."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        impostor = [
-            OperatingPoint(float(row["far"]), float(row["cosine"]), bool(row.get("extrapolated")), _interval(row))
-            for row in table["impostor"]
-        ]
-        genuine = [(float(row["tar"]), float(row["cosine"])) for row in table["genuine"]]
-        calibration = Calibration(**table["about"], impostor=tuple(impostor), genuine=tuple(genuine))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        about = document.pop("about")
+        tables = {Population(name): _table(content) for name, content in document.items()}
+        calibration = Calibration(**about, populations=tables)
     except FileNotFoundError as error:
         raise CalibrationError(f"{path} is missing: run `{shell_command('calibrate')}`") from error
     except TypeError as error:
@@ -94,15 +125,33 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
         ) from error
     except (OSError, KeyError, ValueError) as error:
         raise CalibrationError(f"{path} cannot be read: {error!r}") from error
-    if table["about"].get("status") not in {"measured", "provisional"}:
+    if calibration.status not in {"measured", "provisional"}:
         raise CalibrationError(f"{path} cannot be read: status must be measured or provisional")
     if calibration.embedder_sha256 != embedder_sha256:
         raise CalibrationError(f"{path} was measured with another embedder file: run `{shell_command('calibrate')}`")
-    if [point.far for point in impostor] != list(FARS) or not is_ascending(impostor):
-        raise CalibrationError(f"{path} does not contain ascending cosines for the FARs {FARS}")
-    if len(genuine) < MIN_GENUINE_POINTS or not is_ascending(genuine):
-        raise CalibrationError(f"{path} does not contain ascending cosines for its TARs")
+    if Population.GENERAL not in tables:
+        raise CalibrationError(f"{path} has no population {Population.GENERAL}: run `{shell_command('calibrate')}`")
+    for population, table in tables.items():
+        _check_points(f"{path}, population {population},", table)
     return calibration
+
+
+def _table(content: Any) -> PopulationTable:
+    if not isinstance(content, dict):
+        raise TypeError("not a table")
+    impostor = [
+        OperatingPoint(
+            float(row["far"]),
+            float(row["cosine"]),
+            bool(row.get("extrapolated")),
+            _interval(row),
+            str(row.get("group", "")),
+        )
+        for row in content.pop("impostor")
+    ]
+    genuine = [(float(row["tar"]), float(row["cosine"])) for row in content.pop("genuine")]
+    groups = [Group(**row) for row in content.pop("group", [])]
+    return PopulationTable(**content, impostor=tuple(impostor), genuine=tuple(genuine), groups=tuple(groups))
 
 
 def _interval(row: dict[str, list[float]]) -> tuple[float, float] | None:
@@ -110,3 +159,11 @@ def _interval(row: dict[str, list[float]]) -> tuple[float, float] | None:
         return None
     low, high = row["interval"]
     return float(low), float(high)
+
+
+def _check_points(source: str, table: PopulationTable) -> None:
+    impostor, genuine = list(table.impostor), list(table.genuine)
+    if [point.far for point in impostor] != list(FARS) or not is_ascending(impostor):
+        raise CalibrationError(f"{source} does not contain ascending cosines for the FARs {FARS}")
+    if len(genuine) < MIN_GENUINE_POINTS or not is_ascending(genuine):
+        raise CalibrationError(f"{source} does not contain ascending cosines for its TARs")

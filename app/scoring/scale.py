@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion
-from app.scoring.calibration import Calibration, CalibrationError
+from app.scoring.calibration import CalibrationError, PopulationTable
 
 _SCORE_AT_FAR: Mapping[FaceModelVersion, Mapping[float, float]] = {
     FaceModelVersion.V3: {0.5: 3, 1e-1: 15, 1e-2: 28, 1e-3: 40, 1e-4: 50, 1e-5: 60},
@@ -30,18 +30,17 @@ _STEPS = 256
 class Scale:
     """A strictly increasing map between cosines in [-1, 1] and scores in [0, 100]."""
 
-    def __init__(self, calibration: Calibration, version: FaceModelVersion) -> None:
-        """Raise :class:`CalibrationError` if the calibration gives no increasing scale."""
+    def __init__(self, table: PopulationTable, version: FaceModelVersion) -> None:
+        """Raise :class:`CalibrationError` if the table gives no increasing scale."""
         points = [(-1.0, 0.0), (1.0, 100.0)]
-        points += [(calibration.cosine_at_far(far), score) for far, score in _SCORE_AT_FAR[version].items()]
-        tar = calibration.tar_at_cosine(calibration.cosine_at_far(1e-5))
+        points += [(table.cosine_at_far(far), score) for far, score in _SCORE_AT_FAR[version].items()]
+        tar = table.tar_at_cosine(table.cosine_at_far(1e-5))
         ratios = _SCORE_AT_TAR_RATIO[version]
-        points += [(calibration.cosine_at_tar(ratio * tar), score) for ratio, score in ratios.items()]
+        points += [(table.cosine_at_tar(ratio * tar), score) for ratio, score in ratios.items()]
         cosines, scores = np.array(sorted(points)).T
         if not (np.all(np.diff(cosines) > 0) and np.all(np.diff(scores) > 0)):
             raise CalibrationError(
-                f"the calibration of pack {calibration.pack} on {calibration.data} gives no increasing scale: "
-                "use more people and images"
+                f"the calibration on {table.data} gives no increasing scale: use more people and images"
             )
         self._cosines, self._scores = _monotone_cubic(cosines, scores)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.domain import CompareOptions, Comparison, Embedding, FaceModelVersion, ImageRef
+from app.domain import CompareOptions, Comparison, Embedding, FaceModelVersion, ImageRef, Population
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.imaging.source import load_image
@@ -18,10 +18,14 @@ from app.service.face_pipeline import EmbeddingPipeline
 
 @dataclass(frozen=True, slots=True)
 class CompareService:
-    """Compares the target faces of two images, with the pipeline and the score scale of the requested version."""
+    """Compares the target faces of two images, with the pipeline and the score scale of the requested version.
+
+    ``population`` is used if the request does not select one.
+    """
 
     pipelines: Mapping[FaceModelVersion, EmbeddingPipeline]
-    scales: Mapping[FaceModelVersion, Scale]
+    scales: Mapping[tuple[FaceModelVersion, Population], Scale]
+    population: Population
     fetcher: Fetcher
     workers: WorkerPool
 
@@ -39,8 +43,9 @@ class CompareService:
         finally:
             embedding_b.cancel()
             await asyncio.gather(embedding_b, return_exceptions=True)
-        version = options.face_model_version
-        return Comparison(self.scales[version].score(similarity), similarity, version)
+        version, population = options.face_model_version, options.population or self.population
+        timer.details["population"] = population.value
+        return Comparison(self.scales[version, population].score(similarity), similarity, version, population)
 
     async def _embed(self, name: str, ref: ImageRef, options: CompareOptions, timer: StageTimer) -> Embedding:
         pipeline = self.pipelines[options.face_model_version]

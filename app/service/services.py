@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from app.domain import CompareOptions, Comparison, DetectionResult, DetectOptions, ImageRef
+from app.domain import CompareOptions, Comparison, DetectionResult, DetectOptions, ImageRef, Population
 from app.ops.stage_timer import StageTimer
 
 
@@ -24,8 +24,32 @@ class NetworkInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class PopulationInfo:
+    """The data of one population: its source, people and pairs; ``groups``: people by group."""
+
+    data: str
+    people: int
+    impostor_pairs: int
+    genuine_pairs: int
+    groups: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationInfo:
+    """The calibration of a pack."""
+
+    status: str
+    date: str
+    populations: Mapping[Population, PopulationInfo]
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """An opened engine, as ``/version`` reports it. ``networks``: by pack and file; ``calibration``: by pack."""
+    """An opened engine, as ``/version`` reports it.
+
+    ``networks``: by pack and file; ``calibration``: by pack. ``population``: that of requests whose key selects none.
+    ``unfit``: by pack, why its scores do not suit decisions about people; empty if all packs are fit.
+    """
 
     pack: str
     pack_is_automatic: bool
@@ -35,5 +59,17 @@ class EngineInfo:
     networks: Mapping[str, Mapping[str, NetworkInfo]]
     workers: int
     intra_op_threads: int
-    calibration: Mapping[str, Mapping[str, str]]
+    population: Population
+    calibration: Mapping[str, CalibrationInfo]
     calibration_notes: Sequence[str]
+    unfit: Mapping[str, str]
+
+    @property
+    def active_table(self) -> PopulationInfo:
+        """The data of the default population, for the pack of version 3.0."""
+        return self.calibration[self.pack].populations[self.population]
+
+    @property
+    def populations(self) -> frozenset[Population]:
+        """The populations that the calibrations of all packs have."""
+        return frozenset(Population).intersection(*(info.populations for info in self.calibration.values()))

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from app.domain import CompareOptions, Comparison, ImageRef
+from app.domain import CompareOptions, Comparison, ImageRef, Population
 from app.environment import Settings
 from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
@@ -82,6 +82,20 @@ async def test_the_label_of_the_signing_key_is_logged(tmp_path: Path, caplog: py
         ("AKIDEXAMPLE", "new", "CompareFace"),
         ("AKIDEXAMPLE", "old", "CompareFace"),
     ]
+
+
+async def test_the_population_of_the_key_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "app")
+    file = tmp_path / "keys.toml"
+    file.write_text(KEYS_FILE)
+    v1 = v1_parameters("GET", Timestamp=str(int(time.time())), UrlA="a", UrlB="b", SecretId="limited")
+    engine = FakeEngine()
+    async with client_of(Settings(auth=AuthSettings(keys_file=file)), engine) as client:
+        await client.post("/", content=_BODY, headers=_signed_headers())
+        await client.get("/?" + urlencode(v1))
+        await client.post("/", content=b"{}", headers=COMMON)
+    assert [options.population for _, _, options in engine.service.calls] == [None, Population.MATCHED]
+    assert [fields.get("population") for fields in _fields(caplog)] == ["general", "matched", None]
 
 
 async def _block(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:

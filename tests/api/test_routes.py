@@ -13,6 +13,7 @@ from app.asgi import create_app
 from app.settings import MetricsSettings
 from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of, response_of
 
+_TABLE = {"data": "random", "people": 9, "impostor_pairs": 36, "genuine_pairs": 9, "groups": {}}
 _WITH_METRICS = OPEN.model_copy(update={"metrics": MetricsSettings(enabled=True)})
 
 
@@ -33,8 +34,16 @@ async def test_operator_routes_return_plain_json() -> None:
                 "networks": {},
                 "workers": 2,
                 "intra_op_threads": 1,
-                "calibration": {},
+                "population": "general",
+                "calibration": {
+                    "fake": {
+                        "status": "measured",
+                        "date": "2026-11-22",
+                        "populations": {"general": _TABLE, "matched": _TABLE},
+                    }
+                },
                 "calibration_notes": [],
+                "unfit": {},
             },
         }
 
@@ -80,15 +89,23 @@ async def test_a_post_to_an_operator_route_is_a_cloud_request(path: str) -> None
 
 
 class _BrokenEngine(FakeEngine):
+    """Its information is available at the start only."""
+
+    is_started = False
+
     @property
     def info(self) -> Any:
-        raise RuntimeError("/secret/path")
+        if self.is_started:
+            raise RuntimeError("/secret/path")
+        return super().info
 
 
 async def test_an_error_outside_the_gateway_has_an_envelope_whose_request_id_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with client_of(OPEN, _BrokenEngine()) as client:
+    engine = _BrokenEngine()
+    async with client_of(OPEN, engine) as client:
+        engine.is_started = True
         reply = await client.get("/version")
     assert code_of(reply) == "FailedOperation.ServerError"
     assert "secret" not in reply.text
@@ -122,7 +139,8 @@ async def test_a_disconnect_while_sending_is_logged_as_abandoned_without_a_reply
         }
         await application(scope, receive, send)
     assert sent == []
-    assert [vars(record)["fields"]["code"] for record in caplog.records] == ["Abandoned"]
+    records = [record for record in caplog.records if record.name == "app.api.access_log"]
+    assert [vars(record)["fields"]["code"] for record in records] == ["Abandoned"]
 
 
 async def test_repeated_headers_are_one_value() -> None:

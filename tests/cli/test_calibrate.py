@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.cli import main
+from app.domain import Population
 from app.packs.manifest import Pack
 from app.scoring import calibration
 from app.tools.evaluation.gallery import Gallery
@@ -26,7 +27,7 @@ def test_a_table_and_a_report_are_written(
     output = capsys.readouterr()
     assert "and less are extrapolated" in output.err
     assert "impostor" in output.out
-    table = calibration.load(out, pack.embedder_sha256)
+    table = calibration.load(out, pack.embedder_sha256).table(Population.GENERAL)
     assert (table.people, table.data) == (60, "faces")
     assert all(point.interval[0] < point.cosine < point.interval[1] for point in table.impostor if point.interval)
     assert sum(point.interval is not None for point in table.impostor) == len(table.impostor)
@@ -65,13 +66,14 @@ def test_the_table_is_printed_written_or_installed(
     assert main(["calibrate", str(tmp_path), "--data", 'my "own" faces']) == 0
     out = tmp_path / "calibration.toml"
     out.write_text(capsys.readouterr().out, encoding="utf-8")
-    table = calibration.load(out, pack.embedder_sha256)
+    table = calibration.load(out, pack.embedder_sha256).table(Population.GENERAL)
     assert (table.people, table.images, table.data) == (800, 1600, 'my "own" faces')
     assert main(["calibrate", str(tmp_path), "--out", str(tmp_path / "absent" / "x.toml")]) == 1
     assert "absent: No such folder" in capsys.readouterr().err
     monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
     assert main(["calibrate", str(tmp_path), "--install"]) == 0
-    assert calibration.load(tmp_path / "weights/open/calibration.own.toml", pack.embedder_sha256).people == 800
+    installed = calibration.load(tmp_path / "weights/open/calibration.own.toml", pack.embedder_sha256)
+    assert installed.table(Population.GENERAL).people == 800
 
 
 def test_a_table_without_a_valid_scale_is_not_written(

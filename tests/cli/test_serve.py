@@ -16,14 +16,25 @@ import httpx
 import pytest
 
 from app.cli.serve import announcement, check, serve
-from app.domain import CompareOptions, Comparison, ImageRef
+from app.domain import CompareOptions, Comparison, ImageRef, Population
 from app.environment import Settings, SettingsError
 from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
 from app.server.config import bind
 from app.server.server import Server
+from app.service.services import CalibrationInfo
 from app.settings import AuthSettings, ServerSettings
-from tests.support.fakes import COMMON, INFO, OPEN, Behaviour, FakeEngine, FakeService, broken_comparison, code_of
+from tests.support.fakes import (
+    COMMON,
+    INFO,
+    KEYS_FILE,
+    OPEN,
+    Behaviour,
+    FakeEngine,
+    FakeService,
+    broken_comparison,
+    code_of,
+)
 
 
 async def _no_face(a: ImageRef, b: ImageRef, options: CompareOptions, timer: StageTimer) -> Comparison:
@@ -44,7 +55,11 @@ async def test_check_succeeds_if_no_face_is_detected(
 @pytest.mark.parametrize(
     ("server", "auth", "text"),
     [
-        ({}, {}, "at http://127.0.0.1:8000: pack fake on cpu; no keys: accepts requests from this machine only "),
+        (
+            {},
+            {},
+            "at http://127.0.0.1:8000: pack fake on cpu; population general: random; no keys: accepts requests from ",
+        ),
         ({}, {"keys": "a:b,c:d,a:e"}, "signatures required (SecretIds: 2)"),
         ({"host": "::1"}, {}, "at http://[::1]:8000: "),
         (
@@ -65,12 +80,12 @@ def test_announcement_names_the_url_the_pack_and_the_access_rules(
 
 def test_announcement_marks_an_automatically_chosen_pack() -> None:
     line = announcement(Settings(), 8000, replace(INFO, pack_is_automatic=True))
-    assert ": pack fake (chosen automatically) on cpu; " in line
+    assert ": pack fake (chosen automatically) on cpu; population general: random; " in line
 
 
 def test_announcement_has_the_notes_of_the_calibration() -> None:
     line = announcement(Settings(), 8000, replace(INFO, calibration_notes=["PROVISIONAL calibration"]))
-    assert "on cpu; PROVISIONAL calibration; no keys: " in line
+    assert "on cpu; population general: random; PROVISIONAL calibration; no keys: " in line
 
 
 async def test_an_invalid_key_file_is_reported_before_models_are_opened(tmp_path: Path) -> None:
@@ -85,6 +100,19 @@ async def test_an_invalid_key_file_is_reported_before_models_are_opened(tmp_path
     with pytest.raises(SettingsError, match="not TOML"):
         await serve(Settings(server=ServerSettings(port=0), auth=auth), open_engine)
     assert opened == []
+
+
+async def test_a_key_of_an_unavailable_population_stops_the_start_before_clients_connect(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "keys.toml").write_text(KEYS_FILE)
+    settings = Settings(server=ServerSettings(port=0), auth=AuthSettings(keys_file=tmp_path / "keys.toml"))
+    general = CalibrationInfo("measured", "2026-11-22", {Population.GENERAL: INFO.active_table})
+    engine = FakeEngine(engine_info=replace(INFO, calibration={"fake": general}))
+    with pytest.raises(SettingsError, match="limited selects the population matched") as caught:
+        await serve(settings, lambda _: nullcontext(engine))
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr().out == ""
 
 
 async def test_the_server_accepts_long_request_lines_invalid_hosts_and_unknown_methods(

@@ -1,12 +1,16 @@
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
-from app.scoring.calibration import Calibration, CalibrationError, load
-from app.tools.evaluation.calibrate import render
+from app.domain import Population
+from app.scoring.calibration import Calibration, CalibrationError, Group, load
+from app.tools.evaluation.calibration_file import render
 from app.tools.evaluation.pairs import count_pairs
 from tests.tools.evaluation.random_faces import SHA256, calibration_of, random_faces
+
+_TWO_EQUAL_TARS = ("[[general.genuine]]", "[[general.genuine]]\ntar = 0.5\ncosine = 0.5\n\n[[general.genuine]]")
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +28,28 @@ def test_a_rendered_calibration_loads_unchanged(calibration: Calibration, tmp_pa
 
 
 def test_tars_between_measured_points_are_interpolated(calibration: Calibration) -> None:
+    table = calibration.table(Population.GENERAL)
     for tar in (0.9, 0.5, 0.33):
-        assert calibration.tar_at_cosine(calibration.cosine_at_tar(tar)) == pytest.approx(tar)
+        assert table.tar_at_cosine(table.cosine_at_tar(tar)) == pytest.approx(tar)
+
+
+def test_each_population_has_its_table(calibration: Calibration, tmp_path: Path) -> None:
+    general = calibration.table(Population.GENERAL)
+    points = tuple(point._replace(cosine=point.cosine + 0.01, group="north") for point in general.impostor)
+    groups = (Group("north", 30, 4000), Group("south", 0, 500))
+    matched = dataclasses.replace(general, data="pairs within a group", impostor=points, groups=groups)
+    both = dataclasses.replace(calibration, populations={**calibration.populations, Population.MATCHED: matched})
+    path = tmp_path / "calibration.toml"
+    path.write_text(render(both), encoding="utf-8")
+    loaded = load(path, SHA256)
+    assert loaded == both
+    assert loaded.table(Population.MATCHED).cosine_at_far(1e-3) == pytest.approx(general.cosine_at_far(1e-3) + 0.01)
+
+
+def test_a_missing_population_is_reported_with_the_command_that_measures_it(calibration: Calibration) -> None:
+    message = r"pack random has no population matched \(only general\): run `\S*compareface calibrate --groups "
+    with pytest.raises(CalibrationError, match=message):
+        calibration.table(Population.MATCHED)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +60,12 @@ def test_tars_between_measured_points_are_interpolated(calibration: Calibration)
         (lambda text: text.replace("people = ", "persons = "), "cannot be read"),
         (lambda text: text.replace("far = 0.001", "far = 0.002"), "FARs"),
         (lambda text: re.sub("cosine = .*", "cosine = 0.5", text), "ascending"),
-        (lambda text: text.replace("[[genuine]]", "[[genuine]]\ntar = 0.5\ncosine = 0.5\n[[genuine]]", 2), "TARs"),
-        (lambda text: text.partition("[[genuine]]")[0], "cannot be read"),
+        (lambda text: text.replace(*_TWO_EQUAL_TARS, 2), "TARs"),
+        (lambda text: text.partition("[[general.genuine]]")[0], "cannot be read"),
+        (lambda text: text.replace("general", "matched"), "has no population general"),
+        (lambda text: text.replace("general", "anyone"), "'anyone' is not a valid Population"),
+        (lambda text: text.replace("[about]", "matched = 1\n[about]"), "cannot be read: wrong keys"),
+        (lambda text: text.replace("measured", "guessed"), "status must be measured or provisional"),
         (lambda _: "", "cannot be read"),
     ],
 )

@@ -4,12 +4,22 @@ import base64
 import re
 import threading
 from collections.abc import AsyncIterator
+from itertools import product
 
 import cv2
 import numpy as np
 import pytest
 
-from app.domain import CompareOptions, Embedding, FaceModelVersion, Image, ImageRef, MatchingStrategy, QualityPolicy
+from app.domain import (
+    CompareOptions,
+    Embedding,
+    FaceModelVersion,
+    Image,
+    ImageRef,
+    MatchingStrategy,
+    Population,
+    QualityPolicy,
+)
 from app.engine import Engine
 from app.environment import Settings
 from app.errors import ApiError, ErrorCode
@@ -17,7 +27,7 @@ from app.imaging.fetch import Fetcher
 from app.ops.stage_timer import StageTimer
 from app.runtime.worker_pool import ThreadBudget, WorkerPool
 from app.service.compare import CompareService
-from app.settings import FetchSettings, QualitySettings
+from app.settings import CompareSettings, FetchSettings, QualitySettings
 from tests.support.images import another_shot, astronaut, blurred, cast, jpeg
 
 _V2 = CompareOptions(face_model_version=FaceModelVersion.V2)
@@ -62,6 +72,19 @@ async def test_the_order_of_the_images_does_not_matter(engine: Engine) -> None:
     forward = await engine.services.compare(_ASTRONAUT, _CAST, CompareOptions(), _timer())
     backward = await engine.services.compare(_CAST, _ASTRONAUT, CompareOptions(), _timer())
     assert forward == backward
+
+
+async def test_the_matched_population_lowers_scores_and_is_logged(engine: Engine, settings: Settings) -> None:
+    timer, matched = _timer(), CompareOptions(population=Population.MATCHED)
+    general = await engine.services.compare(_ASTRONAUT, _SAME, CompareOptions(), _timer())
+    strict = await engine.services.compare(_ASTRONAUT, _SAME, matched, timer)
+    assert (strict.population, timer.details) == (Population.MATCHED, {"population": "matched"})
+    assert strict.cosine == general.cosine
+    assert strict.score < general.score
+    by_default = settings.model_copy(update={"compare": CompareSettings(population=Population.MATCHED)})
+    async with Engine.open(by_default) as other:
+        assert await other.services.compare(_ASTRONAUT, _SAME, CompareOptions(), _timer()) == strict
+        assert other.info.population is Population.MATCHED
 
 
 async def test_the_older_model_version_has_its_own_scale(engine: Engine) -> None:
@@ -197,9 +220,9 @@ async def _compare_with(pipeline: object) -> float:
         async with Fetcher(FetchSettings()) as fetcher:
             pipelines, scales = (
                 dict.fromkeys(FaceModelVersion, pipeline),
-                dict.fromkeys(FaceModelVersion, _IdentityScale()),
+                dict.fromkeys(product(FaceModelVersion, Population), _IdentityScale()),
             )
-            service = CompareService(pipelines, scales, fetcher, workers)  # type: ignore[arg-type]
+            service = CompareService(pipelines, scales, Population.GENERAL, fetcher, workers)  # type: ignore[arg-type]
             return (await service.compare(_ref(b"A"), _ref(b"B"), CompareOptions(), _timer())).score
 
 

@@ -11,12 +11,21 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.auth import tc3, v1
 from app.asgi import create_app
-from app.domain import Box, CompareOptions, Comparison, DetectedFace, DetectionResult, DetectOptions, ImageRef
+from app.domain import (
+    Box,
+    CompareOptions,
+    Comparison,
+    DetectedFace,
+    DetectionResult,
+    DetectOptions,
+    ImageRef,
+    Population,
+)
 from app.environment import Settings
 from app.errors import ApiError, ErrorCode
 from app.ops.metrics import Metrics
 from app.ops.stage_timer import StageTimer
-from app.service.services import EngineInfo, Services
+from app.service.services import CalibrationInfo, EngineInfo, PopulationInfo, Services
 from app.settings import AuthSettings, LimitsSettings
 
 SECRET_ID, SECRET_KEY = "AKIDEXAMPLE", "SECRETEXAMPLE"
@@ -39,6 +48,7 @@ keys = [{{ label = "only", secret_key = "{SECRET_KEY}" }}]
 requests_per_second = 2
 face_model_versions = ["2.0"]
 default_face_model_version = "2.0"
+population = "matched"
 
 [callers.elsewhere]
 keys = [{{ label = "only", secret_key = "{SECRET_KEY}" }}]
@@ -60,7 +70,9 @@ async def fixed_comparison(a: ImageRef, b: ImageRef, options: CompareOptions, ti
     for name, ref in (("A", a), ("B", b)):
         if ref.is_empty:
             raise ApiError(ErrorCode.IMAGE_EMPTY, image=name)
-    return Comparison(87.5, 0.6, options.face_model_version)
+    population = options.population or Population.GENERAL
+    timer.details["population"] = population.value
+    return Comparison(87.5, 0.6, options.face_model_version, population)
 
 
 LANDMARKS = np.array([[11.4, 60.6], [61.2, 61.4], [40, 88], [-0.6, 110], [60, 111]], np.float32)
@@ -87,7 +99,22 @@ class FakeService:
         return self.detection
 
 
-INFO = EngineInfo("fake", False, "fake", "cpu", "CPUExecutionProvider", {}, 2, 1, {}, [])
+_TABLE = PopulationInfo("random", people=9, impostor_pairs=36, genuine_pairs=9, groups={})
+CALIBRATION = CalibrationInfo("measured", "2026-11-22", dict.fromkeys(Population, _TABLE))
+INFO = EngineInfo(
+    pack="fake",
+    pack_is_automatic=False,
+    pack_2_0="fake",
+    device="cpu",
+    provider="CPUExecutionProvider",
+    networks={},
+    workers=2,
+    intra_op_threads=1,
+    population=Population.GENERAL,
+    calibration={"fake": CALIBRATION},
+    calibration_notes=[],
+    unfit={},
+)
 
 
 @dataclass
@@ -96,6 +123,7 @@ class FakeEngine:
 
     service: FakeService = field(default_factory=FakeService)
     metrics: Metrics = field(default_factory=Metrics)
+    engine_info: EngineInfo = INFO
 
     @property
     def services(self) -> Services:
@@ -103,7 +131,7 @@ class FakeEngine:
 
     @property
     def info(self) -> EngineInfo:
-        return INFO
+        return self.engine_info
 
     def is_busy(self, _: int) -> bool:
         return False

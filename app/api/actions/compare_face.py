@@ -59,7 +59,7 @@ class CompareFace20180301(RequestModel):
         if self.quality_control not in _QUALITY_LEVELS:
             raise ApiError(ErrorCode.QUALITY_CONTROL_ILLEGAL)
         rotate = bool(zero_or_one("NeedRotateDetection", self.need_rotate_detection))
-        options = CompareOptions(version, self.matching_strategy(), rotate, self.quality_control)
+        options = CompareOptions(version, self.matching_strategy(), rotate, self.quality_control, caller.population)
         a, b = ImageRef(self.image_a, self.url_a), ImageRef(self.image_b, self.url_b)
         comparison = await services.compare(a, b, options, timer)
         return CompareFaceResponse(score=comparison.score, face_model_version=comparison.face_model_version.value)

@@ -7,12 +7,13 @@
 
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from app.api.auth.credential import Credential, read_credential
 from app.api.auth.keys import ANONYMOUS, Caller, Key, KeyRing
 from app.api.request import CloudRequest
+from app.domain import Population
 from app.errors import ApiError, ErrorCode, Text
 from app.settings import AuthSettings
 
@@ -50,6 +51,10 @@ class Authenticator:
         self._keys = keys
         self._is_open = is_open
         self._clock = clock
+
+    def restrict_populations(self, populations: Collection[Population]) -> None:
+        """Reject keys of other populations, see :meth:`KeyRing.restrict_populations`."""
+        self._keys.restrict_populations(populations)
 
     def check_credential(self, request: CloudRequest) -> PendingAuth:
         """Return the caller of a request that has its common parameters; raise ``ApiError``."""

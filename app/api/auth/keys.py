@@ -9,6 +9,7 @@ so keys can be added, rotated and revoked without a restart::
     actions = ["CompareFace"]
     default_face_model_version = "2.0"
     face_model_versions = ["2.0", "3.0"]
+    population = "matched"
 
 At startup an invalid file is an error. Later it is logged, and the previous keys stay active.
 """
@@ -17,13 +18,13 @@ import logging
 import re
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.domain import FaceModelVersion
+from app.domain import FaceModelVersion, Population
 from app.environment import SettingsError
 from app.errors import ApiError, ErrorCode
 from app.settings import AuthSettings
@@ -54,13 +55,17 @@ class Key(_FileModel):
 
 
 class Caller(_FileModel):
-    """The keys and permissions of one SecretId. Several keys allow rotation."""
+    """The keys and permissions of one SecretId. Several keys allow rotation.
+
+    ``population``: None selects the server's default.
+    """
 
     keys: tuple[Key, ...] = ()
     requests_per_second: int | None = Field(None, ge=1)
     actions: frozenset[str] | None = None
     default_face_model_version: FaceModelVersion = FaceModelVersion.V3
     face_model_versions: frozenset[FaceModelVersion] = frozenset(FaceModelVersion)
+    population: Population | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -107,6 +112,7 @@ class KeyRing:
         self._checked_at = clock()
         self._fingerprint: object = None
         self._last_error = ""
+        self._populations: Collection[Population] = tuple(Population)
 
     @classmethod
     def open(cls, settings: AuthSettings, clock: Callable[[], float] = time.monotonic) -> Self:
@@ -118,6 +124,11 @@ class KeyRing:
         ring = cls(configured, settings.keys_file, clock)
         ring._fingerprint, ring._callers = _fingerprint(settings.keys_file), ring._read()
         return ring
+
+    def restrict_populations(self, populations: Collection[Population]) -> None:
+        """Reject files with callers of other populations from now on; raise ``SettingsError`` for the current one."""
+        self._populations = populations
+        self._check_populations(self._callers)
 
     def callers(self) -> Mapping[str, Caller]:
         """Return the callers by SecretId."""
@@ -148,7 +159,16 @@ class KeyRing:
         duplicates = sorted(callers.keys() & self._configured.keys())
         if duplicates:
             raise SettingsError(f"{_SETTING}: {duplicates[0]} is also in COMPAREFACE_AUTH__KEYS; remove it from one")
+        self._check_populations(callers)
         return {**self._configured, **callers}
+
+    def _check_populations(self, callers: Mapping[str, Caller]) -> None:
+        for secret_id, caller in sorted(callers.items()):
+            if caller.population is not None and caller.population not in self._populations:
+                raise SettingsError(
+                    f"{_SETTING}: {secret_id} selects the population {caller.population}, but the calibration has only "
+                    f"{', '.join(sorted(self._populations))}"
+                )
 
 
 def _fingerprint(path: Path | None) -> object:

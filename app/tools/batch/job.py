@@ -52,12 +52,13 @@ class BatchJob(NamedTuple):
         write = score_table.writer(self.out)
         _check_paths(self.pairs, self.out)
         columns = score_table.columns(self.pairs)
+        measured = calibration.load(self.store.calibration_path(self.pack.name), self.pack.embedder_sha256)
+        table = measured.table(self.settings.compare.population)
         folder = self.out.with_name(f".{self.out.name}.work")
         with Checkpoint.open(folder, self.identity) as checkpoint:
             if not checkpoint.is_listed:
                 checkpoint.add_names(name for row in score_table.rows(self.pairs) for name in (row["a"], row["b"]))
             asyncio.run(self._embed_images(checkpoint, ray_address))
-            table = calibration.load(self.store.calibration_path(self.pack.name), self.pack.embedder_sha256)
             rows = score_table.scored(checkpoint, Scale(table, FaceModelVersion.V3), score_table.rows(self.pairs))
             draft, codes = folder / f"scores{self.out.suffix}", Counter[str]()
             draft.touch(mode=0o600)
@@ -67,7 +68,7 @@ class BatchJob(NamedTuple):
             summary = _summary(checkpoint, codes)
             draft.replace(self.out)
             checkpoint.remove()
-        return summary
+        return f"{summary}; population {self.settings.compare.population}: {table.data}"
 
     async def _embed_images(self, checkpoint: Checkpoint, ray_address: str | None) -> None:
         """Embed all images that the checkpoint does not have yet; show a progress bar on stderr."""

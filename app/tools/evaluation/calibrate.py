@@ -1,4 +1,4 @@
-"""Measure a calibration on counted pairs, and render it as ``calibration.toml``.
+"""Measure a calibration on counted pairs.
 
 FARs with too few impostor pairs above their cosine are extrapolated with a fitted tail.
 """
@@ -7,8 +7,7 @@ import datetime
 
 import numpy as np
 
-from app.domain import FaceModelVersion
-from app.packs.files import toml_value
+from app.domain import FaceModelVersion, Population
 from app.packs.manifest import Pack
 from app.scoring.calibration import (
     FARS,
@@ -16,7 +15,9 @@ from app.scoring.calibration import (
     Calibration,
     CalibrationError,
     GenuinePoint,
+    Group,
     OperatingPoint,
+    PopulationTable,
     is_ascending,
 )
 from app.scoring.scale import Scale
@@ -35,26 +36,73 @@ _FOLDS, _T9 = 10, 2.262157
 _COINCIDE = "the cosines of neighbouring rates coincide: too few people or images, or copies of images"
 
 
-def calibrate(measured: Measurement, pack: Pack, data: str) -> Calibration:
-    """Return the calibration of the counted pairs; raise :class:`CalibrationError` if it gives no scale."""
-    counts, gallery, listed = measured
-    points = impostor_points(counts)
-    table = Calibration(
-        pack=pack.name,
-        embedder_sha256=pack.embedder_sha256,
+def calibrate(measured: Measurement, pack: Pack, data: str, matched_data: str = "") -> Calibration:
+    """Return the calibration of the counted pairs: ``general`` for all pairs, ``matched`` for those within a group.
+
+    ``data`` and ``matched_data`` name the source of the pairs; by default both have the same name. Raise
+    :class:`CalibrationError` if the pairs give no scale, also for a group with too few pairs.
+    """
+    populations = {Population.GENERAL: general_table(measured, data)}
+    if measured.groups:
+        matched_data = matched_data or f"{data}, pairs within a group ({', '.join(measured.groups)})"
+        genuine = populations[Population.GENERAL].genuine
+        populations[Population.MATCHED] = matched_table(genuine, measured, matched_data)
+    for table in populations.values():
+        check_scales(table)
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return Calibration(pack.name, pack.embedder_sha256, date, "measured", populations)
+
+
+def check_scales(table: PopulationTable) -> None:
+    """Raise :class:`CalibrationError` if a service could not start with ``table``."""
+    for version in FaceModelVersion:
+        Scale(table, version)
+
+
+def general_table(measured: Measurement, data: str) -> PopulationTable:
+    """Return the table of all pairs."""
+    counts, gallery = measured.counts, measured.gallery
+    return PopulationTable(
         data=data,
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        people=len(set(gallery.people)) if listed is None or listed.has_people else 0,
+        people=measured.people,
         images=len(gallery.images),
         not_found=len(gallery.failures),
         impostor_pairs=counts.impostor_pairs,
         genuine_pairs=counts.genuine_pairs,
-        impostor=points if listed else with_intervals(points, measured.faces),
+        impostor=_impostor_points(measured),
         genuine=genuine_points(counts),
     )
-    for version in FaceModelVersion:
-        Scale(table, version)  # a service must be able to start with this table
-    return table
+
+
+def matched_table(genuine: tuple[GenuinePoint, ...], measured: Measurement, data: str) -> PopulationTable:
+    """Return the table of the impostor pairs within the groups of ``measured``.
+
+    Each group has its own points, extrapolated by its own tail. At each FAR the highest cosine decides, so that the
+    FAR holds in every group. ``genuine`` are the points of all genuine pairs.
+    """
+    points = []
+    for name, group in measured.groups.items():
+        try:
+            points.append([point._replace(group=name) for point in _impostor_points(group)])
+        except CalibrationError as error:
+            raise CalibrationError(f"group {name}: {error}") from error
+    members = measured.groups.values()
+    return PopulationTable(
+        data=data,
+        people=sum(group.people for group in members),
+        images=sum(len(group.gallery.images) for group in members),
+        not_found=sum(len(group.gallery.failures) for group in members),
+        impostor_pairs=sum(group.counts.impostor_pairs for group in members),
+        genuine_pairs=measured.counts.genuine_pairs,
+        impostor=tuple(max(column, key=lambda point: point.cosine) for column in zip(*points, strict=True)),
+        genuine=genuine,
+        groups=tuple(Group(name, group.people, group.counts.impostor_pairs) for name, group in measured.groups.items()),
+    )
+
+
+def _impostor_points(measured: Measurement) -> tuple[OperatingPoint, ...]:
+    points = impostor_points(measured.counts)
+    return points if measured.listed else with_intervals(points, measured.faces)
 
 
 def impostor_points(counts: PairCounts, min_pairs: int = _MIN_IMPOSTOR_PAIRS) -> tuple[OperatingPoint, ...]:
@@ -114,19 +162,3 @@ def with_intervals(points: tuple[OperatingPoint, ...], faces: LabelledFaces) -> 
         point._replace(interval=(round(point.cosine - margin, 6), round(min(1.0, point.cosine + margin), 6)))
         for point, margin in zip(points, (_T9 * jackknife_error(np.array(replicates))).tolist(), strict=True)
     )
-
-
-def render(calibration: Calibration) -> str:
-    """Return the text of ``calibration.toml``."""
-    lines = ["# Written by `compareface calibrate`. models/README.md says how to read it.", "[about]"]
-    texts = ("pack", "embedder_sha256", "data", "date", "status")
-    numbers = ("people", "images", "not_found", "impostor_pairs", "genuine_pairs")
-    lines += [f"{name} = {toml_value(getattr(calibration, name))}" for name in (*texts, *numbers)]
-    for point in calibration.impostor:
-        pairs_above = point.far * calibration.impostor_pairs
-        lines += ["", "[[impostor]]", f"far = {point.far:g}  # {pairs_above:.4g} impostor pairs above"]
-        lines += [f"cosine = {point.cosine:.6f}", *(["extrapolated = true"] if point.is_extrapolated else [])]
-        lines += ["interval = [{:.6f}, {:.6f}]".format(*point.interval)] if point.interval else []
-    for tar, cosine in calibration.genuine:
-        lines += ["", "[[genuine]]", f"tar = {tar:g}", f"cosine = {cosine:.6f}"]
-    return "\n".join(lines) + "\n"

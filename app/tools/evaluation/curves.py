@@ -30,7 +30,7 @@ def rate_curve(evaluation: Evaluation) -> RateCurve:
     cosines = np.unique([-1.0, *counts.cosines_at_fars(np.geomspace(1.0, min_far, 200))])
     far = counts.at_or_above(cosines)[1] / max(1, counts.impostor_pairs)
     measured = len(cosines)
-    points = [point for point in evaluation.calibration.impostor if point.cosine > cosines[-1] and point.far < far[-1]]
+    points = [point for point in evaluation.table.impostor if point.cosine > cosines[-1] and point.far < far[-1]]
     if points:
         point_cosines = [cosines[-1], *(point.cosine for point in points)]
         point_log_fars = np.log([far[-1], *(point.far for point in points)])

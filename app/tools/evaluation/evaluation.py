@@ -7,8 +7,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from app.domain import FaceModelVersion
-from app.scoring.calibration import Calibration
+from app.domain import FaceModelVersion, Population
+from app.scoring.calibration import Calibration, PopulationTable
 from app.scoring.scale import Scale
 from app.tools.evaluation.intervals import Rate, Rates, binomial, rates_over_all_pairs, rates_over_listed_pairs
 from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, pair_cosines
@@ -49,20 +49,31 @@ class Evaluation:
     """Rates at all thresholds; ``scale`` is that of version 3.0, ``hardest`` the impostor pairs with top scores."""
 
     calibration: Calibration
+    population: Population
     counts: PairCounts
     scale: Scale
     rows: tuple[ScoreRow, ...]
     hardest: tuple[ImpostorMatch, ...]
 
+    @property
+    def table(self) -> PopulationTable:
+        """The table of the calibration that gives the scores."""
+        return self.calibration.table(self.population)
+
 
 def evaluate(
-    faces: LabelledFaces, counts: PairCounts, calibration: Calibration, listed: ListedPairs | None = None
+    faces: LabelledFaces,
+    counts: PairCounts,
+    calibration: Calibration,
+    listed: ListedPairs | None = None,
+    population: Population = Population.GENERAL,
 ) -> Evaluation:
     """Return the evaluation over all pairs of ``faces``, or over ``listed`` pairs; ``counts`` are of these pairs.
 
-    Intervals are clustered by person. For listed pairs without known people they assume independent pairs.
+    The scores are those of ``population``. Intervals are clustered by person. For listed pairs without known people
+    they assume independent pairs.
     """
-    scales = {version: Scale(calibration, version) for version in FaceModelVersion}
+    scales = {version: Scale(calibration.table(population), version) for version in FaceModelVersion}
     cosines = [scales[version].cosine(score) for version, score in THRESHOLDS]
     rates = _rates(faces, counts, listed, cosines)
     rows = tuple(
@@ -75,7 +86,7 @@ def evaluate(
         ImpostorMatch(faces.names[a], faces.names[b], cosine, scale.score(cosine))
         for cosine, a, b in nlargest(_HARDEST_PAIRS, impostors)
     )
-    return Evaluation(calibration, counts, scale, rows, hardest)
+    return Evaluation(calibration, population, counts, scale, rows, hardest)
 
 
 def _rates(

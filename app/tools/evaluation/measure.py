@@ -2,11 +2,14 @@
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tqdm import tqdm
 
+from app.domain import Population
 from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.packs.manifest import Pack
@@ -19,19 +22,28 @@ from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, c
 
 
 class Measurement(NamedTuple):
-    """The pairs of labelled faces under one pack: all pairs, or the listed ones."""
+    """The pairs of labelled faces under one pack: all pairs, or the listed ones.
+
+    ``groups``: the pairs within each group of people, if the faces have groups.
+    """
 
     counts: PairCounts
     gallery: Gallery
     listed: ListedPairs | None = None
+    groups: Mapping[str, "Measurement"] = MappingProxyType({})
+
+    @property
+    def people(self) -> int:
+        """The number of people; 0 if they are unknown."""
+        return len(set(self.gallery.people)) if self.listed is None or self.listed.has_people else 0
 
     @property
     def faces(self) -> LabelledFaces:
         names = ["/".join(path.parts[-2:]) for path in self.gallery.images]
         return LabelledFaces(self.gallery.embeddings, self.gallery.people, names)
 
-    def evaluate(self, calibration: Calibration) -> Evaluation:
-        return evaluate(self.faces, self.counts, calibration, self.listed)
+    def evaluate(self, calibration: Calibration, population: Population = Population.GENERAL) -> Evaluation:
+        return evaluate(self.faces, self.counts, calibration, self.listed, population)
 
 
 def measure(

@@ -13,7 +13,6 @@ from string import Template
 import numpy as np
 from numpy.typing import NDArray
 
-from app.scoring.calibration import Calibration
 from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS
 from app.tools.evaluation.charts import Axis, Chart, digits, percent, power_ticks
 from app.tools.evaluation.curves import det_chart, rate_curve, roc_chart
@@ -29,22 +28,22 @@ _PROVISIONAL = '<p class="caution"><b>Provisional.</b> This calibration was not 
 
 def render(evaluation: Evaluation) -> str:
     """Return the HTML page of ``evaluation``."""
-    calibration, curve = evaluation.calibration, rate_curve(evaluation)
+    calibration, table, curve = evaluation.calibration, evaluation.table, rate_curve(evaluation)
     style = _STYLE.read_text(encoding="utf-8")
-    if calibration.people:
-        dependence = f"share {calibration.people:,} people and are not independent. The intervals allow for it."
+    if table.people:
+        dependence = f"share {table.people:,} people and are not independent. The intervals allow for it."
     else:
         dependence = "were listed without the names of the people, so the intervals are too narrow."
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
         style=style,
         style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         pack=escape(calibration.pack),
-        data=escape(calibration.data),
-        impostor_pairs=f"{calibration.impostor_pairs:,}",
+        data=escape(table.data),
+        impostor_pairs=f"{table.impostor_pairs:,}",
         min_impostors=MIN_EXPECTED_IMPOSTORS,
         bar_width=f"{_BAR_WIDTH:g}",
         warning=_PROVISIONAL if calibration.status == "provisional" else "",
-        about=_about(calibration),
+        about=_about(evaluation),
         histogram=_histogram(evaluation),
         deciles=_deciles(evaluation),
         thresholds=_thresholds(evaluation),
@@ -63,14 +62,16 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], css_class: str = 
     return f'<table class="{css_class}"><tr>{titles}{body}</table>'
 
 
-def _about(calibration: Calibration) -> str:
+def _about(evaluation: Evaluation) -> str:
+    calibration, table = evaluation.calibration, evaluation.table
     rows = [
-        ("Data", escape(calibration.data)),
+        ("Population", str(evaluation.population)),
+        ("Data", escape(table.data)),
         ("Measured on", escape(calibration.date)),
-        ("People", f"{calibration.people:,}" if calibration.people else "unknown"),
-        ("Images", f"{calibration.images:,} (and {calibration.not_found:,} without a face, left out)"),
-        ("Genuine pairs", f"{calibration.genuine_pairs:,} (two images of one person)"),
-        ("Impostor pairs", f"{calibration.impostor_pairs:,} (images of two people)"),
+        ("People", f"{table.people:,}" if table.people else "unknown"),
+        ("Images", f"{table.images:,} (and {table.not_found:,} without a face, left out)"),
+        ("Genuine pairs", f"{table.genuine_pairs:,} (two images of one person)"),
+        ("Impostor pairs", f"{table.impostor_pairs:,} (images of two people)"),
         ("Embedder", f"<code>{escape(calibration.embedder_sha256[:16])}</code> (start of the sha256)"),
     ]
     return _table((), rows, "left")
@@ -129,10 +130,10 @@ def _operating_points(evaluation: Evaluation) -> str:
             f"{point.cosine:.4f}" + (" [{:.4f}, {:.4f}]".format(*point.interval) if point.interval else ""),
             f"{evaluation.scale.score(point.cosine):.1f}",
             percent(evaluation.counts.tar(point.cosine)),
-            digits(point.far * evaluation.calibration.impostor_pairs),
+            digits(point.far * evaluation.table.impostor_pairs),
             "extrapolated" if point.is_extrapolated else "measured",
         )
-        for point in evaluation.calibration.impostor
+        for point in evaluation.table.impostor
     ]
     return _table(("FAR", "cosine", "score (3.0)", "TAR", "impostor pairs above", "method"), rows)
 

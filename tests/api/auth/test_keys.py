@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.api.auth.keys import ANONYMOUS, Caller, KeyRing
-from app.domain import FaceModelVersion
+from app.domain import FaceModelVersion, Population
 from app.environment import SettingsError
 from app.errors import ApiError, ErrorCode
 from app.settings import AuthSettings
@@ -26,6 +26,8 @@ face_model_versions = ["2.0"]
 [callers.b]
 keys = [{ label = "only", secret_key = "three" }]
 """
+_MATCHED = 'population = "matched"\n'
+"""Appended to ``_FULL``, it belongs to the caller ``b``."""
 _SHORT = '[callers.c]\nkeys = [{ label = "only", secret_key = "four" }]\n'
 
 
@@ -75,6 +77,7 @@ def test_repr_contains_no_secrets(tmp_path: Path) -> None:
         (_SHORT + "requests_per_second = 0", r"callers.c.requests_per_second"),
         (_SHORT + 'face_model_versions = ["4.0"]', r"callers.c.face_model_versions"),
         (_SHORT + 'face_model_versions = ["2.0"]', r"default_face_model_version is not among"),
+        (_SHORT + 'population = "anyone"', r"callers.c.population: .*general"),
         ('[keys.a]\nsecret_key = "topsecret"', r"keys: Extra inputs"),
     ],
 )
@@ -134,6 +137,29 @@ def test_an_invalid_change_is_logged_once_and_the_previous_keys_stay_active(
     reasons = [str(vars(record)["fields"]) for record in caplog.records]
     assert "end of document: not TOML" in reasons[0]
     assert "No such file" in reasons[1]
+
+
+def test_a_population_that_the_calibration_lacks_is_an_error_at_startup(tmp_path: Path) -> None:
+    subject = key_ring(write(tmp_path / "keys.toml", _FULL + _MATCHED))
+    assert subject.callers()["b"].population is Population.MATCHED
+    subject.restrict_populations(frozenset(Population))
+    message = r"KEYS_FILE: b selects the population matched, but the calibration has only general$"
+    with pytest.raises(SettingsError, match=message):
+        subject.restrict_populations({Population.GENERAL})
+
+
+def test_a_new_population_that_the_calibration_lacks_leaves_the_previous_keys_active(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, now = write(tmp_path / "keys.toml", _SHORT), [0.0]
+    subject = key_ring(file, now=now)
+    subject.restrict_populations({Population.GENERAL})
+    write(file, _FULL + _MATCHED, mtime=2)
+    now[0] = 2.0
+    assert list(subject.callers()) == ["c"]
+    (record,) = caplog.records
+    assert record.getMessage() == "key file reload failed, keeping the previous keys"
+    assert "b selects the population matched" in vars(record)["fields"]["reason"]
 
 
 def test_a_file_that_becomes_readable_again_is_reloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

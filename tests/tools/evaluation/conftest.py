@@ -2,7 +2,8 @@
 
 import pytest
 
-from app.scoring.calibration import Calibration
+from app.domain import Population
+from app.scoring.calibration import Calibration, PopulationTable
 from app.tools.evaluation.pairs import LabelledFaces, PairCounts, count_pairs
 from tests.tools.evaluation.random_faces import calibration_of
 
@@ -15,3 +16,8 @@ def counts(faces: LabelledFaces) -> PairCounts:
 @pytest.fixture(scope="module")
 def calibration(faces: LabelledFaces, counts: PairCounts) -> Calibration:
     return calibration_of(counts, faces)
+
+
+@pytest.fixture(scope="module")
+def table(calibration: Calibration) -> PopulationTable:
+    return calibration.table(Population.GENERAL)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from app.scoring.calibration import Calibration
+from app.domain import Population
+from app.scoring.calibration import Calibration, PopulationTable
 from app.tools.evaluation.calibrate import genuine_points, impostor_points
 from app.tools.evaluation.pairs import LabelledFaces, PairCounts
 
@@ -18,11 +19,8 @@ def random_faces(people: int) -> LabelledFaces:
 
 
 def calibration_of(counts: PairCounts, faces: LabelledFaces, data: str = "random") -> Calibration:
-    return Calibration(
-        pack="random",
-        embedder_sha256=SHA256,
+    table = PopulationTable(
         data=data,
-        date="2026-11-22",
         people=len(set(faces.people)),
         images=len(faces.people),
         not_found=7,
@@ -31,3 +29,4 @@ def calibration_of(counts: PairCounts, faces: LabelledFaces, data: str = "random
         impostor=impostor_points(counts),
         genuine=genuine_points(counts),
     )
+    return Calibration("random", SHA256, "2026-11-22", "measured", {Population.GENERAL: table})

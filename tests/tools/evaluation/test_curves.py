@@ -27,7 +27,7 @@ def test_measured_rates_are_those_of_the_pairs(evaluation: Evaluation, curve: Ra
 
 
 def test_extrapolated_rates_end_at_the_last_operating_point(evaluation: Evaluation, curve: RateCurve) -> None:
-    last = evaluation.calibration.impostor[-1]
+    last = evaluation.table.impostor[-1]
     assert last.is_extrapolated
     assert len(curve.far) == curve.measured + 50
     assert curve.cosines[-1] == pytest.approx(last.cosine)

@@ -79,7 +79,7 @@ def test_documented_scores_are_marked_in_the_curves(page: str) -> None:
 
 
 def test_extrapolated_points_are_named_and_dashed(page: str, evaluation: Evaluation) -> None:
-    extrapolated = [point for point in evaluation.calibration.impostor if point.is_extrapolated]
+    extrapolated = [point for point in evaluation.table.impostor if point.is_extrapolated]
     assert extrapolated
     assert page.count("<td>extrapolated") == len(extrapolated)
     assert page.count('<polyline class="extrapolated"') == 2

@@ -1,0 +1,82 @@
+"""Groups of people for the population ``matched``: women of LFW, men of LFW, and one studio set.
+
+Sexes come from ``lfw_sex.csv``. The studio set is the American Multiracial Face Database (``amfd``): people of similar
+age, mostly women, photographed in one studio. ``NF-1002.jpg`` and ``SF-1002.jpg`` show the same person.
+"""
+
+import csv
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.engine import open_pipelines, open_shared_resources
+from app.environment import Settings
+from app.packs.manifest import Pack
+from app.packs.store import Store
+from app.tools.evaluation.gallery import Gallery, embed_images
+from app.tools.evaluation.measure import Measurement, measure
+from app.tools.evaluation.pairs import count_pairs
+from benchmarks import SHARED
+
+DATA = SHARED / "data"
+WOMEN, MEN, STUDIO = "women of LFW", "men of LFW", "studio (AMFD)"
+_SEX = {WOMEN: "F", MEN: "M"}
+
+
+class Galleries(NamedTuple):
+    """The embeddings of LFW and of the studio set."""
+
+    lfw: Gallery
+    studio: Gallery
+
+
+def is_available() -> bool:
+    return (DATA / "amfd").is_dir()
+
+
+def embed(settings: Settings, store: Store, pack: Pack) -> Galleries:
+    """Embed both sets."""
+    lfw = measure(settings, store, pack, DATA / "lfw").gallery
+    shared = open_shared_resources(settings)
+    pipeline = open_pipelines(settings, store, pack, shared).embedding
+    studio = embed_images(pipeline, sorted((DATA / "amfd").glob("*.jpg")), shared.budget.workers)
+    return Galleries(lfw, dataclasses.replace(studio, people=tuple(path.stem[1:] for path in studio.images)))
+
+
+def measurement(galleries: Galleries) -> Measurement:
+    """Return all pairs of LFW, and the pairs within each group."""
+    with (DATA / "lfw_sex.csv").open(newline="") as file:
+        sex_of = {row["person"]: row["sex"] for row in csv.DictReader(file)}
+    sexes = np.array([sex_of.get(person, "") for person in galleries.lfw.people])
+    groups = {name: _all_pairs(subset(galleries.lfw, sexes == sex)) for name, sex in _SEX.items()}
+    groups[STUDIO] = _all_pairs(galleries.studio)
+    return _all_pairs(galleries.lfw)._replace(groups=groups)
+
+
+def halves(galleries: Galleries) -> tuple[Galleries, Galleries]:
+    """Return both sets with one half of their people, and with the other half."""
+    first, second = zip(*(_halves(gallery) for gallery in galleries), strict=True)
+    return Galleries(*first), Galleries(*second)
+
+
+def _halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
+    people = np.array(sorted(set(gallery.people)))
+    chosen = np.random.default_rng(0).permutation(people)[: len(people) // 2]
+    is_first = np.isin(gallery.people, chosen)
+    return subset(gallery, is_first), subset(gallery, ~is_first)
+
+
+def subset(gallery: Gallery, is_selected: NDArray[np.bool_]) -> Gallery:
+    """Return the gallery with the selected images only."""
+    return Gallery(
+        gallery.embeddings[is_selected],
+        tuple(path for path, selected in zip(gallery.images, is_selected, strict=True) if selected),
+        tuple(person for person, selected in zip(gallery.people, is_selected, strict=True) if selected),
+        failures={},
+    )
+
+
+def _all_pairs(gallery: Gallery) -> Measurement:
+    return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)
