@@ -1,8 +1,10 @@
 """``make demo``: a real server, the official Python SDK, real faces."""
 
+import json
+
 from tests.support.images import another_shot, astronaut, cast, jpeg
 from tests.support.sdk import compare_request, sdk_client
-from tests.support.server import running_server
+from tests.support.server import open_without_proxy, running_server
 
 
 def main() -> None:
@@ -13,7 +15,11 @@ def main() -> None:
         for title, b in (("same person, altered photo", same), ("different people", other)):
             reply = client.CompareFace(compare_request(a, b))
             print(f"{title + ':':<30} Score {reply.Score:6.2f}   RequestId {reply.RequestId}")
+        with open_without_proxy(f"http://{server.endpoint}/version") as reply:
+            unfit = json.load(reply)["engine"]["unfit"]
     print("Scores of 40, 50 and 60 mean false-accept rates of 0.1 %, 0.01 % and 0.001 %.")
+    for sentence in unfit.values():
+        print(sentence)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,15 @@ from app.settings import ServerSettings
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _COMPOSE = _DEPLOY / "compose"
+_DOCKERFILE = (_DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8")
 _FILES = ("cpu", "gpu", "tls", "monitoring")
 _DOCUMENTS: dict[str, Any] = {name: yaml.safe_load((_COMPOSE / f"{name}.yml").read_text()) for name in _FILES}
 _SERVICES = {
     f"{file}: {name}": service
     for file, document in _DOCUMENTS.items()
     for name, service in document["services"].items()
-    if (file, name) not in {("gpu", "compareface"), ("monitoring", "compareface")}  # additions to that of cpu.yml
+    if (file, name)
+    not in {("gpu", "compareface"), ("gpu", "pull"), ("monitoring", "compareface")}  # additions to cpu.yml
 }
 
 
@@ -65,6 +67,7 @@ def test_mounted_files_exist_or_are_documented(name: str) -> None:
         volume.split(":")[0] for service in document["services"].values() for volume in service.get("volumes", [])
     ]
     assert [path for path in mounted if path.startswith(".") and not (_COMPOSE / path).exists()] == []
+    assert {path for path in mounted if not path.startswith((".", "/"))} <= set(document.get("volumes", ()))
     readme = (_DEPLOY / "README.md").read_text(encoding="utf-8")
     ignored = (_DEPLOY.parent / ".gitignore").read_text().splitlines()
     for secret in document.get("secrets", {}).values():
@@ -80,13 +83,28 @@ def test_every_setting_in_compose_exists(name: str) -> None:
 
 def test_keys_come_from_a_secret_and_the_service_has_time_to_stop() -> None:
     service = _DOCUMENTS["cpu"]["services"]["compareface"]
-    assert set(service["environment"]) == {"COMPAREFACE_AUTH__KEYS_FILE"}
+    assert not {"COMPAREFACE_AUTH__KEYS", "COMPAREFACE_AUTH__MODE"} & set(service["environment"])
+    assert service["environment"]["COMPAREFACE_AUTH__KEYS_FILE"].startswith("/run/secrets/")
     settings = ServerSettings()
     assert int(service["stop_grace_period"].removesuffix("s")) > settings.readiness_delay_s + settings.drain_s
 
 
+@pytest.mark.parametrize("file", ["cpu", "gpu"])
+def test_the_service_starts_with_a_fit_pack_that_is_pulled_before(file: str) -> None:
+    service, pull = (_DOCUMENTS["cpu"]["services"][name] for name in ("compareface", "pull"))
+    environment = service["environment"]
+    assert environment["COMPAREFACE_MODELS__REQUIRE_FIT"] == "true"
+    assert pull["command"] == ["models", "pull", environment["COMPAREFACE_MODELS__PACK"]]
+    assert service["depends_on"] == {"pull": {"condition": "service_completed_successfully"}}
+    (volume,) = pull["volumes"]
+    assert service["volumes"] == [f"{volume}:ro"]
+    assert f"COMPAREFACE_MODELS__WEIGHTS_DIR={volume.partition(':')[2]} " in _DOCKERFILE
+    images = {_DOCUMENTS[file]["services"][name]["image"] for name in ("compareface", "pull")}
+    assert images == {f"compareface:{file}"}
+
+
 def test_only_the_proxy_listens_beyond_loopback() -> None:
-    ports = {name: service["ports"] for name, service in _SERVICES.items()}
+    ports = {name: service["ports"] for name, service in _SERVICES.items() if "ports" in service}
     assert {name for name, port_list in ports.items() if not str(port_list[0]).startswith("127.0.0.1:")} == {
         "tls: proxy"
     }

@@ -188,6 +188,15 @@ def test_the_pulled_pack_is_the_configured_one(documents: list[Document]) -> Non
     assert {"name": "weights", "mountPath": folder, "readOnly": True} in serve["volumeMounts"]
 
 
+def test_the_overlays_require_a_fit_pack_and_pull_it() -> None:
+    (deployment,) = [documents for path, (documents, *_) in sources().items() if path.match("base/deployment.yaml")]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert _environment(container)["COMPAREFACE_MODELS__REQUIRE_FIT"] == "true"
+    overlays = [content for path, (content, *_) in sources().items() if path.match("overlays/*/kustomization.yaml")]
+    assert len(overlays) == len(OVERLAYS)
+    assert all("../../components/omz-pack" in overlay["components"] for overlay in overlays)
+
+
 def test_keys_are_mounted_at_the_configured_path(documents: list[Document]) -> None:
     secret = document(documents, "Secret")
     assert secret["metadata"]["name"] == "compareface-keys"

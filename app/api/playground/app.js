@@ -128,6 +128,9 @@ function render() {
   byId("missing").textContent = "";
   const { server } = state;
   byId("server").textContent = server?.engine ? translate("serverInfo", { version: server.version, pack: server.engine.pack, device: server.engine.device }) : "";
+  const unfit = Object.keys(server?.engine?.unfit ?? {});
+  byId("unfit").hidden = !unfit.length;
+  byId("unfit").textContent = unfit.map((pack) => translate("unfit", { pack })).join(" ");
   photoInputs.forEach((input) => input.render());
   setBusy(state.isBusy);
   renderResult();

@@ -32,7 +32,8 @@ function calibrationText(version, server) {
   const engine = server?.engine ?? {};
   const calibration = engine.calibration?.[version === "2.0" ? engine.pack_2_0 : engine.pack];
   if (calibration?.status !== "measured") return translate("farUnmeasured");
-  return translate("farMeasured", { data: calibration.data });
+  const { population } = engine;
+  return translate("farMeasured", { population, data: calibration.populations[population].data });
 }
 
 function scale(score, version) {

@@ -86,6 +86,16 @@ def test_comparison_shows_score_false_accept_rate_and_quality(
         assert re.fullmatch(r"Score\s+[\d.]+\s+Same person.*", page.text_content("#status"))
 
 
+def test_the_page_warns_of_an_unfit_pack_and_names_the_population(
+    chromium: Any, open_server: Server, photos: _PHOTOS
+) -> None:
+    with _page(chromium, open_server) as page:
+        warning = "The pack open is not for decisions about people: use the pack omz."
+        assert page.locator("#unfit").inner_text() == warning
+        result = _compare(page, photos["a"], photos["b"])
+    assert "Population general, unless the key selects another one. Measured on LFW" in result
+
+
 def test_all_faces_are_outlined_and_the_largest_is_highlighted(
     chromium: Any, open_server: Server, photos: _PHOTOS
 ) -> None:
