@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from app.cli.arguments import add_face_source
 from app.domain import Population
@@ -13,6 +15,7 @@ from app.scoring.calibration import CalibrationError, PopulationTable
 from app.tools.evaluation import report
 from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS, calibrate
 from app.tools.evaluation.calibration_file import render
+from app.tools.evaluation.groups import SCORES, GroupRates, group_rates
 from app.tools.evaluation.measure import measure
 
 
@@ -22,6 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "false-accept and true-accept rate."
     )
     add_face_source(parser)
+    groups = (
+        "calibrate the population `matched`, too, on pairs within a group; FOLDER/GROUP/PERSON/IMAGE.jpg, or lines "
+        "`A B same|different GROUP` of the list (`-`: no group)"
+    )
+    parser.add_argument("--groups", action="store_true", help=groups)
     parser.add_argument("--data", help="name of the data set in the file; default: name of the folder or list")
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--out", type=Path, metavar="FILE", help="file to write; default: standard output")
@@ -35,14 +43,18 @@ def run(args: argparse.Namespace) -> int:
             raise CalibrationError(f"{file.parent}: No such folder")
     settings = load_settings()
     store, pack = Store.with_selected_pack(settings.models, args.pack)
-    measured = measure(settings, store, pack, args.folder, args.pairs)
+    measured = measure(settings, store, pack, args.folder, args.pairs, has_groups=args.groups)
     calibration = calibrate(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
     for population, table in calibration.populations.items():
         _warn(population, table)
+    rates = group_rates(measured, calibration)
     if args.report is not None:
-        args.report.write_text(report.render(measured.evaluate(calibration)), encoding="utf-8")
+        matched = measured.evaluate(calibration, Population.MATCHED) if args.groups else None
+        page = report.render(measured.evaluate(calibration), matched, rates)
+        args.report.write_text(page, encoding="utf-8")
         print(f"report: {args.report}", file=sys.stderr)
     out = store.custom_calibration_path(pack.name) if args.install else args.out
+    print_rates(rates, sys.stderr if out is None else sys.stdout)
     if out is None:
         print(render(calibration), end="")
     else:
@@ -51,6 +63,12 @@ def run(args: argparse.Namespace) -> int:
             pairs = f"{table.impostor_pairs:,} impostor and {table.genuine_pairs:,} genuine pairs"
             print(f"{out}: population {population}: {pairs}")
     return 0
+
+
+def print_rates(rates: Sequence[GroupRates], stream: TextIO) -> None:
+    for row in rates:
+        fars = "  ".join(f"FAR at {score} {far}" for score, far in zip(SCORES, row.fars, strict=True))
+        print(f"{row.group}, {row.impostor_pairs:,} impostor pairs, {row.population}:  {fars}", file=stream)
 
 
 def _warn(population: Population, table: PopulationTable) -> None:

@@ -34,3 +34,14 @@ def listed_pairs(file: Path, shared: Path) -> int:
     lines = [f"{a} {b} same" for a, b in genuine] + [f"{a} {b} different" for a, b in impostor]
     file.write_text("\n".join(lines))
     return len(impostor)
+
+
+def link_groups(folder: Path, shared: Path, sizes: dict[str, int]) -> Path:
+    """Link people of LFW with two images or more into subfolders of ``folder``, one per group; return ``folder``."""
+    people = [person for person in sorted((shared / "data/lfw").iterdir()) if len(list(person.iterdir())) > 1]
+    for group, size in sizes.items():
+        (folder / group).mkdir()
+        for person in people[:size]:
+            (folder / group / person.name).symlink_to(person)
+        people = people[size:]
+    return folder

@@ -47,6 +47,7 @@ def test_each_row_has_the_score_of_compare_or_an_error_code(pairs: Path, capsys:
     assert "4 distinct images of 7 names; " in completed.stderr, "a copy counts once"
     assert f"; pairs: {codes['']} scored, {len(rows) - codes['']} failed: " in completed.stderr
     assert all(f"{code} {number}" in completed.stderr for code, number in codes.items() if code)
+    assert "; population general: LFW" in completed.stderr
     assert [row["id"] for row in rows] == ["1", "2, again", "3", "4", "5", "6", "7"]
     for row in rows[:3]:
         assert main(["compare", "--json", str(pairs.parent / row["a"]), str(pairs.parent / row["b"])]) == 0

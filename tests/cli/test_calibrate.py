@@ -13,7 +13,7 @@ from app.scoring import calibration
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import Measurement
 from app.tools.evaluation.pairs import count_pairs
-from tests.cli.people import link_people, listed_pairs, one_person
+from tests.cli.people import link_groups, link_people, listed_pairs, one_person
 
 
 @pytest.mark.shared
@@ -62,7 +62,7 @@ def test_the_table_is_printed_written_or_installed(
     """A table needs thousands of faces, so their embeddings are random."""
     rng = np.random.default_rng(5)
     measured = _measured(np.repeat(rng.normal(size=(800, 24)), 2, axis=0) + 0.45 * rng.normal(size=(1600, 24)))
-    monkeypatch.setattr("app.cli.calibrate.measure", lambda *_: measured)
+    monkeypatch.setattr("app.cli.calibrate.measure", lambda *_, **__: measured)
     assert main(["calibrate", str(tmp_path), "--data", 'my "own" faces']) == 0
     out = tmp_path / "calibration.toml"
     out.write_text(capsys.readouterr().out, encoding="utf-8")
@@ -81,7 +81,7 @@ def test_a_table_without_a_valid_scale_is_not_written(
 ) -> None:
     """The cosines of genuine pairs are not above those of impostor pairs."""
     measured = _measured(np.random.default_rng(5).normal(size=(1600, 8)))
-    monkeypatch.setattr("app.cli.calibrate.measure", lambda *_: measured)
+    monkeypatch.setattr("app.cli.calibrate.measure", lambda *_, **__: measured)
     out = tmp_path / "calibration.toml"
     assert main(["calibrate", str(tmp_path), "--out", str(out)]) == 1
     assert "gives no increasing scale: use more people" in capsys.readouterr().err
@@ -96,3 +96,79 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, capsys: pytest.Captu
 def test_one_person_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["calibrate", str(one_person(tmp_path))]) == 1
     assert "needs 300 pairs of different people" in capsys.readouterr().err
+
+
+@pytest.mark.shared
+def test_groups_are_calibrated_and_reported(
+    tmp_path: Path, shared: Path, pack: Pack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "faces").mkdir()
+    folder = link_groups(tmp_path / "faces", shared, {"north": 30, "south": 30})
+    out, page = tmp_path / "calibration.toml", tmp_path / "report.html"
+    assert main(["calibrate", str(folder), "--groups", "--out", str(out), "--report", str(page)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("FAR at 40 ") == 4
+    assert "north, " in printed
+    assert "population matched: " in printed
+    loaded = calibration.load(out, pack.embedder_sha256)
+    assert [group.name for group in loaded.table(Population.MATCHED).groups] == ["north", "south"]
+    assert "<h2>FAR by group</h2>" in page.read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert main(["calibrate", str(folder / "north"), "--groups"]) == 1
+    assert "has no group: --groups needs folders GROUP/PERSON/IMAGE.jpg" in capsys.readouterr().err
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"north": 30, "south": 3}, "group south: a group needs 10 people; there are 3"),
+        ({"north": 30, "south": 0}, None),
+        ({"only": 30}, None),
+    ],
+)
+def test_each_group_needs_enough_people(
+    tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str], sizes: dict[str, int], message: str | None
+) -> None:
+    """An empty folder is no group; one group is enough."""
+    (tmp_path / "faces").mkdir()
+    folder, out = link_groups(tmp_path / "faces", shared, sizes), tmp_path / "calibration.toml"
+    out.write_text("previous")
+    code = main(["calibrate", str(folder), "--groups", "--out", str(out)])
+    if message is None:
+        assert (code, out.read_text().count("[[matched.group]]")) == (0, 1)
+    else:
+        assert (code, out.read_text()) == (1, "previous")
+        error = capsys.readouterr().err
+        assert error.splitlines()[-1] == f"compareface: {message}"
+
+
+@pytest.mark.shared
+def test_people_in_two_groups_are_refused_and_nothing_is_overwritten(
+    tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "faces").mkdir()
+    folder = link_groups(tmp_path / "faces", shared, {"north": 12, "south": 12})
+    twice = next((folder / "north").iterdir())
+    (folder / "south" / twice.name).symlink_to(twice.resolve())
+    monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
+    installed = tmp_path / "weights/open/calibration.own.toml"
+    installed.parent.mkdir(parents=True)
+    installed.write_text("previous")
+    assert main(["calibrate", str(folder), "--groups", "--install", "--report", str(tmp_path / "r.html")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"compareface: groups overlap: {twice.name} is in the groups north and south")
+    assert error.count("\n") == 1
+    assert installed.read_text() == "previous"
+    assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.shared
+def test_listed_pairs_may_have_groups(tmp_path: Path, shared: Path, pack: Pack) -> None:
+    file, out = tmp_path / "cases.txt", tmp_path / "calibration.toml"
+    listed_pairs(file, shared)
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(f"{line} {'site' if 'different' in line else '-'}" for line in lines))
+    assert main(["calibrate", "--pairs", str(file), "--groups", "--out", str(out)]) == 0
+    table = calibration.load(out, pack.embedder_sha256).table(Population.MATCHED)
+    assert [group.name for group in table.groups] == ["site"]

@@ -36,6 +36,16 @@ def test_json_is_printed_on_request(files: dict[str, str], capsys: pytest.Captur
     assert printed["FaceModelVersion"] == "2.0"
 
 
+def test_the_population_is_selected_and_printed(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    scores = {}
+    for population in ("general", "matched"):
+        assert main(["compare", files["astronaut"], files["same"], "--population", population]) == 0
+        printed = capsys.readouterr().out
+        assert f"(FaceModelVersion 3.0, population {population}, cosine " in printed
+        scores[population] = float(printed.split()[1])
+    assert scores["matched"] < scores["general"]
+
+
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [

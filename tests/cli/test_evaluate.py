@@ -16,7 +16,8 @@ def test_all_pairs_are_reported(tmp_path: Path, shared: Path, capsys: pytest.Cap
     assert main(["evaluate", str(folder), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     images = len(list_images(folder))
-    assert report["pack"] == "open"
+    assert (report["pack"], report["population"]) == ("open", "general")
+    assert report["calibrated_on"].startswith("LFW")
     assert (report["people"], report["images"], report["not_found"]) == (40, images, 0)
     assert report["genuine"] + report["impostor"] == images * (images - 1) // 2
     rows = [row for row in report["scores"] if row["version"] == "3.0"]
@@ -27,8 +28,10 @@ def test_all_pairs_are_reported(tmp_path: Path, shared: Path, capsys: pytest.Cap
     assert tars[0] > 0.85
     assert tars == sorted(tars, reverse=True)
     assert report["accuracy"] > 0.96
-    assert main(["evaluate", str(folder), "--pack", "open"]) == 0
-    assert "score 80 on 3.0:  FAR " in capsys.readouterr().out
+    assert main(["evaluate", str(folder), "--pack", "open", "--population", "matched"]) == 0
+    printed = capsys.readouterr().out
+    assert "score 80 on 3.0:  FAR " in printed
+    assert "population    matched\n" in printed
 
 
 @pytest.mark.shared
@@ -43,6 +46,13 @@ def test_listed_pairs_are_evaluated(tmp_path: Path, shared: Path, capsys: pytest
 def test_a_folder_or_a_list_is_required(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate"]) == 1
     assert "name a folder of faces, or a list of pairs" in capsys.readouterr().err
+
+
+def test_a_population_that_the_calibration_lacks_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(one_person(tmp_path)), "--pack", "opencv", "--population", "matched"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("compareface: the calibration of pack opencv has no population matched (only general): run")
+    assert error.count("\n") == 1
 
 
 def test_a_folder_without_images_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,7 @@ from app.tools.evaluation.pairs import LabelledFaces, PairCounts, count_pairs
 TARS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
 MIN_EXPECTED_IMPOSTORS = 30
 """A FAR is extrapolated if fewer impostor pairs are expected above its cosine (relative error over a third)."""
+MIN_GROUP_PEOPLE = 10
 _MIN_IMPOSTOR_PAIRS, _MIN_FOLD_PAIRS = 300, 150
 _TAIL_FAR, _MIN_TAIL_PAIRS, _MAX_TAIL_FAR = 1e-3, 200, 0.2
 """The tail starts at FAR 1e-3. If fewer than 200 pairs lie above, it starts at a higher FAR, at most 0.2."""
@@ -82,6 +83,8 @@ def matched_table(genuine: tuple[GenuinePoint, ...], measured: Measurement, data
     """
     points = []
     for name, group in measured.groups.items():
+        if group.people < MIN_GROUP_PEOPLE and not group.listed:
+            raise CalibrationError(f"group {name}: a group needs {MIN_GROUP_PEOPLE} people; there are {group.people}")
         try:
             points.append([point._replace(group=name) for point in _impostor_points(group)])
         except CalibrationError as error:

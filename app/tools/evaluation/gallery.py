@@ -30,6 +30,16 @@ class Gallery:
     failures: Mapping[Path, ErrorCode]
     """Images without a usable face; they are in no pair."""
 
+    def select(self, is_selected: NDArray[np.bool_], group: str = "") -> "Gallery":
+        """Return the selected images, and the failures whose second parent folder is ``group``."""
+        rows = np.flatnonzero(is_selected)
+        return Gallery(
+            self.embeddings[rows],
+            tuple(self.images[row] for row in rows),
+            tuple(self.people[row] for row in rows),
+            {path: code for path, code in self.failures.items() if group and path.parent.parent.name == group},
+        )
+
 
 def list_images(folder: Path) -> list[Path]:
     """Return the files FOLDER/PERSON/IMAGE, sorted; raise :class:`GalleryError` if there are none."""

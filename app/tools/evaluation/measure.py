@@ -18,6 +18,7 @@ from app.scoring.calibration import Calibration
 from app.tools.evaluation import pair_list
 from app.tools.evaluation.evaluation import Evaluation, evaluate
 from app.tools.evaluation.gallery import Gallery, GalleryError, embed_images, list_images
+from app.tools.evaluation.groups import galleries_by_group, list_grouped_images, listed_pairs_of_group
 from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, count_listed_pairs, count_pairs
 
 
@@ -47,17 +48,42 @@ class Measurement(NamedTuple):
 
 
 def measure(
-    settings: Settings, store: Store, pack: Pack, folder: Path | None, pairs: Path | None = None
+    settings: Settings,
+    store: Store,
+    pack: Pack,
+    folder: Path | None,
+    pairs: Path | None = None,
+    *,
+    has_groups: bool = False,
 ) -> Measurement:
-    """Embed the images of ``folder``, or those listed in ``pairs``, and count pairs; show progress on stderr."""
+    """Embed the images of ``folder``, or those listed in ``pairs``, and count pairs; show progress on stderr.
+
+    With ``has_groups``, the people of the folder or the listed pairs have groups.
+    """
     if pairs is None:
         if folder is None:
             raise GalleryError("name a folder of faces, or a list of pairs (--pairs FILE)")
-        gallery = _embed(settings, store, pack, list_images(folder))
-        return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)
-    list_of_pairs = pair_list.read_list(pairs) if folder is None else pair_list.read_lfw(pairs, folder)
+        images = list_grouped_images(folder) if has_groups else list_images(folder)
+        gallery = _embed(settings, store, pack, images)
+        groups = galleries_by_group(gallery) if has_groups else {}
+        return _all_pairs(gallery)._replace(groups={name: _all_pairs(group) for name, group in groups.items()})
+    if has_groups and folder is not None:
+        raise GalleryError("--groups needs a list of pairs with a column of groups, not the pairs.txt of LFW")
+    list_of_pairs = (
+        pair_list.read_list(pairs, has_groups=has_groups) if folder is None else pair_list.read_lfw(pairs, folder)
+    )
     gallery = _embed(settings, store, pack, list_of_pairs.images)
     listed = list_of_pairs.embedded_pairs(gallery, has_people=folder is not None)
+    names = sorted(set(list_of_pairs.groups.tolist()) - {""})
+    grouped = {name: _listed(*listed_pairs_of_group(gallery, listed, name)) for name in names}
+    return _listed(gallery, listed)._replace(groups=grouped)
+
+
+def _all_pairs(gallery: Gallery) -> Measurement:
+    return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)
+
+
+def _listed(gallery: Gallery, listed: ListedPairs) -> Measurement:
     return Measurement(count_listed_pairs(gallery.embeddings, listed), gallery, listed)
 
 

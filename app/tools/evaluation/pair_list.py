@@ -1,11 +1,14 @@
-"""Listed pairs of images instead of all pairs of a folder: a text file of pairs, or the ``pairs.txt`` of LFW."""
+"""Listed pairs of images instead of all pairs of a folder: a text file of pairs, or the ``pairs.txt`` of LFW.
+
+A text file may have a column of groups: ``-`` or nothing means that the pair belongs to no group.
+"""
 
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +18,10 @@ from app.tools.evaluation.pairs import ListedPairs
 
 _LABELS = {"same": True, "1": True, "true": True, "different": False, "0": False, "false": False}
 
-_Pair: TypeAlias = tuple[Path, Path, bool]
-"""Two images, and whether they show the same person."""
+_NO_GROUP = ("", "-")
+
+_Pair: TypeAlias = tuple[Path, Path, bool, str]
+"""Two images, whether they show the same person, and their group or ""."""
 
 
 class _LineError(Exception):
@@ -25,11 +30,15 @@ class _LineError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairList:
-    """Pair i compares ``images[pairs[i, 0]]`` with ``images[pairs[i, 1]]``; it is genuine if ``same[i]``."""
+    """Pair i compares ``images[pairs[i, 0]]`` with ``images[pairs[i, 1]]``; it is genuine if ``same[i]``.
+
+    ``groups[i]`` is its group, or "".
+    """
 
     images: list[Path]
     pairs: NDArray[np.intp]
     same: NDArray[np.bool_]
+    groups: NDArray[np.str_]
 
     def embedded_pairs(self, gallery: Gallery, *, has_people: bool) -> ListedPairs:
         """Return the pairs as rows of ``gallery``, without pairs whose images have no embedding."""
@@ -37,16 +46,22 @@ class PairList:
         rows = np.array([row_of_path.get(path, -1) for path in self.images], dtype=np.intp)
         pairs = rows[self.pairs]
         is_embedded = (pairs >= 0).all(axis=1)
-        return ListedPairs(pairs[is_embedded], self.same[is_embedded], has_people)
+        return ListedPairs(pairs[is_embedded], self.same[is_embedded], has_people, self.groups[is_embedded])
 
 
-def read_list(file: Path) -> PairList:
+def read_list(file: Path, *, has_groups: bool = False) -> PairList:
     """Read lines ``A B same|different`` (or 1/0, true/false), separated by tabs, commas or spaces.
 
-    Paths are relative to ``file``. Empty lines, comments (``#``) and a header line that ends in ``label`` are skipped.
-    Raise :class:`GalleryError` for an invalid line.
+    With ``has_groups``, each line ends in a group. Paths are relative to ``file``. Empty lines, comments (``#``) and a
+    header line that ends in ``label`` or ``group`` are skipped. Raise :class:`GalleryError` for an invalid line, and
+    for a list without groups or with an image in two groups.
     """
-    return _read(file, lambda line: _fields(line)[-1].lower() == "label", partial(_listed_pair, file.parent))
+    last_column = "group" if has_groups else "label"
+    parse = partial(_grouped_pair if has_groups else _listed_pair, file.parent)
+    pairs = _read(file, lambda line: _fields(line)[-1].lower() == last_column, parse)
+    if has_groups and not pairs.groups.any():
+        raise GalleryError(f"{file} names no group")
+    return pairs
 
 
 def read_lfw(file: Path, folder: Path) -> PairList:
@@ -65,38 +80,63 @@ def _read(file: Path, is_header: Callable[[str], bool], parse: Callable[[str], _
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise GalleryError(f"{file} is not text in UTF-8") from error
-    indices: dict[Path, int] = {}
-    labels: dict[tuple[int, int], bool] = {}
+    pairs = _Pairs({}, {}, {})
     for number, line in enumerate(map(str.strip, lines), 1):
         if not line or line.startswith("#") or (number == 1 and is_header(line)):
             continue
         try:
-            _add(indices, labels, *parse(line))
+            pairs.add(*parse(line))
         except _LineError as error:
             raise GalleryError(f"{file}, line {number}: {error}") from error
-    if not labels:
+    if not pairs.labels:
         raise GalleryError(f"{file} lists no pairs")
-    return PairList(list(indices), np.array(list(labels), np.intp), np.array(list(labels.values()), np.bool_))
+    same, groups = zip(*pairs.labels.values(), strict=True)
+    return PairList(
+        list(pairs.indices), np.array(list(pairs.labels), np.intp), np.array(same, np.bool_), np.array(groups)
+    )
 
 
-def _add(indices: dict[Path, int], labels: dict[tuple[int, int], bool], a: Path, b: Path, same: bool) -> None:
-    first, second = sorted(indices.setdefault(path, len(indices)) for path in (a, b))
-    if first == second:
-        raise _LineError("an image is compared with itself")
-    if labels.setdefault((first, second), same) != same:
-        raise _LineError("this pair was listed before with the other label")
+class _Pairs(NamedTuple):
+    """The pairs of the lines so far. ``labels``: by the indices of two images; ``groups``: by the index of an image."""
+
+    indices: dict[Path, int]
+    labels: dict[tuple[int, int], tuple[bool, str]]
+    groups: dict[int, str]
+
+    def add(self, a: Path, b: Path, same: bool, group: str) -> None:
+        first, second = sorted(self.indices.setdefault(path, len(self.indices)) for path in (a, b))
+        if first == second:
+            raise _LineError("an image is compared with itself")
+        listed_same, listed_group = self.labels.setdefault((first, second), (same, group))
+        if listed_same != same:
+            raise _LineError("this pair was listed before with the other label")
+        if listed_group != group:
+            raise _LineError("this pair was listed before with another group")
+        if group:
+            for index, path in zip((first, second), sorted((a, b), key=self.indices.__getitem__), strict=True):
+                if self.groups.setdefault(index, group) != group:
+                    raise _LineError(f"groups overlap: {path} is in the groups {self.groups[index]} and {group}")
 
 
 def _listed_pair(folder: Path, line: str) -> _Pair:
     match _fields(line):
         case [first, second, label] if label.lower() in _LABELS:
-            a, b = folder / first, folder / second
-        case _:
-            raise _LineError("expected `A B same` or `A B different`")
-    for path in (a, b):
-        if not path.is_file():
-            raise _LineError(f"{path} is not a file")
-    return a, b, _LABELS[label.lower()]
+            return _existing(folder / first), _existing(folder / second), _LABELS[label.lower()], ""
+    raise _LineError("expected `A B same` or `A B different`")
+
+
+def _grouped_pair(folder: Path, line: str) -> _Pair:
+    match _fields(line):
+        case [first, second, label, group] if label.lower() in _LABELS:
+            group = "" if group in _NO_GROUP else group
+            return _existing(folder / first), _existing(folder / second), _LABELS[label.lower()], group
+    raise _LineError("expected `A B same GROUP` or `A B different GROUP`")
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise _LineError(f"{path} is not a file")
+    return path
 
 
 def _fields(line: str) -> list[str]:
@@ -114,7 +154,7 @@ def _lfw_pair(folder: Path, line: str) -> _Pair:
             pass
         case _:
             raise _LineError("expected `NAME N1 N2` or `NAME1 N1 NAME2 N2`")
-    return _lfw_image(folder, name, int(first)), _lfw_image(folder, other_name, int(second)), name == other_name
+    return _lfw_image(folder, name, int(first)), _lfw_image(folder, other_name, int(second)), name == other_name, ""
 
 
 def _lfw_image(folder: Path, name: str, number: int) -> Path:

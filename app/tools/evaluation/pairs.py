@@ -36,12 +36,14 @@ class LabelledFaces(NamedTuple):
 class ListedPairs(NamedTuple):
     """Pair i compares the rows ``pairs[i]`` (P x 2) of labelled faces; it is genuine if ``same[i]``.
 
-    ``has_people``: the person of each face is known, not only the label of each pair.
+    ``has_people``: the person of each face is known, not only the label of each pair. ``groups``: the group of each
+    pair, or none.
     """
 
     pairs: NDArray[np.intp]
     same: NDArray[np.bool_]
     has_people: bool = False
+    groups: NDArray[np.str_] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

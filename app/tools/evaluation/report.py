@@ -17,17 +17,28 @@ from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS
 from app.tools.evaluation.charts import Axis, Chart, digits, percent, power_ticks
 from app.tools.evaluation.curves import det_chart, rate_curve, roc_chart
 from app.tools.evaluation.evaluation import Evaluation
+from app.tools.evaluation.groups import SCORES, GroupRates
 from app.tools.evaluation.intervals import Rate
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _STYLE = Path(__file__).with_name("report.css")
 _BAR_WIDTH = 2.0
 """Points of score per bar of the histogram."""
+_GROUPS = Template("""<h2>FAR by group</h2>
+$rates
+<p>Counted on the impostor pairs within each group, with 95 % intervals. “general” uses the scores of all pairs.
+“matched” uses the scores of pairs within a group ($data).</p>
+<h2>Operating points of the population matched</h2>
+<p>At each FAR the group with the highest cosine decides.</p>
+$points""")
 _PROVISIONAL = '<p class="caution"><b>Provisional.</b> This calibration was not measured with this embedder.</p>'
 
 
-def render(evaluation: Evaluation) -> str:
-    """Return the HTML page of ``evaluation``."""
+def render(evaluation: Evaluation, matched: Evaluation | None = None, groups: Sequence[GroupRates] = ()) -> str:
+    """Return the HTML page of ``evaluation``.
+
+    ``matched``: the same pairs with the scores of the population ``matched``; ``groups``: the FAR within each group.
+    """
     calibration, table, curve = evaluation.calibration, evaluation.table, rate_curve(evaluation)
     style = _STYLE.read_text(encoding="utf-8")
     if table.people:
@@ -50,6 +61,7 @@ def render(evaluation: Evaluation) -> str:
         det=det_chart(evaluation, curve),
         roc=roc_chart(evaluation, curve),
         operating_points=_operating_points(evaluation),
+        groups=_groups(matched, groups) if matched else "",
         hardest=_hardest_impostors(evaluation),
         dependence=dependence,
     )
@@ -123,17 +135,30 @@ def _rate(rate: Rate) -> str:
     return f"{percent(rate.value)}<small>{digits(100 * rate.low)} to {percent(rate.high)}</small>"
 
 
+def _groups(matched: Evaluation, groups: Sequence[GroupRates]) -> str:
+    rows = [
+        (escape(row.group), f"{row.impostor_pairs:,}", str(row.population), *map(_rate, row.fars)) for row in groups
+    ]
+    head = ("group", "impostor pairs", "population", *(f"FAR at {score}" for score in SCORES))
+    return _GROUPS.substitute(
+        rates=_table(head, rows), points=_operating_points(matched), data=escape(matched.table.data)
+    )
+
+
 def _operating_points(evaluation: Evaluation) -> str:
+    table = evaluation.table
+    pairs_of_group = {group.name: group.impostor_pairs for group in table.groups}
     rows = [
         (
             percent(point.far),
             f"{point.cosine:.4f}" + (" [{:.4f}, {:.4f}]".format(*point.interval) if point.interval else ""),
             f"{evaluation.scale.score(point.cosine):.1f}",
             percent(evaluation.counts.tar(point.cosine)),
-            digits(point.far * evaluation.table.impostor_pairs),
-            "extrapolated" if point.is_extrapolated else "measured",
+            digits(point.far * pairs_of_group.get(point.group, table.impostor_pairs)),
+            ("extrapolated" if point.is_extrapolated else "measured")
+            + (f", {escape(point.group)}" * bool(point.group)),
         )
-        for point in evaluation.table.impostor
+        for point in table.impostor
     ]
     return _table(("FAR", "cosine", "score (3.0)", "TAR", "impostor pairs above", "method"), rows)
 

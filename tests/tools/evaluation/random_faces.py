@@ -1,13 +1,19 @@
 """Random embeddings of people with four images each, and their calibration."""
 
+from pathlib import Path
+
 import numpy as np
 
 from app.domain import Population
+from app.packs import manifest
 from app.scoring.calibration import Calibration, PopulationTable
 from app.tools.evaluation.calibrate import genuine_points, impostor_points
-from app.tools.evaluation.pairs import LabelledFaces, PairCounts
+from app.tools.evaluation.gallery import Gallery
+from app.tools.evaluation.measure import Measurement
+from app.tools.evaluation.pairs import LabelledFaces, PairCounts, count_pairs
 
 SHA256 = "ab" * 32
+PACK = manifest.load(Path(__file__).resolve().parents[3] / "models/open/pack.toml")
 
 
 def random_faces(people: int) -> LabelledFaces:
@@ -16,6 +22,21 @@ def random_faces(people: int) -> LabelledFaces:
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     names = [f"<{i // 4}>" for i in range(4 * people)]
     return LabelledFaces(rows, names, [f"{name}/{i}.jpg" for i, name in enumerate(names)])
+
+
+def grouped_measurement() -> Measurement:
+    """Return people of two groups: those of ``alike`` share a direction, so their impostor pairs are more similar."""
+    faces = random_faces(300)
+    is_alike = np.arange(len(faces.people)) < len(faces.people) // 2
+    rows = faces.embeddings + 0.4 * is_alike[:, None] * np.eye(24)[0]
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    gallery = Gallery(rows, tuple(map(Path, faces.names)), tuple(faces.people), {})
+    groups = {"alike": gallery.select(is_alike), "varied": gallery.select(~is_alike)}
+    return _all_pairs(gallery)._replace(groups={name: _all_pairs(group) for name, group in groups.items()})
+
+
+def _all_pairs(gallery: Gallery) -> Measurement:
+    return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)
 
 
 def calibration_of(counts: PairCounts, faces: LabelledFaces, data: str = "random") -> Calibration:

@@ -3,10 +3,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from app.domain import Population
 from app.scoring.calibration import FARS, CalibrationError, PopulationTable
-from app.tools.evaluation.calibrate import genuine_points, impostor_points, with_intervals
+from app.tools.evaluation.calibrate import calibrate, genuine_points, impostor_points, with_intervals
+from app.tools.evaluation.measure import Measurement
 from app.tools.evaluation.pairs import LabelledFaces, PairCounts, count_pairs
-from tests.tools.evaluation.random_faces import random_faces
+from tests.tools.evaluation.random_faces import PACK, grouped_measurement, random_faces
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +62,43 @@ def test_operating_points_get_intervals_around_their_cosines() -> None:
 
 def test_operating_points_of_few_people_have_no_intervals(table: PopulationTable) -> None:
     assert with_intervals(table.impostor, random_faces(4)) == table.impostor
+
+
+def test_the_strictest_group_decides_at_each_far() -> None:
+    measured = grouped_measurement()
+    populations = calibrate(measured, PACK, "random").populations
+    general, matched = populations[Population.GENERAL], populations[Population.MATCHED]
+    by_group = {name: impostor_points(group.counts) for name, group in measured.groups.items()}
+    for i, point in enumerate(matched.impostor):
+        assert point.cosine == max(points[i].cosine for points in by_group.values())
+        assert point.cosine == by_group[point.group][i].cosine
+        assert point.cosine > general.impostor[i].cosine
+        assert point.interval is not None
+    assert {point.group for point in matched.impostor} == {"alike"}
+    assert matched.genuine == general.genuine
+    assert [(group.name, group.people) for group in matched.groups] == [("alike", 150), ("varied", 150)]
+    assert matched.impostor_pairs == sum(group.impostor_pairs for group in matched.groups)
+    assert (matched.people, matched.data) == (300, "random, pairs within a group (alike, varied)")
+
+
+def test_matched_of_one_group_is_that_group() -> None:
+    measured = grouped_measurement()
+    one = measured._replace(groups={"alike": measured.groups["alike"]})
+    matched = calibrate(one, PACK, "random").table(Population.MATCHED)
+    assert [point.cosine for point in matched.impostor] == [
+        point.cosine for point in impostor_points(one.groups["alike"].counts)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("people", "message"),
+    [(0, "10 people; there are 0"), (9, "10 people; there are 9"), (12, "300 pairs of different people")],
+)
+def test_a_group_with_too_few_people_or_pairs_is_rejected(people: int, message: str) -> None:
+    measured = grouped_measurement()
+    first_images = np.isin(np.arange(1200), 4 * np.arange(people))
+    few = measured.gallery.select(first_images)
+    small = Measurement(count_pairs(few.embeddings, few.people), few)
+    with pytest.raises(CalibrationError, match=f"^group few: .*needs {message}") as caught:
+        calibrate(measured._replace(groups={**measured.groups, "few": small}), PACK, "random")
+    assert "\n" not in str(caught.value)

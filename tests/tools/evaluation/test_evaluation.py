@@ -34,7 +34,7 @@ def test_every_threshold_has_the_rates_of_its_cosine(
 def test_the_hardest_impostors_are_the_pairs_with_the_highest_cosines(
     faces: LabelledFaces, counts: PairCounts, calibration: Calibration
 ) -> None:
-    pairs, same, _ = _all_pairs(faces, has_people=True)
+    pairs, same, *_ = _all_pairs(faces, has_people=True)
     cosines = np.einsum("ij,ij->i", faces.embeddings[pairs[~same, 0]], faces.embeddings[pairs[~same, 1]])
     hardest = evaluate(faces, counts, calibration).hardest
     assert [match.cosine for match in hardest] == pytest.approx(np.sort(cosines)[::-1][:20].tolist())

@@ -36,3 +36,35 @@ def test_listed_pairs_are_counted_and_failures_are_reported(
 def test_a_folder_or_a_list_is_required(settings: Settings, store: Store, pack: Pack) -> None:
     with pytest.raises(GalleryError, match="name a folder of faces, or a list of pairs"):
         measure(settings, store, pack, None)
+
+
+def test_groups_of_a_folder_are_counted_separately(
+    settings: Settings, store: Store, pack: Pack, tmp_path: Path
+) -> None:
+    images = {"north/ann/1": astronaut(), "north/ann/2": another_shot(astronaut()), "south/bob/1": cast()}
+    for name, image in images.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.jpg").write_bytes(jpeg(image))
+    measurement = measure(settings, store, pack, tmp_path, has_groups=True)
+    assert (measurement.counts.genuine_pairs, measurement.counts.impostor_pairs, measurement.people) == (1, 2, 2)
+    assert {name: (group.people, group.counts.impostor_pairs) for name, group in measurement.groups.items()} == {
+        "north": (1, 0),
+        "south": (1, 0),
+    }
+
+
+def test_groups_of_listed_pairs_are_counted_separately(
+    settings: Settings, store: Store, pack: Pack, tmp_path: Path
+) -> None:
+    for name, image in {"a": astronaut(), "b": another_shot(astronaut()), "c": cast()}.items():
+        (tmp_path / f"{name}.jpg").write_bytes(jpeg(image))
+    (tmp_path / "pairs.txt").write_text("a.jpg b.jpg same north\nb.jpg c.jpg 0 north\na.jpg c.jpg 0 -\n")
+    measurement = measure(settings, store, pack, None, tmp_path / "pairs.txt", has_groups=True)
+    assert (measurement.counts.genuine_pairs, measurement.counts.impostor_pairs) == (1, 2)
+    (group,) = measurement.groups.values()
+    assert (group.counts.genuine_pairs, group.counts.impostor_pairs, group.people) == (1, 1, 0)
+
+
+def test_the_pairs_of_lfw_have_no_groups(settings: Settings, store: Store, pack: Pack, tmp_path: Path) -> None:
+    with pytest.raises(GalleryError, match="--groups needs a list of pairs with a column of groups"):
+        measure(settings, store, pack, tmp_path, tmp_path / "pairs.txt", has_groups=True)

@@ -70,6 +70,31 @@ def test_an_invalid_line_of_a_list_is_reported_with_its_number(folder: Path, tex
         read_list(_write(folder, text))
 
 
+def test_a_list_may_have_groups(folder: Path) -> None:
+    text = "a\tb\tlabel\tgroup\nann/ann_0001.jpg\tann/ann_0012.jpg\tsame\tnorth\nann/ann_0001.jpg\tb b.jpg\t0\t-\n"
+    pairs = read_list(_write(folder, text + "bob/bob_0002.png\tb b.jpg\t0\tsouth east\n"), has_groups=True)
+    assert [label for *_, label in _named_pairs(pairs)] == [True, False, False]
+    assert pairs.groups.tolist() == ["north", "", "south east"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ann/ann_0001.jpg ann/ann_0012.jpg same", "line 1: expected `A B same GROUP`"),
+        ("ann/ann_0001.jpg ann/ann_0012.jpg perhaps x", "line 1: expected `A B same GROUP`"),
+        ("ann/ann_0001.jpg ann/ann_0012.jpg same -", "names no group"),
+        (
+            "ann/ann_0001.jpg ann/ann_0012.jpg 1 x\nann/ann_0012.jpg bob/bob_0002.png 0 y",
+            "line 2: groups overlap: .*ann_0012.jpg is in the groups x and y",
+        ),
+        ("ann/ann_0001.jpg ann/ann_0012.jpg 1 x\nann/ann_0012.jpg ann/ann_0001.jpg 1 -", "line 2: .* another group"),
+    ],
+)
+def test_a_list_without_separate_groups_is_rejected(folder: Path, text: str, message: str) -> None:
+    with pytest.raises(GalleryError, match=message):
+        read_list(_write(folder, text), has_groups=True)
+
+
 def test_a_binary_file_is_rejected(folder: Path) -> None:
     (folder / "pairs.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(GalleryError, match="not text"):

@@ -10,10 +10,13 @@ from html.parser import HTMLParser
 
 import pytest
 
+from app.domain import Population
+from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.evaluation import Evaluation, evaluate
+from app.tools.evaluation.groups import group_rates
 from app.tools.evaluation.pairs import count_pairs
 from app.tools.evaluation.report import render
-from tests.tools.evaluation.random_faces import calibration_of, random_faces
+from tests.tools.evaluation.random_faces import PACK, calibration_of, grouped_measurement, random_faces
 
 
 @pytest.fixture(scope="module", params=[50, 600])
@@ -109,3 +112,20 @@ def test_a_provisional_calibration_is_marked(evaluation: Evaluation) -> None:
     provisional = dataclasses.replace(evaluation.calibration, status="provisional")
     assert "Provisional" in render(dataclasses.replace(evaluation, calibration=provisional))
     assert "Provisional" not in render(evaluation)
+
+
+def test_the_far_of_each_group_and_the_deciding_groups_are_listed(page: str) -> None:
+    measured = grouped_measurement()
+    calibration = calibrate(measured, PACK, "random")
+    matched = measured.evaluate(calibration, Population.MATCHED)
+    grouped = render(measured.evaluate(calibration), matched, group_rates(measured, calibration))
+    rows = _rows(grouped, "FAR by group")
+    assert [row[0] for row in rows] == ["alike", "alike", "varied", "varied"]
+    assert [row[2] for row in rows] == ["general", "matched"] * 2
+    methods = [row[-1] for row in _rows(grouped, "Operating points of the population matched")]
+    assert {method.partition(", ")[2] for method in methods} == {"alike"}
+    assert "FAR by group" not in page
+
+
+def test_the_page_names_the_population(page: str) -> None:
+    assert "<td>Population<td>general" in page

@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.domain import Population
+from app.errors import ErrorCode
+from app.tools.evaluation.calibrate import calibrate
+from app.tools.evaluation.gallery import Gallery, GalleryError
+from app.tools.evaluation.groups import galleries_by_group, group_rates, list_grouped_images, listed_pairs_of_group
+from app.tools.evaluation.measure import Measurement
+from app.tools.evaluation.pairs import ListedPairs, count_listed_pairs, count_pairs
+from tests.tools.evaluation.random_faces import PACK, grouped_measurement
+
+
+def _write(folder: Path, names: list[str]) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_images_are_listed_by_group_person_and_name(tmp_path: Path) -> None:
+    names = ["north/ann/1.jpg", "north/bob/1.PNG", "south/eve/1.jpg", "south/eve/notes.txt", "stray.jpg"]
+    images = list_grouped_images(_write(tmp_path, names))
+    assert [str(path.relative_to(tmp_path)) for path in images] == names[:3]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["ann/1.jpg", "bob/1.jpg"], "ann/1.jpg has no group: --groups needs folders GROUP/PERSON/IMAGE.jpg"),
+        (["north/ann/1.jpg", "north/2.jpg"], "north/2.jpg has no group"),
+        (["north/ann/1.jpg", "south/ann/1.jpg"], "groups overlap: ann is in the groups north and south of "),
+        (["north/ann/notes.txt"], "contains no images named GROUP/PERSON/IMAGE.jpg"),
+        ([], "contains no images"),
+    ],
+)
+def test_folders_without_separate_groups_are_rejected(tmp_path: Path, names: list[str], message: str) -> None:
+    with pytest.raises(GalleryError, match=message) as caught:
+        list_grouped_images(_write(tmp_path, names))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_folder_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(GalleryError, match="absent is not a folder"):
+        list_grouped_images(tmp_path / "absent")
+
+
+def test_each_group_has_its_images_and_failures() -> None:
+    paths = tuple(Path("/data") / name for name in ("north/ann/1.jpg", "north/bob/1.jpg", "south/eve/1.jpg"))
+    failures = {
+        Path("/data/south/eve/2.jpg"): ErrorCode.NO_FACE_IN_PHOTO,
+        Path("/data/west/x/1.jpg"): ErrorCode.NO_FACE_IN_PHOTO,
+    }
+    gallery = Gallery(np.eye(3, dtype=np.float32), paths, ("ann", "bob", "eve"), failures)
+    groups = galleries_by_group(gallery)
+    assert {name: (group.people, len(group.failures)) for name, group in groups.items()} == {
+        "north": (("ann", "bob"), 0),
+        "south": (("eve",), 1),
+        "west": ((), 1),
+    }
+
+
+def test_the_pairs_of_a_group_keep_their_images() -> None:
+    rows = np.eye(5, dtype=np.float32)
+    gallery = Gallery(rows, tuple(Path(f"{row}.jpg") for row in range(5)), ("x",) * 5, {})
+    pairs = np.array([[0, 1], [1, 2], [3, 4], [0, 4]])
+    listed = ListedPairs(pairs, np.array([True, False, False, False]), groups=np.array(["a", "a", "b", ""]))
+    group, of_group = listed_pairs_of_group(gallery, listed, "b")
+    assert [path.name for path in group.images] == ["3.jpg", "4.jpg"]
+    assert (of_group.pairs.tolist(), of_group.same.tolist()) == ([[0, 1]], [False])
+
+
+def test_the_far_of_each_group_is_reported_for_each_population() -> None:
+    measured = grouped_measurement()
+    rates = group_rates(measured, calibrate(measured, PACK, "random"))
+    assert [(row.group, row.population) for row in rates] == [
+        (group, population) for group in ("alike", "varied") for population in Population
+    ]
+    by_row = {(row.group, row.population): row.fars for row in rates}
+    assert by_row["alike", Population.GENERAL][0].value > 2e-3, "similar people exceed the stated FAR of 40"
+    assert by_row["alike", Population.MATCHED][0].low <= 1e-3 <= by_row["alike", Population.MATCHED][0].high
+    assert by_row["varied", Population.MATCHED][0].value < 1e-3
+
+
+def test_listed_pairs_have_rates_without_known_people() -> None:
+    measured = grouped_measurement()
+    gallery = measured.gallery
+    pairs = np.array(np.triu_indices(600, 1)).T
+    people = np.array(gallery.people)
+    same = people[pairs[:, 0]] == people[pairs[:, 1]]
+    listed = ListedPairs(pairs, same)
+    group = Measurement(count_listed_pairs(gallery.embeddings, listed), gallery, listed)
+    whole = Measurement(count_pairs(gallery.embeddings, gallery.people), gallery, groups={"all": group})
+    calibration = calibrate(whole, PACK, "random")
+    assert calibration.table(Population.MATCHED).groups[0].people == 0
+    assert len(group_rates(whole, calibration)) == len(Population)
