@@ -155,8 +155,8 @@ class ModelsSettings(Group):
     pack_2_0: str | None = Field(None, pattern=_PACK_NAME)
     """Pack for `FaceModelVersion` 2.0; by default the same pack."""
     require_fit: bool = False
-    """Whether to refuse to start with a pack that is unfit for decisions about people, such as `open`, or whose
-    calibration is provisional."""
+    """Whether to refuse packs that are unfit for decisions about people: `open`, and those with a provisional
+    calibration."""
     mirrors: _CommaSeparated = ()
     """http(s) URLs of folders with weight files, separated by commas, tried before the original URL of a file."""
 
@@ -190,8 +190,8 @@ class CompareSettings(Group):
     matching_strategy: MatchingStrategy = MatchingStrategy.LARGEST
     """Default of `FaceMatchingStrategy`: 1 compares the largest face of an image, 0 the most confident."""
     population: Population = Population.GENERAL
-    """Impostors to which the false-accept rates refer: `general` for any two people, `matched` for people of one sex
-    and similar age, photographed alike. A key may select another one."""
+    """Impostors for which the false-accept rates hold: `general` any two people, `matched` similar people. A key may
+    select another one."""
 
 
 class QualitySettings(Group):

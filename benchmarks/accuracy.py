@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.domain import Population
 from app.environment import load_settings
@@ -146,18 +145,9 @@ def halves(gallery: Gallery) -> Iterable[tuple[str, Gallery, Gallery]]:
     people = np.array(gallery.people)
     names = np.random.default_rng(0).permutation(np.unique(people))
     is_in_first = np.isin(people, names[: len(names) // 2])
-    first, second = subset(gallery, is_in_first), subset(gallery, ~is_in_first)
+    first, second = gallery.select(is_in_first), gallery.select(~is_in_first)
     yield "people not used by the calibration, half 1", second, first
     yield "people not used by the calibration, half 2", first, second
-
-
-def subset(gallery: Gallery, is_selected: NDArray[np.bool_]) -> Gallery:
-    return Gallery(
-        embeddings=gallery.embeddings[is_selected],
-        images=tuple(np.array(gallery.images)[is_selected]),
-        people=tuple(np.array(gallery.people)[is_selected]),
-        failures={},
-    )
 
 
 def calibrated_on(gallery: Gallery, template: calibration.Calibration) -> calibration.Calibration:

@@ -9,7 +9,6 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
@@ -50,32 +49,23 @@ def measurement(galleries: Galleries) -> Measurement:
     with (DATA / "lfw_sex.csv").open(newline="") as file:
         sex_of = {row["person"]: row["sex"] for row in csv.DictReader(file)}
     sexes = np.array([sex_of.get(person, "") for person in galleries.lfw.people])
-    groups = {name: _all_pairs(subset(galleries.lfw, sexes == sex)) for name, sex in _SEX.items()}
+    groups = {name: _all_pairs(galleries.lfw.select(sexes == sex)) for name, sex in _SEX.items()}
     groups[STUDIO] = _all_pairs(galleries.studio)
     return _all_pairs(galleries.lfw)._replace(groups=groups)
 
 
 def halves(galleries: Galleries) -> tuple[Galleries, Galleries]:
     """Return both sets with one half of their people, and with the other half."""
-    first, second = zip(*(_halves(gallery) for gallery in galleries), strict=True)
+    first, second = zip(*(split(gallery, 0) for gallery in galleries), strict=True)
     return Galleries(*first), Galleries(*second)
 
 
-def _halves(gallery: Gallery) -> tuple[Gallery, Gallery]:
+def split(gallery: Gallery, seed: int) -> tuple[Gallery, Gallery]:
+    """Return one half of the people, and the other half."""
     people = np.array(sorted(set(gallery.people)))
-    chosen = np.random.default_rng(0).permutation(people)[: len(people) // 2]
+    chosen = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
     is_first = np.isin(gallery.people, chosen)
-    return subset(gallery, is_first), subset(gallery, ~is_first)
-
-
-def subset(gallery: Gallery, is_selected: NDArray[np.bool_]) -> Gallery:
-    """Return the gallery with the selected images only."""
-    return Gallery(
-        gallery.embeddings[is_selected],
-        tuple(path for path, selected in zip(gallery.images, is_selected, strict=True) if selected),
-        tuple(person for person, selected in zip(gallery.people, is_selected, strict=True) if selected),
-        failures={},
-    )
+    return gallery.select(is_first), gallery.select(~is_first)
 
 
 def _all_pairs(gallery: Gallery) -> Measurement:

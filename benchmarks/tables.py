@@ -9,8 +9,6 @@ from typing import Any
 
 _RESULTS = Path(__file__).with_name("results")
 _ALL = "shipped calibration, all people"
-_SCORES_2_0 = {40: 70, 50: 80, 60: 90}
-"""Score of model version 2.0 with the same FAR, by the score of 3.0."""
 _PACKS = ("omz", "open")
 _SERVICE_TITLES = {
     "baseline": "insightface behind FastAPI",
@@ -22,7 +20,27 @@ _NOT_SHOWN = ("LFW, used for training", "dark (Yale B)")
 
 
 def main() -> None:
-    print("\n".join([*scores(), "", *packs(), "", *similar_people(), "", *quality(), "", *speed(), "", *sizing()]))
+    print(
+        "\n".join(
+            [
+                *scores(),
+                "",
+                *packs(),
+                "",
+                *populations("omz"),
+                "",
+                *populations("open"),
+                "",
+                *held_out(),
+                "",
+                *quality(),
+                "",
+                *speed(),
+                "",
+                *sizing(),
+            ]
+        )
+    )
 
 
 def table(title: str, rows: Mapping[str, Mapping[str, object]]) -> None:
@@ -45,16 +63,16 @@ def min_median_max(values: Sequence[float], digits: int = 1) -> list[float]:
 
 
 def scores() -> Iterator[str]:
-    """Yield FAR and TAR of every usual threshold."""
+    """Yield FAR and TAR of the thresholds above 60; ``populations`` has the others."""
     results = {name: _result(f"accuracy-{name}") for name in _PACKS}
-    yield f"| score (3.0) | 2.0 | {' | '.join(f'`{name}`: FAR | `{name}`: TAR' for name in _PACKS)} |"
-    yield f"|---|---|{'---|' * 2 * len(_PACKS)}"
-    for score in (40, 50, 60, 70, 80, 85, 90):
+    yield f"| score (3.0) | {' | '.join(f'`{name}`: FAR | `{name}`: TAR' for name in _PACKS)} |"
+    yield f"|---|{'---|' * 2 * len(_PACKS)}"
+    for score in (70, 80, 85, 90):
         cells = []
         for result in results.values():
             row = _row(result["tables"][_ALL], score)
             cells += [_far_cell(row["far"]), _tar_cell(row["tar"])]
-        yield f"| {score} | {_SCORES_2_0.get(score, '')} | {' | '.join(cells)} |"
+        yield f"| {score} | {' | '.join(cells)} |"
 
 
 def packs() -> Iterator[str]:
@@ -67,15 +85,34 @@ def packs() -> Iterator[str]:
         yield f"| `{name}` | {100 * mean:.2f} % ± {100 * error:.2f} | {result['milliseconds_per_image']:.0f} |"
 
 
-def similar_people() -> Iterator[str]:
-    """Yield the FAR for impostors who resemble each other, by group and pack."""
-    result: dict[str, Any] = json.loads((_RESULTS / "similar_people.json").read_text(encoding="utf-8"))
-    yield "| impostor pairs | people | pairs | pack | FAR at 40 | at 50 | at 60 |"
-    yield "|---|---|---|---|---|---|---|"
+def populations(pack: str) -> Iterator[str]:
+    """Yield the FAR of each group of impostor pairs and the TAR of LFW, with the scores of each population."""
+    rows = _result("populations")[pack]["shipped"]
+    yield f"| `{pack}` | pairs | population | at 40 | at 50 | at 60 |"
+    yield "|---|---|---|---|---|---|"
+    for row in sorted(rows, key=lambda row: [other["group"] for other in rows].index(row["group"])):
+        cells = " | ".join(map(_far_cell, row["far"]))
+        yield f"| FAR, {row['group']} | {row['impostor_pairs']:,} | {row['population']} | {cells} |"
+    for row in rows:
+        if row["group"] == rows[0]["group"]:
+            cells = " | ".join(map(_tar_cell, row["tar"]))
+            yield f"| TAR, LFW | {row['genuine_pairs']:,} | {row['population']} | {cells} |"
+
+
+def held_out() -> Iterator[str]:
+    """Yield the rates of people who are not in the calibration ``matched``; a cell has those at 40, 50 and 60."""
     for pack in _PACKS:
-        for title, group in result[pack].items():
-            cells = " | ".join(_far_cell(row["far"]) for row in group["rows"])
-            yield f"| {title} | {group['people']:,} | {group['impostor_pairs']:,} | `{pack}` | {cells} |"
+        rows = _result("populations")[pack]["held_out"]
+        if pack == _PACKS[0]:
+            groups = list(dict.fromkeys(row["group"] for row in rows))
+            yield f"| pack, half | TAR of LFW | {' | '.join(f'FAR, {group}' for group in groups[1:])} |"
+            yield f"|---|{'---|' * len(groups)}"
+        for direction in dict.fromkeys(row["direction"] for row in rows):
+            everyone, *groups = [row for row in rows if row["direction"] == direction]
+            cells = [[f"{100 * value:.1f}" for value, *_ in everyone["tar"]]]
+            cells += [[_two_digits(100 * value) for value, *_ in row["far"]] for row in groups]
+            texts = " | ".join(f"{' / '.join(cell)} %" for cell in cells)
+            yield f"| `{pack}`, {direction.partition(' ')[0]} | {texts} |"
 
 
 def quality() -> Iterator[str]:
