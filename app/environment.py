@@ -78,7 +78,7 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError(describe_validation_error(error, _environment_name)) from error
+        raise SettingsError(describe_validation_error(error, _environment_name, show_values=True)) from error
 
 
 def _environment_name(location: Location) -> str:

@@ -216,7 +216,7 @@ def load(path: Path) -> Pack:
     except OSError as error:
         raise PackError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        raise PackError(f"{path} is not a valid pack: {describe_validation_error(error)}") from error
+        raise PackError(f"{path} is not a valid pack: {describe_validation_error(error, show_values=True)}") from error
     except ValueError as error:  # TOML syntax or encoding
         raise PackError(f"{path} is not valid TOML: {error}") from error
     if pack.name != path.parent.name:
