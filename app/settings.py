@@ -33,6 +33,9 @@ def _matching(pattern: str, description: str) -> AfterValidator:
 
 
 _CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_split_at_commas)]
+_Host = Annotated[
+    str, _matching(r"([^\s/:?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", "HOST or HOST:PORT, without scheme and path")
+]
 _PackName = Annotated[str, _matching(r"[a-z0-9][a-z0-9_-]*", "a pack name: lower-case letters, digits, '_' and '-'")]
 _Url = Annotated[str, _matching(r"https?://[^\s/]+(/\S*)?", "a URL that starts with https:// or http://")]
 _UrlWithPath = Annotated[
@@ -87,7 +90,7 @@ class AuthSettings(Group):
     """`refuse` rejects the older signatures HmacSHA1 and HmacSHA256, which cover less of a request."""
     max_skew_s: int = Field(300, ge=1)
     """Maximum difference in seconds between a request's timestamp and the server's clock."""
-    hosts: _CommaSeparated[str] = ()
+    hosts: _CommaSeparated[_Host] = ()
     """Public host names of the service, separated by commas, if a proxy changes the host that clients sign."""
 
     @field_validator("keys")

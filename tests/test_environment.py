@@ -34,6 +34,9 @@ def test_an_unknown_name_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str,
         ("SERVER__PORT", "9" * 5000, f"must be a whole number of fewer digits, not '{'9' * 5000}'"),
         ("SERVER__HOST", "", "must be non-empty, not ''"),
         ("AUTH__MODE", "maybe", "must be 'required' or 'off', not 'maybe'"),
+        ("AUTH__HOSTS", "a.example, https://b", "'https://b' is not HOST or HOST:PORT, without scheme and path"),
+        ("AUTH__HOSTS", "b.example/iai", "'b.example/iai' is not HOST or HOST:PORT, without scheme and path"),
+        ("AUTH__HOSTS", "b.example:https", "'b.example:https' is not HOST or HOST:PORT, without scheme and path"),
         ("AUTH__MAX_SKEW_S", "2.5", "must be a whole number, not '2.5'"),
         ("LIMITS__MAX_BODY_BYTES", "11", "must be 1024 or more, not '11'"),
         ("LIMITS__DEADLINE_S", "0", "must be greater than 0, not '0'"),
@@ -117,6 +120,11 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = _load(monkeypatch, FETCH__ALLOW="10.0.0.0/8, minio.local", AUTH__HOSTS="")
     assert settings.fetch.allow == ("10.0.0.0/8", "minio.local")
     assert settings.auth.hosts == ()
+
+
+def test_public_hosts_may_have_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _load(monkeypatch, AUTH__HOSTS="face.example, face.example:8443, 人脸.example,[::1]:80")
+    assert settings.auth.hosts == ("face.example", "face.example:8443", "人脸.example", "[::1]:80")
 
 
 def test_settings_cannot_be_changed() -> None:
