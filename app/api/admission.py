@@ -3,8 +3,8 @@
 A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while no image
 waits for a worker. Queued requests have not sent their body, so the queue needs little memory.
 
-If a request is still queued after ``max_wait_s``, all queued requests are rejected, and so are new ones that would
-have to queue, until one second passes without a rejection. This keeps admitted requests fast under any load
+If a request is still queued after ``max_wait_s``, all queued requests are rejected. New requests that would have to
+queue are rejected, too, until one second passes without a rejection. This keeps admitted requests fast under any load
 (controlled delay: Nichols and Jacobson, "Controlling Queue Delay", 2012).
 """
 

@@ -65,9 +65,9 @@ def _detect_at_sizes(
 ) -> tuple[Face | None, list[Face]]:
     """Detect faces of ``image`` at one input size after the other, until the target face is unambiguous.
 
-    It is unambiguous if it is large enough for the input size, has the selection confidence, is near upright, and no
-    other face has a comparable size. A second face of comparable size ends the detection. Return the target face if it
-    is unambiguous, else None; and all faces of the input size that gave the most confident face.
+    It is unambiguous if it is large enough for the input size, has the selection confidence, is near upright, and has
+    no other face of comparable size beside it. Such a second face ends the detection. Return the target face if it is
+    unambiguous, else None; and all faces of the input size that gave the most confident face.
     """
     longer_side = max(image.shape[:2])
     best_faces: list[Face] = []
@@ -89,8 +89,8 @@ def _detect_at_sizes(
 def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop) -> Face:
     """Return ``face`` with landmarks detected on an upright crop of it; unchanged if no face is detected there.
 
-    The face has the same size in every crop, so landmarks and scores do not depend on the size of the image or on the
-    detection that found the face.
+    The face has the same size in every crop. Landmarks and scores therefore depend neither on the size of the image nor
+    on the detection that found the face.
     """
     box, size = face.box, face.box.area**0.5
     if not size:
