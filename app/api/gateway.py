@@ -65,7 +65,7 @@ class EngineLike(Protocol):
     def info(self) -> EngineInfo: ...
 
     def is_busy(self, arriving: int) -> bool:
-        """Whether unfinished images, plus two per admitted request that is still ``arriving``, exceed the workers."""
+        """Return whether the unfinished images, plus two for each of ``arriving`` requests, exceed the workers."""
 
 
 class Gateway:
