@@ -13,8 +13,9 @@ from app.api.auth.keys import KeyRing
 from app.api.request import CloudRequest
 from app.errors import ApiError
 from app.settings import AuthSettings
+from benchmarks import SHARED
 
-_DUMPS = Path(__file__).resolve().parents[2].parent / "shared" / "spec" / "wire_dumps"
+_DUMPS = SHARED / "spec" / "wire_dumps"
 _VERDICT = b"---- not part of the request: verifier says ----"
 SECRET_ID, SECRET_KEY, TOKEN = "AKIDEXAMPLE", "SECRETEXAMPLE", "TOKENX"
 
