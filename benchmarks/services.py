@@ -1,7 +1,5 @@
 """The services that are measured side by side, and their images."""
 
-import base64
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +9,7 @@ from typing import NamedTuple
 
 from app.environment import load_settings
 from app.packs.store import Store
-from app.tools.bench.load import Target, http_request
+from app.tools.bench.load import Target, compare_bodies, http_request
 from benchmarks import SHARED
 from tests.support import standin
 from tests.support.server import HOST, Server, free_port, running, running_server
@@ -29,11 +27,8 @@ class MeasuredService(NamedTuple):
     def target(self, images: Sequence[bytes]) -> Target:
         """Return requests that compare each image with the next; signatures are valid for five minutes."""
         host = f"{HOST}:{self.port}"
-        texts = [base64.b64encode(image).decode() for image in images]
-        bodies = [
-            json.dumps({"ImageA": a, "ImageB": b}).encode() for a, b in zip(texts, [*texts[1:], texts[0]], strict=True)
-        ]
-        return Target(HOST, self.port, [http_request(host, self._headers(body), body) for body in bodies])
+        requests = [http_request(host, self._headers(body), body) for body in compare_bodies(images)]
+        return Target(HOST, self.port, requests)
 
     def _headers(self, body: bytes) -> dict[str, str]:
         if self.server is None:
