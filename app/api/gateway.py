@@ -12,6 +12,7 @@ import hashlib
 import logging
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -137,7 +138,7 @@ class Gateway:
         if not request.is_v1:
             return request
         if request.method == "GET":
-            return request.with_v1_parameters(parameters.from_form(request.query.encode("latin-1")))
+            return replace(request, v1_parameters=parameters.from_form(request.query.encode("latin-1")))
         await _take_slot(self._v1_admission, timer, slots)
         try:
             with timer.stage("receive"):
@@ -146,7 +147,7 @@ class Gateway:
             if error.code is not ErrorCode.REQUEST_SIZE_LIMIT_EXCEEDED:
                 raise
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, _TOO_LARGE_FOR_V1) from error
-        return request.with_v1_parameters(await asyncio.to_thread(parameters.from_form, form))
+        return replace(request, v1_parameters=await asyncio.to_thread(parameters.from_form, form))
 
     async def _process(
         self, request: CloudRequest, http: Request, timer: StageTimer, slots: AsyncExitStack, record: AccessLogRecord
@@ -179,7 +180,7 @@ class Gateway:
         digest = hashlib.sha256()
         on_chunk = digest.update if is_signed else None
         body = await read_body(http, self._limits.max_body_bytes, self._limits.min_body_rate, on_chunk)
-        return request.with_body(body, digest.hexdigest() if is_signed else "")
+        return replace(request, body=body, body_sha256=digest.hexdigest() if is_signed else "")
 
     def _authorise(self, pending: PendingAuth, action: str) -> None:
         caller = pending.caller

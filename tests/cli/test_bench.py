@@ -53,7 +53,9 @@ def test_a_service_under_load_is_measured(
 
 def test_a_load_without_requests_is_refused(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "load", str(photo), "--seconds", "1", "--rate", "0.5"]) == 1
-    assert capsys.readouterr().err == "compareface: the load has no request: --rate times --seconds must be at least 1\n"
+    assert (
+        capsys.readouterr().err == "compareface: the load has no request: --rate times --seconds must be at least 1\n"
+    )
 
 
 @pytest.mark.parametrize("option", ["--seconds", "--rate"])

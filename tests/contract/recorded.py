@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -51,7 +51,7 @@ def parse(raw: bytes) -> CloudRequest:
     pairs = (header.partition(":") for header in lines)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
     body = rest[: int(headers.get("content-length", "0"))]
-    return with_parameters(CloudRequest(method, path, query, headers).with_body(body, tc3.sha256(body)))
+    return with_parameters(CloudRequest(method, path, query, headers, body, tc3.sha256(body)))
 
 
 def with_parameters(request: CloudRequest) -> CloudRequest:
@@ -59,7 +59,7 @@ def with_parameters(request: CloudRequest) -> CloudRequest:
     if not request.is_v1:
         return request
     form = request.query.encode("latin-1") if request.method == "GET" else request.body
-    return request.with_v1_parameters(parameters.from_form(form))
+    return replace(request, v1_parameters=parameters.from_form(form))
 
 
 class Verifier:
