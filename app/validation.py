@@ -40,18 +40,17 @@ _MESSAGES = {
 """Texts by pydantic's type of error; pydantic's own text is used for the others."""
 
 
-def dotted(location: Location) -> str:
-    """Return ``callers.a.keys.0`` for ``("callers", "a", "keys", 0)``."""
-    return ".".join(map(str, location))
-
-
 def describe_validation_error(
-    error: ValidationError, name_of: Callable[[Location], str] = dotted, *, show_values: bool = False
+    error: ValidationError,
+    name_of: Callable[[Location], str] = lambda location: ".".join(map(str, location)),
+    *,
+    show_values: bool = False,
 ) -> str:
     """Return all problems as ``name: message``, separated by semicolons.
 
-    ``name_of`` returns the operator's name for a location. A problem without a location has no name. Messages of our
-    validators are complete. With ``show_values``, the other messages end with the rejected value.
+    ``name_of`` returns the operator's name for a location, by default ``callers.a.keys.0``. A problem without a
+    location has no name. Messages of our validators are complete. With ``show_values``, the other messages end with the
+    rejected value.
     """
     problems = []
     for detail in error.errors(include_url=False):

@@ -24,8 +24,7 @@ _INVERSE = np.linalg.pinv(HEAD - HEAD.mean(axis=0))
 def pose(landmarks: Landmarks, pitch_offset: float) -> Pose:
     """Return the pose of the head with ``landmarks``, in degrees.
 
-    ``pitch_offset``: mean pitch that the detector's landmarks yield on frontal faces, in degrees. It is subtracted,
-    because detectors place the mouth at different heights.
+    ``pitch_offset`` (see ``DetectorSpec``) is subtracted, because detectors place the mouth at different heights.
     """
     points = landmarks.astype(np.float64)
     projection = (_INVERSE @ (points - points.mean(axis=0))).T
