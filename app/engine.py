@@ -102,7 +102,7 @@ class SharedResources:
 def open_pooled_resources(settings: Settings, metrics: Metrics) -> SharedResources:
     """Open the shared resources with a decoder pool and pinned CPUs, for a service or a batch; see ``start``."""
     cores = _cores(settings)
-    shared = open_shared_resources(settings, thread_budget(cores, settings.runtime.device), metrics)
+    shared = open_shared_resources(settings, metrics=metrics)
     cpus = pinned_cpus(cores, settings.runtime.device)
     decoders = DecoderPool(min(shared.budget.workers, cores), metrics.decoder_restarts.inc, cpus)
     return replace(shared, decoders=decoders, cpus=cpus)
@@ -214,11 +214,11 @@ def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedResou
     pipelines = open_pipelines(settings, store, pack, shared)
     path = store.calibration_path(pack.name)
     table = calibration.load(path, pack.embedder_sha256)
-    note = (
-        f"custom calibration on {table.data}, {table.date}" if path == store.custom_calibration_path(pack.name) else ""
-    )
+    note = ""
     if table.status == "provisional":
         note = "PROVISIONAL calibration, scores are estimates"
+    elif path == store.custom_calibration_path(pack.name):
+        note = f"custom calibration on {table.data}, {table.date}"
     return LoadedPack(pack.name, pipelines, table, note)
 
 

@@ -174,11 +174,9 @@ class RateLimiter:
             self._second, self._calls = second, Counter()
         self._calls[secret_id, action] += 1
         if (calls := self._calls[secret_id, action]) > max_per_second:
-            raise ApiError(
-                ErrorCode.REQUEST_LIMIT_EXCEEDED,
-                Text(
-                    f"Your current request times equals to `{calls}` in a second, which exceeds the frequency limit "
-                    f"`{max_per_second}` for a second. Please reduce the frequency of calls.",
-                    f"您当前每秒请求 `{calls}` 次，超过了每秒频率上限 `{max_per_second}`，请稍后重试。",
-                ),
+            text = Text(
+                f"Your current request times equals to `{calls}` in a second, which exceeds the frequency limit "
+                f"`{max_per_second}` for a second. Please reduce the frequency of calls.",
+                f"您当前每秒请求 `{calls}` 次，超过了每秒频率上限 `{max_per_second}`，请稍后重试。",
             )
+            raise ApiError(ErrorCode.REQUEST_LIMIT_EXCEEDED, text)

@@ -87,12 +87,9 @@ class CloudRequest:
 
     def common(self, name: str) -> str:
         """Return a common parameter by its documented name; empty if absent."""
-        value = (
-            self.headers.get(f"x-tc-{name.lower()}", "")
-            if self.v1_parameters is None
-            else self.v1_parameters.get(name, "")
-        )
-        return value.strip()
+        if self.v1_parameters is not None:
+            return self.v1_parameters.get(name, "").strip()
+        return self.headers.get(f"x-tc-{name.lower()}", "").strip()
 
     def required(self, name: str) -> str:
         """Return a common parameter; raise ``MissingParameter`` if it is absent."""

@@ -108,9 +108,8 @@ class _V1Credential(Credential):
 
     def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         parameters = request.v1_parameters or {}
-        dotted = {
-            name.replace("_", "."): value for name, value in parameters.items()
-        }  # signed by the Python and Java SDKs
+        # The Python and Java SDKs sign names with dots.
+        dotted = {name.replace("_", "."): value for name, value in parameters.items()}
         needs_dotted = len(dotted) == len(parameters) and dotted != parameters
         for host in host_candidates(request.headers.get("host", ""), public_hosts):
             for variant in (parameters, dotted) if needs_dotted else (parameters,):
