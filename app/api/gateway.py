@@ -3,8 +3,9 @@
     check the protocol -> find the action -> check the credential -> admit -> read the body
     -> verify the signature -> authorise -> bind the parameters -> perform -> reply
 
-A slot is taken before the body is read, which bounds memory. Only a form with signature v1 is read earlier, because it
-carries the common parameters. Such a form first takes a slot of a separate admission, and has a smaller size limit.
+A slot is taken before the body is read, which bounds memory. Only a POST form with signature v1 is read before the
+action is found, because it contains the common parameters. It first takes a slot of a separate admission, and has a
+smaller size limit.
 """
 
 import asyncio
@@ -68,7 +69,7 @@ class EngineLike(Protocol):
     def info(self) -> EngineInfo: ...
 
     def is_busy(self, arriving: int) -> bool:
-        """Return whether the unfinished images, plus two for each of ``arriving`` requests, exceed the workers."""
+        """Return whether (unfinished images + 2 x ``arriving``) exceeds the number of workers."""
 
 
 class Gateway:
