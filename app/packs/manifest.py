@@ -116,6 +116,7 @@ class PackageSource(_Table):
     """A file of an installed package; ``path`` starts with the package's folder."""
 
     downloads: ClassVar[tuple[str, ...]] = ()
+    """Always empty, so that both kinds of source have ``downloads``."""
     package: _Text
     version: _Text
     path: _RelativePath

@@ -25,7 +25,10 @@ class NetworkInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """An opened engine, as ``/version`` reports it. ``networks``: by pack and file; ``calibration``: by pack."""
+    """An opened engine, as ``/version`` reports it. ``networks``: by pack and file; ``calibration``: by pack.
+
+    ``pack_is_automatic``: the installed files determined ``pack``. ``pack_2_0``: the pack of ``FaceModelVersion`` 2.0.
+    """
 
     pack: str
     pack_is_automatic: bool

@@ -51,8 +51,9 @@ def read_credential(request: CloudRequest) -> Credential:
 def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the hosts that a client may have signed. An invalid Host header adds no candidate.
 
-    Signature v1 signs host, path and parameters as one string without escapes. With `?` in the host, an attacker could
-    move signed parameters into the host and so drop them.
+    Signature v1 signs host, path and parameters as one string without escapes. If the host could contain `?`, an
+    attacker could move parameters into the Host header: the signature would still match, but the action would not
+    receive them.
     """
     bare = host.removeprefix("http://").removeprefix("https://").rstrip("/")
     received = (host, bare, _PORT.sub("", bare)) if _HOST.fullmatch(bare) else ()

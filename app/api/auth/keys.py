@@ -54,7 +54,10 @@ class Key(_FileModel):
 
 
 class Caller(_FileModel):
-    """The keys and permissions of one SecretId. Several keys allow rotation."""
+    """The keys and permissions of one SecretId. Several keys allow rotation.
+
+    ``requests_per_second`` and ``actions``: None is no limit. ``requests_per_second`` counts for each action.
+    """
 
     keys: tuple[Key, ...] = ()
     requests_per_second: int | None = Field(None, ge=1)
