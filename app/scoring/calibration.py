@@ -41,7 +41,10 @@ GenuinePoint: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The content of ``calibration.toml``; cosines ascend within ``impostor`` and within ``genuine``."""
+    """The content of ``calibration.toml``; cosines ascend within ``impostor`` and within ``genuine``.
+
+    ``not_found``: number of images without a usable face, which are in no pair and not in ``images``.
+    """
 
     pack: str
     embedder_sha256: str
