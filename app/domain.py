@@ -134,10 +134,10 @@ class Quality:
 
 
 class QualityPolicy(StrEnum):
-    """How the vendor's description of a ``QualityControl`` level is read: as the worst accepted or best rejected image.
+    """Whether the image that the vendor describes for a ``QualityControl`` level is accepted or rejected.
 
-    Level N accepts grades from N (``ACCEPT_DESCRIBED``), or above N except for level 4, which accepts grade 4
-    (``REJECT_DESCRIBED``). Level 0 accepts every image.
+    ``ACCEPT_DESCRIBED``: level N accepts grades from N. ``REJECT_DESCRIBED``: level N accepts grades above N; level 4
+    accepts grade 4. Both: level 0 accepts every image.
     """
 
     ACCEPT_DESCRIBED = "accept-described"

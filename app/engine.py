@@ -103,7 +103,7 @@ class SharedResources:
 def open_pooled_resources(settings: Settings, metrics: Metrics) -> SharedResources:
     """Open the shared resources with a decoder pool and pinned CPUs, for a service or a batch; see ``start``."""
     cores = _cores(settings)
-    shared = open_shared_resources(settings, thread_budget(cores, settings.runtime.device), metrics)
+    shared = open_shared_resources(settings, metrics=metrics)
     cpus = pinned_cpus(cores, settings.runtime.device)
     decoders = DecoderPool(min(shared.budget.workers, cores), metrics.decoder_restarts.inc, cpus)
     return replace(shared, decoders=decoders, cpus=cpus)
@@ -220,13 +220,15 @@ def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedResou
     path = store.calibration_path(pack.name)
     measured = calibration.load(path, pack.embedder_sha256)
     table = measured.table(settings.compare.population)
-    is_custom, is_provisional = path == store.custom_calibration_path(pack.name), measured.status == "provisional"
+    is_provisional = measured.status == "provisional"
     unfit = pack.unfit or (f"The calibration of the pack {pack.name} is provisional." if is_provisional else "")
     if unfit and settings.models.require_fit:
         raise PackError(f"{unfit} COMPAREFACE_MODELS__REQUIRE_FIT forbids it: {_fit_pack_hint()}")
-    note = f"custom calibration on {table.data}, {measured.date}" if is_custom else ""
+    note = ""
     if is_provisional:
         note = "PROVISIONAL calibration, scores are estimates"
+    elif path == store.custom_calibration_path(pack.name):
+        note = f"custom calibration on {table.data}, {measured.date}"
     return LoadedPack(pack.name, open_pipelines(settings, store, pack, shared), measured, note, unfit)
 
 

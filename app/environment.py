@@ -9,6 +9,7 @@ import os
 import re
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import settings
@@ -59,18 +60,18 @@ class Settings(BaseSettings):
             )
 
 
-def environment_names() -> list[str]:
-    """Return the environment variables of all settings."""
-    return [
-        _environment_name((group, field))
+def settings_fields() -> dict[str, FieldInfo]:
+    """Return the fields of all settings by environment variable."""
+    return {
+        _environment_name((group, name)): field
         for group, defaults in Settings.model_construct()
-        for field in type(defaults).model_fields
-    ]
+        for name, field in type(defaults).model_fields.items()
+    }
 
 
 def load_settings() -> Settings:
     """Read the settings from the environment; raise :class:`SettingsError` if they are invalid."""
-    known = environment_names()
+    known = list(settings_fields())
     used = [name for name in os.environ if name.upper().startswith(_PREFIX) and not _KUBERNETES.fullmatch(name)]
     unknown = sorted(name for name in used if name.upper() not in known)
     if unknown:
@@ -78,7 +79,7 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError(describe_validation_error(error, _environment_name)) from error
+        raise SettingsError(describe_validation_error(error, _environment_name, show_values=True)) from error
 
 
 def _environment_name(location: Location) -> str:

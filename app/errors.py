@@ -2,8 +2,8 @@
 
 Codes and texts of ``iai`` come from the vendor's CompareFace page and the SDK's ``errorcodes.py`` (iai/v20200303).
 Texts of common codes come from the vendor's gateway. Clients may rely on the code, not on the text. Only
-``api/envelope.py`` turns an error into bytes. ``InternalError`` is never returned: the SDKs' region breakers count it
-as an outage and send the traffic to the cloud.
+``api/envelope.py`` turns an error into bytes. ``InternalError`` is never returned: the SDKs' optional circuit
+breaker counts it as an outage and then sends requests to Tencent Cloud.
 """
 
 from enum import StrEnum

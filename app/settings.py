@@ -8,22 +8,39 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from app.domain import MatchingStrategy, Population, QualityPolicy
 
 _MIB = 1024 * 1024
-_PACK_NAME = r"^[a-z0-9][a-z0-9_-]*$"
+_T = TypeVar("_T")
 
 
 def _split_at_commas(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-_CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
+def _matching(pattern: str, description: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"{value!r} is not {description}")
+        return value
+
+    return AfterValidator(check)
+
+
+_CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_split_at_commas)]
+_Host = Annotated[
+    str, _matching(r"([^\s/:?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", "HOST or HOST:PORT, without scheme and path")
+]
+_PackName = Annotated[str, _matching(r"[a-z0-9][a-z0-9_-]*", "a pack name: lower-case letters, digits, '_' and '-'")]
+_Url = Annotated[str, _matching(r"https?://[^\s/]+(/\S*)?", "a URL that starts with https:// or http://")]
+_UrlWithPath = Annotated[
+    str, _matching(r"https?://[^\s/]+/\S*", "a URL with a path, such as http://collector:4318/v1/traces")
+]
 
 
 class Group(BaseModel):
@@ -73,7 +90,7 @@ class AuthSettings(Group):
     """`refuse` rejects the older signatures HmacSHA1 and HmacSHA256, which cover less of a request."""
     max_skew_s: int = Field(300, ge=1)
     """Maximum difference in seconds between a request's timestamp and the server's clock."""
-    hosts: _CommaSeparated = ()
+    hosts: _CommaSeparated[_Host] = ()
     """Public host names of the service, separated by commas, if a proxy changes the host that clients sign."""
 
     @field_validator("keys")
@@ -137,7 +154,7 @@ class WireSettings(Group):
 class FetchSettings(Group):
     """Download of images by URL."""
 
-    allow: _CommaSeparated = ()
+    allow: _CommaSeparated[str] = ()
     """Private networks (10.1.0.0/16) or host names from which images may be fetched, separated by commas."""
     timeout_s: float = Field(10.0, gt=0)
     """Seconds to fetch one image, including redirects."""
@@ -148,24 +165,17 @@ class FetchSettings(Group):
 class ModelsSettings(Group):
     """Model packs and their files."""
 
-    pack: str = Field("auto", pattern=_PACK_NAME)
+    pack: _PackName = "auto"
     """Model pack; `auto` selects `omz` if it is installed, else `open`."""
     weights_dir: Path | None = None
     """Folder for weight files; by default `models/` in a checkout, else the user's cache."""
-    pack_2_0: str | None = Field(None, pattern=_PACK_NAME)
+    pack_2_0: _PackName | None = None
     """Pack for `FaceModelVersion` 2.0; by default the same pack."""
     require_fit: bool = False
     """Whether to refuse packs that are unfit for decisions about people: `open`, and those with a provisional
     calibration."""
-    mirrors: _CommaSeparated = ()
+    mirrors: _CommaSeparated[_Url] = ()
     """http(s) URLs of folders with weight files, separated by commas, tried before the original URL of a file."""
-
-    @field_validator("mirrors")
-    @classmethod
-    def _check_mirrors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(re.fullmatch(r"https?://[^\s/]+(/\S*)?", address) for address in value):
-            raise ValueError("a mirror is a URL that starts with https:// or http://")
-        return value
 
     @property
     def is_automatic(self) -> bool:
@@ -226,6 +236,6 @@ class MetricsSettings(Group):
 class TracesSettings(Group):
     """OpenTelemetry traces."""
 
-    endpoint: str | None = Field(None, pattern=r"^https?://[^\s/]+/\S*$")
+    endpoint: _UrlWithPath | None = None
     """URL of a collector for OTLP over HTTP, such as `http://collector:4318/v1/traces`; by default no traces. Needs the
     extra `otel`."""

@@ -8,20 +8,58 @@ from pydantic import ValidationError
 Location: TypeAlias = tuple[int | str, ...]
 """Path of a value: names of fields, keys of mappings, and indices."""
 
+_MESSAGES = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a known name",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of fewer digits",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be {le:g} or less",
+    "multiple_of": "must be a multiple of {multiple_of:g}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "string_type": "must be a string",
+    "string_too_short": "must be non-empty",
+    "string_pattern_mismatch": "must match the regular expression {pattern}",
+    "tuple_type": "must be a list",
+    "frozen_set_type": "must be a list",
+    "too_short": "must have {min_length} entries or more",
+    "too_long": "must have {max_length} entries or fewer",
+    "mapping_type": "must be a table",
+    "model_type": "must be a table",
+}
+"""Texts by pydantic's type of error; pydantic's own text is used for the others."""
 
-def dotted(location: Location) -> str:
-    """Return ``callers.a.keys.0`` for ``("callers", "a", "keys", 0)``."""
-    return ".".join(map(str, location))
 
+def describe_validation_error(
+    error: ValidationError,
+    name_of: Callable[[Location], str] = lambda location: ".".join(map(str, location)),
+    *,
+    show_values: bool = False,
+) -> str:
+    """Return all problems as ``name: message``, separated by semicolons.
 
-def describe_validation_error(error: ValidationError, name_of: Callable[[Location], str] = dotted) -> str:
-    """Return all problems as ``name: message``, separated by semicolons, without the rejected values.
-
-    ``name_of`` returns the operator's name for a location. A problem without a location has no name.
+    ``name_of`` returns the operator's name for a location, by default ``callers.a.keys.0``. A problem without a
+    location has no name. Messages of our validators are complete. With ``show_values``, the other messages end with the
+    rejected value.
     """
     problems = []
-    for detail in error.errors(include_url=False, include_context=False, include_input=False):
-        is_switch = detail["type"] in {"bool_parsing", "bool_type"}
-        message = "Input should be 'true' or 'false'" if is_switch else detail["msg"].removeprefix("Value error, ")
+    for detail in error.errors(include_url=False):
+        template, value = _MESSAGES.get(detail["type"]), detail["input"]
+        if template is None:
+            message = detail["msg"].removeprefix("Value error, ")
+        else:
+            message = template.format(**detail.get("ctx", {}))
+            if show_values and isinstance(value, str | int | float):
+                message += f", not {value!r}"
         problems.append(f"{name_of(detail['loc'])}: {message}" if detail["loc"] else message)
     return "; ".join(problems)

@@ -25,6 +25,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.tools.bench.load import Target, http_request, run_open_loop
+from benchmarks.services import process_tree
 from tests.support.images import astronaut, jpeg
 from tests.support.monitoring import ALERTS, PrometheusClient, Query, alerts, panels
 from tests.support.server import HOST, Server, free_port, open_without_proxy, running_server
@@ -86,8 +87,8 @@ def _disturb_decoders(server: Server) -> None:
 
 
 def _decoders(server: Server) -> list[int]:
-    children = Path(f"/proc/{server.process.pid}/task").glob("*/children")
-    return [int(child) for task in children for child in task.read_text().split()]
+    _, *children = process_tree(server.process.pid)
+    return children
 
 
 def _print_value(prometheus: PrometheusClient, query: Query) -> bool:

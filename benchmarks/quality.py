@@ -24,13 +24,14 @@ from app.ops.stage_timer import StageTimer
 from app.packs.store import Store
 from app.runtime.worker_pool import ThreadBudget
 from app.tools.evaluation.intervals import binomial
+from app.tools.shadow.agreement import spearman
 from app.vision.quality.assessment import QualityAssessment, accepts, grade, problems
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.selection import select_target
 from benchmarks import SHARED
 from benchmarks.tables import table, write_json
 from models.quality.train.faces import is_held_out
-from tests.support.degradations import BRIGHTNESS_LADDERS, HARMLESS_LADDERS, SHARPNESS_LADDERS, Ladder, spearman
+from tests.support.degradations import BRIGHTNESS_LADDERS, HARMLESS_LADDERS, SHARPNESS_LADDERS, Ladder
 from tests.support.pipelines import detect_all
 
 _DATA = SHARED / "data"

@@ -1,19 +1,15 @@
 """The services that are measured side by side, and their images."""
 
-import base64
-import json
-import time
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from app.api.auth.keys import Key
 from app.environment import load_settings
 from app.packs.store import Store
-from app.tools.bench.load import Target, http_request
-from app.tools.signing import signed_headers
+from app.tools.bench.load import Target, compare_bodies, http_request
 from benchmarks import SHARED
 from tests.support import standin
 from tests.support.server import HOST, Server, free_port, running, running_server
@@ -31,27 +27,22 @@ class MeasuredService(NamedTuple):
     def target(self, images: Sequence[bytes]) -> Target:
         """Return requests that compare each image with the next; signatures are valid for five minutes."""
         host = f"{HOST}:{self.port}"
-        texts = [base64.b64encode(image).decode() for image in images]
-        bodies = [
-            json.dumps({"ImageA": a, "ImageB": b}).encode() for a, b in zip(texts, [*texts[1:], texts[0]], strict=True)
-        ]
-        return Target(HOST, self.port, [http_request(host, self._headers(host, body), body) for body in bodies])
+        requests = [http_request(host, self._headers(body), body) for body in compare_bodies(images)]
+        return Target(HOST, self.port, requests)
 
-    def _headers(self, host: str, body: bytes) -> dict[str, str]:
+    def _headers(self, body: bytes) -> dict[str, str]:
         if self.server is None:
             return {"Content-Type": "application/json"}
-        key = Key(label="benchmark", secret_key=self.server.secret_key)
-        signed = signed_headers(self.server.secret_id, key, host, body, int(time.time()))
-        return {**signed, "X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
+        return self.server.headers("CompareFace", body)
 
     @property
     def peak_mib(self) -> float:
         """Peak memory in MiB, summed over its processes; shared memory counts for each."""
-        return sum(_status(pid, "VmHWM") for pid in process_tree(self.pid))
+        return sum(process_status(pid)["VmHWM"] for pid in process_tree(self.pid)) / 1024
 
     @property
     def resident_mib(self) -> float:
-        return sum(_status(pid, "VmRSS") for pid in process_tree(self.pid))
+        return sum(process_status(pid)["VmRSS"] for pid in process_tree(self.pid)) / 1024
 
 
 def process_tree(pid: int) -> Iterator[int]:
@@ -62,9 +53,10 @@ def process_tree(pid: int) -> Iterator[int]:
             yield from process_tree(int(child))
 
 
-def _status(pid: int, field: str) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
+def process_status(pid: int) -> dict[str, int]:
+    """Return the numbers of ``/proc/PID/status``; memory in KiB."""
+    lines = re.findall(r"^(\w+):\s+([0-9]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return {name: int(value) for name, value in lines}
 
 
 @contextmanager

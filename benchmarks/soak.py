@@ -9,22 +9,20 @@ compared, and the log contains no traceback.
 
 import base64
 import json
-import re
 import socket
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from app.api.auth.keys import Key
-from app.tools.signing import signed_headers
-from benchmarks.services import process_tree
+from benchmarks.services import process_status, process_tree
 from tests.support.images import another_shot, astronaut, jpeg
 from tests.support.server import Server, running_server
 
@@ -34,7 +32,6 @@ _SPARE = 8
 """Open files and threads that may come and go."""
 _MIN_SHARE = 0.5
 """Share of valid pairs that must be compared; rejected clients retry at once, so they count more often."""
-_COMMON = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
 _ALLOWED = {"OK", "RequestLimitExceeded", "FailedOperation.ImageDecodeFailed", "AuthFailure.SignatureFailure"}
 
 
@@ -56,7 +53,7 @@ def main() -> int:
         with running_server(log=log) as server:
             load = _Load(server)
             samples = load.run(60 * minutes)
-            peak_mb = sum(_status(pid)["VmHWM"] for pid in process_tree(server.process.pid)) / 1024
+            peak_mb = sum(process_status(pid)["VmHWM"] for pid in process_tree(server.process.pid)) / 1024
         defects = [line for line in log.read_text(encoding="utf-8").splitlines() if '"exception"' in line]
     failures = [*_failures(samples, load.replies), *(f"traceback: {line}" for line in defects[:3])]
     report = {
@@ -118,7 +115,7 @@ class _Load:
     def _sample(self, at_s: float) -> Sample:
         pids = list(process_tree(self._server.process.pid))
         files = sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
-        rss, threads = (sum(_status(pid).get(field, 0) for pid in pids) for field in ("VmRSS", "Threads"))
+        rss, threads = (sum(process_status(pid).get(field, 0) for pid in pids) for field in ("VmRSS", "Threads"))
         return Sample(round(at_s, 1), rss / 1024, files, threads, self._latency_ms)
 
     def _repeat(self, kind: Callable[[], None]) -> None:
@@ -133,30 +130,26 @@ class _Load:
             self.replies[reply] += 1
 
     def _valid(self) -> None:
-        self._count(self._send(self._pair))
+        self._count(self._send(self._server, self._pair))
 
     def _measured_latency(self) -> None:
         started = time.monotonic()
-        code = self._send(self._pair)
+        code = self._send(self._server, self._pair)
         self._count(code)
         if code == "OK":
             self._latency_ms = 1000 * (time.monotonic() - started)
         time.sleep(0.2)
 
     def _broken_image(self) -> None:
-        self._count(self._send(self._broken))
+        self._count(self._send(self._server, self._broken))
 
     def _wrong_signature(self) -> None:
-        self._count(self._send(self._pair, secret_key="wrong"))
+        self._count(self._send(self._server._replace(secret_key="wrong"), self._pair))
 
-    def _send(self, body: bytes, secret_key: str = "") -> str:
-        connection = HTTPConnection(self._server.host, self._server.port, timeout=60)
-        try:
-            connection.request("POST", "/", body, self._headers(body, secret_key))
-            response = json.loads(connection.getresponse().read())["Response"]
-        finally:
-            connection.close()
-        return str(response["Error"]["Code"]) if "Error" in response else "OK"
+    @staticmethod
+    def _send(server: Server, body: bytes) -> str:
+        with closing(HTTPConnection(server.host, server.port, timeout=60)) as connection:
+            return server.compare(connection, body)
 
     def _slow(self) -> None:
         """Send a head and a body slowly, and never finish."""
@@ -185,21 +178,10 @@ class _Load:
         return socket.create_connection((self._server.host, self._server.port), timeout=60)
 
     def _request(self) -> bytes:
-        headers = {**self._headers(self._pair), "Content-Length": str(len(self._pair))}
+        headers = self._server.headers("CompareFace", self._pair)
+        headers |= {"Host": self._server.endpoint, "Content-Length": str(len(self._pair))}
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"POST / HTTP/1.1\r\n{lines}\r\n".encode() + self._pair
-
-    def _headers(self, body: bytes, secret_key: str = "") -> dict[str, str]:
-        server = self._server
-        key = Key(label="soak", secret_key=secret_key or server.secret_key)
-        signed = signed_headers(server.secret_id, key, server.endpoint, body, int(time.time()))
-        return {"Host": server.endpoint, **_COMMON, **signed}
-
-
-def _status(pid: int) -> dict[str, int]:
-    """Return the numbers of ``/proc/PID/status``; memory in KiB."""
-    lines = re.findall(r"^(\w+):\s+([0-9]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return {name: int(value) for name, value in lines}
 
 
 def _warm_and_last(values: Sequence[float | None], samples: Sequence[Sample]) -> tuple[float, float]:

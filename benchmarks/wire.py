@@ -10,14 +10,12 @@ import base64
 import binascii
 import json
 import os
-import re
 import secrets
 import ssl
-import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, fields
 from functools import partial
 from http.client import HTTPConnection
@@ -48,6 +46,7 @@ from app.service.services import EngineInfo, Services
 from app.settings import AuthSettings
 from app.tools.signing import signed_headers
 from tests.support.fakes import INFO
+from tests.support.server import Server, running_server
 
 BUDGET_MS = 8.0
 """Budget of a request of 1 MB."""
@@ -58,17 +57,16 @@ _STEPS_BODY, _READ_SIZE = 10**6, 2**16  # bytes of the body whose steps are time
 _RUNS = 200
 _KEY = Key(label="bench", secret_key=secrets.token_urlsafe(24))
 _SECRET_ID = "AKIDbench"
-_COMMON = {"X-TC-Action": COMPARE_FACE.name, "X-TC-Version": "2020-03-03"}
 
 
 def main() -> None:
-    if sys.argv[1:] == ["--serve"]:
+    if sys.argv[1:] == ["serve"]:
         _serve()
         return
     print("wire: CPU milliseconds of the server per request, without image processing")
-    with _server() as connection:
+    with running_server({"COMPAREFACE_LOG__LEVEL": "info"}, program="-m benchmarks.wire") as server:
         for size, count in _REQUESTS.items():
-            cost = per_request(connection, body_of(size), count)
+            cost = per_request(server, body_of(size), count)
             budget = f"   (budget {BUDGET_MS:.0f})" if size == _STEPS_BODY else ""
             print(f"{size:>10,} bytes {cost:9.2f}{budget}")
     print(f"\nits steps for {_STEPS_BODY:,} bytes, one thread; alternatives in brackets")
@@ -138,46 +136,25 @@ def _serve() -> None:
         asyncio.run(serve(settings, _open))
 
 
-@contextmanager
-def _server() -> Iterator[HTTPConnection]:
-    settings = {
-        "COMPAREFACE_SERVER__HOST": "127.0.0.1",
-        "COMPAREFACE_SERVER__PORT": "0",
-        "COMPAREFACE_AUTH__KEYS": f"{_SECRET_ID}:{_KEY.secret_key}",
-    }
-    command = [sys.executable, "-m", "benchmarks.wire", "--serve"]
-    with subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            address = re.search(r"http://([\d.]+):(\d+)", process.stdout.readline() if process.stdout else "")
-            if address is None:
-                raise RuntimeError("the server did not start")
-            yield HTTPConnection(address[1], int(address[2]), timeout=30)
-        finally:
-            process.terminate()
-
-
-def per_request(connection: HTTPConnection, body: bytes, count: int) -> float:
+def per_request(server: Server, body: bytes, count: int) -> float:
     """Return the server's CPU milliseconds per request: the median of batches of ``count`` after a warm-up."""
-    host = f"{connection.host}:{connection.port}"
-    headers = {"Host": host, **_COMMON, **signed_headers(_SECRET_ID, _KEY, host, body, int(time.time()))}
+    headers = server.headers(COMPARE_FACE.name, body)
     costs = []
-    for _ in range(_BATCHES + 1):
-        before = _cpu_s(connection)
-        for _ in range(count):
-            reply = _exchange(connection, "POST", "/", body, headers)
-            if b'"Score"' not in reply:
-                raise RuntimeError(reply.decode())
-        costs.append(1000 * (_cpu_s(connection) - before) / count)
+    with closing(HTTPConnection(server.host, server.port, timeout=30)) as connection:
+        for _ in range(_BATCHES + 1):
+            before = _cpu_s(connection)
+            for _ in range(count):
+                connection.request("POST", "/", body, headers)
+                reply = connection.getresponse().read()
+                if b'"Score"' not in reply:
+                    raise RuntimeError(reply.decode())
+            costs.append(1000 * (_cpu_s(connection) - before) / count)
     return median(costs[1:])
 
 
 def _cpu_s(connection: HTTPConnection) -> float:
-    return float(json.loads(_exchange(connection, "GET", "/version", b"", {}))["engine"]["cpu_s"])
-
-
-def _exchange(connection: HTTPConnection, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
-    connection.request(method, path, body, headers)
-    return connection.getresponse().read()
+    connection.request("GET", "/version")
+    return float(json.load(connection.getresponse())["engine"]["cpu_s"])
 
 
 class Step(NamedTuple):
@@ -192,7 +169,7 @@ def steps(body: bytes) -> Iterator[Step]:
     """Yield the steps in the order of the gateway, each followed by alternatives."""
     pieces = [body[at : at + _READ_SIZE] for at in range(0, len(body), _READ_SIZE)]
     host = "127.0.0.1:8000"
-    headers = {**_COMMON, "Host": host, **signed_headers(_SECRET_ID, _KEY, host, b"", int(time.time()))}
+    headers = {"Host": host, **signed_headers(_SECRET_ID, _KEY, host, b"", int(time.time()))}
     request = CloudRequest("POST", "/", "", {name.lower(): value for name, value in headers.items()})
     settings = AuthSettings.model_validate({"keys": f"{_SECRET_ID}:{_KEY.secret_key}"})
     authenticator = Authenticator(settings, KeyRing.open(settings), is_open=False)

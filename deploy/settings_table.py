@@ -6,7 +6,7 @@ from enum import Enum
 
 from pydantic import SecretStr
 
-from app.environment import Settings
+from app.environment import settings_fields
 
 
 def settings_table() -> str:
@@ -17,10 +17,8 @@ def settings_table() -> str:
 def _rows() -> Iterator[str]:
     yield "| setting | default | description |"
     yield "|---|---|---|"
-    for group_name, group in Settings.model_construct():
-        for name, field in type(group).model_fields.items():
-            variable = f"COMPAREFACE_{group_name}__{name}".upper()
-            yield f"| `{variable}` | {_default_text(field.default)} | {field.description} |"
+    for variable, field in settings_fields().items():
+        yield f"| `{variable}` | {_default_text(field.default)} | {field.description} |"
 
 
 def _default_text(value: object) -> str:

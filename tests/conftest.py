@@ -19,11 +19,10 @@ from app.packs.store import Store
 from app.runtime.worker_pool import ThreadBudget
 from app.service.face_pipeline import EmbeddingPipeline
 from app.vision.quality.assessment import QualityAssessor
+from benchmarks import SHARED
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine must not fail a test
 hypothesis.settings.load_profile("untimed")
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ class AccessLogRecord:
     """Name of a served action; "other" before it is known and for unknown actions."""
     code: str = "Abandoned"
     reason: str = ""
+    """The reason of an ``ApiError``, for the operator."""
     secret_id: str = ""
     key: str = ""
     """Label of the key that signed the request."""

@@ -3,8 +3,11 @@
 A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while no image
 waits for a worker. Queued requests have not sent their body, so the queue needs little memory.
 
-If a request is still queued after ``max_wait_s``, all queued requests are rejected, and so are new ones that would
-have to queue, until one second passes without a rejection. This keeps admitted requests fast under any load
+The worker pool does not count an admitted request until its images are submitted. Until then the request is
+*arriving*, and ``is_busy`` counts two images for it.
+
+If a request is still queued after ``max_wait_s``, all queued requests are rejected. New requests that would have to
+queue are rejected, too, until one second passes without a rejection. This keeps admitted requests fast under any load
 (controlled delay: Nichols and Jacobson, "Controlling Queue Delay", 2012).
 """
 
@@ -23,8 +26,11 @@ _OVERLOADED = Text(
 )
 REJECTION_COOLDOWN_S = 1.0
 """Seconds without a rejection after which requests may queue again."""
-LOAD_VISIBLE_S = 0.002
-"""Seconds after the start of work until its inline images count as load. Downloads of images do not count."""
+SUBMISSION_DELAY_S = 0.002
+"""Seconds from ``start_work`` until the worker pool has the inline images of the request.
+
+Images from URLs are submitted later and are not counted while they download.
+"""
 ARRIVAL_TIMEOUT_S = 0.1
 """Seconds in which most admitted requests send their body. A slower client delays the queue no longer than this."""
 RECHECK_S = 0.01
@@ -34,7 +40,8 @@ RECHECK_S = 0.01
 class Slot:
     """The right to be processed.
 
-    Its request counts as arriving until ``LOAD_VISIBLE_S`` after its work starts, but at most ``ARRIVAL_TIMEOUT_S``.
+    Its request is arriving until ``SUBMISSION_DELAY_S`` after its work starts, or ``ARRIVAL_TIMEOUT_S`` after the slot
+    was granted, whichever is first.
     """
 
     def __init__(self, end_arrival: Callable[["Slot"], None]) -> None:
@@ -42,7 +49,7 @@ class Slot:
 
     def start_work(self) -> None:
         """Report that the engine starts working on the request."""
-        asyncio.get_running_loop().call_later(LOAD_VISIBLE_S, self._end_arrival, self)
+        asyncio.get_running_loop().call_later(SUBMISSION_DELAY_S, self._end_arrival, self)
 
 
 class Admission:
@@ -174,11 +181,9 @@ class RateLimiter:
             self._second, self._calls = second, Counter()
         self._calls[secret_id, action] += 1
         if (calls := self._calls[secret_id, action]) > max_per_second:
-            raise ApiError(
-                ErrorCode.REQUEST_LIMIT_EXCEEDED,
-                Text(
-                    f"Your current request times equals to `{calls}` in a second, which exceeds the frequency limit "
-                    f"`{max_per_second}` for a second. Please reduce the frequency of calls.",
-                    f"您当前每秒请求 `{calls}` 次，超过了每秒频率上限 `{max_per_second}`，请稍后重试。",
-                ),
+            text = Text(
+                f"Your current request times equals to `{calls}` in a second, which exceeds the frequency limit "
+                f"`{max_per_second}` for a second. Please reduce the frequency of calls.",
+                f"您当前每秒请求 `{calls}` 次，超过了每秒频率上限 `{max_per_second}`，请稍后重试。",
             )
+            raise ApiError(ErrorCode.REQUEST_LIMIT_EXCEEDED, text)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from app.errors import ApiError, ErrorCode, Text
 
 _BODY_GRACE_S = 5.0
-"""Seconds to send a body, in addition to its size at the slowest rate: for latency and a slow start."""
+"""A body of n bytes may take ``_BODY_GRACE_S + n / min_rate`` seconds; the constant covers latency and a slow start."""
 
 _TOO_SLOW = Text("The request body was sent too slowly.", "请求内容发送过慢。")
 

@@ -30,7 +30,7 @@ _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")
 
 
 def has_json_body(request: CloudRequest) -> bool:
-    """Whether the parameters are typed values in a JSON body; otherwise they are text."""
+    """Return whether the parameters are typed values in a JSON body; otherwise they are text."""
     return request.v1_parameters is None and request.method == "POST" and request.media_type not in {FORM, _MULTIPART}
 
 

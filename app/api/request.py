@@ -8,7 +8,7 @@ decoded, sorted or unquoted in place.
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Self
 
 from starlette.requests import Request
@@ -39,12 +39,6 @@ class CloudRequest:
     body: bytes = field(default=b"", repr=False)
     body_sha256: str = field(default=_EMPTY_SHA256, repr=False)
     v1_parameters: Mapping[str, str] | None = field(default=None, repr=False)
-
-    def with_body(self, body: bytes, sha256: str) -> "CloudRequest":
-        return replace(self, body=body, body_sha256=sha256)
-
-    def with_v1_parameters(self, parameters: Mapping[str, str]) -> "CloudRequest":
-        return replace(self, v1_parameters=parameters)
 
     @classmethod
     def received(cls, http: Request) -> Self:
@@ -93,12 +87,9 @@ class CloudRequest:
 
     def common(self, name: str) -> str:
         """Return a common parameter by its documented name; empty if absent."""
-        value = (
-            self.headers.get(f"x-tc-{name.lower()}", "")
-            if self.v1_parameters is None
-            else self.v1_parameters.get(name, "")
-        )
-        return value.strip()
+        if self.v1_parameters is not None:
+            return self.v1_parameters.get(name, "").strip()
+        return self.headers.get(f"x-tc-{name.lower()}", "").strip()
 
     def required(self, name: str) -> str:
         """Return a common parameter; raise ``MissingParameter`` if it is absent."""

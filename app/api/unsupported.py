@@ -1,6 +1,6 @@
 """The vendor's error codes that this service never returns, with the reason, for ``/openapi.json`` and documentation.
 
-``ErrorCode`` and these are all codes of the vendor's CompareFace and DetectFace pages and all common codes.
+Together with ``ErrorCode``, these are all codes of the vendor's CompareFace and DetectFace pages and all common codes.
 """
 
 _CODES_BY_REASON = {
@@ -14,7 +14,8 @@ _CODES_BY_REASON = {
     "only images are required; without an image the code is `InvalidParameterValue.ImageEmpty`": """
         MissingParameter.ErrorParameterEmpty
     """,
-    "replaced by a more specific code: the parameter's, `InvalidParameter.InvalidParameter` or `InvalidAction`": """
+    "replaced by a more specific code: the code of the parameter (for example "
+    "`InvalidParameterValue.FaceModelVersionIllegal`), `InvalidParameter.InvalidParameter` or `InvalidAction`": """
         InvalidParameterValue UnsupportedOperation UnsupportedOperation.UnknowMethod
     """,
     "synonym of `AuthFailure.UnauthorizedOperation`, `AuthFailure.SecretIdNotFound` or `RequestLimitExceeded`": """

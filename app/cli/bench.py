@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from app.cli.arguments import add_endpoint, add_pack, positive_float, positive_int
-from app.environment import load_settings
+from app.environment import SettingsError, load_settings
 from app.packs.store import Store
-from app.tools.bench.load import check_load, prepare_target, run_closed_loop, run_open_loop
+from app.tools.bench.load import prepare_target, run_closed_loop, run_open_loop
 from app.tools.bench.stages import StageBenchmark, stage_table
 
 
@@ -51,7 +51,8 @@ def _stages(args: argparse.Namespace) -> int:
 
 
 def _load(args: argparse.Namespace) -> int:
-    check_load(args.seconds, args.rate)
+    if args.rate and args.rate * args.seconds < 1:
+        raise SettingsError("the load has no request: --rate times --seconds must be at least 1")
     target = prepare_target(load_settings(), args.endpoint, args.photos)
     if args.rate:
         load = run_open_loop(target, args.rate, args.seconds)

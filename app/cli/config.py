@@ -8,22 +8,20 @@ from enum import Enum
 
 from pydantic import SecretStr
 
-from app.environment import Settings, environment_names, load_settings
+from app.environment import load_settings, settings_fields
 
 _MASK = "********"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    fields = [field for _, group in Settings.model_construct() for field in type(group).model_fields.values()]
-    rows = zip(environment_names(), fields, strict=True)
     parser.description = "Print the effective settings, read from these environment variables:"
-    parser.epilog = "\n".join(f"  {name}\n      {field.description}" for name, field in rows)
+    parser.epilog = "\n".join(f"  {name}\n      {field.description}" for name, field in settings_fields().items())
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
 def run(_: argparse.Namespace) -> int:
     values = [value for _, group in load_settings() for _, value in group]
-    for name, value in zip(environment_names(), values, strict=True):
+    for name, value in zip(settings_fields(), values, strict=True):
         text = _text(value)
         print(f"# {name}={text}" if value is None or text == _MASK else f"{name}={text}")
     return 0

@@ -92,7 +92,7 @@ def normalise_host(host: str) -> str:
 
 
 def may_connect(host: str, port: int, addresses: Iterable[str], allowed: AllowList) -> bool:
-    """Whether connections to ``port`` of all ``addresses`` are allowed; False without addresses.
+    """Return whether connections to ``port`` of all ``addresses`` are allowed; False without addresses.
 
     ``host``: the normalised host name that resolved to ``addresses``.
     """
@@ -106,7 +106,7 @@ def may_connect(host: str, port: int, addresses: Iterable[str], allowed: AllowLi
 
 
 def is_public(address: _Address) -> bool:
-    """Whether ``address`` is a global unicast address that embeds no IPv4 address."""
+    """Return whether ``address`` is a global unicast address that embeds no IPv4 address."""
     if not address.is_global or address.is_multicast or address.is_reserved:
         return False
     if isinstance(address, IPv4Address):

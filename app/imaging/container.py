@@ -1,10 +1,13 @@
 """Encoded image -> the part of it that decoders need, before a decoder reads it.
 
-Decoders read the parts around an image however long that takes: 3.9 MB of tiny JPEG segments occupy Pillow for 4 s,
-3.9 MB of compressed PNG texts occupy libpng for 2 s, a JPEG of 100,000 scans takes minutes. This module walks the
-outermost structure and decompresses nothing. It raises ``ImageDecodeFailed`` for a truncated file (decoders may fill
-the missing part with grey), for an implausible number of parts, for a BMP whose colours OpenCV misreads, and for any
-other format.
+Decoders read the parts around an image without a time limit. 3.9 MB of tiny JPEG segments occupy Pillow for 4 s, and
+3.9 MB of compressed PNG texts occupy libpng for 2 s. A JPEG of 100,000 scans takes minutes. This module walks the
+outermost structure and decompresses nothing. It raises ``ImageDecodeFailed`` for these files:
+
+- a truncated file, because decoders may fill the missing part with grey
+- a file with an implausible number of parts
+- a BMP whose colours OpenCV misreads
+- any other format
 """
 
 import re

@@ -3,9 +3,12 @@
 Format and size are checked in the header before any pixel is decoded (limits: the vendor's CompareFace page). Raises
 ``ImageDecodeFailed``, ``ImageResolutionExceed``, ``ImageResolutionTooSmall``, and no exception of Pillow or OpenCV.
 
-Ignored: colour profiles and gamma; the orientation of a PNG behind its pixels or in a text chunk (XMP, ImageMagick);
-the transparency of a BMP (often all zero) and of a grey PNG with one transparent shade, which OpenCV does not report;
-damage within the compressed data of a JPEG, which decoders conceal.
+Ignored:
+
+- colour profiles and gamma
+- the orientation of a PNG in an eXIf chunk after the pixel data, or in a text chunk (XMP, ImageMagick)
+- the transparency of a BMP (often all zero) and of a grey PNG with one transparent shade, which OpenCV does not report
+- damage within the compressed data of a JPEG, which decoders conceal
 """
 
 import io

@@ -57,29 +57,27 @@ FILES_PER_PROCESS = 3
 class DecoderPool:
     """A context manager; :meth:`decode` blocks while all processes are busy."""
 
-    def __init__(
-        self, processes: int, on_restart: Callable[[], None] = lambda: None, cores: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, processes: int, on_restart: Callable[[], None] = lambda: None, cpus: Sequence[int] = ()) -> None:
         """``on_restart`` is called for every process that is replaced.
 
-        ``cores``: CPUs to which the processes are pinned; a thread pinned to one of them uses its process.
+        ``cpus``: the CPUs to which the processes are pinned; a thread pinned to one of them uses its process.
         """
         self._on_restart = on_restart
-        self._cores: list[int | None] = list(islice(cycle(cores or (None,)), processes))
-        self._idle: dict[int | None, queue.SimpleQueue[_Process]] = {core: queue.SimpleQueue() for core in self._cores}
+        self._cpus: list[int | None] = list(islice(cycle(cpus or (None,)), processes))
+        self._idle: dict[int | None, queue.SimpleQueue[_Process]] = {cpu: queue.SimpleQueue() for cpu in self._cpus}
 
     def __enter__(self) -> Self:
         with ExitStack() as started:
-            for core in self._cores:
-                process = _Process.start(core)
+            for cpu in self._cpus:
+                process = _Process.start(cpu)
                 started.callback(process.close)
-                self._idle[core].put(process)
+                self._idle[cpu].put(process)
             started.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for core in self._cores:
-            self._idle[core].get().close()
+        for cpu in self._cpus:
+            self._idle[cpu].get().close()
 
     def decode(self, deadline: Deadline, data: bytes, flags: int) -> Pixels:
         """Return ``cv2.imdecode`` of ``data``; raise ``ApiError`` if it is not an image."""
@@ -101,13 +99,13 @@ class DecoderPool:
             idle.put(process)
 
     def _nearest_idle(self) -> queue.SimpleQueue["_Process"]:
-        """Return the idle processes of the core to which the calling thread is pinned, else the longest queue."""
+        """Return the idle processes of the CPU to which the calling thread is pinned, else the longest queue."""
         if len(self._idle) > 1 and len(affinity := os.sched_getaffinity(0)) == 1 and affinity <= self._idle.keys():
             return self._idle[affinity.pop()]
         return max(self._idle.values(), key=queue.SimpleQueue.qsize)
 
     def _replace(self, process: "_Process") -> "_Process":
-        replacement = _Process.start(process.core)
+        replacement = _Process.start(process.cpu)
         process.close()
         self._on_restart()
         return replacement
@@ -115,15 +113,15 @@ class DecoderPool:
 
 @dataclass(eq=False, slots=True)
 class _Process:
-    """A decoder process and the memory shared with it; ``core``: the CPU to which the process is pinned."""
+    """A decoder process and the memory shared with it; ``cpu``: the CPU to which the process is pinned."""
 
     popen: subprocess.Popen[bytes]
     memory: mmap.mmap
-    core: int | None
+    cpu: int | None
     is_ready: bool = False
 
     @classmethod
-    def start(cls, core: int | None) -> Self:
+    def start(cls, cpu: int | None) -> Self:
         """Start a process. It becomes ready in the background."""
         shared_fd = os.memfd_create("image")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS_PREFIX)}
@@ -141,10 +139,10 @@ class _Process:
             )
         finally:
             os.close(shared_fd)
-        if core is not None:
+        if cpu is not None:
             with suppress(OSError):
-                os.sched_setaffinity(popen.pid, {core})
-        return cls(popen, memory, core)
+                os.sched_setaffinity(popen.pid, {cpu})
+        return cls(popen, memory, cpu)
 
     @property
     def has_exited(self) -> bool:

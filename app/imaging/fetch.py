@@ -1,6 +1,6 @@
 """Image URL -> bytes, protected against server-side request forgery (SSRF).
 
-Each host is resolved once, all its addresses are checked, and the connection goes to a checked address, with the host
+Each host is resolved once, and all its addresses are checked. The connection goes to a checked address, with the host
 name in ``Host`` and in the TLS handshake. DNS rebinding therefore has no effect, and the certificate must match the
 name. Each redirect is checked like the first URL. Proxies, cookies and credentials of the environment are not used.
 

@@ -116,6 +116,7 @@ class PackageSource(_Table):
     """A file of an installed package; ``path`` starts with the package's folder."""
 
     downloads: ClassVar[tuple[str, ...]] = ()
+    """Always empty, so that both kinds of source have ``downloads``."""
     package: _Text
     version: _Text
     path: _RelativePath
@@ -220,7 +221,7 @@ def load(path: Path) -> Pack:
     except OSError as error:
         raise PackError(f"cannot read {path}: {error.strerror}") from error
     except ValidationError as error:
-        raise PackError(f"{path} is not a valid pack: {describe_validation_error(error)}") from error
+        raise PackError(f"{path} is not a valid pack: {describe_validation_error(error, show_values=True)}") from error
     except ValueError as error:  # TOML syntax or encoding
         raise PackError(f"{path} is not valid TOML: {error}") from error
     if pack.name != path.parent.name:

@@ -24,6 +24,7 @@ class Origin:
 
     If there are ``paths`` (files, archives, folders), only they are used. Otherwise the ``mirrors`` are tried in order,
     then, if ``uses_published_urls``, the URL of the pack record. A mirror is the URL of a folder or of a single file.
+    ``attempts``: maximum attempts per URL.
     """
 
     paths: tuple[Path, ...] = ()

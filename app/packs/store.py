@@ -3,7 +3,7 @@
 A store has a catalogue of records (``<name>/pack.toml``) and a folder of weights (``<name>/<file>``). It builds the
 files whose sources are installed packages; :mod:`app.packs.pull` obtains the others. All failures are
 :class:`PackError` and leave no incomplete weight file behind. The acceptance of a licence is recorded beside the
-weights, with the licence's name and URL: a pack whose licence has changed since must be accepted again.
+weights, with the licence's name and URL. If the licence changes, it must be accepted again.
 """
 
 import json
@@ -193,8 +193,8 @@ class Store:
     def prepare(self, pack: Pack, runtime: RuntimeSettings) -> tuple[Pack, Mapping[str, Path]]:
         """Build missing files; return the pack to run and the paths of its files.
 
-        The pack has no int8 embedder if the settings do not use it or if it cannot be built, as in a read-only folder
-        of an older version.
+        The pack has no int8 embedder if the settings do not use it or if it cannot be built. The latter happens in a
+        read-only folder of an older version.
         """
         if pack.embedder.file_for(runtime) == pack.embedder.file:
             pack = pack.without_int8()

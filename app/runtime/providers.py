@@ -1,7 +1,7 @@
 """Devices and their onnxruntime execution providers, and checks that the requested device is used.
 
 The service never replaces a device by the CPU silently: it uses the requested device or does not start. All devices
-calculate in float32, because scores are calibrated once for all machines: no half precision, and no TF32, NVIDIA's
+calculate in float32, because scores are calibrated once for all machines. None uses half precision or TF32, NVIDIA's
 default with 10 bits of mantissa.
 """
 

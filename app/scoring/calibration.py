@@ -55,8 +55,9 @@ class Group(NamedTuple):
 class PopulationTable:
     """The rates of one population; cosines ascend within ``impostor`` and within ``genuine``.
 
-    ``data`` names the source. ``not_found``: images without a face. ``people`` is 0 if they are unknown. With
-    ``groups``, each impostor point is that of the group with the highest cosine.
+    ``data`` names the source. ``people`` is 0 if they are unknown. ``not_found``: number of images without a usable
+    face, which are in no pair and not in ``images``. With ``groups``, each impostor point is that of the group with
+    the highest cosine.
     """
 
     data: str

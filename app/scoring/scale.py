@@ -3,8 +3,8 @@
 The vendor documents three points: FAR 0.1 %, 0.01 % and 0.001 % are the scores 40, 50, 60 of version 3.0 and 70, 80,
 90 of version 2.0, ten points per power of ten. Lower scores continue to follow the FAR. Higher scores follow the TAR:
 by the FAR, genuine pairs would rarely reach the thresholds of 70 to 85 that some applications use.
-``_SCORE_AT_TAR_RATIO`` lists scores by the ratio TAR(score) / TAR(FAR 0.001 %). Between the points the scale is a
-monotone cubic (PCHIP; Fritsch and Butland, 1984).
+``_SCORE_AT_TAR_RATIO`` maps a ratio to the score at the cosine whose TAR is this fraction of the TAR at FAR 0.001 %.
+Between the points the scale is a monotone cubic (PCHIP; Fritsch and Butland, 1984).
 """
 
 from collections.abc import Mapping

@@ -8,8 +8,8 @@ A connection is idle or busy, and each state has a time limit:
 If a server has more than ``max_connections`` connections, it closes the one that has been idle longest. If all others
 are busy, it closes the new one.
 
-After an early response the server keeps reading the request body, because closing a socket with unread data resets
-the connection, and the client may lose the response (RFC 9112 section 9.6).
+After an early response the server keeps reading the request body. Closing a socket with unread data would reset the
+connection, and the client might lose the response (RFC 9112 section 9.6).
 
 The module subclasses uvicorn's ``H11Protocol`` and ``FlowControl`` and replaces h11's receive buffer. Neither is a
 public interface, so ``pyproject.toml`` keeps both packages below their next minor version.

@@ -49,10 +49,7 @@ class DetectService:
 
 @dataclass(frozen=True, slots=True)
 class FaceAnalyzer:
-    """Encoded image -> detected faces. Blocking; runs on a worker thread.
-
-    ``pitch_offset``: mean pitch that the detector's landmarks yield on frontal faces, in degrees.
-    """
+    """Encoded image -> detected faces. Blocking; runs on a worker thread. ``pitch_offset``: see ``DetectorSpec``."""
 
     detection: FaceDetectionPipeline
     assessor: QualityAssessor

@@ -45,10 +45,11 @@ class CalibrationInfo:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """An opened engine, as ``/version`` reports it.
+    """An opened engine, as ``/version`` reports it. ``networks``: by pack and file; ``calibration``: by pack.
 
-    ``networks``: by pack and file; ``calibration``: by pack. ``population``: that of requests whose key selects none.
-    ``unfit``: by pack, why its scores do not suit decisions about people; empty if all packs are fit.
+    ``pack_is_automatic``: the installed files determined ``pack``. ``pack_2_0``: the pack of ``FaceModelVersion`` 2.0.
+    ``population``: that of requests whose key selects none. ``unfit``: by pack, why its scores do not suit decisions
+    about people; empty if all packs are fit.
     """
 
     pack: str

@@ -3,7 +3,8 @@
 import base64
 import json
 import time
-from contextlib import nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import cv2
@@ -33,14 +34,21 @@ async def try_request(settings: Settings, engine: EngineLike) -> str:
     headers = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
     if not settings.is_open:
         headers |= signed_headers(*pick_key(settings.auth, None), _HOST, body, int(time.time()))
+    async with in_process_client(settings, engine, _HOST) as client:
+        response = await client.post("/", headers=headers, content=body)
+    error = response.json()["Response"].get("Error")
+    return str(error["Code"]) if error else "a score"
+
+
+@asynccontextmanager
+async def in_process_client(settings: Settings, engine: EngineLike, host: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Start the application and yield a client that calls it without a socket."""
     application = create_app(settings, lambda _: nullcontext(engine))
     async with application.router.lifespan_context(application) as state:
 
         async def with_state(scope: Any, receive: Any, send: Any) -> None:
             await application({**scope, "state": dict(state or {})}, receive, send)
 
-        transport = httpx.ASGITransport(with_state)
-        async with httpx.AsyncClient(transport=transport, base_url=f"http://{_HOST}") as client:
-            response = await client.post("/", headers=headers, content=body)
-    error = response.json()["Response"].get("Error")
-    return str(error["Code"]) if error else "a score"
+        transport = httpx.ASGITransport(with_state, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+            yield client

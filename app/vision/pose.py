@@ -16,8 +16,7 @@ HEAD: NDArray[np.float64] = np.array(
 """5 x 3, x to the viewer's right, y down, z away from the viewer; the eyes are 35.2 units apart.
 
 x and y: the mean landmarks of CenterFace on 200 LFW images, made symmetric. z: the six-point head of OpenCV's pose
-tutorials, with the pupils 330 units apart and the nose 135 in front of the eyes and 125 in front of the corners of
-the mouth.
+tutorials. Its pupils are 330 units apart; its nose is 135 in front of the eyes and 125 in front of the mouth's corners.
 """
 _INVERSE = np.linalg.pinv(HEAD - HEAD.mean(axis=0))
 
@@ -25,8 +24,7 @@ _INVERSE = np.linalg.pinv(HEAD - HEAD.mean(axis=0))
 def pose(landmarks: Landmarks, pitch_offset: float) -> Pose:
     """Return the pose of the head with ``landmarks``, in degrees.
 
-    ``pitch_offset``: mean pitch that the detector's landmarks yield on frontal faces, in degrees. It is subtracted,
-    because detectors place the mouth at different heights.
+    ``pitch_offset`` (see ``DetectorSpec``) is subtracted, because detectors place the mouth at different heights.
     """
     points = landmarks.astype(np.float64)
     projection = (_INVERSE @ (points - points.mean(axis=0))).T

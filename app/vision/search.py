@@ -20,7 +20,10 @@ COARSE_SIDES = (96, 160, 320)
 ROTATION_SIDES = (128, 320)
 """The same for the rotation search: at 96 pixels, confidence does not separate upright from rotated faces."""
 COARSE_MIN_SIDE = COARSE_SIDES[-1] + 1
-"""Minimum longer side of the decoded image for coarse detection, which skips input sides that are not smaller."""
+"""Minimum longer side, in pixels, to which an image is reduced for coarse detection.
+
+One pixel more than the largest input side, because only input sides smaller than the image are used.
+"""
 _MIN_FACE = 32.0
 """Smallest face at which coarse detection is reliable: square root of its area, in pixels of the detector's input."""
 
@@ -65,9 +68,9 @@ def _detect_at_sizes(
 ) -> tuple[Face | None, list[Face]]:
     """Detect faces of ``image`` at one input size after the other, until the target face is unambiguous.
 
-    It is unambiguous if it is large enough for the input size, has the selection confidence, is near upright, and no
-    other face has a comparable size. A second face of comparable size ends the detection. Return the target face if it
-    is unambiguous, else None; and all faces of the input size that gave the most confident face.
+    It is unambiguous if it is large enough for the input size, has the selection confidence, is near upright, and has
+    no other face of comparable size beside it. Such a second face ends the detection. Return the target face if it is
+    unambiguous, else None; and the faces detected at the input size with the highest confidence.
     """
     longer_side = max(image.shape[:2])
     best_faces: list[Face] = []
@@ -75,7 +78,7 @@ def _detect_at_sizes(
         faces = detect_upright(detector, image, side) if side < longer_side else []
         if not faces:
             continue
-        best_faces = max(best_faces or faces, faces, key=lambda faces: faces[0].confidence)
+        best_faces = max(best_faces or faces, faces, key=lambda detected: detected[0].confidence)
         target = select_target(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence)
         area = visible_area(target, image)
         if any(visible_area(other, image) >= MIN_AREA_RATIO * area for other in faces if other is not target):
@@ -89,8 +92,8 @@ def _detect_at_sizes(
 def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop) -> Face:
     """Return ``face`` with landmarks detected on an upright crop of it; unchanged if no face is detected there.
 
-    The face has the same size in every crop, so landmarks and scores do not depend on the size of the image or on the
-    detection that found the face.
+    The face has the same size in every crop. Landmarks and scores therefore depend neither on the size of the image nor
+    on the detection that found the face.
     """
     box, size = face.box, face.box.area**0.5
     if not size:

@@ -28,7 +28,7 @@ def select_target(faces: Sequence[Face], image: Image, strategy: MatchingStrateg
     """Return the target face of ``image``; raise :class:`NoFaceError` if ``faces`` is empty.
 
     ``LARGEST`` selects the largest visible area, but prefers a face of comparable size with ``selection_confidence`` to
-    a face without: a larger face that is cut off or out of focus is seldom the intended person. Among equal areas the
+    a face without. A larger face that is cut off or out of focus is seldom the intended person. Among equal areas the
     highest confidence is selected, then the first face.
     """
     if not faces:

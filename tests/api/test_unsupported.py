@@ -80,5 +80,5 @@ def test_all_codes_of_the_vendors_page_are_listed(shared: Path) -> None:
 
 
 def test_internal_error_is_never_returned() -> None:
-    """The SDKs' region breakers treat it as an outage and send traffic to the cloud."""
+    """The SDKs' optional circuit breaker counts it as an outage and then sends requests to Tencent Cloud."""
     assert "InternalError" in UNSUPPORTED

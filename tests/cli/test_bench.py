@@ -51,6 +51,23 @@ def test_a_service_under_load_is_measured(
     assert 0 < output["median_ms"] <= output["p99_ms"] <= output["max_ms"]
 
 
+def test_a_load_without_requests_is_refused(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "load", str(photo), "--seconds", "1", "--rate", "0.5"]) == 1
+    assert (
+        capsys.readouterr().err == "compareface: the load has no request: --rate times --seconds must be at least 1\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--rate"])
+@pytest.mark.parametrize("value", ["0", "nan"])
+def test_seconds_and_rate_must_be_above_zero(
+    photo: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", "load", str(photo), option, value])
+    assert f"argument {option}: must be above 0" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("key")
 def test_a_load_without_success_prints_valid_json(
     server: Server, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -3,7 +3,7 @@
 import pytest
 
 from app.cli import main
-from app.environment import environment_names, load_settings
+from app.environment import load_settings, settings_fields
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_effective_settings_are_printed_and_secrets_are_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.removeprefix("# ").partition("=")[0] for line in lines] == environment_names()
+    assert [line.removeprefix("# ").partition("=")[0] for line in lines] == list(settings_fields())
     assert "# COMPAREFACE_AUTH__KEYS=********" in lines
     assert "COMPAREFACE_AUTH__HOSTS=a.example.com,b.example.com" in lines
     assert "COMPAREFACE_SERVER__PORT=9000" in lines
@@ -44,5 +44,5 @@ def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         main(["config", "--help"])
     text = capsys.readouterr().out
-    assert [name for name in environment_names() if name not in text] == []
+    assert [name for name in settings_fields() if name not in text] == []
     assert "Address to listen on." in text

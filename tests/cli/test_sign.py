@@ -49,8 +49,8 @@ def _run_in_bash(script: str, folder: Path) -> CloudRequest:
         for name, _, value in [argument.partition(": ")]
     }
     body = (folder / "body").read_bytes()
-    request = CloudRequest("POST", "/", "", {**headers, "host": host_header(arguments[1])})
-    return request.with_body(body, tc3.sha256(body))
+    headers["host"] = host_header(arguments[1])
+    return CloudRequest("POST", "/", "", headers, body, tc3.sha256(body))
 
 
 @pytest.mark.parametrize(

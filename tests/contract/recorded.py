@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -13,8 +13,9 @@ from app.api.auth.keys import KeyRing
 from app.api.request import CloudRequest
 from app.errors import ApiError
 from app.settings import AuthSettings
+from benchmarks import SHARED
 
-_DUMPS = Path(__file__).resolve().parents[2].parent / "shared" / "spec" / "wire_dumps"
+_DUMPS = SHARED / "spec" / "wire_dumps"
 _VERDICT = b"---- not part of the request: verifier says ----"
 SECRET_ID, SECRET_KEY, TOKEN = "AKIDEXAMPLE", "SECRETEXAMPLE", "TOKENX"
 
@@ -50,7 +51,7 @@ def parse(raw: bytes) -> CloudRequest:
     pairs = (header.partition(":") for header in lines)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
     body = rest[: int(headers.get("content-length", "0"))]
-    return with_parameters(CloudRequest(method, path, query, headers).with_body(body, tc3.sha256(body)))
+    return with_parameters(CloudRequest(method, path, query, headers, body, tc3.sha256(body)))
 
 
 def with_parameters(request: CloudRequest) -> CloudRequest:
@@ -58,7 +59,7 @@ def with_parameters(request: CloudRequest) -> CloudRequest:
     if not request.is_v1:
         return request
     form = request.query.encode("latin-1") if request.method == "GET" else request.body
-    return request.with_v1_parameters(parameters.from_form(form))
+    return replace(request, v1_parameters=parameters.from_form(form))
 
 
 class Verifier:

@@ -38,7 +38,7 @@ def _query(request: CloudRequest, _: str, position: int, bit: int) -> CloudReque
 
 def _body(request: CloudRequest, _: str, position: int, bit: int) -> CloudRequest:
     body = _flip(request.body.decode("latin-1"), position, bit).encode("latin-1")
-    return request.with_body(body, tc3.sha256(body))
+    return replace(request, body=body, body_sha256=tc3.sha256(body))
 
 
 _Mutate = Callable[[CloudRequest, str, int, int], CloudRequest]

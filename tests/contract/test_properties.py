@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.api import parameters
 from app.api.request import CloudRequest
-from app.environment import SettingsError, environment_names, load_settings
+from app.environment import SettingsError, load_settings, settings_fields
 from app.errors import ApiError, ErrorCode
 
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -66,7 +66,8 @@ def _error_code(request: CloudRequest) -> ErrorCode | None:
 
 
 @given(
-    st.sampled_from(environment_names()), st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+    st.sampled_from(list(settings_fields())),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40),
 )
 def test_the_error_for_an_invalid_setting_contains_its_name_and_no_secret_key(name: str, value: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

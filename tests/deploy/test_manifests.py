@@ -10,7 +10,7 @@ import yaml
 from starlette.routing import Route
 
 from app.api.routes import routes
-from app.environment import environment_names
+from app.environment import settings_fields
 from app.imaging.address import is_public
 from app.ops.metrics import Metrics
 from app.settings import MetricsSettings
@@ -44,7 +44,7 @@ def test_every_setting_named_in_a_manifest_exists() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources())
     named = set(re.findall(r"COMPAREFACE_[A-Z0-9]+__[A-Z0-9_]+", text))
     assert len(named) > 6
-    assert named - set(environment_names()) == set()
+    assert named - settings_fields().keys() == set()
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

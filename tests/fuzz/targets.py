@@ -6,6 +6,7 @@ A target fails if it raises any exception except ``ApiError``, or exceeds the ti
 import binascii
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from app.api import parameters
 from app.api.actions.base import bind
@@ -52,11 +53,11 @@ def signed_request(data: bytes) -> None:
     request_line, *lines = head.decode("latin-1").split("\n")
     method, _, query = request_line.partition(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    request = CloudRequest(method, "/", query, headers).with_body(body, tc3.sha256(body))
+    request = CloudRequest(method, "/", query, headers, body, tc3.sha256(body))
     with suppress(ApiError):
         if request.is_v1:
-            request = request.with_v1_parameters(
-                parameters.from_form(query.encode("latin-1") if method == "GET" else body)
+            request = replace(
+                request, v1_parameters=parameters.from_form(query.encode("latin-1") if method == "GET" else body)
             )
         _AUTHENTICATOR.verify(request, _AUTHENTICATOR.check_credential(request))
         raise AssertionError("a request without a valid signature verifies")

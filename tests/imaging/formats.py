@@ -13,8 +13,9 @@ import cv2
 
 from app.errors import ApiError
 from app.imaging.decode import EncodedImage
+from benchmarks import SHARED
 
-ROOT = Path(__file__).resolve().parents[3] / "shared" / "data" / "formats"
+ROOT = SHARED / "data" / "formats"
 EXPECTED: dict[str, str] = tomllib.loads(Path(__file__).with_name("formats.toml").read_text(encoding="utf-8"))
 """Path below ROOT -> width x height, or an error code."""
 

@@ -82,9 +82,9 @@ def _error(pool: DecoderPool, data: bytes, seconds: float = 30.0) -> ErrorCode:
 
 def _processes(pool: DecoderPool) -> list[_Process]:
     """Return the processes of an idle pool, in the order in which they are used next."""
-    processes = [(core, pool._idle[core].get()) for core in pool._cores]
-    for core, process in processes:
-        pool._idle[core].put(process)
+    processes = [(cpu, pool._idle[cpu].get()) for cpu in pool._cpus]
+    for cpu, process in processes:
+        pool._idle[cpu].put(process)
     return [process for _, process in processes]
 
 
@@ -216,31 +216,31 @@ def test_after_a_failed_start_the_next_request_tries_again(
     assert shapes == [(220, 300, 3)] * 2
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPUs")
 @pytest.mark.usefixtures("vulnerable_script")
 def test_a_pinned_thread_uses_the_process_of_its_core_also_after_a_replacement() -> None:
-    cores = sorted(os.sched_getaffinity(0))[:2]
+    cpus = sorted(os.sched_getaffinity(0))[:2]
 
     def affinities() -> list[set[int]]:
         return [os.sched_getaffinity(pid) for pid in _pids(pinned)]
 
-    def crash_on(core: int) -> None:
-        os.sched_setaffinity(0, {core})
+    def crash_on(cpu: int) -> None:
+        os.sched_setaffinity(0, {cpu})
         assert _error(pinned, CRASH) is ErrorCode.IMAGE_DECODE_FAILED
 
-    with DecoderPool(2, cores=cores) as pinned, ThreadPoolExecutor(1) as threads:
-        assert affinities() == [{core} for core in cores]
-        for index, core in enumerate(cores):
+    with DecoderPool(2, cpus=cpus) as pinned, ThreadPoolExecutor(1) as threads:
+        assert affinities() == [{cpu} for cpu in cpus]
+        for index, cpu in enumerate(cpus):
             before = _pids(pinned)
-            threads.submit(crash_on, core).result()
+            threads.submit(crash_on, cpu).result()
             assert [old == new for old, new in zip(before, _pids(pinned), strict=True)] == [index == 1, index == 0]
-            assert affinities() == [{core} for core in cores]
+            assert affinities() == [{cpu} for cpu in cpus]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_threads_that_are_not_pinned_share_all_processes(processes: int, astronaut: Pillow.Image) -> None:
-    data, cores = write(astronaut, "JPEG"), sorted(os.sched_getaffinity(0))[:2]
-    with DecoderPool(processes, cores=cores) as pool, ThreadPoolExecutor(3) as threads:
+    data, cpus = write(astronaut, "JPEG"), sorted(os.sched_getaffinity(0))[:2]
+    with DecoderPool(processes, cpus=cpus) as pool, ThreadPoolExecutor(3) as threads:
         shapes = threads.map(lambda _: pool.decode(Deadline.after(30), data, cv2.IMREAD_COLOR).shape, range(6))
         assert set(shapes) == {(220, 300, 3)}
         taken = [(idle := pool._nearest_idle(), idle.get()) for _ in range(processes)]
@@ -260,10 +260,10 @@ def test_processes_end_with_the_pool() -> None:
 def test_a_failed_start_of_the_pool_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     started, start = list[_Process](), _Process.start
 
-    def start_one(core: int | None) -> _Process:
+    def start_one(cpu: int | None) -> _Process:
         if started:
             raise OSError("out of memory")
-        started.append(start(core))
+        started.append(start(cpu))
         return started[-1]
 
     monkeypatch.setattr(_Process, "start", start_one)

@@ -58,7 +58,7 @@ def _decoder_pids() -> list[int]:
 
 
 def _is_ready(pid: int) -> bool:
-    """Whether the process accepts images: its last step before that redirects standard error."""
+    """Return whether the process accepts images: its last step before that redirects standard error."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/fd/2").readlink() == Path(os.devnull)
     return False

@@ -1,11 +1,10 @@
-"""Degradations of a quality crop in increasing steps, and the rank correlation of a measure with them."""
+"""Degradations of a quality crop in increasing steps."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from app.domain import Image
 from app.vision.quality.crop import SIDE
@@ -83,16 +82,3 @@ HARMLESS_LADDERS = {
     "exposure -2 to 0 stops": Ladder(exposure, (-2, -1, 0), 0),
 }
 """Changes that should leave sharpness alone."""
-
-
-def spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the rank correlation; equal values share their rank; 0 if all values are equal."""
-    a, b = _ranks(one), _ranks(other)
-    spread = float(a.std() * b.std())
-    return float(((a - a.mean()) * (b - b.mean())).mean()) / spread if spread else 0.0
-
-
-def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
-    array = np.asarray(values, np.float64)
-    below, same = (array[:, None] > array).sum(axis=1), (array[:, None] == array).sum(axis=1)
-    return np.asarray(below + same / 2, np.float64)

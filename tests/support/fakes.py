@@ -1,16 +1,14 @@
 """A fake engine, signed requests, and an in-process client of the application."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import numpy as np
-from starlette.types import Receive, Scope, Send
 
 from app.api.auth import tc3, v1
-from app.asgi import create_app
 from app.domain import (
     Box,
     CompareOptions,
@@ -27,6 +25,7 @@ from app.ops.metrics import Metrics
 from app.ops.stage_timer import StageTimer
 from app.service.services import CalibrationInfo, EngineInfo, PopulationInfo, Services
 from app.settings import AuthSettings, LimitsSettings
+from app.tools.self_test import in_process_client
 
 SECRET_ID, SECRET_KEY = "AKIDEXAMPLE", "SECRETEXAMPLE"
 NOW = 1_700_000_000
@@ -142,20 +141,11 @@ def limited(**limits: float) -> Settings:
     return OPEN.model_copy(update={"limits": LimitsSettings.model_validate(limits)})
 
 
-@asynccontextmanager
-async def client_of(
+def client_of(
     settings: Settings = OPEN, engine: FakeEngine | None = None, host: str = "127.0.0.1:8000"
-) -> AsyncIterator[httpx.AsyncClient]:
+) -> AbstractAsyncContextManager[httpx.AsyncClient]:
     """Start the application and yield a client that calls it without a socket."""
-    application = create_app(settings, lambda _: nullcontext(engine or FakeEngine()))
-    async with application.router.lifespan_context(application) as state:
-
-        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-            await application({**scope, "state": dict(state or {})}, receive, send)
-
-        transport = httpx.ASGITransport(with_state, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
-            yield client
+    return in_process_client(settings, engine or FakeEngine(), host)
 
 
 def response_of(reply: httpx.Response) -> dict[str, Any]:

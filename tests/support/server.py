@@ -1,5 +1,6 @@
 """A real server in its own process, for the demo, the benchmarks and the tests."""
 
+import json
 import os
 import secrets
 import socket
@@ -9,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +45,12 @@ class Server(NamedTuple):
         key = Key(label="only", secret_key=self.secret_key)
         signed = signed_headers(self.secret_id, key, self.endpoint, body, int(time.time()))
         return {**signed, "X-TC-Action": action, "X-TC-Version": "2020-03-03"}
+
+    def compare(self, connection: HTTPConnection, body: bytes) -> str:
+        """Send the JSON ``body`` to CompareFace; return the error code of the response, or "OK"."""
+        connection.request("POST", "/", body, self.headers("CompareFace", body))
+        response = json.loads(connection.getresponse().read())["Response"]
+        return str(response["Error"]["Code"]) if "Error" in response else "OK"
 
 
 @contextmanager

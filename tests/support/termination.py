@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple
 
-from app.api.auth.keys import Key
-from app.tools.signing import signed_headers
 from tests.support.images import astronaut, jpeg
 from tests.support.server import Server, running_server
 
@@ -75,7 +73,7 @@ class _Load:
             except OSError:
                 return
             try:
-                code = self._send(server, connection, self._pair if keeps_connection else b"{}")
+                code = server.compare(connection, self._pair if keeps_connection else b"{}")
             except (OSError, HTTPException) as error:
                 with self._lock:
                     self.lost.append(repr(error))
@@ -85,14 +83,6 @@ class _Load:
                     self.codes[code] += 1
                 if not keeps_connection:
                     connection.close()
-
-    def _send(self, server: Server, connection: HTTPConnection, body: bytes) -> str:
-        key = Key(label="drain", secret_key=server.secret_key)
-        signed = signed_headers(server.secret_id, key, server.endpoint, body, int(time.time()))
-        common = {"Host": server.endpoint, "X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
-        connection.request("POST", "/", body, {**common, **signed})
-        response = json.loads(connection.getresponse().read())["Response"]
-        return str(response["Error"]["Code"]) if "Error" in response else "OK"
 
     def watch(self, server: Server) -> None:
         """Poll ``/readyz`` until the server no longer listens."""

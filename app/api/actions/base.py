@@ -79,15 +79,15 @@ def bind(model: type[RequestModel], values: Mapping[str, object], *, is_text: bo
     ``is_text``: all values are text; those of integer fields are converted. ``is_lenient``: unknown names are ignored,
     and JSON values are converted, too.
     """
-    integer_fields = {str(field.alias): _is_integer(field.annotation) for field in model.model_fields.values()}
-    unknown = [name for name in values if name not in integer_fields]
+    is_integer_by_name = {str(field.alias): _is_integer(field.annotation) for field in model.model_fields.values()}
+    unknown = [name for name in values if name not in is_integer_by_name]
     if unknown and not is_lenient:
         name = printable(unknown[0])
         text = Text(f"The parameter `{name}` is not recognized.", f"参数 `{name}` 未定义。")
         raise ApiError(ErrorCode.UNKNOWN_PARAMETER, text)
-    known = {name: value for name, value in values.items() if name in integer_fields}
+    known = {name: value for name, value in values.items() if name in is_integer_by_name}
     if is_text or is_lenient:
-        known = {name: _from_text(value, integer_fields[name]) for name, value in known.items()}
+        known = {name: _from_text(value, is_integer_by_name[name]) for name, value in known.items()}
     try:
         return model.model_validate(known)
     except ValidationError as error:

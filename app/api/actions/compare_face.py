@@ -23,8 +23,9 @@ class CompareFaceResponse(ResponseModel):
     """The similarity score of two faces."""
 
     score: float = Field(
-        description="Similarity of the two faces; 100 for identical images. The false-accept rates at thresholds 40, "
-        "50 and 60 are 0.1 %, 0.01 % and 0.001 %. With model version 2.0 these thresholds are 70, 80 and 90.",
+        description="Similarity of the two faces; 100 for identical images. A score of 50 (80 with model version 2.0) "
+        "or more means the same person, with a false-accept rate of 0.01 %. A threshold ten points higher divides this "
+        "rate by ten; one ten points lower multiplies it by ten.",
         json_schema_extra={"minimum": 0, "maximum": 100, "examples": [43.15762039906064]},
     )
     face_model_version: str = Field(

@@ -1,8 +1,8 @@
 """Authenticator: the authentication policy. ``credential`` reads the signature of a request, ``keys`` has the callers.
 
-``check_credential`` needs the common parameters only. The order of its errors is: refused method (v1;
-``Authorization: SKIP``, unsigned), missing parameter, malformed credential, unknown SecretId, expired timestamp.
-``verify`` needs the body, too. It checks the signature, then the token.
+``check_credential`` needs the common parameters only. The order of its errors is: refused method (signature v1, or
+``Authorization: SKIP``, with which a client sends an unsigned request), missing parameter, malformed credential,
+unknown SecretId, expired timestamp. ``verify`` needs the body, too. It checks the signature, then the token.
 """
 
 import hmac

@@ -51,8 +51,9 @@ def read_credential(request: CloudRequest) -> Credential:
 def host_candidates(host: str, public_hosts: tuple[str, ...]) -> tuple[str, ...]:
     """Return the hosts that a client may have signed. An invalid Host header adds no candidate.
 
-    Signature v1 signs host, path and parameters as one string without escapes. With `?` in the host, an attacker could
-    move signed parameters into the host and so drop them.
+    Signature v1 signs host, path and parameters as one string without escapes. If the host could contain `?`, an
+    attacker could move parameters into the Host header: the signature would still match, but the action would not
+    receive them.
     """
     bare = host.removeprefix("http://").removeprefix("https://").rstrip("/")
     received = (host, bare, _PORT.sub("", bare)) if _HOST.fullmatch(bare) else ()
@@ -108,9 +109,8 @@ class _V1Credential(Credential):
 
     def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         parameters = request.v1_parameters or {}
-        dotted = {
-            name.replace("_", "."): value for name, value in parameters.items()
-        }  # signed by the Python and Java SDKs
+        # The Python and Java SDKs sign names with dots.
+        dotted = {name.replace("_", "."): value for name, value in parameters.items()}
         needs_dotted = len(dotted) == len(parameters) and dotted != parameters
         for host in host_candidates(request.headers.get("host", ""), public_hosts):
             for variant in (parameters, dotted) if needs_dotted else (parameters,):

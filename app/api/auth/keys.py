@@ -57,6 +57,7 @@ class Key(_FileModel):
 class Caller(_FileModel):
     """The keys and permissions of one SecretId. Several keys allow rotation.
 
+    ``requests_per_second`` and ``actions``: None is no limit. ``requests_per_second`` counts for each action.
     ``population``: None selects the server's default.
     """
 

@@ -17,7 +17,8 @@ UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
 _TERMINATOR = "tc3_request"
 _REQUIRED_HEADERS = frozenset({"content-type", "host"})
 
-# Older SDKs send the first label of the endpoint as service: `127`, `localhost:8000`, `http://127`. Hence the slash.
+# Older SDKs send the first label of the endpoint as service (`127`, `localhost:8000`, `http://127`), so `service` may
+# contain slashes.
 _AUTHORIZATION = re.compile(
     rf"{ALGORITHM} Credential=(?P<secret_id>[^/,\s]{{1,256}})"
     rf"/(?P<date>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/(?P<service>[^,\s]{{1,256}})/{_TERMINATOR}"

@@ -36,7 +36,7 @@ async def file(request: Request) -> Response:
 
 
 async def redirect_to_page(_: Request) -> Response:
-    """Redirect to the path without a slash, relative to it: a proxy may serve the page below any path."""
+    """Redirect to ``/playground`` with a relative URL, because a proxy may serve the page below a prefix."""
     return RedirectResponse("../playground", headers=HEADERS)
 
 

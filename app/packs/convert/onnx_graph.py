@@ -2,11 +2,11 @@
 
 The conversion undoes what exporters do:
 
-- They fix dimensions or reuse a symbol for different ones: batch, height and width become symbols, and the recorded
-  shapes of intermediate tensors are dropped.
-- They write a batch of 1 into the shapes of ``Reshape``: it becomes 0, which copies the batch of the input.
+- They fix dimensions or reuse a symbol for different ones. Here batch, height and width become symbols, and the
+  recorded shapes of intermediate tensors are dropped.
+- They write a batch of 1 into the shapes of ``Reshape``. It becomes 0, which copies the batch of the input.
 - They list weights among the graph inputs, so that onnxruntime folds no batch normalisation and warns about every
-  weight: these inputs are dropped, and so are unused weights.
+  weight. These inputs are dropped, and so are unused weights.
 
 A network whose outputs have no batch axis keeps its batch of 1.
 """

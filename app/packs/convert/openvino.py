@@ -4,7 +4,7 @@ Input ``image``: N x C x H x W, float32. Output ``embedding``: N x D, float32, n
 
 The converter supports the operations of Open Model Zoo's ``face-reidentification-retail-0095``, as defined in the
 "Operation Set" pages of OpenVINO's documentation. Other operations raise :class:`PackError`. Float16 weights become
-float32. An addition to a convolution becomes its bias, and a PReLU with one slope becomes a LeakyRelu, so that
+float32. An addition to a convolution becomes its bias, and a PReLU with one slope becomes a LeakyRelu.
 onnxruntime can fuse both into the convolution. The scaling of the input image stays in the graph.
 """
 

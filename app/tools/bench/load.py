@@ -96,10 +96,10 @@ def http_request(host: str, headers: dict[str, str], body: bytes) -> bytes:
     return "\r\n".join(["POST / HTTP/1.1", *lines, "", ""]).encode() + body
 
 
-def check_load(seconds: float, rate: float | None) -> None:
-    """Raise ``SettingsError`` if the load would have no request."""
-    if not seconds > 0 or (rate is not None and not rate * seconds >= 1):
-        raise SettingsError("--seconds and --rate must be above 0 and must give at least one request")
+def compare_bodies(images: Sequence[bytes]) -> list[bytes]:
+    """Return the JSON bodies of requests that compare each encoded image with the next one."""
+    texts = [base64.b64encode(image).decode("ascii") for image in images]
+    return [json.dumps({"ImageA": a, "ImageB": b}).encode() for a, b in zip(texts, [*texts[1:], texts[0]], strict=True)]
 
 
 def prepare_target(settings: Settings, endpoint: str, photos: Sequence[Path]) -> Target:
@@ -111,11 +111,9 @@ def prepare_target(settings: Settings, endpoint: str, photos: Sequence[Path]) ->
     host, url = host_header(endpoint), urlsplit(endpoint)
     if url.scheme != "http":
         raise SettingsError(f"{endpoint} is not an http URL; measure the service itself, not a proxy in front of it")
-    images = [base64.b64encode(photo.read_bytes()).decode("ascii") for photo in photos]
     action = {"X-TC-Action": "CompareFace", "X-TC-Version": "2020-03-03"}
     requests = []
-    for a, b in zip(images, [*images[1:], images[0]], strict=True):
-        body = json.dumps({"ImageA": a, "ImageB": b}).encode()
+    for body in compare_bodies([photo.read_bytes() for photo in photos]):
         signed = signed_headers(secret_id, key, host, body, int(time.time()))
         requests.append(http_request(host, {**signed, **action}, body))
     target = Target(url.hostname or "", url.port or 80, requests)

@@ -1,7 +1,8 @@
 """Draw the result of an inspection as one image.
 
-Left: the photo with all bounding boxes and landmarks. Right: a row for each finding with the quality crop, the crop
-with outlined regions, the crop with its visibility map (red: covered, grey: outside the photo), and the quality table.
+Left: the photo with all bounding boxes and landmarks. Right: a row for each finding. It has the quality crop, the crop
+with outlined regions, the crop with its visibility map, and the quality table. In the visibility map, covered parts are
+red, and parts outside the photo are grey.
 """
 
 from collections.abc import Sequence

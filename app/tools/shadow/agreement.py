@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from app.tools.evaluation.intervals import binomial
 from app.tools.latency import latency_quantiles
@@ -61,13 +61,16 @@ def _correlation(scored: Sequence[AnswerPair]) -> dict[str, float] | None:
     )
     if min(len(np.unique(local)), len(np.unique(remote))) < _MIN_DISTINCT_SCORES:
         return None
-    return {
-        "pearson": float(np.corrcoef(local, remote)[0, 1]),
-        "spearman": float(np.corrcoef(_ranks(local), _ranks(remote))[0, 1]),
-    }
+    return {"pearson": float(np.corrcoef(local, remote)[0, 1]), "spearman": spearman(local, remote)}
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def spearman(one: ArrayLike, other: ArrayLike) -> float:
+    """Return the rank correlation; 0 if all values of one side are equal."""
+    a, b = _ranks(one), _ranks(other)
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
+
+
+def _ranks(values: ArrayLike) -> NDArray[np.float64]:
     """Return the rank of each value; equal values have the mean of their ranks."""
     _, position, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray(np.cumsum(counts) - (counts - 1) / 2, dtype=np.float64)[position]

@@ -169,7 +169,10 @@ def _read_pairs(path: Path) -> Iterator[AnswerPair]:
         try:
             yield _PAIR.validate_json(line, strict=True)
         except ValidationError:
-            raise ShadowError(f"{path}, line {number}: not a line of results") from None
+            raise ShadowError(
+                f"{path}, line {number}: not a result of this version of `compareface shadow`; "
+                "give --out a new file, or delete this one to send all requests again"
+            ) from None
 
 
 def _is_incomplete(line: bytes) -> bool:

@@ -23,6 +23,7 @@ _MAX_CONSECUTIVE_FAILURES = 20
 _RATE_LIMITED = "RequestLimitExceeded"
 _TRANSIENT = (_RATE_LIMITED, "FailedOperation.RequestTimeout", "FailedOperation.ServerError", "InternalError")
 _FATAL = ("AuthFailure", "UnauthorizedOperation", "ResourceUnavailable", "NoSuchVersion", "InvalidAction")
+"""Prefixes of codes: transient ones are retried, fatal ones end the run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,9 @@ def resize_and_pad(image: Image, max_side: int) -> tuple[Image, float]:
     """Shrink ``image`` to ``max_side`` if it is larger, then pad it with black to sides that are multiples of 32.
 
     Return the result and its scale: pixel coordinates / scale are those of ``image``. The padding is at the right and
-    the bottom. Blocks of whole pixels are averaged first, so that bilinear sampling skips no pixel (except in thin
-    images); this is faster than ``INTER_AREA`` alone. An incomplete last block is dropped, at most 1/32 of a side.
+    the bottom. Blocks of whole pixels are averaged first, so that bilinear sampling skips no pixel; this is faster than
+    ``INTER_AREA`` alone. An incomplete last block is dropped: at most 1/32 of a side, because the shorter side has at
+    least 32 blocks. In a thin image, blocks may therefore be too small, and sampling skips pixels.
     """
     sides = image.shape[:2]
     factor = max(1, min(max(sides) // max_side, min(sides) // _MIN_BLOCKS))
@@ -94,7 +95,7 @@ def to_blob(image: Image) -> Tensor:
 
 
 def join_strides(outputs: Sequence[Tensor]) -> list[Tensor]:
-    """Concatenate each kind of output over the strides; ``outputs`` has one kind after the other, by stride."""
+    """Concatenate each kind of output over the strides; ``outputs`` is ordered by kind, then by stride."""
     count = len(STRIDES)
     return [np.concatenate(outputs[start : start + count]) for start in range(0, len(outputs), count)]
 

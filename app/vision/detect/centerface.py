@@ -1,7 +1,7 @@
 """CenterFace (Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019).
 
 Input: RGB, 0-255, without mean or scale. Output, at stride 4: a heat map, log sizes (height, width), centre offsets
-(y, x), and landmarks (y, x) relative to the box's corner, in units of the box's height and width.
+(y, x), and landmarks (y, x). The landmarks are relative to the box's corner, in units of its height and width.
 """
 
 from collections.abc import Sequence

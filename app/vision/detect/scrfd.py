@@ -1,9 +1,9 @@
 """SCRFD (Guo et al., "Sample and Computation Redistribution for Efficient Face Detection", 2021), as in insightface.
 
-Input: RGB, (x - 127.5) / 128. Output, at three strides, for two anchors per cell, in units of the stride: a score, the
-distances from the cell's corner to the four edges of the box, and five landmarks relative to that corner.
+Input: RGB, (x - 127.5) / 128. Output, at three strides, for two anchors per cell: a score, the distances to the
+four edges of the box, and five landmarks. Both are relative to the cell's corner; their unit is the stride.
 
-The network misses a face that fills a large image, so a large image is detected at a second, smaller size, too, as
+The network misses a face that fills a large image. A large image is therefore also detected at a smaller size, as
 insightface does since version 2. A test compares a pass with ``insightface.model_zoo.scrfd.SCRFD``.
 """
 

@@ -1,7 +1,7 @@
 """YuNet (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023), as published in the OpenCV Zoo.
 
 Input: BGR, 0-255, without mean or scale. Output, at three strides, per cell: a class score, an objectness, a box
-(offset of its centre, log of its size) and five landmarks, in units of the stride. Decoding and NMS follow OpenCV's
+(offset of its centre, log of its size) and five landmarks. The unit is the stride. Decoding and NMS follow OpenCV's
 ``FaceDetectorYN`` (modules/objdetect/src/face_detect.cpp), but boxes are not rounded to whole pixels before NMS.
 """
 
@@ -28,8 +28,7 @@ class YuNet(NetworkDetector):
 def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float) -> Candidates:
     """Decode the outputs for an input of ``height`` x ``width`` pixels; return candidates in its pixels.
 
-    ``outputs``: class scores (N x 1), objectness (N x 1), boxes (N x 4) and landmarks (N x 10), each for strides 8, 16
-    and 32.
+    ``outputs``: class scores (N x 1), objectness (N x 1), boxes (N x 4), landmarks (N x 10), each for all strides.
     """
     classes, objectness, boxes, points = join_strides(outputs)
     scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objectness[:, 0], 0, 1))

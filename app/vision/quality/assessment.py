@@ -30,8 +30,8 @@ class Severity(IntEnum):
 class Band(NamedTuple):
     """The values of a measure above the previous band, up to and including ``upper``; ``label`` is for people.
 
-    ``problem``: the vendor's name of the problem. ``boundary``: the end of the good band, or of this band for
-    regions; the distance of a mild problem is measured from it.
+    ``problem``: the vendor's name of the problem. ``boundary``: the value of the good band that is nearest to this
+    band; for regions ``upper``. A mild problem within ``_NEAR_GOOD_POINTS`` of it is borderline.
     """
 
     upper: int

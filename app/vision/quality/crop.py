@@ -1,7 +1,7 @@
 """The quality crop (one face in a standard position, the input of all quality measures) and the regions of the face.
 
-The eyes of a frontal face are 60 pixels apart, so measures do not depend on the size of the image. A face enlarged
-from few pixels is as blurry as it looks. The crop shows the face from the forehead to below the chin.
+The eyes of a frontal face are 60 pixels apart, so measures do not depend on the size of the image. A small face is
+enlarged, and is therefore measured as blurry. The crop shows the face from the forehead to below the chin.
 """
 
 from collections.abc import Mapping, Sequence

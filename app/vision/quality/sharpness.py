@@ -123,7 +123,10 @@ def _weakest_gradient(level: NDArray[np.float32], face: NDArray[np.bool_]) -> fl
 
 
 def _noise_per_band() -> NDArray[np.float64]:
-    """Return the norm of white noise in each band, relative to its norm in the detail finer than the first scale."""
+    """Return the standard deviation of white noise in each band, divided by that in ``image - levels[0]``.
+
+    The noise of a face is measured in that difference, the detail finer than the first scale.
+    """
     impulse = np.zeros((97, 97), np.float32)
     impulse[48, 48] = 1
     levels = _blur_levels(impulse)

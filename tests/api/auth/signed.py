@@ -29,12 +29,12 @@ def tc3_request(
         "authorization": authorization,
     }
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return CloudRequest(method, "/", query, sent).with_body(body, tc3.sha256(body))
+    return CloudRequest(method, "/", query, sent, body, tc3.sha256(body))
 
 
 def v1_request(method: str = "POST", path: str = "/", host: str = "127.0.0.1:8000", **parameters: str) -> CloudRequest:
     """Return a request with signature version 1."""
-    return CloudRequest(method, path, "", {"host": host}).with_v1_parameters(parameters)
+    return CloudRequest(method, path, "", {"host": host}, v1_parameters=parameters)
 
 
 def outcome(subject: Authenticator, request: CloudRequest) -> str:

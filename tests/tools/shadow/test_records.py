@@ -70,13 +70,21 @@ def test_two_different_requests_with_one_id_are_refused(tmp_path: Path) -> None:
         list(results.pending(requests))
 
 
-@pytest.mark.parametrize("content", ['{"id": "a", "local": 1}\n', '{"id": "a", "Score": 1}', "\x89PNG", '{"key'])
-def test_a_foreign_file_is_not_overwritten(content: str, tmp_path: Path) -> None:
+_OLD_RESULT = '{"id": "a", "here": {"code": "OK", "score": 5.0, "ms": 1.0, "accepted": false}, "there": null}\n'
+
+
+@pytest.mark.parametrize(
+    "content", [_OLD_RESULT, '{"id": "a", "local": 1}\n', '{"id": "a", "Score": 1}', "\x89PNG", '{"key']
+)
+def test_a_foreign_or_old_file_is_not_overwritten(content: str, tmp_path: Path) -> None:
     out = tmp_path / "results.jsonl"
     out.write_text(content)
     with pytest.raises(ShadowError) as caught:
         Results.resume(out, _THRESHOLDS)
-    assert str(caught.value) == f"{out}, line 1: not a line of results"
+    assert str(caught.value) == (
+        f"{out}, line 1: not a result of this version of `compareface shadow`; "
+        "give --out a new file, or delete this one to send all requests again"
+    )
     assert out.read_text() == content
 
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from app.engine import Pipelines
+from app.tools.shadow.agreement import spearman
 from app.vision.quality.assessment import QualityAssessor
 from app.vision.quality.brightness import measure_brightness
 from app.vision.quality.crop import MAP_SIDE, SIDE, QualityCrop
-from tests.support.degradations import BRIGHTNESS_LADDERS, Ladder, exposure, spearman
+from tests.support.degradations import BRIGHTNESS_LADDERS, Ladder, exposure
 from tests.support.pipelines import detect_all
 from tests.vision.quality.occlusions import full_crop, with_mask
 

@@ -3,9 +3,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from app.tools.shadow.agreement import spearman
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.quality.sharpness import blur_features, estimate_blur, measure_sharpness
-from tests.support.degradations import HARMLESS_LADDERS, SHARPNESS_LADDERS, Ladder, focus, jpeg, spearman
+from tests.support.degradations import HARMLESS_LADDERS, SHARPNESS_LADDERS, Ladder, focus, jpeg
 from tests.vision.quality.occlusions import full_crop, with_mask
 
 _BLURS = {name: ladder for name, ladder in SHARPNESS_LADDERS.items() if "JPEG" not in name}
