@@ -19,7 +19,7 @@ from app.vision.align import align
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
-from app.vision.search import refine_landmarks
+from app.vision.search import refine_landmarks, refine_upright_landmarks
 from app.vision.selection import NoFaceError
 from benchmarks import SHARED
 from tests.support.detectors import CountingDetector
@@ -35,7 +35,6 @@ class Pipeline:
         session = OrtSession.open(files[pack.detector.file], "cpu", 1)
         self.detector = CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
         self._spec = pack.detector
-        self._landmark_crop = pack.detector.landmark_crop
         self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
@@ -45,9 +44,11 @@ class Pipeline:
     def face(self, image: Image, *, rotate: bool) -> Face | None:
         try:
             face = detect_target(self.detector, image, self._spec, rotate=rotate)
+            if rotate:
+                return refine_landmarks(self.detector, image, face, self._spec.landmark_crop)
+            return refine_upright_landmarks(self.detector, image, face, self._spec)
         except NoFaceError:
             return None
-        return refine_landmarks(self.detector, image, face, self._landmark_crop)
 
     def score(self, first: tuple[Image, Face], second: tuple[Image, Face]) -> float:
         a, b = (

@@ -1,4 +1,4 @@
-"""Encoded image -> decode -> detect target face -> quality gate -> refine landmarks -> align -> embed.
+"""Encoded image -> decode -> detect target face -> refine landmarks -> quality gate -> align -> embed.
 
 Blocking; runs on a worker thread. Every stage checks the deadline and records its duration.
 """
@@ -98,10 +98,22 @@ class FaceDetectionPipeline:
         face = target.face.scaled(image.shape[0] / target.image.shape[0])
         return TargetFace(image, match_by_iou(faces, face.box) or face, 1)
 
-    def refine_landmarks(self, target: TargetFace, timer: StageTimer) -> Face:
-        """Return the target face with the landmarks of a second detection on its crop."""
+    def refine_landmarks(self, target: TargetFace, timer: StageTimer, *, rotate: bool) -> Face:
+        """Return the target face with the landmarks of a second detection on its crop.
+
+        Without ``rotate``, raise ``RotatedFaceError`` if the face does not stand upright.
+        """
         with timer.stage("landmarks"):
-            return search.refine_landmarks(self._detector, target.image, target.face, self._spec.landmark_crop)
+            detector = _DeadlineDetector(self._detector, timer.deadline)
+            if rotate:
+                return search.refine_landmarks(detector, target.image, target.face, self._spec.landmark_crop)
+            return search.refine_upright_landmarks(detector, target.image, target.face, self._spec)
+
+    def is_upright(self, image: Image, face: Face, timer: StageTimer) -> bool:
+        """Return whether a face of ``detect_all`` without ``rotate`` stands upright."""
+        with timer.stage("landmarks"):
+            detector = _DeadlineDetector(self._detector, timer.deadline)
+            return search.is_upright(detector, image, face, self._spec)
 
     def _detect_coarse(self, image: Image, timer: StageTimer, *, rotate: bool) -> Face | None:
         with timer.stage("detect"):
@@ -140,11 +152,11 @@ class EmbeddingPipeline:
         encoded = self._detection.parse(source, timer)
         strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
         target = self._detection.detect_target(encoded, strategy, self._face_size, timer, rotate=options.rotate)
+        landmarks = self._detection.refine_landmarks(target, timer, rotate=options.rotate).landmarks
         if options.quality_control:  # at full resolution, like ``DetectFace``, without changing the score
             full = self._detection.detect_full_resolution(encoded, target, timer, rotate=options.rotate)
             with timer.stage("quality"):
                 self._quality_gate.check(full.image, full.face, options.quality_control)
-        landmarks = self._detection.refine_landmarks(target, timer).landmarks
         with timer.stage("align"):
             crop = align(target.image, landmarks, self._template, self._side)
         with timer.stage("embed"):

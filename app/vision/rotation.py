@@ -37,6 +37,8 @@ _EYE_DISTANCE = float(HEAD[1, 0] - HEAD[0, 0])
 _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
 _HEAD_POINTS = (HEAD - HEAD.mean(axis=0)) @ (1, 1j, 0)  # x and y as complex numbers, centred
 _HEAD_NORM = float(np.vdot(_HEAD_POINTS, _HEAD_POINTS).real)
+_MAX_UPRIGHT_ROLL = 65.0
+"""Degrees of roll up to which a face counts as upright: midway between 40, which must be found, and a quarter turn."""
 _UNROTATED_BONUS = 0.02  # margin by which the score of another rotation must exceed that of the unrotated image
 
 
@@ -127,9 +129,25 @@ def roll(face: Face) -> float:
     return float(np.degrees(np.angle(_scale_and_roll(face))))
 
 
-def has_accurate_landmarks(face: Face) -> bool:
-    """Return whether the roll is at most 25 degrees, so that the landmarks are accurate."""
-    return abs(roll(face)) <= _MAX_GOOD_ROLL
+def has_accurate_landmarks(face: Face, detector_roll: float = 0.0) -> bool:
+    """Return whether the roll in the detector's input is at most 25 degrees, so that the landmarks are accurate.
+
+    ``detector_roll``: the roll in pixels of ``face`` at which the face stands upright in the detector's input.
+    """
+    return abs((roll(face) - detector_roll + 180) % 360 - 180) <= _MAX_GOOD_ROLL
+
+
+def most_confident_is_upright(unrotated: Face | None, rotated: Sequence[Face]) -> bool:
+    """Return whether the most confident detection of one face stands upright, with a roll of at most 65 degrees.
+
+    ``unrotated``: the detection in the expected rotation. ``rotated``: detections in other rotations. The landmarks of
+    all are in pixels of the same image.
+    """
+    confidences = [(face.confidence, face) for face in rotated]
+    if unrotated:
+        confidences.append((unrotated.confidence + _UNROTATED_BONUS, unrotated))
+    _, best = max(confidences, key=lambda item: item[0], default=(0.0, None))
+    return best is not None and abs(roll(best)) <= _MAX_UPRIGHT_ROLL
 
 
 def has_upright_landmarks(face: Face) -> bool:

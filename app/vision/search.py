@@ -12,8 +12,16 @@ from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.vision.align import apply_inverse, warp_crop
 from app.vision.detect.base import Detector
-from app.vision.rotation import DIAGONALS, QUARTER_TURNS, detect_rotated, detect_upright, has_accurate_landmarks, roll
-from app.vision.selection import MIN_AREA_RATIO, match_by_iou, select_target, visible_area
+from app.vision.rotation import (
+    DIAGONALS,
+    QUARTER_TURNS,
+    detect_rotated,
+    detect_upright,
+    has_accurate_landmarks,
+    most_confident_is_upright,
+    roll,
+)
+from app.vision.selection import MIN_AREA_RATIO, RotatedFaceError, match_by_iou, select_target, visible_area
 
 COARSE_SIDES = (96, 160, 320)
 """Longer sides of the detector's input in pixels, coarse to fine."""
@@ -92,15 +100,63 @@ def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop
     The face has the same size in every crop, so landmarks and scores do not depend on the size of the image or on the
     detection that found the face.
     """
+    return _with_landmarks(face, _detect_on_crop(detector, image, face, landmark_crop, roll(face)))
+
+
+def refine_upright_landmarks(detector: Detector, image: Image, face: Face, spec: DetectorSpec) -> Face:
+    """Return the result of :func:`refine_landmarks`; raise ``RotatedFaceError`` if ``face`` does not stand upright.
+
+    Detectors also find rotated faces, with wrong landmarks that look upright. A confident detection on the crop proves
+    that the face stands upright. Otherwise the crop is detected in all rotations, and the most confident one decides.
+    """
+    roll_in_image = roll(face)
+    refined = _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image)
+    is_proven = (
+        refined is not None
+        and refined.confidence >= spec.upright_confidence
+        and has_accurate_landmarks(refined, roll_in_image)
+    )
+    if not is_proven:
+        rotated = [
+            _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image - degrees)
+            for degrees in (*QUARTER_TURNS[1:], *DIAGONALS)
+        ]
+        if not most_confident_is_upright(refined, [other for other in rotated if other]):
+            raise RotatedFaceError
+    return _with_landmarks(face, refined)
+
+
+def is_upright(detector: Detector, image: Image, face: Face, spec: DetectorSpec) -> bool:
+    """Return whether a face of full detection stands upright. A confident face with accurate landmarks does."""
+    if face.confidence >= spec.upright_confidence and has_accurate_landmarks(face):
+        return True
+    try:
+        refine_upright_landmarks(detector, image, face, spec)
+    except RotatedFaceError:
+        return False
+    return True
+
+
+def _with_landmarks(face: Face, refined: Face | None) -> Face:
+    return Face(face.box, refined.landmarks, face.confidence) if refined else face
+
+
+def _detect_on_crop(
+    detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop, degrees: float
+) -> Face | None:
+    """Detect ``face`` again, on a crop in which a face with a roll of ``degrees`` stands upright; None if that fails.
+
+    Return its box in ``image``, and the landmarks and the confidence of the second detection.
+    """
     box, size = face.box, face.box.area**0.5
     if not size:
-        return face
+        return None
     side, middle = landmark_crop.side, landmark_crop.side / 2
     start, end = middle - landmark_crop.face / 2, middle + landmark_crop.face / 2
     # Points as complex numbers: p of the image is p * factor + shift in the crop.
-    factor = landmark_crop.face / size * np.exp(-1j * np.radians(roll(face)))
+    factor = landmark_crop.face / size * np.exp(-1j * np.radians(degrees))
     shift = middle * (1 + 1j) - factor * complex(box.left + box.right, box.top + box.bottom) / 2
     matrix = np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
     faces = detect_upright(detector, warp_crop(image, matrix, side), side)
-    refined = match_by_iou(faces, Box(start, start, end, end))
-    return Face(box, apply_inverse(matrix, refined.landmarks), face.confidence) if refined else face
+    match = match_by_iou(faces, Box(start, start, end, end))
+    return Face(box, apply_inverse(matrix, match.landmarks), match.confidence) if match else None

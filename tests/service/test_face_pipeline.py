@@ -59,7 +59,7 @@ def test_a_large_image_is_decoded_at_the_resolution_that_the_crop_needs(
     encoded = detection.parse(jpeg(canvas), timer)
     target = detection.detect_target(encoded, MatchingStrategy.LARGEST, face_size, timer, rotate=False)
     assert target.image.shape == (decoded_side, decoded_side, 3)
-    left, right = detection.refine_landmarks(target, timer).landmarks[:2] * (1400 / decoded_side)
+    left, right = detection.refine_landmarks(target, timer, rotate=False).landmarks[:2] * (1400 / decoded_side)
     expected = np.array([300, 200]) + np.array([[105, 101], [147, 105]]) * head_side / 250
     assert np.abs(np.stack([left, right]) - expected).max() < 0.05 * head_side
 

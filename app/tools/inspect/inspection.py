@@ -12,7 +12,7 @@ from app.ops.stage_timer import StageTimer
 from app.packs.store import Store
 from app.service.errors import api_errors
 from app.tools.inspect.findings import Finding, inspect_face
-from app.vision.selection import largest_first, select_target
+from app.vision.selection import RotatedFaceError, largest_first, select_target
 
 _MAX_FINDINGS = 4
 
@@ -47,6 +47,8 @@ def inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> Inspection:
     with api_errors():
         image, faces = detection.detect_all(detection.parse(encoded, timer), timer, rotate=rotate)
         target = select_target(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
+        if not (rotate or detection.is_upright(image, target, timer)):
+            raise RotatedFaceError
     inspected = [target, *(face for face in largest_first(faces, image) if face is not target)][:_MAX_FINDINGS]
     offset = pack.detector.pitch_offset
     findings = [
