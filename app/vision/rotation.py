@@ -37,9 +37,9 @@ _EYE_DISTANCE = float(HEAD[1, 0] - HEAD[0, 0])
 _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
 _HEAD_POINTS = (HEAD - HEAD.mean(axis=0)) @ (1, 1j, 0)  # x and y as complex numbers, centred
 _HEAD_NORM = float(np.vdot(_HEAD_POINTS, _HEAD_POINTS).real)
-_MAX_UPRIGHT_ROLL = 65.0
-"""Degrees of roll up to which a face counts as upright: midway between 40, which must be found, and a quarter turn."""
-_UNROTATED_BONUS = 0.02  # margin by which the score of another rotation must exceed that of the unrotated image
+_MAX_UPRIGHT_ROLL = 75.0
+"""Degrees of roll from which a face counts as rotated. Faces with 40 degrees have detections of up to 70 degrees."""
+_UPRIGHT_BONUS = 0.02  # margin by which the score of another rotation must exceed that of the upright one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +114,7 @@ def detect_rotated(
 
     def best_score(candidate: tuple[Rotation, list[Face]]) -> float:
         rotation, faces = candidate
-        return max(map(score, faces), default=0.0) + (0.0 if rotation.degrees else _UNROTATED_BONUS)
+        return max(map(score, faces), default=0.0) + (0.0 if rotation.degrees else _UPRIGHT_BONUS)
 
     return *max(candidates, key=best_score), False
 
@@ -137,17 +137,14 @@ def has_accurate_landmarks(face: Face, detector_roll: float = 0.0) -> bool:
     return abs((roll(face) - detector_roll + 180) % 360 - 180) <= _MAX_GOOD_ROLL
 
 
-def most_confident_is_upright(unrotated: Face | None, rotated: Sequence[Face]) -> bool:
-    """Return whether the most confident detection of one face stands upright, with a roll of at most 65 degrees.
+def most_confident_is_upright(detections: Sequence[Face]) -> bool:
+    """Return whether the most confident of several detections of one face is upright: a roll of at most 75 degrees.
 
-    ``unrotated``: the detection in the expected rotation. ``rotated``: detections in other rotations. The landmarks of
-    all are in pixels of the same image.
+    A rotated detection must be clearly more confident. The landmarks of all are in pixels of the same image.
     """
-    confidences = [(face.confidence, face) for face in rotated]
-    if unrotated:
-        confidences.append((unrotated.confidence + _UNROTATED_BONUS, unrotated))
-    _, best = max(confidences, key=lambda item: item[0], default=(0.0, None))
-    return best is not None and abs(roll(best)) <= _MAX_UPRIGHT_ROLL
+    upright = [face.confidence for face in detections if abs(roll(face)) <= _MAX_UPRIGHT_ROLL]
+    rotated = [face.confidence for face in detections if abs(roll(face)) > _MAX_UPRIGHT_ROLL]
+    return max(upright, default=0.0) + _UPRIGHT_BONUS >= max(rotated, default=0.0)
 
 
 def has_upright_landmarks(face: Face) -> bool:

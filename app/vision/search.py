@@ -121,7 +121,7 @@ def refine_upright_landmarks(detector: Detector, image: Image, face: Face, spec:
             _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image - degrees)
             for degrees in (*QUARTER_TURNS[1:], *DIAGONALS)
         ]
-        if not most_confident_is_upright(refined, [other for other in rotated if other]):
+        if not most_confident_is_upright([face, *filter(None, [refined, *rotated])]):
             raise RotatedFaceError
     return _with_landmarks(face, refined)
 
