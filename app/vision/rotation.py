@@ -37,7 +37,7 @@ _EYE_DISTANCE = float(HEAD[1, 0] - HEAD[0, 0])
 _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
 _HEAD_POINTS = (HEAD - HEAD.mean(axis=0)) @ (1, 1j, 0)  # x and y as complex numbers, centred
 _HEAD_NORM = float(np.vdot(_HEAD_POINTS, _HEAD_POINTS).real)
-_MAX_UPRIGHT_ROLL = 75.0
+_MAX_UPRIGHT_ROLL = 72.0
 """Degrees of roll from which a face counts as rotated. Faces with 40 degrees have detections of up to 70 degrees."""
 _UPRIGHT_BONUS = 0.02  # margin by which the score of another rotation must exceed that of the upright one
 
@@ -138,7 +138,7 @@ def has_accurate_landmarks(face: Face, detector_roll: float = 0.0) -> bool:
 
 
 def most_confident_is_upright(detections: Sequence[Face]) -> bool:
-    """Return whether the most confident of several detections of one face is upright: a roll of at most 75 degrees.
+    """Return whether the most confident of several detections of one face is upright: a roll of at most 72 degrees.
 
     A rotated detection must be clearly more confident. The landmarks of all are in pixels of the same image.
     """
