@@ -39,7 +39,9 @@ _HEAD_POINTS = (HEAD - HEAD.mean(axis=0)) @ (1, 1j, 0)  # x and y as complex num
 _HEAD_NORM = float(np.vdot(_HEAD_POINTS, _HEAD_POINTS).real)
 _MAX_UPRIGHT_ROLL = 72.0
 """Degrees of roll from which a face counts as rotated. Faces with 40 degrees have detections of up to 70 degrees."""
-_UPRIGHT_BONUS = 0.02  # margin by which the score of another rotation must exceed that of the upright one
+_UNROTATED_BONUS = 0.02  # margin by which the score of another rotation must exceed that of the unrotated image
+_UPRIGHT_BONUS = 0.03
+"""The same for one face; an upright one of 5,178 images (LFW) has a confidence that is 0.02 higher upside down."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,7 +116,7 @@ def detect_rotated(
 
     def best_score(candidate: tuple[Rotation, list[Face]]) -> float:
         rotation, faces = candidate
-        return max(map(score, faces), default=0.0) + (0.0 if rotation.degrees else _UPRIGHT_BONUS)
+        return max(map(score, faces), default=0.0) + (0.0 if rotation.degrees else _UNROTATED_BONUS)
 
     return *max(candidates, key=best_score), False
 
