@@ -113,14 +113,26 @@ class Completeness:
     chin: int
 
 
+class Tones(StrEnum):
+    """The tones of a face: those of a photo, of a strongly compressed photo, or of a negative or posterised image."""
+
+    NATURAL = "natural"
+    COMPRESSED = "compressed"
+    UNNATURAL = "unnatural"
+
+
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The image quality of one face, 0-100 each: the vendor's ``FaceQualityInfo``; ``score`` is the total."""
+    """The image quality of one face, 0-100 each: the vendor's ``FaceQualityInfo``; ``score`` is the total.
+
+    ``tones`` has no field in the vendor's response; it affects ``score`` and the grade.
+    """
 
     score: int
     sharpness: int
     brightness: int
     completeness: Completeness
+    tones: Tones = Tones.NATURAL
 
 
 class QualityPolicy(StrEnum):

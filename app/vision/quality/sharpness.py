@@ -25,11 +25,12 @@ _HALF_POINTS_BLUR, _STEEPNESS = 3.2, 1.83
 # From models/quality/train/sharpness.py.
 # fmt: off
 _WEIGHTS = np.array([
-    -0.6795, -0.7007, -0.2211, 0.5923, 3.6996, 0.1072, 3.8242, -0.9265, -0.0166, 0.2256, -1.2023, -0.5646, 1.593,
-    -0.1903, 0.9037, 0.9664, 0.1969, -0.6781, 0.0515, -0.2833, 0.1882, 0.2804, 0.6983, -0.395, -1.4637, -2.2529,
-    -1.9288, 0.0423, 2.9678, 2.2399, 8.6071, -0.319, 5.7808, 1.3696, 19.5452, -0.5584, 7.3558,
+    -0.1208, -0.1714, 0.0107, 0.0973, 1.2306, 1.7054, 3.0452, -0.5051, -0.4229, -0.3455, -0.6367, 0.0263, 0.9634,
+    0.0581, 0.4706, 0.6918, 0.5059, -0.6907, -0.0719, -0.1651, 0.0359, 0.2849, 0.0408, -0.4755, -1.0722, -1.3439,
+    -0.904, 0.3914, 1.2751, 0.8145, 4.6048, 2.8585, 1.8863, 7.3932, 9.9534, -1.5077, 3.7191, 0.0959, -0.0052, -0.2436,
+    -0.3932, 2.4911, -0.5962, -0.6444,
 ])
-_CONSTANT = 8.5881
+_CONSTANT = 5.71
 # fmt: on
 
 _SCALES = (0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0)
@@ -73,7 +74,7 @@ def estimate_blur(
 
 
 def blur_features(crop: QualityCrop) -> NDArray[np.float64] | None:
-    """Return the 37 features of the estimate, or None if too little of the face is in the image or has contrast."""
+    """Return the 44 features of the estimate, or None if too little of the face is in the image or has contrast."""
     face, detailed = _FACE, _DETAILED
     if not crop.inside.all():
         inside = cv2.erode(crop.inside.astype(np.uint8), np.ones((_MARGIN, _MARGIN), np.uint8), borderValue=1)
@@ -103,8 +104,10 @@ def blur_features(crop: QualityCrop) -> NDArray[np.float64] | None:
         ]
     )
     features = np.log((amounts + _EPSILON) / (contrast + _EPSILON))
-    # Motion blur: little detail at fine scales and much at coarse ones, along the same direction.
-    return np.concatenate([features, np.diff(features[-len(_SCALES) :]) ** 2])
+    means_of_bands, along_direction = features[: len(bands)], features[-len(_SCALES) :]
+    # Motion blur: along one direction, little detail at fine scales and much at coarse ones, and less than in the mean.
+    squares = [np.diff(along_direction) ** 2, (means_of_bands - along_direction[:-1]) ** 2]
+    return np.concatenate([features, *squares])
 
 
 def _blur_levels(image: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -23,15 +23,19 @@ from models.quality.train.degrade import disc_kernel, jpeg, motion_kernel, relig
 from models.quality.train.faces import detect_faces, is_held_out
 
 _SAMPLES_PER_STUDIO_FACE, _SAMPLES_PER_LFW_FACE, _LFW_FACES, _LFW_STEP = 180, 20, 150, 2
-_RIDGE, _SEED = 10.0, 0
+_RIDGE, _SEED = 50.0, 0
 _MIN_EYE_DISTANCE, _MAX_EYE_DISTANCE = 15.0, 180.0
 """Pixels between the eyes of the degraded faces."""
 _MIN_LFW_BLUR = 0.8
 """Pixels of blur that an LFW face has at least, because its eyes are only about 40 pixels apart in the file."""
-_LFW_MEDIAN_BLUR = 2.12
-"""Pixels of blur of the median LFW image, which are 68 points of sharpness."""
+_LFW_MEDIAN_BLUR = 2.07
+"""Pixels of blur of the median LFW image, which are 69 points of sharpness."""
+_MAX_BLUR = 6.0
+"""Pixels of blur that count as more; such faces are very blurry in any case."""
 _MAX_MOTION = 45.0
 """Pixels of the quality crop by which a face moves at most."""
+_HORIZONTAL, _HORIZONTAL_SPREAD = 0.4, 0.15
+"""Share of motions that are about horizontal, the least visible ones, and their standard deviation in radians."""
 _COVERED = 0.2
 """Share of faces with an occluder, whose edges and plain areas are not those of the face."""
 _MASK = np.array([[58, 125], [112, 110], [166, 125], [160, 175], [112, 205], [64, 175]], np.float64)
@@ -147,14 +151,15 @@ def _blurred(face: SharpFace, rng: np.random.Generator) -> tuple[Image, int]:
         image = np.asarray(cv2.filter2D(image, -1, disc_kernel(2 * sigma)), np.uint8)
     elif kind == "motion":
         length = np.exp(rng.uniform(np.log(2), np.log(_MAX_MOTION))) * side / SIDE
-        image = np.asarray(cv2.filter2D(image, -1, motion_kernel(length, rng.uniform(0, np.pi))), np.uint8)
+        angle = rng.uniform(0, np.pi) if rng.random() < 1 - _HORIZONTAL else rng.normal(0, _HORIZONTAL_SPREAD)
+        image = np.asarray(cv2.filter2D(image, -1, motion_kernel(length, angle)), np.uint8)
     return image, int(np.exp(rng.uniform(np.log(4), np.log(96)))) if rng.random() < 0.6 else 0
 
 
 def fit(samples: Sequence[Sample]) -> Fit:
     """Return the ridge regression of log(hypot(blur, MIN_BLUR)) on the features."""
     features = np.array([sample.features for sample in samples])
-    target = np.log(np.hypot([sample.blur for sample in samples], MIN_BLUR))
+    target = np.log(np.hypot([min(sample.blur, _MAX_BLUR) for sample in samples], MIN_BLUR))
     centre, spread = features.mean(axis=0), features.std(axis=0)
     scaled = (features - centre) / spread
     gram = scaled.T @ scaled + _RIDGE * np.eye(features.shape[1])
