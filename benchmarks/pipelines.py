@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from app.domain import Face, FaceModelVersion, Image
+from app.domain import Embedding, Face, FaceModelVersion, Image
 from app.packs.convert import onnx_graph
 from app.packs.manifest import DetectorSpec, Pack
 from app.packs.store import Store
@@ -41,21 +41,25 @@ class Pipeline:
         table = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
         self._scale = Scale(table, FaceModelVersion.V3)
 
-    def face(self, image: Image, *, rotate: bool) -> Face | None:
+    def face(self, image: Image, *, rotate: bool, is_upright_required: bool = True) -> Face | None:
+        """Return the target face with refined landmarks; without ``rotate``, only if it stands upright."""
         try:
             face = detect_target(self.detector, image, self._spec, rotate=rotate)
-            if rotate:
-                return refine_landmarks(self.detector, image, face, self._spec.landmark_crop)
-            return refine_upright_landmarks(self.detector, image, face, self._spec)
+            if not rotate and is_upright_required:
+                return refine_upright_landmarks(self.detector, image, face, self._spec)
         except NoFaceError:
             return None
+        return refine_landmarks(self.detector, image, face, self._spec.landmark_crop)
+
+    def embed(self, image: Image, face: Face) -> Embedding:
+        return self._embedder.embed(align(image, face.landmarks, self._template, self._side))
 
     def score(self, first: tuple[Image, Face], second: tuple[Image, Face]) -> float:
-        a, b = (
-            self._embedder.embed(align(image, face.landmarks, self._template, self._side))
-            for image, face in (first, second)
-        )
-        return self._scale.score(cosine(a, b))
+        return self.embedding_score(self.embed(*first), self.embed(*second))
+
+    def embedding_score(self, first: Embedding | None, second: Embedding | None) -> float:
+        """Return the score, or -1 if an embedding is missing."""
+        return -1.0 if first is None or second is None else self._scale.score(cosine(first, second))
 
 
 class ImagePair(NamedTuple):
