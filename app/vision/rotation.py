@@ -20,6 +20,11 @@ from app.vision.align import apply_inverse
 from app.vision.detect.base import Detector
 from app.vision.pose import HEAD
 
+MIN_UPRIGHT_MARGIN, CLEAR_UPRIGHT_MARGIN = -0.03, 0.1
+"""``upright_margin`` from which a face counts as upright, after all rotations and after the quarter turns only.
+
+An upright face of 5,178 images (LFW) has a margin of -0.02.
+"""
 QUARTER_TURNS = (0.0, -90.0, 90.0, 180.0)
 DIAGONALS = (-45.0, 45.0, -135.0, 135.0)
 """Degrees clockwise, most likely first."""
@@ -38,10 +43,8 @@ _EYES_TO_MOUTH = float(HEAD[3, 1] - HEAD[0, 1])
 _HEAD_POINTS = (HEAD - HEAD.mean(axis=0)) @ (1, 1j, 0)  # x and y as complex numbers, centred
 _HEAD_NORM = float(np.vdot(_HEAD_POINTS, _HEAD_POINTS).real)
 _MAX_UPRIGHT_ROLL = 72.0
-"""Degrees of roll from which a face counts as rotated. Faces with 40 degrees have detections of up to 70 degrees."""
+"""Degrees of roll above which a face counts as rotated. Faces with 40 degrees have detections of up to 70 degrees."""
 _UNROTATED_BONUS = 0.02  # margin by which the score of another rotation must exceed that of the unrotated image
-_UPRIGHT_BONUS = 0.03
-"""The same for one face; an upright one of 5,178 images (LFW) has a confidence that is 0.02 higher upside down."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,14 +142,14 @@ def has_accurate_landmarks(face: Face, detector_roll: float = 0.0) -> bool:
     return abs((roll(face) - detector_roll + 180) % 360 - 180) <= _MAX_GOOD_ROLL
 
 
-def most_confident_is_upright(detections: Sequence[Face]) -> bool:
-    """Return whether the most confident of several detections of one face is upright: a roll of at most 72 degrees.
+def upright_margin(detections: Sequence[Face]) -> float:
+    """Return by how much the best upright detection of one face is more confident than the best rotated one.
 
-    A rotated detection must be clearly more confident. The landmarks of all are in pixels of the same image.
+    The landmarks of all are in pixels of the same image; a roll of at most 72 degrees is upright.
     """
     upright = [face.confidence for face in detections if abs(roll(face)) <= _MAX_UPRIGHT_ROLL]
     rotated = [face.confidence for face in detections if abs(roll(face)) > _MAX_UPRIGHT_ROLL]
-    return max(upright, default=0.0) + _UPRIGHT_BONUS >= max(rotated, default=0.0)
+    return max(upright, default=0.0) - max(rotated, default=0.0)
 
 
 def has_upright_landmarks(face: Face) -> bool:

@@ -13,13 +13,15 @@ from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.vision.align import apply_inverse, warp_crop
 from app.vision.detect.base import Detector
 from app.vision.rotation import (
+    CLEAR_UPRIGHT_MARGIN,
     DIAGONALS,
+    MIN_UPRIGHT_MARGIN,
     QUARTER_TURNS,
     detect_rotated,
     detect_upright,
     has_accurate_landmarks,
-    most_confident_is_upright,
     roll,
+    upright_margin,
 )
 from app.vision.selection import MIN_AREA_RATIO, RotatedFaceError, match_by_iou, select_target, visible_area
 
@@ -107,7 +109,7 @@ def refine_upright_landmarks(detector: Detector, image: Image, face: Face, spec:
     """Return the result of :func:`refine_landmarks`; raise ``RotatedFaceError`` if ``face`` does not stand upright.
 
     Detectors also find rotated faces, with wrong landmarks that look upright. A confident detection on the crop proves
-    that the face stands upright. Otherwise the crop is detected in all rotations, and the most confident one decides.
+    that the face stands upright. Otherwise the crop is detected in other rotations, and the most confident one decides.
     """
     roll_in_image = roll(face)
     refined = _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image)
@@ -116,13 +118,15 @@ def refine_upright_landmarks(detector: Detector, image: Image, face: Face, spec:
         and refined.confidence >= spec.upright_confidence
         and has_accurate_landmarks(refined, roll_in_image)
     )
-    if not is_proven:
-        rotated = [
-            _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image - degrees)
-            for degrees in (*QUARTER_TURNS[1:], *DIAGONALS)
-        ]
-        if not most_confident_is_upright([face, *filter(None, [refined, *rotated])]):
-            raise RotatedFaceError
+    detections = [face, refined] if refined else [face]
+    for rotations in () if is_proven else (QUARTER_TURNS[1:], DIAGONALS):
+        for degrees in rotations:
+            rotated = _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image - degrees)
+            detections += [rotated] if rotated else []
+        if upright_margin(detections) >= CLEAR_UPRIGHT_MARGIN:
+            break
+    if not is_proven and upright_margin(detections) < MIN_UPRIGHT_MARGIN:
+        raise RotatedFaceError
     return _with_landmarks(face, refined)
 
 

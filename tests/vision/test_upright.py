@@ -11,7 +11,7 @@ from app.domain import Box, Face, Image
 from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.packs.store import Store
 from app.vision.detect.base import Detector
-from app.vision.rotation import DIAGONALS, QUARTER_TURNS, most_confident_is_upright, roll
+from app.vision.rotation import DIAGONALS, QUARTER_TURNS, roll, upright_margin
 from app.vision.search import is_upright, refine_landmarks, refine_upright_landmarks
 from app.vision.selection import NoFaceError, RotatedFaceError
 from tests.support.detectors import CountingDetector, detector_spec
@@ -48,19 +48,20 @@ class _ConfidencePerRotation:
     ("first", "on_crop", "upright", "detections"),
     [
         (0.85, {0: 0.91}, True, 1),  # confident on the crop: proven
-        (0.85, {0: 0.7}, True, 8),
+        (0.85, {0: 0.7}, True, 4),  # clear after the quarter turns
+        (0.85, {0: 0.7, 90: 0.74, 180: 0.74}, True, 4),
         (0.85, {0: 0.7, 90: 0.75, 180: 0.84}, True, 8),
         (0.6, {0: 0.85, 180: 0.86}, True, 8),  # not clearly more confident upside down
-        (0.85, {}, True, 8),  # no rotation is better
+        (0.85, {}, True, 4),  # no rotation is better
         (0.85, {0: 0.8, 45: 0.93, 90: 0.88}, True, 8),  # leans by 45 degrees
         (0.85, {0: 0.8, -45: 0.93, -90: 0.88}, True, 8),
-        (0.85, {0: 0.7, 45: 0.89, 135: 0.895}, True, 8),
+        (0.85, {0: 0.7, 180: 0.8, 45: 0.89, 135: 0.895}, True, 8),
         (0.85, {0: 0.85, 180: 0.93}, False, 8),
         (0.85, {180: 0.93}, False, 8),
         (0.85, {0: 0.8, 90: 0.89}, False, 8),
         (0.85, {0: 0.8, -90: 0.89}, False, 8),
-        (0.85, {0: 0.8, 135: 0.89}, False, 8),
-        (0.85, {0: 0.8, -135: 0.89}, False, 8),
+        (0.85, {0: 0.8, 180: 0.83, 135: 0.89}, False, 8),
+        (0.85, {0: 0.8, 180: 0.83, -135: 0.89}, False, 8),
     ],
 )
 def test_the_most_confident_rotation_decides_whether_a_face_is_upright(
@@ -88,7 +89,7 @@ def test_a_confident_face_of_full_detection_needs_no_second_detection() -> None:
 def test_a_face_with_a_roll_above_72_degrees_is_not_upright(degrees: float, upright: bool) -> None:
     _, landmarks = rotate(np.zeros((100, 100, 3), np.uint8), (100 * _UPRIGHT).astype(np.float32), degrees)
     best = Face(Box(0, 0, 100, 100), landmarks, 0.9)
-    assert most_confident_is_upright([_face(0, 0, 100, 0.7), best]) is upright
+    assert upright_margin([_face(0, 0, 100, 0.7), best]) == pytest.approx(0.9 if upright else -0.2)
 
 
 # --- real detectors ---
