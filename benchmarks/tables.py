@@ -22,7 +22,25 @@ _NOT_SHOWN = ("LFW, used for training", "dark (Yale B)")
 
 
 def main() -> None:
-    print("\n".join([*scores(), "", *packs(), "", *similar_people(), "", *quality(), "", *speed(), "", *sizing()]))
+    print(
+        "\n".join(
+            [
+                *scores(),
+                "",
+                *packs(),
+                "",
+                *similar_people(),
+                "",
+                *quality(),
+                "",
+                *degraded(),
+                "",
+                *speed(),
+                "",
+                *sizing(),
+            ]
+        )
+    )
 
 
 def table(title: str, rows: Mapping[str, Mapping[str, object]]) -> None:
@@ -88,6 +106,14 @@ def quality() -> Iterator[str]:
                 f"| {name} | {row['faces']} | {row['mouth_or_nose']} % {row['95 %']} | {row['eyes']} % | "
                 f"{grades['below_2']} % | {grades['4']} % |"
             )
+
+
+def degraded() -> Iterator[str]:
+    """Yield which degraded images of people who were not used for training ``QualityControl`` accepts."""
+    yield "| degradation | faces | level 1 passes | level 2 passes | median sharpness |"
+    yield "|---|---|---|---|---|"
+    for name, row in _result("quality")["degraded_LFW_held_out"].items():
+        yield f"| {name} | {row['detected']} | {row['level_1']} % | {row['level_2']} % | {row['sharpness']} |"
 
 
 def speed() -> Iterator[str]:

@@ -66,6 +66,7 @@ def test_the_measurements_in_the_documentation_are_current() -> None:
         *tables.packs(),
         *tables.similar_people(),
         *tables.quality(),
+        *tables.degraded(),
         *tables.speed(),
         *tables.sizing(),
     ]
