@@ -162,7 +162,7 @@ def test_rotated_faces_are_not_compared(
 ) -> None:
     detector, spec = pack_detector
     images = [rotate(image, None, degrees)[0] for image in _some_of_lfw(shared)]
-    assert sum(_is_compared(detector, image, spec) for image in images) <= 2
+    assert sum(_is_compared(detector, image, spec) for image in images) <= len(images) // 4
 
 
 _REPORTED_BOXES: Sequence[tuple[int, int, int, int]] = ((60, 268, 109, 126), (1134, 269, 92, 126))
@@ -187,4 +187,4 @@ def test_the_reported_upside_down_faces_are_not_compared(
     upside_down = _upside_down_crop(*box)
     assert not _is_compared(detector, upside_down, spec)
     assert _is_compared(detector, np.ascontiguousarray(upside_down[::-1, ::-1]), spec)
-    assert abs(roll(detect_target(detector, upside_down, spec, rotate=True))) > 160
+    assert abs(roll(detect_target(detector, upside_down, spec, rotate=True))) > 140
