@@ -23,7 +23,7 @@ _LEVELS, _LEVEL_UPDATES = 4, 8
 _MAX_PLAIN_DISTANCE = 0.125
 """Distance from the nearest of four levels, in standard deviations, below which 45 % of the pixels are no photo's.
 
-A normal distribution has 0.21; 99.8 % of LFW are above 0.125 (people not used for fitting).
+A normal distribution has 0.21; 99.8 % of LFW are above 0.125 (the limit was chosen on these images).
 """
 _PLAIN_QUANTILE = 0.45
 _MIN_USED_LEVELS = 1.35
