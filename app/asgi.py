@@ -72,8 +72,8 @@ async def _lifespan(
 
 
 def _log_start(info: EngineInfo) -> None:
-    table = info.active_table
-    fields = {"pack": info.pack, "device": info.device, "population": info.population.value, "data": table.data}
+    population = info.default_population_info
+    fields = {"pack": info.pack, "device": info.device, "population": info.population.value, "data": population.data}
     _log.info("engine started", extra={"fields": fields})
     for pack, sentence in info.unfit.items():
         _log.warning(sentence, extra={"fields": {"pack": pack}})

@@ -1,7 +1,7 @@
 """Types that all stages share: images, faces, crops, embeddings, options and results.
 
 Stages change no value in place: ``Image`` -> ``Face`` -> ``Crop`` -> ``Embedding``. Coordinates are pixels of the
-upright image (after its EXIF orientation), x to the right, y down.
+image in its EXIF orientation, x to the right, y down. Options named ``rotate`` do not change the image.
 """
 
 import math
@@ -25,7 +25,7 @@ Crop: TypeAlias = NDArray[np.uint8]
 """S x S x 3, uint8, BGR: an aligned face; the pack's embedder defines S."""
 
 Embedding: TypeAlias = NDArray[np.float32]
-"""D, float32, of unit length (L2 norm 1)."""
+"""D + 1, float32: a vector of unit length (L2 norm 1), then the degradation of the image, 0 (none) to about 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +123,33 @@ class Completeness:
     chin: int
 
 
+class Tones(StrEnum):
+    """The tones of a face: those of a photo, of a strongly compressed photo, or of a negative or posterised image."""
+
+    NATURAL = "natural"
+    COMPRESSED = "compressed"
+    UNNATURAL = "unnatural"
+
+
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The image quality of one face, 0-100 each: the vendor's ``FaceQualityInfo``; ``score`` is the total."""
+    """The image quality of one face, 0-100 each: the vendor's ``FaceQualityInfo``; ``score`` is the total.
+
+    ``tones`` has no field in the vendor's response; it affects ``score`` and the grade.
+    """
 
     score: int
     sharpness: int
     brightness: int
     completeness: Completeness
+    tones: Tones = Tones.NATURAL
 
 
 class QualityPolicy(StrEnum):
-    """Whether the image that the vendor describes for a ``QualityControl`` level is accepted or rejected.
+    """Which grades a ``QualityControl`` level accepts.
+
+    The vendor describes the face quality of each level, but not whether level N accepts that quality. A face's grade is
+    the level whose description it fits (``app.vision.quality.assessment.grade``).
 
     ``ACCEPT_DESCRIBED``: level N accepts grades from N. ``REJECT_DESCRIBED``: level N accepts grades above N; level 4
     accepts grade 4. Both: level 0 accepts every image.
@@ -155,9 +170,10 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class CompareOptions:
-    """The options of a comparison; ``matching_strategy``, ``population``: None selects the server's default.
+    """The options of a comparison.
 
-    ``rotate``: detect rotated faces, too. ``quality_control``: 0-4; 0 skips the quality check.
+    ``matching_strategy``: None if the request has none. ``population``: None if the caller's key has none. The server's
+    default then applies. ``rotate``: detect rotated faces, too. ``quality_control``: 0-4; 0 skips the quality check.
     """
 
     face_model_version: FaceModelVersion = FaceModelVersion.V3
@@ -171,13 +187,15 @@ class CompareOptions:
 class Comparison:
     """A ``score`` in [0, 100], and the cosine similarity in [-1, 1].
 
-    ``face_model_version`` and ``population`` select the scale of the score.
+    ``face_model_version`` and ``population`` select the scale of the score. ``degradation``: that of image A and of
+    image B, 0 (none) to about 1; the cosine is reduced by their product.
     """
 
     score: float
     cosine: float
     face_model_version: FaceModelVersion
     population: Population = Population.GENERAL
+    degradation: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +233,7 @@ class DetectedFace:
 
 @dataclass(frozen=True, slots=True)
 class DetectionResult:
-    """The size of the upright image in pixels, and its faces, largest first."""
+    """The size of the image in its EXIF orientation, in pixels, and its faces, largest first."""
 
     width: int
     height: int

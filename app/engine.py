@@ -40,6 +40,7 @@ from app.service.face_pipeline import EmbeddingPipeline, FaceDetectionPipeline
 from app.service.quality_gate import QualityGate
 from app.service.services import CalibrationInfo, EngineInfo, NetworkInfo, PopulationInfo, Services
 from app.vision import int8_check
+from app.vision.degradation import DegradationModel
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
@@ -165,12 +166,17 @@ def open_pipelines(
     embedding = EmbeddingPipeline(
         detection,
         QualityGate(shared.assessor, settings.quality.policy),
-        Embedder(instrument(session), pack.embedder),
+        Embedder(instrument(session), pack.embedder, _degradation_model(store, pack)),
         pack,
         settings.compare.matching_strategy,
     )
     analyzer = FaceAnalyzer(detection, shared.assessor, pack.detector.pitch_offset)
     return Pipelines(detection, embedding, analyzer, {name: networks[name] for name in (pack.detector.file, file)})
+
+
+def _degradation_model(store: Store, pack: Pack) -> DegradationModel | None:
+    path = store.degradation_path(pack)
+    return DegradationModel.load(path, pack.embedder_sha256) if path else None
 
 
 def _open_network(

@@ -48,7 +48,10 @@ class Settings(BaseSettings):
 
     @property
     def is_open(self) -> bool:
-        """Whether no request needs a signature. Otherwise ``auth.skip`` may still accept some without one."""
+        """Whether no request needs a signature: ``auth.mode`` is ``off``, or no keys are configured.
+
+        Otherwise ``auth.skip`` may still accept some without one.
+        """
         return self.auth.mode == "off" or not (self.auth.keys_file or self.auth.secret_keys)
 
     def check_may_serve(self, *, on_loopback: bool) -> None:

@@ -208,8 +208,9 @@ class QualitySettings(Group):
     """Quality control."""
 
     policy: QualityPolicy = QualityPolicy.ACCEPT_DESCRIBED
-    """`accept-described`: level N accepts grades from N. `reject-described`: level N accepts grades above N; level 4
-    accepts grade 4. Both: level 0 accepts every image."""
+    """Which grades a `QualityControl` level accepts. The vendor describes the face quality of each level; a face's
+    grade is the level whose description it fits. `accept-described`: level N accepts grades from N. `reject-described`:
+    level N accepts grades above N; level 4 accepts grade 4. Both: level 0 accepts every image."""
 
 
 class PlaygroundSettings(Group):

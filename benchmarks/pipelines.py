@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from app.domain import Face, FaceModelVersion, Image, Population
+from app.domain import Embedding, Face, FaceModelVersion, Image, Population
 from app.packs.convert import onnx_graph
 from app.packs.manifest import DetectorSpec, Pack
 from app.packs.store import Store
@@ -19,7 +19,7 @@ from app.vision.align import align
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
-from app.vision.search import refine_landmarks
+from app.vision.search import refine_landmarks, refine_upright_landmarks
 from app.vision.selection import NoFaceError
 from benchmarks import SHARED
 from tests.support.detectors import CountingDetector
@@ -35,26 +35,31 @@ class Pipeline:
         session = OrtSession.open(files[pack.detector.file], "cpu", 1)
         self.detector = CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
         self._spec = pack.detector
-        self._landmark_crop = pack.detector.landmark_crop
         self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
         measured = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
         self._scale = Scale(measured.table(Population.GENERAL), FaceModelVersion.V3)
 
-    def face(self, image: Image, *, rotate: bool) -> Face | None:
+    def face(self, image: Image, *, rotate: bool, is_upright_required: bool = True) -> Face | None:
+        """Return the target face with refined landmarks; without ``rotate``, only if it stands upright."""
         try:
             face = detect_target(self.detector, image, self._spec, rotate=rotate)
+            if not rotate and is_upright_required:
+                return refine_upright_landmarks(self.detector, image, face, self._spec)
         except NoFaceError:
             return None
-        return refine_landmarks(self.detector, image, face, self._landmark_crop)
+        return refine_landmarks(self.detector, image, face, self._spec.landmark_crop)
+
+    def embed(self, image: Image, face: Face) -> Embedding:
+        return self._embedder.embed(align(image, face.landmarks, self._template, self._side))
 
     def score(self, first: tuple[Image, Face], second: tuple[Image, Face]) -> float:
-        a, b = (
-            self._embedder.embed(align(image, face.landmarks, self._template, self._side))
-            for image, face in (first, second)
-        )
-        return self._scale.score(cosine(a, b))
+        return self.embedding_score(self.embed(*first), self.embed(*second))
+
+    def embedding_score(self, first: Embedding | None, second: Embedding | None) -> float:
+        """Return the score, or -1 if an embedding is missing."""
+        return -1.0 if first is None or second is None else self._scale.score(cosine(first, second))
 
 
 class ImagePair(NamedTuple):

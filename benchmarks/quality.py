@@ -29,6 +29,7 @@ from app.vision.quality.assessment import QualityAssessment, accepts, grade, pro
 from app.vision.quality.crop import SIDE, QualityCrop
 from app.vision.selection import select_target
 from benchmarks import SHARED
+from benchmarks.degraded import acceptance
 from benchmarks.tables import table, write_json
 from models.quality.train.faces import is_held_out
 from tests.support.degradations import BRIGHTNESS_LADDERS, HARMLESS_LADDERS, SHARPNESS_LADDERS, Ladder
@@ -75,17 +76,24 @@ class QualityBenchmark:
         self.pack = store.pack("open")
         self.pipelines: Pipelines = open_pipelines(settings, store, self.pack, shared)
 
+    def assess(self, encoded: bytes) -> QualityAssessment | None:
+        """Return the quality of the target face of an encoded image, or None if there is none."""
+        image, faces = detect_all(self.pipelines.detection, encoded)
+        if not faces:
+            return None
+        face = select_target(faces, image, MatchingStrategy.LARGEST, self.pack.detector.selection_confidence)
+        return self.assessor.assess(image, face.landmarks)
+
     def measure(self, paths: Iterable[Path]) -> list[MeasuredFace]:
         """Measure the images with a face."""
         measured = []
         for path in sorted(paths):
             try:
-                image, faces = detect_all(self.pipelines.detection, _file(path))
+                assessment = self.assess(_file(path))
             except ApiError:
                 continue  # some are smaller than the service accepts
-            if faces:
-                face = select_target(faces, image, MatchingStrategy.LARGEST, self.pack.detector.selection_confidence)
-                measured.append(MeasuredFace(path, self.assessor.assess(image, face.landmarks)))
+            if assessment:
+                measured.append(MeasuredFace(path, assessment))
         return measured
 
 
@@ -116,6 +124,7 @@ def main() -> None:
             path for path in (_DATA / "masks/without_mask").iterdir() if path.name not in _COVERED_WITHOUT_MASK
         ),
         "with mask": benchmark.measure((_DATA / "masks/with_mask").iterdir()),
+        "AMFD": benchmark.measure((_DATA / "amfd").glob("*.jpg")),
         "dark (Yale B)": benchmark.measure((_DATA / "dark").iterdir()),
     }
     ladder_faces = [*sets["London"], *sets["LFW, held out"][::_LADDER_STEP]]
@@ -125,6 +134,7 @@ def main() -> None:
         "quality_control_passes": {name: passing(faces) for name, faces in sets.items()},
         "measures": {name: measures(faces) for name, faces in sets.items()},
         "skin_and_brightness_London": skin(sets["London"]),
+        "degraded_LFW_held_out": acceptance([face.path for face in sets["LFW, held out"]], benchmark.assess),
         "ladders": {name: ladder_response(benchmark, ladder_faces, *ladder) for name, ladder in _ladders().items()},
         "milliseconds": cost(benchmark, sets["London"][0].path, sets["LFW, held out"][0].path),
     }

@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.rotation [PACK] [--json FILE]`` on ``../shared/data``. One image of each of 200 people of LFW,
 and every photo of London, is rotated and compared with another image of the same person. Quarter turns are exact;
-other rotations are interpolated on black. Then every image of LFW runs upright with the option. One thread.
+other rotations are interpolated on black. Then every image of LFW runs upright with the option, and upright, leaning
+and rotated without it. Impostor pairs, both images rotated alike, are scored without it. One thread.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from app.vision.search import detect_full
 from benchmarks import SHARED
 from benchmarks.pipelines import ImagePair, Pipeline, detectors, lfw_pairs, london_pairs, read
 from benchmarks.tables import table, write_json
+from benchmarks.upright import impostors, refusals
 from tests.support.rotation import MAX_LANDMARK_ERROR, landmark_error, rotate
 
 _PEOPLE, _ODD_ANGLE_PEOPLE, _DETECTOR_IMAGES, _SEED = 200, 60, 40, 0
@@ -63,10 +65,12 @@ def run(store: Store, name: str) -> dict[str, Any]:
             str(degrees): rates(pipeline, pairs["lfw"][:_ODD_ANGLE_PEOPLE], degrees) for degrees in range(0, 360, 15)
         },
         "upright": upright_rates(pipeline, sorted((SHARED / "data/lfw").glob("*/*.jpg"))),
+        "without_option": refusals(pipeline),
+        "impostors": impostors(pipeline),
         "milliseconds": durations(pipeline, pairs),
         "detectors": {title: detector_rates(*opened, images) for title, opened in detectors(store, pack).items()},
     }
-    for title in ("rotated", "every_15_degrees", "milliseconds"):
+    for title in ("rotated", "every_15_degrees", "without_option", "impostors", "milliseconds"):
         table(title.replace("_", " "), result[title])
     table("upright, with the option", {"LFW": result["upright"]})
     for title, rows in result["detectors"].items():

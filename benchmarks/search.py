@@ -157,7 +157,7 @@ def _coarse_to_fine(data: bytes, detection: FaceDetectionPipeline, height: int) 
     try:
         encoded = detection.parse(data, timer)
         target = detection.detect_target(encoded, MatchingStrategy.LARGEST, _FACE_SIZE, timer, rotate=False)
-        detection.refine_landmarks(target, timer)
+        detection.refine_landmarks(target, timer, rotate=False)
     except NoFaceError:
         return _Result(None, 1000 * (time.perf_counter() - started))
     return _Result(target.face.scaled(height / target.image.shape[0]), 1000 * (time.perf_counter() - started))

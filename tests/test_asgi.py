@@ -47,7 +47,7 @@ async def test_the_start_is_logged_with_the_population_and_unfit_packs(caplog: p
 
 async def test_a_key_of_an_unavailable_population_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "keys.toml").write_text(KEYS_FILE)
-    general = CalibrationInfo("measured", "2026-11-22", {Population.GENERAL: INFO.active_table})
+    general = CalibrationInfo("measured", "2026-11-22", {Population.GENERAL: INFO.default_population_info})
     engine = FakeEngine(engine_info=replace(INFO, calibration={"fake": general}))
     with pytest.raises(SettingsError, match="limited selects the population matched, but the calibration has only"):
         async with client_of(Settings(auth=AuthSettings(keys_file=tmp_path / "keys.toml")), engine):

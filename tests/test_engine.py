@@ -36,7 +36,7 @@ async def test_the_information_lists_networks_providers_and_calibration(settings
     assert info.pack_2_0 == "open"
     assert info.calibration_notes == []
     assert info.calibration["open"].status == "measured"
-    assert info.active_table.data.startswith("LFW")
+    assert info.default_population_info.data.startswith("LFW")
 
 
 async def test_auto_falls_back_to_open_if_the_better_pack_is_not_installed(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ async def test_an_own_calibration_overrides_the_shipped_one(tmp_path: Path, stor
         shipped.replace('data = "LFW', 'data = "OUR OWN'), encoding="utf-8"
     )
     async with Engine.open(_settings_with_weights_in(tmp_path)) as engine:
-        assert "OUR OWN" in engine.info.active_table.data
+        assert "OUR OWN" in engine.info.default_population_info.data
         assert engine.info.calibration_notes[0].startswith("custom calibration on OUR OWN")
 
 

@@ -34,7 +34,11 @@ Images from URLs are submitted later and are not counted while they download.
 ARRIVAL_TIMEOUT_S = 0.1
 """Seconds in which most admitted requests send their body. A slower client delays the queue no longer than this."""
 RECHECK_S = 0.01
-"""Seconds between checks of the engine's load: work may end without a request ending."""
+"""Seconds between checks of the engine's load.
+
+The load also falls while no slot is released: one image of a comparison is done, or a worker ends the work of a
+disconnected client.
+"""
 
 
 class Slot:

@@ -15,7 +15,7 @@ from app.api.request import CloudRequest
 from app.errors import ApiError
 
 NO_STORE_HEADERS = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
-"""Headers of every reply that is not a document: no caching, no content sniffing."""
+"""Headers of every reply except ``/docs``, ``/openapi.json`` and the playground: no caching, no content sniffing."""
 
 
 def new_request_id() -> str:

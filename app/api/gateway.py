@@ -69,7 +69,10 @@ class EngineLike(Protocol):
     def info(self) -> EngineInfo: ...
 
     def is_busy(self, arriving: int) -> bool:
-        """Return whether (unfinished images + 2 x ``arriving``) exceeds the number of workers."""
+        """Return whether (unfinished images + 2 x ``arriving``) exceeds the number of workers.
+
+        ``arriving``: number of admitted requests whose images the worker pool does not have yet, two images each.
+        """
 
 
 class Gateway:
@@ -120,7 +123,7 @@ class Gateway:
             reply = envelope.failure(api_error, request, record.request_id)
             del api_error  # breaks the cycle of frame and traceback, which would keep the body in memory
         finally:
-            timer.deadline.expire()
+            timer.deadline.expire()  # stops image work that still runs on worker threads after an error or a disconnect
             self._access_log.write(record, request, timer)
         return reply
 

@@ -16,6 +16,8 @@ from starlette.requests import Request
 from app.errors import ApiError, ErrorCode, Text
 
 FORM = "application/x-www-form-urlencoded"
+SKIP = "SKIP"
+"""``Authorization: SKIP``, an option of the SDKs that sends no signature."""
 
 _TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _MAX_PRINTABLE_LENGTH = 64
@@ -60,7 +62,7 @@ class CloudRequest:
     @property
     def is_v1(self) -> bool:
         """Whether the request uses signature v1: a query or form without TC3 headers."""
-        if "x-tc-action" in self.headers or self.authorization.startswith(("TC3-", "SKIP")):
+        if "x-tc-action" in self.headers or self.authorization.startswith(("TC3-", SKIP)):
             return False
         return self.method == "GET" or self.media_type == FORM
 

@@ -1,4 +1,6 @@
-"""HTTP <-> gateway. Every request is a cloud request, except GET of the playground and of these operator paths:
+"""HTTP <-> gateway. A cloud request is a request of the vendor's API 3.0, which this service answers.
+
+Every request is a cloud request, except GET of the playground and of these operator paths:
 
 ``/healthz``: whether the process is alive. ``/readyz``: whether the service accepts requests, false during shutdown.
 ``/version``: version, model pack and device. ``/metrics``: metrics for Prometheus, if enabled. ``/docs`` and

@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     version, population, cosine = comparison.face_model_version, comparison.population, comparison.cosine
     if args.json:
         fields = {"FaceModelVersion": version, "Population": population, "Cosine": cosine}
+        fields["Degradation"] = comparison.degradation
         print(json.dumps({"Score": comparison.score, **fields}))
     else:
         scale = f"FaceModelVersion {version}, population {population}"

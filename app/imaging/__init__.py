@@ -1,1 +1,1 @@
-"""Image reference -> encoded image -> upright pixels. ``source`` loads the bytes, ``decode`` decodes them."""
+"""Image reference -> encoded image -> oriented pixels. ``source`` loads the bytes, ``decode`` decodes them."""

@@ -1,4 +1,4 @@
-"""Encoded image (JPEG, PNG or BMP) -> upright pixels, its EXIF orientation applied, transparency blended with white.
+"""Encoded image (JPEG, PNG or BMP) -> pixels, its EXIF orientation applied, transparency blended with white.
 
 Format and size are checked in the header before any pixel is decoded (limits: the vendor's CompareFace page). Raises
 ``ImageDecodeFailed``, ``ImageResolutionExceed``, ``ImageResolutionTooSmall``, and no exception of Pillow or OpenCV.
@@ -45,7 +45,7 @@ _MIN_SIDE = 64
 _REDUCED_FLAGS = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 _ORIENTATION = 0x0112
 """EXIF tag, CIPA DC-008 4.6.4 A."""
-_TO_UPRIGHT: Mapping[object, Callable[[Image], Image]] = {
+_TRANSFORMS: Mapping[object, Callable[[Image], Image]] = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
     4: lambda image: image[::-1],
@@ -99,20 +99,20 @@ class EncodedImage:
                 self._format = opened.format or ""
                 self._width, self._height = opened.size
                 self._has_alpha = opened.format == "PNG" and opened.has_transparency_data
-            self._to_upright = _TO_UPRIGHT.get(_orientation(opened.info.get("exif", b"")))
+            self._transform = _TRANSFORMS.get(_orientation(opened.info.get("exif", b"")))
 
-    def reduction(self, side: int) -> int:
-        """Return the largest divisor, 1, 2, 4 or 8, that leaves the longer side at least ``side`` pixels.
+    def reduction(self, *, min_side: int) -> int:
+        """Return the largest divisor, 1, 2, 4 or 8, that leaves the longer side at least ``min_side`` pixels.
 
         Only JPEGs are reduced: libjpeg decodes only the needed frequencies of each block, which saves time.
         """
         if self._format not in _JPEG_FORMATS:
             return 1
         longest = max(self._width, self._height)
-        return max((divisor for divisor in _REDUCED_FLAGS if longest >= side * divisor), default=1)
+        return max((divisor for divisor in _REDUCED_FLAGS if longest >= min_side * divisor), default=1)
 
     def pixels(self, reduction: int = 1) -> Image:
-        """Decode the upright image, its sides divided by ``reduction``, a result of :meth:`reduction`."""
+        """Decode the image in its EXIF orientation, its sides divided by ``reduction`` (see :meth:`reduction`)."""
         flags = cv2.IMREAD_UNCHANGED if self._has_alpha else _REDUCED_FLAGS.get(reduction, cv2.IMREAD_COLOR)
         pixels = self._decoder(self._data, flags | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels.ndim == 2:  # noqa: PLR2004 - a grey PNG with a transparent shade, which OpenCV does not report
@@ -120,7 +120,7 @@ class EncodedImage:
         if pixels.shape[:2] != (-(-self._height // reduction), -(-self._width // reduction)):
             raise ApiError(ErrorCode.IMAGE_DECODE_FAILED)
         image = _blend_with_white(_to_uint8(pixels))
-        return np.ascontiguousarray(self._to_upright(image) if self._to_upright else image)
+        return np.ascontiguousarray(self._transform(image) if self._transform else image)
 
 
 def decode(data: bytes) -> Image:

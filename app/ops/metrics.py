@@ -49,7 +49,10 @@ class Metrics:
         self._engine = prometheus_client.Info("compareface_engine", help_text, registry=registry)
 
     def preseed(self, actions: Iterable[str], codes: Collection[str]) -> None:
-        """Create the request counters that alerts use, at 0: ``rate`` misses the first error of a new series."""
+        """Create the request counters of ``codes``, the codes used by the alerts, at 0.
+
+        They must exist before the first error, because ``rate`` misses the first increment of a new series.
+        """
         for action in actions:
             for code in codes:
                 self._requests.labels(action, code)

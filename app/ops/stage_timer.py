@@ -27,7 +27,7 @@ class StageTimer:
 
     deadline: Deadline
     stages: list[Stage] = field(default_factory=list)
-    details: dict[str, str] = field(default_factory=dict)
+    details: dict[str, object] = field(default_factory=dict)
 
     @classmethod
     def after(cls, seconds: float) -> Self:

@@ -1,6 +1,7 @@
 """Pack records: parse and validate ``models/<name>/pack.toml`` into a frozen :class:`Pack`.
 
-Unknown and missing keys are errors. The weight files themselves are not read.
+Unknown and missing keys are errors. The weight files themselves are not read. The
+calibration is a separate file beside it.
 """
 
 import tomllib
@@ -39,10 +40,13 @@ class LandmarkCrop(_Table):
     """The crop on which the detector refines the landmarks of a face, in pixels.
 
     The face is upright and centred in ``side`` x ``side``. ``face`` is the square root of its bounding box's area.
+    With 2 ``detections``, a second crop is centred on the landmarks of the first, not on the box. Landmarks and scores
+    then depend less on small changes of the image.
     """
 
     side: int = Field(ge=32, multiple_of=32)
     face: float = Field(ge=16)
+    detections: int = Field(default=1, ge=1, le=2)
 
 
 class DetectorSpec(_Table):

@@ -110,6 +110,11 @@ class Store:
     def path(self, pack: Pack, file: PackFile) -> Path:
         return self.folder(pack) / file.name
 
+    def degradation_path(self, pack: Pack) -> Path | None:
+        """Return the path of the pack's degradation model, if it has one."""
+        path = self._catalogue / pack.name / "degradation.npz"
+        return path if path.exists() else None
+
     @property
     def downloads_folder(self) -> Path:
         return self._weights / ".downloads"

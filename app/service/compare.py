@@ -20,7 +20,7 @@ from app.service.face_pipeline import EmbeddingPipeline
 class CompareService:
     """Compares the target faces of two images, with the pipeline and the score scale of the requested version.
 
-    ``population`` is used if the request does not select one.
+    ``population``: the default for callers whose key sets none.
     """
 
     pipelines: Mapping[FaceModelVersion, EmbeddingPipeline]
@@ -37,15 +37,17 @@ class CompareService:
         for name, ref in (("A", a), ("B", b)):
             if ref.is_empty:
                 raise ApiError(ErrorCode.IMAGE_EMPTY, image=name)
-        embedding_b = asyncio.ensure_future(self._embed("B", b, options, timer))
+        task_b = asyncio.ensure_future(self._embed("B", b, options, timer))
         try:
-            similarity = cosine(await self._embed("A", a, options, timer), await embedding_b)
+            embedding_a, embedding_b = await self._embed("A", a, options, timer), await task_b
         finally:
-            embedding_b.cancel()
-            await asyncio.gather(embedding_b, return_exceptions=True)
+            task_b.cancel()
+            await asyncio.gather(task_b, return_exceptions=True)
         version, population = options.face_model_version, options.population or self.population
-        timer.details["population"] = population.value
-        return Comparison(self.scales[version, population].score(similarity), similarity, version, population)
+        similarity, degradation = cosine(embedding_a, embedding_b), (float(embedding_a[-1]), float(embedding_b[-1]))
+        timer.details |= {"population": population.value, "degradation": [round(value, 2) for value in degradation]}
+        score = self.scales[version, population].score(similarity)
+        return Comparison(score, similarity, version, population, degradation)
 
     async def _embed(self, name: str, ref: ImageRef, options: CompareOptions, timer: StageTimer) -> Embedding:
         pipeline = self.pipelines[options.face_model_version]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from app.domain import (
     Attributes,
@@ -23,7 +24,7 @@ from app.service.errors import api_errors
 from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.pose import pose
 from app.vision.quality.assessment import QualityAssessor, is_masked
-from app.vision.selection import NoFaceError, largest_first
+from app.vision.selection import NoFaceError, RotatedFaceError, largest_first
 
 _MAX_ATTRIBUTES, _MAX_QUALITIES = 5, 30
 """How many of the largest faces get attributes and quality (limits of the vendor's DetectFace page)."""
@@ -58,17 +59,21 @@ class FaceAnalyzer:
     def analyze(self, source: ImageSource, options: DetectOptions, timer: StageTimer) -> DetectionResult:
         """Return at most ``options.max_faces`` faces; raise ``ApiError`` if no face has ``options.min_size`` pixels.
 
-        Raise ``NoFaceError`` if there is no face, ``DeadlineExceededError`` if no time is left.
+        Raise ``NoFaceError`` if there is no upright face, ``DeadlineExceededError`` if no time is left.
         """
         image, faces = self.detection.detect_all(self.detection.parse(source, timer), timer, rotate=options.rotate)
         if not faces:
             raise NoFaceError
-        accepted = [face for face in largest_first(faces, image) if min(face.box.to_xywh()[2:]) >= options.min_size]
-        if not accepted:
+        large = [face for face in largest_first(faces, image) if min(face.box.to_xywh()[2:]) >= options.min_size]
+        if not large:
             raise ApiError(ErrorCode.FACE_SIZE_TOO_SMALL)
+        upright = (face for face in large if options.rotate or self.detection.is_upright(image, face, timer))
+        accepted = list(islice(upright, options.max_faces))
+        if not accepted:
+            raise RotatedFaceError
         with timer.stage("quality"):
             detected = []
-            for rank, face in enumerate(accepted[: options.max_faces]):
+            for rank, face in enumerate(accepted):
                 timer.deadline.check()
                 attributes = options.attributes and rank < _MAX_ATTRIBUTES
                 quality = options.quality and rank < _MAX_QUALITIES

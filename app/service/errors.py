@@ -18,6 +18,6 @@ def api_errors(image: str = "") -> Iterator[None]:
             raise
         raise error.with_image(image) from error
     except NoFaceError as error:
-        raise ApiError(ErrorCode.NO_FACE_IN_PHOTO, image=image) from error
+        raise ApiError(ErrorCode.NO_FACE_IN_PHOTO, image=image, reason=str(error)) from error
     except DeadlineExceededError as error:
         raise ApiError(ErrorCode.REQUEST_TIMEOUT, image=image) from error

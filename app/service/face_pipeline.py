@@ -1,4 +1,4 @@
-"""Encoded image -> decode -> detect target face -> quality gate -> refine landmarks -> align -> embed.
+"""Encoded image -> decode -> detect target face -> refine landmarks -> quality gate -> align -> embed.
 
 Blocking; runs on a worker thread. Every stage checks the deadline and records its duration.
 """
@@ -20,17 +20,16 @@ from app.vision import search
 from app.vision.align import align
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
+from app.vision.rotation import FACE_PER_EYE_DISTANCE
 from app.vision.selection import match_by_iou, select_target
 
-_FACE_PER_EYE_DISTANCE = 2.5
-"""Square root of the bounding box's area divided by the eye distance, for frontal faces (Face Research Lab London)."""
 _MAX_ENLARGEMENT = 1.25
 """If alignment would enlarge the face by more than this factor, a higher resolution is decoded, if there is one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TargetFace:
-    """An upright image, its sides divided by ``reduction``, and the target face in its pixels.
+    """An image in its EXIF orientation, its sides divided by ``reduction``, and the target face in its pixels.
 
     ``is_from_full_resolution``: full detection at full resolution found the face.
     """
@@ -58,7 +57,10 @@ class FaceDetectionPipeline:
             return EncodedImage(content, decoder)
 
     def detect_all(self, encoded: EncodedImage, timer: StageTimer, *, rotate: bool) -> tuple[Image, list[Face]]:
-        """Return the upright image at full resolution, and all its faces, possibly none."""
+        """Return the image in its EXIF orientation at full resolution, and all its faces, possibly none.
+
+        ``rotate``: detect rotated faces, too; the image is not rotated.
+        """
         image = _decode(encoded, 1, timer)
         return image, self._detect_full(image, timer, rotate=rotate)
 
@@ -71,12 +73,12 @@ class FaceDetectionPipeline:
         the area of its bounding box). Coarse detection can only select by size, so it needs ``LARGEST``.
         """
         uses_coarse = strategy is MatchingStrategy.LARGEST
-        reduction = encoded.reduction(search.COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
+        reduction = encoded.reduction(min_side=search.COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
         image = _decode(encoded, reduction, timer)
         coarse_face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
         face = coarse_face
         if face is None:
-            full_detection_reduction = encoded.reduction(self._spec.max_side)
+            full_detection_reduction = encoded.reduction(min_side=self._spec.max_side)
             if full_detection_reduction != reduction:
                 reduction = full_detection_reduction
                 image = _decode(encoded, reduction, timer)
@@ -90,7 +92,10 @@ class FaceDetectionPipeline:
     def detect_full_resolution(
         self, encoded: EncodedImage, target: TargetFace, timer: StageTimer, *, rotate: bool
     ) -> TargetFace:
-        """Return the target face as detected at full resolution, or only scaled if no face is detected there."""
+        """Return the target face as detected at full resolution.
+
+        If no face is detected there, or no detected face matches it, return it scaled to full resolution.
+        """
         if target.is_from_full_resolution:
             return target
         image = target.image if target.reduction == 1 else _decode(encoded, 1, timer)
@@ -98,10 +103,22 @@ class FaceDetectionPipeline:
         face = target.face.scaled(image.shape[0] / target.image.shape[0])
         return TargetFace(image, match_by_iou(faces, face.box) or face, 1)
 
-    def refine_landmarks(self, target: TargetFace, timer: StageTimer) -> Face:
-        """Return the target face with the landmarks of a second detection on its crop."""
+    def refine_landmarks(self, target: TargetFace, timer: StageTimer, *, rotate: bool) -> Face:
+        """Return the target face with the landmarks of a second detection on its crop.
+
+        Without ``rotate``, raise ``RotatedFaceError`` if the face does not stand upright.
+        """
         with timer.stage("landmarks"):
-            return search.refine_landmarks(self._detector, target.image, target.face, self._spec.landmark_crop)
+            detector = _DeadlineDetector(self._detector, timer.deadline)
+            if rotate:
+                return search.refine_landmarks(detector, target.image, target.face, self._spec.landmark_crop)
+            return search.refine_upright_landmarks(detector, target.image, target.face, self._spec)
+
+    def is_upright(self, image: Image, face: Face, timer: StageTimer) -> bool:
+        """Return whether a face of ``detect_all`` without ``rotate`` stands upright."""
+        with timer.stage("landmarks"):
+            detector = _DeadlineDetector(self._detector, timer.deadline)
+            return search.is_upright(detector, image, face, self._spec)
 
     def _detect_coarse(self, image: Image, timer: StageTimer, *, rotate: bool) -> Face | None:
         with timer.stage("detect"):
@@ -132,7 +149,7 @@ class EmbeddingPipeline:
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
         eye_distance = float(np.linalg.norm(self._template[1] - self._template[0]))
-        self._face_size = _FACE_PER_EYE_DISTANCE * eye_distance / _MAX_ENLARGEMENT
+        self._face_size = FACE_PER_EYE_DISTANCE * eye_distance / _MAX_ENLARGEMENT
         self._matching_strategy = matching_strategy
 
     def embed(self, source: ImageSource, options: CompareOptions, timer: StageTimer) -> Embedding:
@@ -140,11 +157,11 @@ class EmbeddingPipeline:
         encoded = self._detection.parse(source, timer)
         strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
         target = self._detection.detect_target(encoded, strategy, self._face_size, timer, rotate=options.rotate)
+        landmarks = self._detection.refine_landmarks(target, timer, rotate=options.rotate).landmarks
         if options.quality_control:  # at full resolution, like ``DetectFace``, without changing the score
             full = self._detection.detect_full_resolution(encoded, target, timer, rotate=options.rotate)
             with timer.stage("quality"):
                 self._quality_gate.check(full.image, full.face, options.quality_control)
-        landmarks = self._detection.refine_landmarks(target, timer).landmarks
         with timer.stage("align"):
             crop = align(target.image, landmarks, self._template, self._side)
         with timer.stage("embed"):

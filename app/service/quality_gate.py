@@ -19,8 +19,10 @@ _CHINESE: Mapping[str, str] = {
     "covered cheeks": "脸颊遮挡",
     "covered mouth": "嘴巴遮挡",
     "covered chin": "下巴遮挡",
+    "unnatural tones": "色调异常",
+    "strong compression": "压缩过度",
 }
-"""The vendor's wording per problem (CompareFace page)."""
+"""The wording per problem: the vendor's (CompareFace page), except for tones and compression."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,11 @@ class NetworkInfo:
 
 @dataclass(frozen=True, slots=True)
 class PopulationInfo:
-    """The data of one population: its source, people and pairs; ``groups``: people by group."""
+    """The data of one population: its source, people and pairs.
+
+    ``groups``: the number of people in each group (for example women, men) whose impostor pairs were counted
+    separately; empty if there are none.
+    """
 
     data: str
     people: int
@@ -36,7 +40,7 @@ class PopulationInfo:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationInfo:
-    """The calibration of a pack."""
+    """The calibration of a pack. ``status``: ``measured`` or ``provisional`` (the scores are estimates)."""
 
     status: str
     date: str
@@ -49,7 +53,8 @@ class EngineInfo:
 
     ``pack_is_automatic``: the installed files determined ``pack``. ``pack_2_0``: the pack of ``FaceModelVersion`` 2.0.
     ``population``: that of requests whose key selects none. ``unfit``: by pack, why its scores do not suit decisions
-    about people; empty if all packs are fit.
+    about people; empty if all packs are fit. ``calibration_notes``: a note per pack with a provisional or custom
+    calibration.
     """
 
     pack: str
@@ -66,7 +71,7 @@ class EngineInfo:
     unfit: Mapping[str, str]
 
     @property
-    def active_table(self) -> PopulationInfo:
+    def default_population_info(self) -> PopulationInfo:
         """The data of the default population, for the pack of version 3.0."""
         return self.calibration[self.pack].populations[self.population]
 

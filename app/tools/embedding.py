@@ -11,7 +11,7 @@ from app.service.face_pipeline import EmbeddingPipeline
 _IMAGE_DEADLINE_S = 60.0
 
 Outcome: TypeAlias = Embedding | ErrorCode
-"""An embedding (D, float32, unit length), or the error that prevented it."""
+"""An embedding, or the error that prevented it."""
 
 
 def embed(pipeline: EmbeddingPipeline, encoded: bytes) -> Outcome:

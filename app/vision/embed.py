@@ -1,4 +1,4 @@
-"""Embed an aligned crop. All differences between embedders come from ``pack.toml``."""
+"""Embed an aligned crop. All differences between embedders come from the files of the pack."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,20 +6,24 @@ from numpy.typing import NDArray
 from app.domain import Crop, Embedding
 from app.packs.manifest import EmbedderSpec
 from app.runtime.session import Session, Tensor
+from app.vision.degradation import DegradationModel
 
 
 class Embedder:
     """One recognition network."""
 
-    def __init__(self, session: Session, spec: EmbedderSpec) -> None:
+    def __init__(self, session: Session, spec: EmbedderSpec, degradation: DegradationModel | None = None) -> None:
+        """Without a ``degradation`` model, every embedding has the degradation 0."""
         self._session = session
         self._spec = spec
+        self._degradation = degradation
 
     def embed(self, crop: Crop) -> Embedding:
         """Return the embedding of ``crop``; with ``mirror``, the mean of the crop's and its mirror image's."""
         (outputs,) = self._session.run(blob(crop, self._spec))
         total: NDArray[np.float64] = outputs.sum(axis=0, dtype=np.float64)
-        return np.asarray(total / np.linalg.norm(total), np.float32)
+        vector = np.asarray(total / np.linalg.norm(total), np.float32)
+        return np.append(vector, np.float32(self._degradation.estimate(vector) if self._degradation else 0))
 
 
 def blob(crop: Crop, spec: EmbedderSpec) -> Tensor:

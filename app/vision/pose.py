@@ -15,8 +15,9 @@ HEAD: NDArray[np.float64] = np.array(
 )
 """5 x 3, x to the viewer's right, y down, z away from the viewer; the eyes are 35.2 units apart.
 
-x and y: the mean landmarks of CenterFace on 200 LFW images, made symmetric. z: the six-point head of OpenCV's pose
-tutorials. Its pupils are 330 units apart; its nose is 135 in front of the eyes and 125 in front of the mouth's corners.
+x and y: the mean landmarks of CenterFace on 200 LFW images, made symmetric. z: the six-point head of Mallick, "Head
+Pose Estimation using OpenCV and Dlib", 2016. Its nose is 135 units in front of the outer eye corners and 125 in front
+of the mouth's corners. Its eye corners are 450 units apart; 330 units between the pupils are assumed.
 """
 _INVERSE = np.linalg.pinv(HEAD - HEAD.mean(axis=0))
 

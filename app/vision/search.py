@@ -5,6 +5,7 @@ detection selects the largest face of most images. Images with small, uncertain 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,8 +13,19 @@ from app.domain import Box, Face, Image, MatchingStrategy
 from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.vision.align import apply_inverse, warp_crop
 from app.vision.detect.base import Detector
-from app.vision.rotation import DIAGONALS, QUARTER_TURNS, detect_rotated, detect_upright, has_accurate_landmarks, roll
-from app.vision.selection import MIN_AREA_RATIO, match_by_iou, select_target, visible_area
+from app.vision.rotation import (
+    CLEAR_UPRIGHT_MARGIN,
+    DIAGONALS,
+    MIN_UPRIGHT_MARGIN,
+    QUARTER_TURNS,
+    detect_rotated,
+    detect_upright,
+    has_accurate_landmarks,
+    landmark_box,
+    roll,
+    upright_margin,
+)
+from app.vision.selection import MIN_AREA_RATIO, RotatedFaceError, match_by_iou, select_target, visible_area
 
 COARSE_SIDES = (96, 160, 320)
 """Longer sides of the detector's input in pixels, coarse to fine."""
@@ -68,9 +80,9 @@ def _detect_at_sizes(
 ) -> tuple[Face | None, list[Face]]:
     """Detect faces of ``image`` at one input size after the other, until the target face is unambiguous.
 
-    It is unambiguous if it is large enough for the input size, has the selection confidence, is near upright, and has
-    no other face of comparable size beside it. Such a second face ends the detection. Return the target face if it is
-    unambiguous, else None; and the faces detected at the input size with the highest confidence.
+    It is unambiguous if it is large enough for the input size, has the selection confidence, and its landmarks are
+    accurate. No other face may have a comparable size; such a second face ends the detection. Return the target face if
+    it is unambiguous, else None; and the faces detected at the input size with the highest confidence.
     """
     longer_side = max(image.shape[:2])
     best_faces: list[Face] = []
@@ -90,20 +102,81 @@ def _detect_at_sizes(
 
 
 def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop) -> Face:
-    """Return ``face`` with landmarks detected on an upright crop of it; unchanged if no face is detected there.
+    """Return ``face`` with landmarks detected on an upright crop of it; unchanged if no detected face matches.
 
     The face has the same size in every crop. Landmarks and scores therefore depend neither on the size of the image nor
     on the detection that found the face.
     """
+    refined = _detect_on_crop(detector, image, face, landmark_crop, roll(face))
+    return _with_landmarks(detector, image, face, refined, landmark_crop)
+
+
+def refine_upright_landmarks(detector: Detector, image: Image, face: Face, spec: DetectorSpec) -> Face:
+    """Return the result of :func:`refine_landmarks`; raise ``RotatedFaceError`` if ``face`` does not stand upright.
+
+    Detectors also find rotated faces, with wrong landmarks that look upright. A confident detection on the crop, with
+    accurate landmarks, proves that the face stands upright. Otherwise the crop is detected in other rotations, and the
+    most confident one decides.
+    """
+    roll_in_image = roll(face)
+    refined = _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image)
+    is_proven = (
+        refined is not None
+        and refined.confidence >= spec.upright_confidence
+        and has_accurate_landmarks(refined, roll_in_image)
+    )
+    detections = [face, refined] if refined else [face]
+    for rotations in () if is_proven else (QUARTER_TURNS[1:], DIAGONALS):
+        for degrees in rotations:
+            rotated = _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image - degrees)
+            detections += [rotated] if rotated else []
+        if upright_margin(detections) >= CLEAR_UPRIGHT_MARGIN:
+            break
+    if not is_proven and upright_margin(detections) < MIN_UPRIGHT_MARGIN:
+        raise RotatedFaceError
+    return _with_landmarks(detector, image, face, refined, spec.landmark_crop)
+
+
+def is_upright(detector: Detector, image: Image, face: Face, spec: DetectorSpec) -> bool:
+    """Return whether a face of full detection stands upright. A confident face with accurate landmarks does."""
+    if face.confidence >= spec.upright_confidence and has_accurate_landmarks(face):
+        return True
+    try:
+        refine_upright_landmarks(detector, image, face, spec)
+    except RotatedFaceError:
+        return False
+    return True
+
+
+def _with_landmarks(
+    detector: Detector, image: Image, face: Face, refined: Face | None, landmark_crop: LandmarkCrop
+) -> Face:
+    """Return ``face`` with the landmarks of ``refined``, detected once more if the pack asks for two detections."""
+    if refined is None:
+        return face
+    if landmark_crop.detections > 1:
+        centred = replace(refined, box=landmark_box(refined))
+        refined = _detect_on_crop(detector, image, centred, landmark_crop, roll(refined)) or refined
+    return replace(face, landmarks=refined.landmarks)
+
+
+def _detect_on_crop(
+    detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop, degrees: float
+) -> Face | None:
+    """Detect ``face`` again, on a crop in which a face with a roll of ``degrees`` stands upright.
+
+    Return its box in ``image``, and the landmarks and the confidence of the second detection. Return None if no face
+    is detected there, or no detected face matches it.
+    """
     box, size = face.box, face.box.area**0.5
     if not size:
-        return face
+        return None
     side, middle = landmark_crop.side, landmark_crop.side / 2
     start, end = middle - landmark_crop.face / 2, middle + landmark_crop.face / 2
     # Points as complex numbers: p of the image is p * factor + shift in the crop.
-    factor = landmark_crop.face / size * np.exp(-1j * np.radians(roll(face)))
+    factor = landmark_crop.face / size * np.exp(-1j * np.radians(degrees))
     shift = middle * (1 + 1j) - factor * complex(box.left + box.right, box.top + box.bottom) / 2
     matrix = np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
     faces = detect_upright(detector, warp_crop(image, matrix, side), side)
-    refined = match_by_iou(faces, Box(start, start, end, end))
-    return Face(box, apply_inverse(matrix, refined.landmarks), face.confidence) if refined else face
+    match = match_by_iou(faces, Box(start, start, end, end))
+    return Face(box, apply_inverse(matrix, match.landmarks), match.confidence) if match else None

@@ -10,7 +10,14 @@ _MIN_IOU = 0.3  # minimum IoU of the boxes of two detections of one face
 
 
 class NoFaceError(Exception):
-    """The image shows no face."""
+    """The image shows no face. The text, if there is one, is the reason for the access log."""
+
+
+class RotatedFaceError(NoFaceError):
+    """The face does not stand upright, and the request does not ask for rotation."""
+
+    def __init__(self) -> None:
+        super().__init__("the face seems rotated; NeedRotateDetection 1 detects rotated faces")
 
 
 def visible_area(face: Face, image: Image) -> float:

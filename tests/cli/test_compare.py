@@ -31,7 +31,7 @@ def test_the_score_is_printed(files: dict[str, str], capsys: pytest.CaptureFixtu
 def test_json_is_printed_on_request(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", files["astronaut"], files["same"], "--json", "--face-model-version", "2.0"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert set(printed) == {"Score", "FaceModelVersion", "Population", "Cosine"}
+    assert set(printed) == {"Score", "FaceModelVersion", "Population", "Cosine", "Degradation"}
     assert printed["Score"] > 90
     assert printed["FaceModelVersion"] == "2.0"
 

@@ -107,7 +107,7 @@ async def test_a_key_of_an_unavailable_population_stops_the_start_before_clients
 ) -> None:
     (tmp_path / "keys.toml").write_text(KEYS_FILE)
     settings = Settings(server=ServerSettings(port=0), auth=AuthSettings(keys_file=tmp_path / "keys.toml"))
-    general = CalibrationInfo("measured", "2026-11-22", {Population.GENERAL: INFO.active_table})
+    general = CalibrationInfo("measured", "2026-11-22", {Population.GENERAL: INFO.default_population_info})
     engine = FakeEngine(engine_info=replace(INFO, calibration={"fake": general}))
     with pytest.raises(SettingsError, match="limited selects the population matched") as caught:
         await serve(settings, lambda _: nullcontext(engine))

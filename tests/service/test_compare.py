@@ -71,14 +71,15 @@ async def test_the_same_person_scores_high_and_different_people_low(engine: Engi
 async def test_the_order_of_the_images_does_not_matter(engine: Engine) -> None:
     forward = await engine.services.compare(_ASTRONAUT, _CAST, CompareOptions(), _timer())
     backward = await engine.services.compare(_CAST, _ASTRONAUT, CompareOptions(), _timer())
-    assert forward == backward
+    assert (forward.score, forward.cosine) == (backward.score, backward.cosine)
+    assert forward.degradation == backward.degradation[::-1]
 
 
 async def test_the_matched_population_lowers_scores_and_is_logged(engine: Engine, settings: Settings) -> None:
     timer, matched = _timer(), CompareOptions(population=Population.MATCHED)
     general = await engine.services.compare(_ASTRONAUT, _SAME, CompareOptions(), _timer())
     strict = await engine.services.compare(_ASTRONAUT, _SAME, matched, timer)
-    assert (strict.population, timer.details) == (Population.MATCHED, {"population": "matched"})
+    assert (strict.population, timer.details["population"]) == (Population.MATCHED, "matched")
     assert strict.cosine == general.cosine
     assert strict.score < general.score
     by_default = settings.model_copy(update={"compare": CompareSettings(population=Population.MATCHED)})
@@ -127,7 +128,7 @@ async def test_if_both_images_fail_the_error_of_a_takes_precedence(
     assert (caught.value.code, caught.value.image) == (code, image)
 
 
-@pytest.mark.parametrize("level", [1, 4])
+@pytest.mark.parametrize("level", [1, 3])
 async def test_quality_control_does_not_change_the_score(engine: Engine, level: int) -> None:
     """The images are large enough that detection and alignment use a reduced size."""
     large, other = (

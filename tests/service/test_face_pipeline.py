@@ -6,16 +6,22 @@ import cv2
 import numpy as np
 import pytest
 
-from app.domain import Face, Image, MatchingStrategy
+from app.domain import DetectOptions, Face, Image, MatchingStrategy
 from app.engine import Pipelines
+from app.errors import ApiError, ErrorCode
 from app.ops.deadline import DeadlineExceededError
 from app.ops.stage_timer import StageTimer
 from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.runtime.session import OrtSession
+from app.service.detect import FaceAnalyzer
+from app.service.errors import api_errors
 from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.detect import DETECTORS
-from tests.support.detectors import CountingDetector
+from app.vision.quality.assessment import QualityAssessor
+from app.vision.rotation import roll
+from app.vision.selection import RotatedFaceError
+from tests.support.detectors import CountingDetector, RotationBlindDetector
 from tests.support.images import astronaut, jpeg
 
 
@@ -59,7 +65,7 @@ def test_a_large_image_is_decoded_at_the_resolution_that_the_crop_needs(
     encoded = detection.parse(jpeg(canvas), timer)
     target = detection.detect_target(encoded, MatchingStrategy.LARGEST, face_size, timer, rotate=False)
     assert target.image.shape == (decoded_side, decoded_side, 3)
-    left, right = detection.refine_landmarks(target, timer).landmarks[:2] * (1400 / decoded_side)
+    left, right = detection.refine_landmarks(target, timer, rotate=False).landmarks[:2] * (1400 / decoded_side)
     expected = np.array([300, 200]) + np.array([[105, 101], [147, 105]]) * head_side / 250
     assert np.abs(np.stack([left, right]) - expected).max() < 0.05 * head_side
 
@@ -87,3 +93,50 @@ def test_full_detection_at_full_resolution_is_not_repeated(
     image, faces = detection.detect_all(encoded, timer, rotate=rotate)
     assert np.array_equal(full.image, image)
     assert [np.array_equal(full.face.landmarks, face.landmarks) for face in faces].count(True) == 1
+
+
+@pytest.fixture
+def rotation_blind(store: Store, pack: Pack) -> FaceDetectionPipeline:
+    session = OrtSession.open(store.resolve(pack)[pack.detector.file], "cpu", 1)
+    detector = RotationBlindDetector(DETECTORS[pack.detector.family](session, pack.detector))
+    return FaceDetectionPipeline(detector, pack.detector)
+
+
+_UPSIDE_DOWN = jpeg(np.ascontiguousarray(astronaut()[::-1, ::-1]))
+
+
+@pytest.mark.parametrize("strategy", MatchingStrategy)
+def test_an_upside_down_target_face_is_compared_with_rotation_only(
+    rotation_blind: FaceDetectionPipeline, strategy: MatchingStrategy
+) -> None:
+    timer = StageTimer.after(30)
+    for data, rotate, expected_roll in ((jpeg(astronaut()), False, 0), (_UPSIDE_DOWN, True, 180)):
+        target = rotation_blind.detect_target(rotation_blind.parse(data, timer), strategy, 80.0, timer, rotate=rotate)
+        face = rotation_blind.refine_landmarks(target, timer, rotate=rotate)
+        assert abs(roll(face)) == pytest.approx(expected_roll, abs=15)
+    target = rotation_blind.detect_target(
+        rotation_blind.parse(_UPSIDE_DOWN, timer), strategy, 80.0, timer, rotate=False
+    )
+    with pytest.raises(RotatedFaceError):
+        rotation_blind.refine_landmarks(target, timer, rotate=False)
+
+
+def test_detect_face_returns_no_upside_down_face_without_rotation(
+    rotation_blind: FaceDetectionPipeline, assessor: QualityAssessor
+) -> None:
+    analyzer, timer = FaceAnalyzer(rotation_blind, assessor, 0), StageTimer.after(30)
+    assert len(analyzer.analyze(_UPSIDE_DOWN, DetectOptions(rotate=True), timer).faces) == 1
+    with pytest.raises(RotatedFaceError):
+        analyzer.analyze(_UPSIDE_DOWN, DetectOptions(), timer)
+    both = np.concatenate([astronaut(), astronaut()[::-1, ::-1]], axis=1)
+    faces = analyzer.analyze(jpeg(both), DetectOptions(max_faces=10), timer).faces
+    assert faces
+    assert all(face.box.right < astronaut().shape[1] for face in faces)
+
+
+def test_a_rotated_face_is_an_error_whose_reason_is_for_the_log_only() -> None:
+    with pytest.raises(ApiError) as caught, api_errors("A"):
+        raise RotatedFaceError
+    assert (caught.value.code, caught.value.image) == (ErrorCode.NO_FACE_IN_PHOTO, "A")
+    assert "seems rotated" in caught.value.reason
+    assert "seems rotated" not in caught.value.message(chinese=False)

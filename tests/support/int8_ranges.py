@@ -50,5 +50,5 @@ def blobs(detection: FaceDetectionPipeline, pack: Pack) -> Iterator[Tensor]:
     for face in faces:
         if face.confidence >= pack.detector.selection_confidence:
             target = TargetFace(image, face, 1)
-            landmarks = detection.refine_landmarks(target, StageTimer.after(60)).landmarks
+            landmarks = detection.refine_landmarks(target, StageTimer.after(60), rotate=False).landmarks
             yield blob(align(image, landmarks, np.array(spec.template, np.float32), spec.input_size), spec)

@@ -3,6 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.packs.manifest import EmbedderSpec, Pack
+from app.vision.degradation import DegradationModel
 from app.vision.embed import Embedder
 
 
@@ -39,10 +40,20 @@ def test_the_embedding_is_the_mean_of_the_crop_and_its_mirror_image(pack: Pack) 
     embedding = Embedder(session, _spec(pack, mirror=True)).embed(_CROP)
     np.testing.assert_array_equal(session.batch[1], session.batch[0][:, :, ::-1])
     total = session.batch[:, :, :, 0].mean(axis=2).sum(axis=0)
-    np.testing.assert_allclose(embedding, total / np.linalg.norm(total), rtol=1e-6)
+    np.testing.assert_allclose(embedding[:-1], total / np.linalg.norm(total), rtol=1e-6)
 
 
 def test_embeddings_have_unit_length(pack: Pack) -> None:
     embedding = Embedder(_RecordingSession(), _spec(pack, mirror=True)).embed(_CROP)
     assert embedding.dtype == np.float32
-    assert np.linalg.norm(embedding) == pytest.approx(1.0)
+    assert np.linalg.norm(embedding[:-1]) == pytest.approx(1.0)
+
+
+def test_the_last_value_is_the_degradation_of_the_vector(pack: Pack) -> None:
+    session, spec = _RecordingSession(), _spec(pack, mirror=True)
+    good = Embedder(session, spec).embed(_CROP)
+    model = DegradationModel(np.eye(3, dtype=np.float32), np.zeros(3, np.float32), np.ones(3, np.float32), 0.25)
+    degraded = Embedder(session, spec, model).embed(_CROP)
+    np.testing.assert_array_equal(degraded[:-1], good[:-1])
+    assert good[-1] == 0
+    assert degraded[-1] == pytest.approx(0.25 + good[:-1].clip(0).sum())

@@ -22,8 +22,8 @@ _MIN_FACE_SIZE = "The smallest width and height of a face's bounding box, in pix
 class DetectFaceResponse(ResponseModel):
     """The faces of the image, largest first."""
 
-    image_width: int = Field(description="Width of the upright image, in pixels.")
-    image_height: int = Field(description="Height of the upright image, in pixels.")
+    image_width: int = Field(description="Width of the image in its EXIF orientation, in pixels.")
+    image_height: int = Field(description="Height of the image in its EXIF orientation, in pixels.")
     face_infos: list[FaceInfo | FaceInfoWithLandmarks] = Field(description="At least one face.")
     face_model_version: str = Field(description="The model version that was used.", json_schema_extra=MODEL_VERSIONS)
 

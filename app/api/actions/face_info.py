@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from app.api.actions.base import ResponseModel
-from app.domain import Attributes, DetectedFace, Landmarks
+from app.domain import Attributes, DetectedFace, Landmarks, Quality
 
 _PERCENT: JsonDict = {"minimum": 0, "maximum": 100}
 _VisiblePercent = Annotated[
@@ -115,9 +115,20 @@ def face_info(face: DetectedFace, *, landmarks: bool) -> FaceInfo:
     """Return the response's object for ``face``; with ``landmarks``, a :class:`FaceInfoWithLandmarks`."""
     x, y, width, height = face.box.to_xywh()
     attributes = _attributes_info(face.attributes)
-    quality = FaceQualityInfo.model_validate(asdict(face.quality) if face.quality else {})
+    quality = _quality_info(face.quality)
     info = FaceInfo(x=x, y=y, width=width, height=height, face_attributes_info=attributes, face_quality_info=quality)
     return FaceInfoWithLandmarks(**dict(info), landmarks=_landmarks(face.landmarks)) if landmarks else info
+
+
+def _quality_info(quality: Quality | None) -> FaceQualityInfo:
+    if quality is None:
+        return FaceQualityInfo()
+    return FaceQualityInfo(
+        score=quality.score,
+        sharpness=quality.sharpness,
+        brightness=quality.brightness,
+        completeness=FaceQualityCompleteness(**asdict(quality.completeness)),
+    )
 
 
 def _attributes_info(attributes: Attributes | None) -> FaceAttributesInfo:

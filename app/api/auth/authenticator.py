@@ -1,8 +1,8 @@
 """Authenticator: the authentication policy. ``credential`` reads the signature of a request, ``keys`` has the callers.
 
-``check_credential`` needs the common parameters only. The order of its errors is: refused method (signature v1, or
-``Authorization: SKIP``, with which a client sends an unsigned request), missing parameter, malformed credential,
-unknown SecretId, expired timestamp. ``verify`` needs the body, too. It checks the signature, then the token.
+``check_credential`` needs the common parameters only. The order of its errors is: refused method (signature v1 or
+``SKIP``), missing parameter, malformed credential, unknown SecretId, expired timestamp. ``verify`` needs the body,
+too. It checks the signature, then the token.
 """
 
 import hmac
@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 from app.api.auth.credential import Credential, read_credential
 from app.api.auth.keys import ANONYMOUS, Caller, Key, KeyRing
-from app.api.request import CloudRequest
+from app.api.request import SKIP, CloudRequest
 from app.domain import Population
 from app.errors import ApiError, ErrorCode, Text
 from app.settings import AuthSettings
 
-_SKIP = "SKIP"
 _UNSIGNED = Text("Requests must be signed: `SKIP` is not accepted.", "请求必须签名，不接受 `SKIP`。")
 _NO_V1 = Text(
     "This signature method is not accepted, please use new signature method `TC3-HMAC-SHA256`.",
@@ -42,7 +41,11 @@ class PendingAuth(NamedTuple):
 
 
 class Authenticator:
-    """Verifies signatures with the keys of a key ring. Open mode requires no signature."""
+    """Verifies signatures with the keys of a key ring.
+
+    ``is_open``: ``auth.mode`` is ``off``, or no keys are configured. Every request is accepted as ``ANONYMOUS``, except
+    from pages of other sites.
+    """
 
     def __init__(
         self, settings: AuthSettings, keys: KeyRing, is_open: bool, clock: Callable[[], float] = time.time
@@ -64,7 +67,7 @@ class Authenticator:
             return PendingAuth(ANONYMOUS)
         if request.v1_parameters is not None and self._settings.v1 == "refuse":
             raise ApiError(ErrorCode.SIGNATURE_FAILURE, _NO_V1)
-        if request.authorization == _SKIP:
+        if request.authorization == SKIP:
             if self._settings.skip == "allow":
                 return PendingAuth(ANONYMOUS)
             raise ApiError(ErrorCode.INVALID_AUTHORIZATION, _UNSIGNED)

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from app.domain import FaceModelVersion, Population
+from app.scoring import similarity
 from app.scoring.calibration import Calibration, PopulationTable
 from app.scoring.scale import Scale
 from app.tools.evaluation.intervals import Rate, Rates, binomial, rates_over_all_pairs, rates_over_listed_pairs
@@ -113,7 +114,7 @@ def _similar_impostors(faces: LabelledFaces) -> Iterator[_Pair]:
     labels = faces.labels
     for start in range(0, len(labels), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
-        cosines = faces.embeddings[block] @ faces.embeddings.T
+        cosines = similarity.cosine_matrix(faces.embeddings[block], faces.embeddings)
         is_impostor = np.triu(labels[block, None] != labels[None], start + 1)  # each pair once
         cosines[~is_impostor] = -np.inf
         highest = np.argpartition(cosines, -min(_HARDEST_PAIRS, cosines.size), axis=None)[-_HARDEST_PAIRS:]

@@ -22,7 +22,7 @@ class GalleryError(OperatorError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
-    """Row i of ``embeddings`` (N x D, float32, unit length) is image ``images[i]`` of person ``people[i]``."""
+    """Row i of ``embeddings`` (N x (D + 1), float32) is image ``images[i]`` of person ``people[i]``."""
 
     embeddings: NDArray[np.float32]
     images: tuple[Path, ...]

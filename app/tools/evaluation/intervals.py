@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.scoring.similarity import cosine_matrix
 from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, pair_cosines
 
 _Z = 1.959964
@@ -97,7 +98,7 @@ def _accepted_by_person(
     impostor, genuine = np.zeros(shape), np.zeros(shape)
     for start in range(0, len(embeddings), _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
-        similarities = embeddings[rows] @ embeddings.T
+        similarities = cosine_matrix(embeddings[rows], embeddings)
         indices = np.arange(len(similarities))
         similarities[indices, start + indices] = -2.0  # exclude pairs of an image with itself
         same = labels[rows, None] == labels[None]

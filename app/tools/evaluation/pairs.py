@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from app.scoring import similarity
 from app.tools.evaluation.tail import Tail
 
 _BINS = 2_000_000
@@ -21,7 +22,7 @@ MAX_PAIRS = 2_000_000_000
 
 
 class LabelledFaces(NamedTuple):
-    """Row i of ``embeddings`` (N x D, float32, unit length) is image ``names[i]`` of person ``people[i]``."""
+    """Row i of ``embeddings`` (N x (D + 1), float32) is image ``names[i]`` of person ``people[i]``."""
 
     embeddings: NDArray[np.float32]
     people: Sequence[str]
@@ -114,13 +115,13 @@ def person_labels(people: Sequence[str]) -> NDArray[np.intp]:
 
 def pair_cosines(embeddings: NDArray[np.float32], pairs: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return the cosine of each of ``pairs`` (P x 2), which are rows of ``embeddings``."""
-    return np.asarray(np.einsum("ij,ij->i", embeddings[pairs[:, 0]], embeddings[pairs[:, 1]]))
+    return similarity.pair_cosines(embeddings[pairs[:, 0]], embeddings[pairs[:, 1]])
 
 
 def count_pairs(
     embeddings: NDArray[np.float32], people: Sequence[str], max_pairs: int = MAX_PAIRS, seed: int = 0
 ) -> PairCounts:
-    """Count each unordered pair of ``embeddings`` (N x D, unit length) once; ``people`` (N) are the labels.
+    """Count each unordered pair of ``embeddings`` (N x (D + 1)) once; ``people`` (N) are the labels.
 
     Above ``max_pairs`` pairs, all genuine pairs and a sample of the impostor pairs are counted: the rows are sorted by
     shuffled people, and each tile of the similarity matrix is sampled with the same probability.
@@ -138,7 +139,7 @@ def count_pairs(
             has_genuine, is_sampled = labels[a][-1] >= labels[left], rng.random() < probability
             if not (has_genuine or is_sampled):
                 continue
-            cosines, same = rows[a] @ rows[b].T, labels[a, None] == labels[None, b]
+            cosines, same = similarity.cosine_matrix(rows[a], rows[b]), labels[a, None] == labels[None, b]
             is_pair = np.triu(np.ones_like(same), 1) if top == left else np.ones_like(same)
             genuine += _histogram(cosines[is_pair & same])
             if is_sampled:

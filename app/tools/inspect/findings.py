@@ -46,7 +46,10 @@ class QualityRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """An inspected face; ``levels``: the highest level of QualityControl that accepts it, under each policy."""
+    """An inspected face; ``levels``: the highest level of QualityControl that accepts it, under each policy.
+
+    ``degradation``: that of the embedding of the compared face, else None.
+    """
 
     face: Face
     is_compared: bool
@@ -55,6 +58,7 @@ class Finding:
     grade: int
     problems: tuple[str, ...]
     levels: Mapping[QualityPolicy, int]
+    degradation: float | None = None
 
     @property
     def eye_distance(self) -> float:
@@ -116,6 +120,10 @@ def as_text(findings: Sequence[Finding], policy: QualityPolicy) -> str:
         lines.append(headline(number, finding))
         lines += [f"  {row.name:<12}{row.value:>4}  {row.band.label}" for row in rows]
         lines += [f"  {problems_line(finding)}", f"  {conclusion(finding, policy)}"]
+        if finding.degradation is not None:
+            lines.append(
+                f"  Degradation {finding.degradation:.2f} (0: none; a score is reduced if both images have it)"
+            )
     return "\n".join(lines)
 
 
@@ -133,4 +141,5 @@ def as_json(finding: Finding, policy: QualityPolicy) -> dict[str, object]:
         "Grade": finding.grade,
         "Problems": list(finding.problems),
         "QualityControl": finding.levels[policy],
+        "Degradation": finding.degradation,
     }

@@ -1,9 +1,10 @@
 """Detect the faces of an image and measure the target face and the largest other faces."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from app.domain import Face, Image
+from app.domain import CompareOptions, Face, Image
 from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.errors import OperatorError
@@ -12,7 +13,7 @@ from app.ops.stage_timer import StageTimer
 from app.packs.store import Store
 from app.service.errors import api_errors
 from app.tools.inspect.findings import Finding, inspect_face
-from app.vision.selection import largest_first, select_target
+from app.vision.selection import RotatedFaceError, largest_first, select_target
 
 _MAX_FINDINGS = 4
 
@@ -42,15 +43,20 @@ def inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> Inspection:
     check_size(encoded)
     store, pack = Store.with_selected_pack(settings.models)
     shared = open_shared_resources(settings)
-    detection = open_pipelines(settings, store, pack, shared).detection
+    pipelines = open_pipelines(settings, store, pack, shared)
+    detection = pipelines.detection
     timer = StageTimer.after(settings.limits.deadline_s)
     with api_errors():
         image, faces = detection.detect_all(detection.parse(encoded, timer), timer, rotate=rotate)
         target = select_target(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
+        if not (rotate or detection.is_upright(image, target, timer)):
+            raise RotatedFaceError
+        embedding = pipelines.embedding.embed(encoded, CompareOptions(rotate=rotate), timer)
     inspected = [target, *(face for face in largest_first(faces, image) if face is not target)][:_MAX_FINDINGS]
     offset = pack.detector.pitch_offset
     findings = [
         inspect_face(shared.assessor, image, face, is_compared=face is target, pitch_offset=offset)
         for face in inspected
     ]
+    findings[0] = replace(findings[0], degradation=float(embedding[-1]))
     return Inspection(image, faces, findings)

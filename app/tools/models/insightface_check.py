@@ -129,8 +129,9 @@ class _Pipelines:
         with catch_warnings():
             simplefilter("ignore", FutureWarning)  # insightface uses deprecated functions of scikit-image
             embedding = self._reference_embedder.get(image, SimpleNamespace(kps=reference.landmarks))
-        normed = np.asarray(embedding / np.linalg.norm(embedding), dtype=np.float32)
-        return pixels, pixels / _eye_distance(reference.landmarks), cosine(self._embedder.embed(crop), normed)
+        reference_embedding = np.append(embedding / np.linalg.norm(embedding), 0).astype(np.float32)
+        similarity = cosine(self._embedder.embed(crop), reference_embedding)
+        return pixels, pixels / _eye_distance(reference.landmarks), similarity
 
 
 def _resized(image: Image) -> Iterator[Image]:

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain import Completeness, Image, Landmarks, Quality, QualityPolicy
+from app.domain import Completeness, Image, Landmarks, Quality, QualityPolicy, Tones
 from app.runtime.session import Session
 from app.vision.quality.brightness import measure_brightness
 from app.vision.quality.crop import QualityCrop, quality_crop, to_cells
 from app.vision.quality.sharpness import measure_sharpness
+from app.vision.quality.tones import measure_tones
 from app.vision.quality.visibility import REGION_CELLS, VISIBLE, VisibilityMap, measure_completeness, predict_visibility
 
 
@@ -27,11 +28,20 @@ class Severity(IntEnum):
     SEVERE = 2
 
 
+class Problem(NamedTuple):
+    """A quality problem, named by the vendor's ``text`` if the vendor has one. A severe problem is never borderline."""
+
+    text: str
+    is_severe: bool
+    is_borderline: bool
+
+
 class Band(NamedTuple):
     """The values of a measure above the previous band, up to and including ``upper``; ``label`` is for people.
 
-    ``problem``: the vendor's name of the problem. ``boundary``: the value of the good band that is nearest to this
-    band; for regions ``upper``. A mild problem within ``_NEAR_GOOD_POINTS`` of it is borderline.
+    ``problem``: the vendor's name of the problem. ``boundary``: the nearest value of the good band, however many bands
+    lie between. For regions it is ``upper``: the vendor counts 80 itself as covered, for example, so the good band
+    starts directly above it. A mild problem within ``_NEAR_GOOD_POINTS`` of the boundary is borderline.
     """
 
     upper: int
@@ -82,6 +92,14 @@ Both losses are fitted to the example of the vendor's DetectFace page: sharpness
 and 99 for the other regions give a score of 63.
 """
 
+_COMPRESSED_LOSS = 0.15  # share of the score that is lost by strong compression
+
+_TONE_PROBLEMS = {
+    Tones.UNNATURAL: Problem("unnatural tones", is_severe=True, is_borderline=False),
+    Tones.COMPRESSED: Problem("strong compression", is_severe=False, is_borderline=False),
+}
+"""Problems that the vendor does not name."""
+
 _NEAR_GOOD_POINTS = 10  # distance from the boundary up to which a mild problem is borderline
 _MIN_USABLE_SCORE = 20  # images below this score get grade 0
 _MAX_MILD_PROBLEMS = 2  # mild problems that grade 3 allows
@@ -96,26 +114,20 @@ def find_band(value: int, bands: tuple[Band, ...]) -> Band:
     return next(band for band in bands if value <= band.upper)
 
 
-def quality_score(sharpness: int, brightness: int, completeness: Completeness) -> int:
+def quality_score(sharpness: int, brightness: int, completeness: Completeness, tones: Tones = Tones.NATURAL) -> int:
     """Return the total score, 0-100, the vendor's ``Score``; it is at most ``sharpness``.
 
-    A better measure never lowers it.
+    A better measure never lowers it. Unnatural tones have the score 0.
     """
+    if tones is Tones.UNNATURAL:
+        return 0
     total = float(sharpness)
     # The largest distance is 30 on both sides, which is also _MIN_BRIGHTNESS.
     distance = max(_MIN_BRIGHTNESS - brightness, brightness - _MAX_BRIGHTNESS, 0)
     total *= 1 - _BRIGHTNESS_LOSS * distance / _MIN_BRIGHTNESS
     for region, percent in asdict(completeness).items():
         total *= 1 - _COVERED_LOSS[region] * (1 - percent / 100)
-    return round(total)
-
-
-class Problem(NamedTuple):
-    """A quality problem, named by the vendor's ``text``. A severe problem is never borderline."""
-
-    text: str
-    is_severe: bool
-    is_borderline: bool
+    return round(total * (1 - _COMPRESSED_LOSS)) if tones is Tones.COMPRESSED else round(total)
 
 
 def problems(quality: Quality) -> list[Problem]:
@@ -128,6 +140,8 @@ def problems(quality: Quality) -> list[Problem]:
         is_borderline = band.severity is Severity.MILD and abs(value - band.boundary) <= _NEAR_GOOD_POINTS
         if band.severity:
             all_problems.append(Problem(band.problem, band.severity is Severity.SEVERE, is_borderline))
+    if quality.tones in _TONE_PROBLEMS:
+        all_problems.append(_TONE_PROBLEMS[quality.tones])
     return sorted(all_problems, key=lambda problem: not problem.is_severe)
 
 
@@ -144,7 +158,11 @@ def grade(quality: Quality) -> int:
 
 
 def accepts(quality: Quality, level: int, policy: QualityPolicy) -> bool:
-    """Return whether ``QualityControl`` = ``level`` (0-4) accepts the face; level 0 accepts every face."""
+    """Return whether ``QualityControl`` = ``level`` (0-4) accepts the face; level 0 accepts every face.
+
+    ``ACCEPT_DESCRIBED`` accepts grades from ``level``; ``REJECT_DESCRIBED`` accepts only grades above it (level 4:
+    grade 4).
+    """
     min_grade = level if policy is QualityPolicy.ACCEPT_DESCRIBED else min(level + 1, 4)
     return level == 0 or grade(quality) >= min_grade
 
@@ -190,5 +208,6 @@ class QualityAssessor:
         """Return the quality of the face in ``crop``."""
         visibility = predict_visibility(self._visibility_network, crop)
         completeness = measure_completeness(visibility, crop.yaw)
-        measures = measure_sharpness(crop), measure_brightness(crop, visibility), completeness
+        brightness, tones = measure_brightness(crop, visibility), measure_tones(crop, visibility)
+        measures = measure_sharpness(crop), brightness, completeness, tones
         return QualityAssessment(Quality(quality_score(*measures), *measures), crop, visibility)

@@ -1,37 +1,34 @@
 """Measure the brightness of a face, 0-100.
 
-The brightness is the mean lightness (CIE L*, of OFIQ's luminance) of the visible face. L* is perceptually uniform, so a
-dark face in good light is far brighter than a face in the dark. Underexposed pixels reduce the result, overexposed
-pixels raise it: a face that is half black is dim.
+The brightness is the mean lightness of the visible face: CIE L* of the Rec. 709 luminance of linear sRGB. L* is
+perceptually uniform, so a dark face in good light is far brighter than a face in the dark. Underexposed pixels reduce
+the result, overexposed pixels raise it: a face that is half black is dim.
 """
 
-import cv2
 import numpy as np
 
-from app.vision.quality.crop import FACE_OUTLINE, SIDE, QualityCrop, polygon_mask
-from app.vision.quality.visibility import VISIBLE, VisibilityMap
+from app.vision.quality.crop import QualityCrop
+from app.vision.quality.visibility import VisibilityMap, visible_face
 
 _BLACK, _OVEREXPOSED = 25, 247
-"""Highest value of an underexposed pixel, and lowest value of an overexposed pixel (OFIQ)."""
+"""Highest value of an underexposed pixel, and lowest value of an overexposed pixel.
+
+The limits are those of OFIQ, the reference implementation of ISO/IEC 29794-5.
+"""
 _LIGHTNESS, _POINTS = (0.0, 22.0, 55.0, 82.0, 100.0), (0.0, 30.0, 50.0, 70.0, 100.0)
 """L*, and the brightness that it converts to; 30 to 70 is the vendor's normal band.
 
 In good light the darkest faces have an L* of at least 25 (LFW, Face Research Lab London), and 99 % are below 76 (LFW).
 """
-_MIN_VISIBLE = 0.02  # share of the face that must be visible; below it, the covered parts are measured, too
-
 _SRGB = np.arange(256) / 255
 _LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) ** 2.4).astype(np.float32)  # noqa: PLR2004
 """Linear light, in [0, 1], of each sRGB value (IEC 61966-2-1)."""
-_FACE = polygon_mask([FACE_OUTLINE]).astype(bool)
 _LUMINANCE_OF_BGR = np.array([0.0722, 0.7152, 0.2126], np.float32)
 
 
 def measure_brightness(crop: QualityCrop, visibility: VisibilityMap) -> int:
     """Return the brightness, 0-100; 30 to 70 is normal, 0 is a face outside the image."""
-    face = _FACE & crop.inside
-    visible = face & (cv2.resize(visibility, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) > VISIBLE)
-    pixels = crop.image[visible if visible.sum() > _MIN_VISIBLE * _FACE.sum() else face]
+    pixels = crop.image[visible_face(crop, visibility)]
     if not len(pixels):
         return 0
     luminance = _LINEAR[pixels] @ _LUMINANCE_OF_BGR

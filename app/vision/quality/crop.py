@@ -18,7 +18,7 @@ from app.vision.pose import pose
 SIDE = 224
 """Pixels per side of the crop."""
 MAP_SIDE = 56
-"""Cells per side of a map; each cell covers 4 x 4 pixels of the crop."""
+"""Cells per side of the visibility map (``visibility``) and other maps; each cell covers 4 x 4 pixels of the crop."""
 EYE_DISTANCE = 60.0
 """Pixels between the eyes of a frontal face."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.domain import Completeness
 from app.runtime.session import Session
-from app.vision.quality.crop import REGIONS, QualityCrop, cell_shares, to_cells
+from app.vision.quality.crop import FACE_OUTLINE, REGIONS, SIDE, QualityCrop, cell_shares, polygon_mask, to_cells
 
 INPUT_SIDE = 112
 """Pixels per side of the network's input."""
@@ -25,6 +25,8 @@ VisibilityMap: TypeAlias = NDArray[np.float32]
 
 REGION_CELLS = {name: cell_shares(polygons) for name, polygons in REGIONS.items()}
 """The share of each cell that lies in a region."""
+_FACE = polygon_mask([FACE_OUTLINE]).astype(bool)
+_MIN_VISIBLE = 0.02  # share of the face that must be visible to be measured without the covered parts
 _LEFT_CELLS = {name: cell_shares(polygons[:1]) for name, polygons in REGIONS.items()}
 _RIGHT_CELLS = {name: cell_shares(polygons[-1:]) for name, polygons in REGIONS.items()}
 
@@ -37,6 +39,13 @@ def predict_visibility(session: Session, crop: QualityCrop) -> VisibilityMap:
     resized = cv2.resize(crop.image, (INPUT_SIDE, INPUT_SIDE), interpolation=cv2.INTER_AREA)
     batch = np.ascontiguousarray(resized.transpose(2, 0, 1)[None], dtype=np.float32)
     return np.asarray(session.run(batch)[0][0, 0] * to_cells(crop.inside), dtype=np.float32)
+
+
+def visible_face(crop: QualityCrop, visibility: VisibilityMap) -> NDArray[np.bool_]:
+    """Return the visible pixels of the face, SIDE x SIDE; all its pixels in the image if too few are visible."""
+    face = _FACE & crop.inside
+    visible = face & (cv2.resize(visibility, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR) > VISIBLE)
+    return np.asarray(visible if visible.sum() > _MIN_VISIBLE * _FACE.sum() else face)
 
 
 def measure_completeness(visibility: VisibilityMap, yaw: float = 0.0) -> Completeness:

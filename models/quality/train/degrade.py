@@ -18,6 +18,14 @@ def motion_kernel(length: float, angle: float) -> NDArray[np.float32]:
     return np.asarray(kernel / kernel.sum(), np.float32)
 
 
+def disc_kernel(radius: float) -> NDArray[np.float32]:
+    """Return the kernel of a lens out of focus: a disc of ``radius`` pixels, whose sigma is half the radius."""
+    half = int(np.ceil(radius)) + 1
+    y, x = np.mgrid[-half : half + 1, -half : half + 1]
+    kernel = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
 def relight(image: Image, rng: np.random.Generator) -> Image:
     """Return ``image`` with random gamma, exposure, contrast, side light and noise, but without blur."""
     values = image / 255.0

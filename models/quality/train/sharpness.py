@@ -1,9 +1,11 @@
 """Fit the weights of ``app/vision/quality/sharpness.py`` to known blur and print them.
 
-``python -m models.quality.train.sharpness`` takes about two minutes on one core and uses half of the people of
+``python -m models.quality.train.sharpness`` takes about four minutes on one core and uses half of the people of
 ``../shared/data``. The first fit uses the studio photos. The second adds the sharpest LFW images, whose own blur the
-first fit estimates. Each face is resized, blurred and compressed at random. Its known blur is the sigma of the Gaussian
-blur with the same squared error; gamma, exposure, contrast, side light and noise do not count as blur.
+first fit estimates. Each face is resized, blurred and compressed at random. The blur is Gaussian, out of focus, or a
+motion in any direction. Its known amount is the sigma of the Gaussian blur with the same squared error; gamma,
+exposure, contrast, side light and noise do not count as blur. At the end the constant is shifted, so that the median
+LFW image keeps its points.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,15 +19,23 @@ from app.domain import Image, Landmarks
 from app.vision.align import align, similarity_transform
 from app.vision.quality.crop import EYE_DISTANCE, SIDE, TEMPLATE, quality_crop
 from app.vision.quality.sharpness import MIN_BLUR, blur_features, estimate_blur
-from models.quality.train.degrade import jpeg, motion_kernel, relight
+from models.quality.train.degrade import disc_kernel, jpeg, motion_kernel, relight
 from models.quality.train.faces import detect_faces, is_held_out
 
-_SAMPLES_PER_STUDIO_FACE, _SAMPLES_PER_LFW_FACE, _LFW_FACES, _LFW_STEP = 200, 16, 150, 2
-_RIDGE, _SEED = 10.0, 0
+_SAMPLES_PER_STUDIO_FACE, _SAMPLES_PER_LFW_FACE, _LFW_FACES, _LFW_STEP = 180, 20, 150, 2
+_RIDGE, _SEED = 50.0, 0
 _MIN_EYE_DISTANCE, _MAX_EYE_DISTANCE = 15.0, 180.0
 """Pixels between the eyes of the degraded faces."""
 _MIN_LFW_BLUR = 0.8
 """Pixels of blur that an LFW face has at least, because its eyes are only about 40 pixels apart in the file."""
+_LFW_MEDIAN_BLUR = 2.07
+"""Pixels of blur of the median LFW image, which are 69 points of sharpness."""
+_MAX_BLUR = 6.0
+"""Pixels of blur that count as more; such faces are very blurry in any case."""
+_MAX_MOTION = 45.0
+"""Pixels of the quality crop by which a face moves at most."""
+_HORIZONTAL, _HORIZONTAL_SPREAD = 0.4, 0.15
+"""Share of motions that are about horizontal, the least visible ones, and their standard deviation in radians."""
 _COVERED = 0.2
 """Share of faces with an occluder, whose edges and plain areas are not those of the face."""
 _MASK = np.array([[58, 125], [112, 110], [166, 125], [160, 175], [112, 205], [64, 175]], np.float64)
@@ -63,14 +73,17 @@ def main() -> None:
     ]
     samples = list(degrade(studio, _SAMPLES_PER_STUDIO_FACE, rng))
     first = fit(samples)
-    lfw = []
+    lfw, lfw_features = [], []
     for face in detect_faces("lfw", _LFW_STEP):
         features = blur_features(quality_crop(face.image, face.landmarks))
         if features is not None and not is_held_out(face.name):
+            lfw_features.append(features)
             lfw.append(SharpFace(face.image, face.landmarks, max(estimate_blur(features, *first), _MIN_LFW_BLUR)))
     lfw.sort(key=lambda face: face.blur)
     samples += degrade(lfw[:_LFW_FACES], _SAMPLES_PER_LFW_FACE, rng)
     weights, constant = fit(samples)
+    total = np.median(np.array(lfw_features) @ weights + constant)
+    constant += float(np.log(np.hypot(_LFW_MEDIAN_BLUR, MIN_BLUR)) - total)
     print(f"# {len(studio)} studio images, {_LFW_FACES} of LFW, {len(samples)} samples")
     print(f"_WEIGHTS = np.array({[round(float(weight), 4) for weight in weights]})\n_CONSTANT = {constant:.4f}")
 
@@ -131,18 +144,22 @@ def _blurred(face: SharpFace, rng: np.random.Generator) -> tuple[Image, int]:
     side = round(SIDE * eye_distance / EYE_DISTANCE)
     image = align(face.image, face.landmarks, (TEMPLATE * side / SIDE).astype(np.float32), side)
     sigma = np.exp(rng.uniform(np.log(0.3), np.log(8))) * side / SIDE
-    kind = rng.choice(("none", "focus", "motion"), p=(0.15, 0.55, 0.3))
-    if kind == "focus":
+    kind = rng.choice(("none", "gaussian", "defocus", "motion"), p=(0.15, 0.3, 0.15, 0.4))
+    if kind == "gaussian":
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
+    elif kind == "defocus":
+        image = np.asarray(cv2.filter2D(image, -1, disc_kernel(2 * sigma)), np.uint8)
     elif kind == "motion":
-        image = np.asarray(cv2.filter2D(image, -1, motion_kernel(sigma * np.sqrt(12), rng.uniform(0, np.pi))), np.uint8)
+        length = np.exp(rng.uniform(np.log(2), np.log(_MAX_MOTION))) * side / SIDE
+        angle = rng.uniform(0, np.pi) if rng.random() < 1 - _HORIZONTAL else rng.normal(0, _HORIZONTAL_SPREAD)
+        image = np.asarray(cv2.filter2D(image, -1, motion_kernel(length, angle)), np.uint8)
     return image, int(np.exp(rng.uniform(np.log(4), np.log(96)))) if rng.random() < 0.6 else 0
 
 
 def fit(samples: Sequence[Sample]) -> Fit:
     """Return the ridge regression of log(hypot(blur, MIN_BLUR)) on the features."""
     features = np.array([sample.features for sample in samples])
-    target = np.log(np.hypot([sample.blur for sample in samples], MIN_BLUR))
+    target = np.log(np.hypot([min(sample.blur, _MAX_BLUR) for sample in samples], MIN_BLUR))
     centre, spread = features.mean(axis=0), features.std(axis=0)
     scaled = (features - centre) / spread
     gram = scaled.T @ scaled + _RIDGE * np.eye(features.shape[1])

@@ -11,6 +11,7 @@ from app.tools.evaluation.calibrate import genuine_points, impostor_points
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import Measurement
 from app.tools.evaluation.pairs import LabelledFaces, PairCounts, count_pairs
+from tests.support.embeddings import without_degradation
 
 SHA256 = "ab" * 32
 PACK = manifest.load(Path(__file__).resolve().parents[3] / "models/open/pack.toml")
@@ -19,17 +20,15 @@ PACK = manifest.load(Path(__file__).resolve().parents[3] / "models/open/pack.tom
 def random_faces(people: int) -> LabelledFaces:
     rng = np.random.default_rng(3)
     rows = np.repeat(rng.normal(size=(people, 24)), 4, axis=0) + 0.45 * rng.normal(size=(4 * people, 24))
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     names = [f"<{i // 4}>" for i in range(4 * people)]
-    return LabelledFaces(rows, names, [f"{name}/{i}.jpg" for i, name in enumerate(names)])
+    return LabelledFaces(without_degradation(rows), names, [f"{name}/{i}.jpg" for i, name in enumerate(names)])
 
 
 def grouped_measurement() -> Measurement:
     """Return people of two groups: those of ``alike`` share a direction, so their impostor pairs are more similar."""
     faces = random_faces(300)
     is_alike = np.arange(len(faces.people)) < len(faces.people) // 2
-    rows = faces.embeddings + 0.4 * is_alike[:, None] * np.eye(24)[0]
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    rows = without_degradation(faces.embeddings[:, :-1] + 0.4 * is_alike[:, None] * np.eye(24)[0])
     gallery = Gallery(rows, tuple(map(Path, faces.names)), tuple(faces.people), {})
     groups = {"alike": gallery.select(is_alike), "varied": gallery.select(~is_alike)}
     return _all_pairs(gallery)._replace(groups={name: _all_pairs(group) for name, group in groups.items()})

@@ -10,6 +10,7 @@ from app.tools.evaluation.gallery import Gallery, GalleryError
 from app.tools.evaluation.groups import galleries_by_group, group_rates, list_grouped_images, listed_pairs_of_group
 from app.tools.evaluation.measure import Measurement
 from app.tools.evaluation.pairs import ListedPairs, count_listed_pairs, count_pairs
+from tests.support.embeddings import without_degradation
 from tests.tools.evaluation.random_faces import PACK, grouped_measurement
 
 
@@ -53,7 +54,7 @@ def test_each_group_has_its_images_and_failures() -> None:
         Path("/data/south/eve/2.jpg"): ErrorCode.NO_FACE_IN_PHOTO,
         Path("/data/west/x/1.jpg"): ErrorCode.NO_FACE_IN_PHOTO,
     }
-    gallery = Gallery(np.eye(3, dtype=np.float32), paths, ("ann", "bob", "eve"), failures)
+    gallery = Gallery(without_degradation(np.eye(3)), paths, ("ann", "bob", "eve"), failures)
     groups = galleries_by_group(gallery)
     assert {name: (group.people, len(group.failures)) for name, group in groups.items()} == {
         "north": (("ann", "bob"), 0),
@@ -63,7 +64,7 @@ def test_each_group_has_its_images_and_failures() -> None:
 
 
 def test_the_pairs_of_a_group_keep_their_images() -> None:
-    rows = np.eye(5, dtype=np.float32)
+    rows = without_degradation(np.eye(5))
     gallery = Gallery(rows, tuple(Path(f"{row}.jpg") for row in range(5)), ("x",) * 5, {})
     pairs = np.array([[0, 1], [1, 2], [3, 4], [0, 4]])
     listed = ListedPairs(pairs, np.array([True, False, False, False]), groups=np.array(["a", "a", "b", ""]))

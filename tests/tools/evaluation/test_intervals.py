@@ -5,6 +5,7 @@ import pytest
 
 from app.tools.evaluation.intervals import Rate, binomial, rates_over_all_pairs, rates_over_listed_pairs
 from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, count_pairs
+from tests.support.embeddings import without_degradation
 
 
 def _random_faces(seed: int, people: int = 120, spread: float = 0.6) -> LabelledFaces:
@@ -59,6 +60,8 @@ def test_binomial_intervals_equal_published_values() -> None:
 
 
 def test_one_person_has_no_impostor_pairs() -> None:
-    ((far, tar),) = rates_over_all_pairs(LabelledFaces(np.eye(3, dtype=np.float32), ["a"] * 3, ["1", "2", "3"]), (0.5,))
+    ((far, tar),) = rates_over_all_pairs(
+        LabelledFaces(without_degradation(np.eye(3)), ["a"] * 3, ["1", "2", "3"]), (0.5,)
+    )
     assert far == Rate(0.0, 0.0, 1.0)
     assert tar.value == 0.0

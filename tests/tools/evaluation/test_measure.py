@@ -9,11 +9,12 @@ from app.packs.store import Store
 from app.tools.evaluation.gallery import Gallery, GalleryError
 from app.tools.evaluation.measure import Measurement, measure
 from app.tools.evaluation.pairs import count_pairs
+from tests.support.embeddings import without_degradation
 from tests.support.images import another_shot, astronaut, cast, jpeg
 
 
 def test_faces_are_named_by_person_and_file() -> None:
-    rows = np.eye(2, dtype=np.float32)
+    rows = without_degradation(np.eye(2))
     gallery = Gallery(rows, (Path("/data/ann/1.jpg"), Path("/data/bob/2.jpg")), ("ann", "bob"), {})
     measurement = Measurement(count_pairs(rows, gallery.people), gallery)
     assert measurement.faces.names == ["ann/1.jpg", "bob/2.jpg"]

@@ -4,20 +4,23 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from app.domain import Completeness, Quality
+from app.domain import Completeness, Quality, Tones
 from app.vision.quality.assessment import quality_score
 
 COMPLETE = Completeness(100, 100, 100, 100, 100, 100)
 GOOD = Quality(95, 95, 50, COMPLETE)
 
 percents = st.integers(0, 100)
+_TONES = (Tones.UNNATURAL, Tones.COMPRESSED, Tones.NATURAL)
+"""Worst first."""
+tones = st.sampled_from(_TONES)
 completenesses = st.builds(Completeness, percents, percents, percents, percents, percents, percents)
 
 
 @st.composite
 def qualities(draw: st.DrawFn) -> Quality:
     """Draw any measures, with the score that follows from them."""
-    measures = draw(percents), draw(percents), draw(completenesses)
+    measures = draw(percents), draw(percents), draw(completenesses), draw(tones)
     return Quality(quality_score(*measures), *measures)
 
 
@@ -25,14 +28,17 @@ def qualities(draw: st.DrawFn) -> Quality:
 def improvements(draw: st.DrawFn) -> tuple[Quality, Quality]:
     """Draw a quality, and the same quality with one better measure."""
     quality = draw(qualities())
-    measure = draw(st.sampled_from(["sharpness", "brightness", *COMPLETE.__slots__]))
+    measure = draw(st.sampled_from(["sharpness", "brightness", "tones", *COMPLETE.__slots__]))
     sharpness, brightness, completeness = quality.sharpness, quality.brightness, quality.completeness
+    better_tones = quality.tones
     if measure == "sharpness":
         sharpness = draw(st.integers(sharpness, 100))
     elif measure == "brightness":
         brightness = draw(st.integers(*sorted((brightness, 50))))
+    elif measure == "tones":
+        better_tones = draw(st.sampled_from(_TONES[_TONES.index(quality.tones) :]))
     else:
         better_percent = draw(st.integers(getattr(completeness, measure), 100))
         completeness = replace(completeness, **{measure: better_percent})
-    score = quality_score(sharpness, brightness, completeness)
-    return quality, Quality(score, sharpness, brightness, completeness)
+    measures = sharpness, brightness, completeness, better_tones
+    return quality, Quality(quality_score(*measures), *measures)

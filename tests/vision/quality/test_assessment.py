@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import Completeness, Crop, Quality, QualityPolicy
+from app.domain import Completeness, Crop, Quality, QualityPolicy, Tones
 from app.vision.quality.assessment import QualityAssessor, accepts, grade, is_masked, problems, quality_score
 from app.vision.quality.crop import MAP_SIDE, REGIONS, SIDE, QualityCrop, cell_shares
 from tests.support.degradations import exposure, focus
@@ -134,6 +134,20 @@ def test_a_value_at_the_edge_of_the_good_band_is_no_problem(values: dict[str, in
 )
 def test_the_grade_follows_the_vendors_description_of_levels(values: dict[str, int], expected: int) -> None:
     assert grade(changed(**values)) == expected
+
+
+def test_unnatural_tones_have_score_0_and_grade_0() -> None:
+    score = quality_score(95, 50, COMPLETE, Tones.UNNATURAL)
+    quality = replace(GOOD, tones=Tones.UNNATURAL, score=score)
+    assert (score, grade(quality)) == (0, 0)
+    assert [(problem.text, problem.is_severe) for problem in problems(quality)] == [("unnatural tones", True)]
+
+
+def test_strong_compression_is_a_mild_problem() -> None:
+    quality = replace(GOOD, tones=Tones.COMPRESSED)
+    assert [(problem.text, problem.is_severe) for problem in problems(quality)] == [("strong compression", False)]
+    assert grade(quality) == 3
+    assert 70 < quality_score(95, 50, COMPLETE, Tones.COMPRESSED) < 95
 
 
 @given(improvements())
