@@ -26,7 +26,13 @@ _HEADROOM = 1.25
 
 
 def measured_ranges(settings: Settings, store: Store, pack: Pack) -> Mapping[str, Range]:
-    """Return the measured ranges of six faces and their mirror images, widened by a quarter."""
+    """Return the measured ranges of six faces and their mirror images, widened by a quarter.
+
+    The ranges were recorded with crops from one detection of the landmarks. Other crops would change the int8 model,
+    its digest and every score.
+    """
+    one_detection = pack.detector.landmark_crop.model_copy(update={"detections": 1})
+    pack = pack.model_copy(update={"detector": pack.detector.model_copy(update={"landmark_crop": one_detection})})
     spec, one_thread = pack.embedder, ThreadBudget(workers=1, intra_op=1)
     pipelines = open_pipelines(settings, store, pack, open_shared_resources(settings, one_thread))
     low, high = ((level - np.array(spec.mean)) / spec.std for level in (0, 255))
