@@ -44,7 +44,8 @@ class BatchJob(NamedTuple):
         """Everything that the embeddings depend on; a checkpoint of another identity is not continued."""
         runtime, file = self.settings.runtime, self.pack.embedder.file_for(self.settings.runtime)
         environment = (app.__version__, runtime.device, file, self.settings.compare.matching_strategy.value)
-        pack = (self.pack.name, self.pack.detector, self.pack.embedder)
+        degradation = self.store.degradation_path(self.pack)
+        pack = (self.pack.name, self.pack.detector, self.pack.embedder, degradation and digest(degradation))
         return repr((environment, *pack, str(self.pairs.resolve()), digest(self.pairs)))
 
     def run(self, ray_address: str | None) -> str:
