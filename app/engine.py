@@ -176,7 +176,7 @@ def open_pipelines(
 
 def _degradation_model(store: Store, pack: Pack) -> DegradationModel | None:
     path = store.degradation_path(pack)
-    return DegradationModel.load(path, pack.embedder_sha256) if path else None
+    return DegradationModel.load(path, pack) if path else None
 
 
 def _open_network(

@@ -16,7 +16,8 @@ import numpy as np
 from app.domain import Population
 from app.environment import load_settings
 from app.packs.store import Store
-from app.scoring import calibration
+from app.scoring import calibration, similarity
+from app.scoring.similarity import cosine_matrix
 from app.tools.evaluation.calibrate import genuine_points, impostor_points
 from app.tools.evaluation.evaluation import ScoreRow, evaluate
 from app.tools.evaluation.gallery import Gallery
@@ -110,7 +111,7 @@ def far_without_known_errors(gallery: Gallery, table: Iterable[ScoreRow]) -> dic
     """Return the FAR at each score of 3.0 without the pairs of ``lfw_errors.SAME``."""
     people = np.array(gallery.people)
     cosines = [
-        (gallery.embeddings[people == first] @ gallery.embeddings[people == second].T).ravel()
+        cosine_matrix(gallery.embeddings[people == first], gallery.embeddings[people == second]).ravel()
         for first, second in lfw_errors.SAME
     ]
     excluded = np.concatenate(cosines)
@@ -130,7 +131,7 @@ def similar_impostors(store: Store, gallery: Gallery, other: str) -> tuple[Liste
     reference = measure(load_settings(), store, pack, _DATA / "lfw").gallery
     row_of_image = {image: row for row, image in enumerate(reference.images)}
     order = [row_of_image.get(image, -1) for image in gallery.images]
-    cosines = reference.embeddings[order] @ reference.embeddings[order].T
+    cosines = cosine_matrix(reference.embeddings[order], reference.embeddings[order])
     labels = faces(gallery).labels
     cosines[labels[:, None] == labels[None]] = -2.0
     nearest = np.argsort(-cosines, axis=1)[:, :10]
@@ -171,7 +172,7 @@ def ten_fold(gallery: Gallery, pairs: Path) -> tuple[float, float]:
         name, first, *other, second = line.split()
         files = (f"{name}_{int(first):04d}.jpg", f"{(other or [name])[0]}_{int(second):04d}.jpg")
         a, b = map(embeddings.get, files)
-        cosines.append(-1.0 if a is None or b is None else float(a @ b))
+        cosines.append(-1.0 if a is None or b is None else similarity.cosine(a, b))
         same.append(not other)
     cosine, truth = np.array(cosines), np.array(same)
     folds = np.array_split(np.random.default_rng(0).permutation(len(cosine)), 10)

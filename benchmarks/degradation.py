@@ -1,8 +1,8 @@
 """Impostor and genuine pairs whose images are degraded alike, with and without the correction of the cosine.
 
-Two photos of each of 240 people of LFW who were not used for learning; every kind of degradation is applied to both
-images of a pair. A pair with an image in which no face is found is not accepted. Good images follow: how much the
-correction changes the scores of LFW and London. ``--json FILE`` writes the numbers.
+Two photos of each of 240 people of LFW, to whom the network was not fitted. Both images of a pair are degraded alike. A
+pair in which a face is not found counts as rejected. Good images follow: how much the correction changes the scores of
+LFW and London. ``--json FILE`` writes the numbers.
 """
 
 import argparse

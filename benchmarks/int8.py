@@ -16,6 +16,7 @@ from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.scoring import calibration
 from app.scoring.scale import Scale
+from app.scoring.similarity import pair_cosines
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.intervals import rates_over_all_pairs
 from app.tools.evaluation.measure import measure
@@ -61,7 +62,7 @@ def compare(settings: Settings, store: Store, pack: Pack) -> dict[str, object]:
         for name, gallery in zip(("float32", "int8"), galleries, strict=True)
     }
     table("LFW", rows)
-    cosines = np.einsum("ij,ij->i", galleries[0].embeddings, galleries[1].embeddings)
+    cosines = pair_cosines(*(gallery.embeddings for gallery in galleries))
     agreement = {"mean": float(cosines.mean()), "minimum": float(cosines.min()), "faces": len(cosines)}
     print("\ncosine of a face's two embeddings:", agreement)
     changes = score_changes(galleries[0], galleries[1], scale)
@@ -74,7 +75,7 @@ def score_changes(float32: Gallery, int8: Gallery, scale: Scale) -> dict[str, fl
     people = np.array(float32.people)
     a, b = np.nonzero(np.triu(people[:, None] == people[None], 1))
     before, after = (
-        np.array(list(map(scale.score, np.einsum("ij,ij->i", embeddings[a], embeddings[b]))))
+        np.array(list(map(scale.score, pair_cosines(embeddings[a], embeddings[b]))))
         for embeddings in (float32.embeddings, int8.embeddings)
     )
     points = np.abs(after - before)

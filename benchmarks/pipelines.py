@@ -16,6 +16,7 @@ from app.scoring import calibration
 from app.scoring.scale import Scale
 from app.scoring.similarity import cosine
 from app.vision.align import align
+from app.vision.degradation import DegradationModel
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
@@ -35,7 +36,9 @@ class Pipeline:
         session = OrtSession.open(files[pack.detector.file], "cpu", 1)
         self.detector = CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
         self._spec = pack.detector
-        self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder)
+        path = store.degradation_path(pack)
+        degradation = DegradationModel.load(path, pack) if path else None
+        self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder, degradation)
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
         measured = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)

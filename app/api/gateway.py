@@ -88,6 +88,7 @@ class Gateway:
         is_lenient: bool = False,
         traces: "Traces | None" = None,
     ) -> None:
+        """``is_lenient``: ignore unknown parameters and convert JSON types, see ``bind``."""
         self._actions = tuple(actions)
         self._authenticator = authenticator
         self._limits = limits

@@ -101,15 +101,15 @@ class EncodedImage:
                 self._has_alpha = opened.format == "PNG" and opened.has_transparency_data
             self._transform = _TRANSFORMS.get(_orientation(opened.info.get("exif", b"")))
 
-    def reduction(self, *, min_side: int) -> int:
-        """Return the largest divisor, 1, 2, 4 or 8, that leaves the longer side at least ``min_side`` pixels.
+    def reduction(self, *, min_longer_side: int) -> int:
+        """Return the largest divisor, 1, 2, 4 or 8, that leaves the longer side at least ``min_longer_side`` pixels.
 
         Only JPEGs are reduced: libjpeg decodes only the needed frequencies of each block, which saves time.
         """
         if self._format not in _JPEG_FORMATS:
             return 1
         longest = max(self._width, self._height)
-        return max((divisor for divisor in _REDUCED_FLAGS if longest >= min_side * divisor), default=1)
+        return max((divisor for divisor in _REDUCED_FLAGS if longest >= min_longer_side * divisor), default=1)
 
     def pixels(self, reduction: int = 1) -> Image:
         """Decode the image in its EXIF orientation, its sides divided by ``reduction`` (see :meth:`reduction`)."""

@@ -5,12 +5,18 @@ of both degradations is subtracted, so the cosine of a good image with any other
 image with itself. Calibrations are measured on this corrected cosine, and the rest of the program calls it the cosine.
 """
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Embedding
 
-_SAME_IMAGE = 1 - 1e-6  # above this cosine both embeddings are of the same image
+_COPY_DISTANCE = 0.005
+"""Distance of a cosine from 1 below which the images are copies of one image. Less is subtracted from it, and nothing
+from 1. Degraded images of different people are not that similar."""
+
+T = TypeVar("T", float, NDArray[np.float32])
 
 
 def cosine(a: Embedding, b: Embedding) -> float:
@@ -20,17 +26,22 @@ def cosine(a: Embedding, b: Embedding) -> float:
     """
     difference = a[:-1].astype(np.float64) - b[:-1].astype(np.float64)
     uncorrected = 1.0 - float(difference @ difference) / 2.0
-    return uncorrected if uncorrected > _SAME_IMAGE else max(-1.0, uncorrected - float(a[-1]) * float(b[-1]))
+    return max(-1.0, uncorrected - float(a[-1]) * float(b[-1]) * _share_subtracted(uncorrected))
 
 
 def cosine_matrix(rows: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the corrected cosines of all pairs of N ``rows`` and M ``columns`` of embeddings: N x M."""
     uncorrected = rows[:, :-1] @ columns[:, :-1].T
-    reduction = np.outer(rows[:, -1], columns[:, -1])
-    return np.asarray(np.where(uncorrected > _SAME_IMAGE, uncorrected, uncorrected - reduction))
+    return np.asarray(uncorrected - np.outer(rows[:, -1], columns[:, -1]) * _share_subtracted(uncorrected))
 
 
 def pair_cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the corrected cosine of each row of ``first`` and the same row of ``second`` (both P x (D + 1))."""
     uncorrected = np.einsum("ij,ij->i", first[:, :-1], second[:, :-1])
-    return np.asarray(np.where(uncorrected > _SAME_IMAGE, uncorrected, uncorrected - first[:, -1] * second[:, -1]))
+    return np.asarray(uncorrected - first[:, -1] * second[:, -1] * _share_subtracted(uncorrected))
+
+
+def _share_subtracted(uncorrected: T) -> T:
+    """Return the share of the product that is subtracted: 1, and less for copies of one image."""
+    share: T = np.minimum(np.maximum((1 - uncorrected) / _COPY_DISTANCE, 0), 1)
+    return share

@@ -20,7 +20,7 @@ from app.service.face_pipeline import EmbeddingPipeline
 class CompareService:
     """Compares the target faces of two images, with the pipeline and the score scale of the requested version.
 
-    ``population``: the default for callers whose key sets none.
+    ``population``: the default for callers that select none.
     """
 
     pipelines: Mapping[FaceModelVersion, EmbeddingPipeline]
@@ -44,6 +44,7 @@ class CompareService:
             task_b.cancel()
             await asyncio.gather(task_b, return_exceptions=True)
         version, population = options.face_model_version, options.population or self.population
+        # The last value of an embedding is its degradation; the cosine is reduced by the product of both.
         similarity, degradation = cosine(embedding_a, embedding_b), (float(embedding_a[-1]), float(embedding_b[-1]))
         timer.details |= {"population": population.value, "degradation": [round(value, 2) for value in degradation]}
         score = self.scales[version, population].score(similarity)

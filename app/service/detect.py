@@ -50,7 +50,7 @@ class DetectService:
 
 @dataclass(frozen=True, slots=True)
 class FaceAnalyzer:
-    """Encoded image -> detected faces. Blocking; runs on a worker thread. ``pitch_offset``: see ``DetectorSpec``."""
+    """Encoded image -> detected faces. Blocking; runs on a worker thread. ``pitch_offset``: as in ``pose``."""
 
     detection: FaceDetectionPipeline
     assessor: QualityAssessor

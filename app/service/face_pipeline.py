@@ -73,12 +73,12 @@ class FaceDetectionPipeline:
         the area of its bounding box). Coarse detection can only select by size, so it needs ``LARGEST``.
         """
         uses_coarse = strategy is MatchingStrategy.LARGEST
-        reduction = encoded.reduction(min_side=search.COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
+        reduction = encoded.reduction(min_longer_side=search.COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
         image = _decode(encoded, reduction, timer)
         coarse_face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
         face = coarse_face
         if face is None:
-            full_detection_reduction = encoded.reduction(min_side=self._spec.max_side)
+            full_detection_reduction = encoded.reduction(min_longer_side=self._spec.max_side)
             if full_detection_reduction != reduction:
                 reduction = full_detection_reduction
                 image = _decode(encoded, reduction, timer)

@@ -17,7 +17,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class NetworkInfo:
-    """An opened model file: its nodes per provider, and the largest batch."""
+    """An opened model file: how many nodes of its graph each execution provider runs, and the largest batch."""
 
     nodes: Mapping[str, int]
     max_batch_size: int
@@ -52,7 +52,7 @@ class EngineInfo:
     """An opened engine, as ``/version`` reports it. ``networks``: by pack and file; ``calibration``: by pack.
 
     ``pack_is_automatic``: the installed files determined ``pack``. ``pack_2_0``: the pack of ``FaceModelVersion`` 2.0.
-    ``population``: that of requests whose key selects none. ``unfit``: by pack, why its scores do not suit decisions
+    ``population``: that of callers that select none. ``unfit``: by pack, why its scores do not suit decisions
     about people; empty if all packs are fit. ``calibration_notes``: a note per pack with a provisional or custom
     calibration.
     """

@@ -1,6 +1,6 @@
 """Estimate from an embedding how degraded the image of the face is.
 
-Embeddings of degraded faces (blurred, noisy, negative, overprinted ...) are alike, also for different people. Two
+Embeddings of degraded faces (blurred, noisy, negative, covered by lines or a watermark ...) are alike, also for different people. Two
 degraded images are therefore more similar than two good ones. ``app.scoring.similarity`` subtracts the product of both
 degradations from their cosine, so a pair loses similarity only if both images are degraded.
 
@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from app.packs.manifest import PackError
+from app.packs.manifest import Pack, PackError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,19 +29,24 @@ class DegradationModel:
     bias: float
 
     @classmethod
-    def load(cls, path: Path, embedder_sha256: str) -> Self:
-        """Read ``path``; raise ``PackError`` if it is malformed or was fitted to another embedder."""
+    def load(cls, path: Path, pack: Pack) -> Self:
+        """Read the model of ``pack``; raise ``PackError`` if it is malformed or was fitted to another embedder."""
+        dimension = pack.embedder.dimension
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                is_same_embedder = str(file["embedder_sha256"]) == embedder_sha256
-                arrays = [
+                is_same_embedder = str(file["embedder_sha256"]) == pack.embedder_sha256
+                hidden_weights, hidden_bias, weights, bias = (
                     file[name].astype(np.float32) for name in ("hidden_weights", "hidden_bias", "weights", "bias")
-                ]
+                )
         except (OSError, EOFError, BadZipFile, ValueError, KeyError) as error:
             raise PackError(f"{path} cannot be read; reinstall the program") from error
         if not is_same_embedder:
             raise PackError(f"{path} was fitted to another embedder file; reinstall the program")
-        return cls(arrays[0], arrays[1], arrays[2], float(arrays[3]))
+        if not (
+            hidden_weights.shape == (dimension, weights.size) and hidden_bias.shape == weights.shape and not bias.ndim
+        ):
+            raise PackError(f"{path} does not fit embeddings of {dimension} values; reinstall the program")
+        return cls(hidden_weights, hidden_bias, weights, float(bias))
 
     def estimate(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the degradation of each of ``vectors`` (... x D, unit length): 0 for a good image, about 1 at most."""

@@ -47,6 +47,7 @@ def select_embedder_file(
 def int8_agreement(int8: Embedder, reference: Embedder, side: int) -> float:
     """Return the cosine similarity of both embeddings of a synthetic face of ``side`` x ``side`` pixels."""
     crop = synthetic_face(side)
+    # Without a degradation model the last value is 0, so the product is the cosine.
     return float(int8.embed(crop) @ reference.embed(crop))
 
 

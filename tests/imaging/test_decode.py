@@ -417,7 +417,7 @@ def test_a_photo_stored_in_all_orientations_is_decoded_alike(shared: Path, name:
 )
 def test_a_large_jpeg_is_decoded_at_reduced_size(size: tuple[int, int], min_side: int, reduction: int) -> None:
     encoded = EncodedImage(write(_grey(size), "JPEG"))
-    assert encoded.reduction(min_side=min_side) == reduction
+    assert encoded.reduction(min_longer_side=min_side) == reduction
     height, width = encoded.pixels(reduction).shape[:2]
     assert (width, height) == (-(-size[0] // reduction), -(-size[1] // reduction))
     assert max(width, height) >= min(min_side, max(size))
@@ -425,7 +425,7 @@ def test_a_large_jpeg_is_decoded_at_reduced_size(size: tuple[int, int], min_side
 
 @pytest.mark.parametrize("name", ["PNG", "BMP"])
 def test_other_formats_are_decoded_at_full_size(name: str) -> None:
-    assert EncodedImage(write(_grey((1400, 1300)), name)).reduction(min_side=640) == 1
+    assert EncodedImage(write(_grey((1400, 1300)), name)).reduction(min_longer_side=640) == 1
 
 
 @pytest.mark.parametrize("reduction", [1, 2, 4, 8])

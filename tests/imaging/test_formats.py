@@ -75,7 +75,7 @@ def test_reduced_pixels_resemble_the_resized_images() -> None:
         encoded = EncodedImage((ROOT / name).read_bytes())
         full = encoded.pixels()
         longest = max(full.shape[:2])
-        for reduction in {encoded.reduction(min_side=longest // factor) for factor in (2, 4, 8)} - {1}:
+        for reduction in {encoded.reduction(min_longer_side=longest // factor) for factor in (2, 4, 8)} - {1}:
             reduced = encoded.pixels(reduction)
             padding = [-length % reduction for length in full.shape[:2]]
             padded = np.pad(full, ((0, padding[0]), (0, padding[1]), (0, 0)), mode="edge")

@@ -68,6 +68,15 @@ async def test_the_same_person_scores_high_and_different_people_low(engine: Engi
     assert same.cosine > different.cosine
 
 
+async def test_the_degradation_of_both_images_is_estimated_and_logged(engine: Engine) -> None:
+    timer = _timer()
+    strongly_blurred = _ref(jpeg(np.asarray(cv2.GaussianBlur(astronaut(), (0, 0), 10), np.uint8)))
+    comparison = await engine.services.compare(_ASTRONAUT, strongly_blurred, CompareOptions(), timer)
+    good, degraded = comparison.degradation
+    assert degraded > good + 0.1
+    assert timer.details["degradation"] == [round(good, 2), round(degraded, 2)]
+
+
 async def test_the_order_of_the_images_does_not_matter(engine: Engine) -> None:
     forward = await engine.services.compare(_ASTRONAUT, _CAST, CompareOptions(), _timer())
     backward = await engine.services.compare(_CAST, _ASTRONAUT, CompareOptions(), _timer())

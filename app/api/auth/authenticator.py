@@ -56,7 +56,7 @@ class Authenticator:
         self._clock = clock
 
     def restrict_populations(self, populations: Collection[Population]) -> None:
-        """Reject keys of other populations, see :meth:`KeyRing.restrict_populations`."""
+        """Reject callers that select another population, see :meth:`KeyRing.restrict_populations`."""
         self._keys.restrict_populations(populations)
 
     def check_credential(self, request: CloudRequest) -> PendingAuth:

@@ -160,8 +160,8 @@ def grade(quality: Quality) -> int:
 def accepts(quality: Quality, level: int, policy: QualityPolicy) -> bool:
     """Return whether ``QualityControl`` = ``level`` (0-4) accepts the face; level 0 accepts every face.
 
-    ``ACCEPT_DESCRIBED`` accepts grades from ``level``; ``REJECT_DESCRIBED`` accepts only grades above it (level 4:
-    grade 4).
+    The vendor describes a face quality for each level, but not whether the level accepts it. ``ACCEPT_DESCRIBED``
+    accepts grades from ``level``; ``REJECT_DESCRIBED`` accepts only grades above it (level 4: grade 4).
     """
     min_grade = level if policy is QualityPolicy.ACCEPT_DESCRIBED else min(level + 1, 4)
     return level == 0 or grade(quality) >= min_grade

@@ -15,9 +15,8 @@ def _random_faces(seed: int, people: int = 120, spread: float = 0.6) -> Labelled
     resemblance = rng.uniform(0, spread, size=(people, 1))
     centres = resemblance * common + rng.normal(size=(people, 16))
     rows = np.repeat(centres, 2, axis=0) + 0.3 * rng.normal(size=(2 * people, 16))
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     names = [str(i // 2) for i in range(2 * people)]
-    return LabelledFaces(rows.astype(np.float32), names, names)
+    return LabelledFaces(without_degradation(rows), names, names)
 
 
 def test_rates_equal_the_counts_of_all_pairs() -> None:
