@@ -1,8 +1,8 @@
 """Estimate from an embedding how degraded the image of the face is.
 
-Embeddings of degraded faces (blurred, noisy, negative, covered by lines or a watermark ...) are alike, also for different people. Two
-degraded images are therefore more similar than two good ones. ``app.scoring.similarity`` subtracts the product of both
-degradations from their cosine, so a pair loses similarity only if both images are degraded.
+Embeddings of degraded faces (blurred, noisy, negative, covered by lines or a watermark ...) are alike, also for different
+people. Two degraded images are therefore more similar than two good ones. ``app.scoring.similarity`` subtracts the
+product of both degradations from their cosine, so a pair loses similarity only if both images are degraded.
 
 The estimate is a network with one hidden layer. ``models.quality.train.degradation`` fits it, per embedder, to degraded
 images of people of LFW, and writes ``degradation.npz`` beside the pack.
