@@ -1,6 +1,6 @@
 """Estimate from an embedding how degraded the image of the face is.
 
-Embeddings of degraded faces (blurred, noisy, negative, covered by lines or a watermark ...) are alike, also for different
+Embeddings of degraded faces (blurred, noisy, negative, covered by lines or a watermark) are alike, also for different
 people. Two degraded images are therefore more similar than two good ones. ``app.scoring.similarity`` subtracts the
 product of both degradations from their cosine, so a pair loses similarity only if both images are degraded.
 
