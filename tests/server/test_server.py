@@ -52,7 +52,7 @@ async def test_a_second_signal_skips_the_readiness_delay() -> None:
 
 
 async def test_a_request_that_arrives_after_the_listener_closed_is_answered() -> None:
-    async with local_server(readiness_delay_s=0) as local:
+    async with local_server(limits=LONG_LIMITS) as local:
         client = await local.connect()
         client.send(REQUEST)
         assert await client.response_head()
