@@ -109,7 +109,7 @@ class _V1Credential(Credential):
 
     def strings_to_sign(self, request: CloudRequest, public_hosts: tuple[str, ...]) -> Iterator[str]:
         parameters = request.v1_parameters or {}
-        # The Python and Java SDKs sign names with dots.
+        # The Python and Java SDKs send `A_B` but sign it as `A.B`.
         dotted = {name.replace("_", "."): value for name, value in parameters.items()}
         needs_dotted = len(dotted) == len(parameters) and dotted != parameters
         for host in host_candidates(request.headers.get("host", ""), public_hosts):

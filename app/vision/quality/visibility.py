@@ -27,6 +27,7 @@ REGION_CELLS = {name: cell_shares(polygons) for name, polygons in REGIONS.items(
 """The share of each cell that lies in a region."""
 _FACE = polygon_mask([FACE_OUTLINE]).astype(bool)
 _MIN_VISIBLE = 0.02  # share of the face that must be visible to be measured without the covered parts
+# A paired region lists the viewer's left side first; an unpaired one has one polygon, used for both sides.
 _LEFT_CELLS = {name: cell_shares(polygons[:1]) for name, polygons in REGIONS.items()}
 _RIGHT_CELLS = {name: cell_shares(polygons[-1:]) for name, polygons in REGIONS.items()}
 
