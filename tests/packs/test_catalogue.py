@@ -76,7 +76,8 @@ def test_every_pack_is_documented() -> None:
 def test_the_wheel_contains_every_pack() -> None:
     build = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert build["sources"] == {"models": "app/_catalogue"}
-    paths = [str(path.relative_to(_ROOT)) for path in (_ROOT / "models").glob("*/*.toml")]
+    models = _ROOT / "models"
+    paths = [str(path.relative_to(_ROOT)) for path in (*models.glob("*/*.toml"), *models.glob("*/*.npz"))]
     committed = [path for path in paths if not path.endswith("ACCEPTED.toml")]
     assert len(committed) > len(_NAMES)
     assert [path for path in committed if not any(fnmatch(f"/{path}", pattern) for pattern in build["include"])] == []

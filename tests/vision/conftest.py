@@ -1,4 +1,6 @@
-"""The real detector of the pack ``open``."""
+"""The real detector of the pack ``open``, and of every detector family."""
+
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +9,14 @@ from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
+from tests.vision.detect.reference_faces import open_published
+
+_PUBLISHED_FILES = {
+    "opencv": "models/yunet/face_detection_yunet_2023mar.onnx",
+    "buffalo_s": "models/insightface/det_500m.onnx",
+    "buffalo_m": "models/insightface/det_2.5g.onnx",
+}
+"""Detectors of ``../shared`` by pack."""
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +31,14 @@ def detector(store: Store, pack: Pack) -> Detector:
 def spec(pack: Pack) -> DetectorSpec:
     """The detector specification of the pack ``open``."""
     return pack.detector
+
+
+@pytest.fixture(params=["open", *_PUBLISHED_FILES])
+def pack_detector(
+    request: pytest.FixtureRequest, detector: Detector, store: Store, shared: Path, tmp_path: Path
+) -> tuple[Detector, DetectorSpec]:
+    """The detector of a pack, and its specification."""
+    spec = store.pack(request.param).detector
+    if request.param == "open":
+        return detector, spec
+    return open_published(shared / _PUBLISHED_FILES[request.param], spec, tmp_path), spec

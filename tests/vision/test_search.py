@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from app.domain import Box, Face, Image, MatchingStrategy
-from app.packs.manifest import DetectorSpec, LandmarkCrop, Pack
-from app.packs.store import Store
+from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.vision.detect.base import Detector
 from app.vision.rotation import roll
 from app.vision.search import (
@@ -24,7 +23,6 @@ from tests.support.detectors import detector_spec
 from tests.support.images import astronaut, cast
 from tests.support.pipelines import detect_target
 from tests.support.rotation import MAX_LANDMARK_ERROR, landmark_error, rotate
-from tests.vision.detect.reference_faces import open_published
 
 _ALL_ROTATIONS = 8
 _LANDMARK_CROP = LandmarkCrop(side=128, face=64.0)
@@ -218,24 +216,6 @@ def test_coarse_to_fine_detection_agrees_with_full_detection_on_lfw(
         image = np.asarray(cv2.imread(str(path)), np.uint8)
         target = _detect_target(detector, image, spec)
         assert target.box.iou(_largest_of_full_detection(detector, image, spec).box) > 0.4
-
-
-_PUBLISHED_FILES = {
-    "opencv": "models/yunet/face_detection_yunet_2023mar.onnx",
-    "buffalo_m": "models/insightface/det_2.5g.onnx",
-}
-
-
-@pytest.fixture(params=["open", *_PUBLISHED_FILES])
-def pack_detector(
-    request: pytest.FixtureRequest, detector: Detector, store: Store, shared: Path, tmp_path: Path
-) -> tuple[Detector, DetectorSpec]:
-    """The detector of a pack, and its spec."""
-    pack: Pack = store.pack(request.param)
-    spec = pack.detector
-    if pack.name == "open":
-        return detector, spec
-    return open_published(shared / _PUBLISHED_FILES[pack.name], pack.detector, tmp_path), spec
 
 
 @pytest.mark.shared

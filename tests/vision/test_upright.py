@@ -9,7 +9,6 @@ import pytest
 
 from app.domain import Box, Face, Image
 from app.packs.manifest import DetectorSpec, LandmarkCrop
-from app.packs.store import Store
 from app.vision.detect.base import Detector
 from app.vision.rotation import DIAGONALS, QUARTER_TURNS, roll, upright_margin
 from app.vision.search import is_upright, refine_landmarks, refine_upright_landmarks
@@ -18,7 +17,6 @@ from tests.support.detectors import CountingDetector, detector_spec
 from tests.support.images import astronaut, cast
 from tests.support.pipelines import detect_target
 from tests.support.rotation import rotate
-from tests.vision.detect.reference_faces import open_published
 
 _CROP = LandmarkCrop(side=96, face=60.0)
 _SPEC = detector_spec("scripted", 0.5, 0.8, _CROP)
@@ -96,22 +94,6 @@ def test_a_face_with_a_roll_above_72_degrees_is_not_upright(degrees: float, upri
 
 _TURNS = (90, 150, 180, 225, 270)
 _LEANS = (-40, -20, 0, 20, 40)
-_PUBLISHED_FILES = {
-    "opencv": "models/yunet/face_detection_yunet_2023mar.onnx",
-    "buffalo_s": "models/insightface/det_500m.onnx",
-    "buffalo_m": "models/insightface/det_2.5g.onnx",
-}
-
-
-@pytest.fixture(params=["open", *_PUBLISHED_FILES])
-def pack_detector(
-    request: pytest.FixtureRequest, detector: Detector, store: Store, shared: Path, tmp_path: Path
-) -> tuple[Detector, DetectorSpec]:
-    """The detector of a pack, and its spec."""
-    spec = store.pack(request.param).detector
-    if request.param == "open":
-        return detector, spec
-    return open_published(shared / _PUBLISHED_FILES[request.param], spec, tmp_path), spec
 
 
 def _is_compared(detector: Detector, image: Image, spec: DetectorSpec) -> bool:

@@ -56,14 +56,15 @@ def main() -> None:
     store = Store.from_settings(load_settings().models)
     pack = store.pack(parser.parse_args().pack)
     faces = list(detect_faces("lfw"))
+    path = shipped_catalogue() / pack.name / "degradation.npz"
+    path.unlink(missing_ok=True)  # it may belong to another embedder
     photos, others = ([Photo.of(face) for face in faces if is_held_out(face.name) is other] for other in (False, True))
     good_vectors = DegradedPhotos(store, pack, photos).embeddings(HARMLESS["none"])[:, :-1]
     good_others = DegradedPhotos(store, pack, others)
-    table = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)
+    table = calibration.load(path.with_name("calibration.toml"), pack.embedder_sha256)
     samples = _join(_samples(DegradedPhotos(store, pack, photos[:: len(photos) // _PHOTOS]), good_vectors))
     scale = Scale(table.table(Population.GENERAL), FaceModelVersion.V3)
     model = _shifted(_fit(samples), good_others.embeddings(HARMLESS["none"])[:, :-1], good_others.people, scale)
-    path = shipped_catalogue() / pack.name / "degradation.npz"
     np.savez(
         path,
         embedder_sha256=np.array(pack.embedder_sha256),

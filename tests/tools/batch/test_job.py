@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
+from app.environment import Settings
+from app.packs.manifest import Pack
+from app.packs.store import Store
+from app.tools.batch.job import BatchJob
 from tests.support.images import another_shot, astronaut, jpeg
 from tests.tools.batch.process import batch_command, read_table, run_batch
 
@@ -79,6 +83,17 @@ def test_after_a_failed_start_a_corrected_table_is_accepted(pairs: Path) -> None
     assert "line 3: 1 values for 2 columns" in run_batch(pairs, out).stderr
     pairs.write_text(_PAIRS)
     assert run_batch(pairs, out).returncode == 0
+
+
+def test_another_degradation_model_is_another_batch(settings: Settings, pack: Pack, tmp_path: Path) -> None:
+    (tmp_path / pack.name).mkdir()
+    (tmp_path / "pairs.csv").write_text("a,b\n")
+    job = BatchJob(settings, Store(tmp_path, tmp_path), pack, tmp_path / "pairs.csv", tmp_path / "scores.csv")
+    identities = {job.identity}
+    for content in (b"one", b"two"):
+        (tmp_path / pack.name / "degradation.npz").write_bytes(content)
+        identities.add(job.identity)
+    assert len(identities) == 3
 
 
 @pytest.mark.parametrize(
