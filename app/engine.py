@@ -166,7 +166,7 @@ def open_pipelines(
     embedding = EmbeddingPipeline(
         detection,
         QualityGate(shared.assessor, settings.quality.policy),
-        Embedder(instrument(session), pack.embedder, _degradation_model(store, pack)),
+        Embedder(instrument(session), pack.embedder, open_degradation_model(store, pack)),
         pack,
         settings.compare.matching_strategy,
     )
@@ -174,7 +174,8 @@ def open_pipelines(
     return Pipelines(detection, embedding, analyzer, {name: networks[name] for name in (pack.detector.file, file)})
 
 
-def _degradation_model(store: Store, pack: Pack) -> DegradationModel | None:
+def open_degradation_model(store: Store, pack: Pack) -> DegradationModel | None:
+    """Return the degradation model of ``pack``, None if it has none; raise ``PackError`` if it cannot be used."""
     path = store.degradation_path(pack)
     return DegradationModel.load(path, pack) if path else None
 
@@ -229,7 +230,7 @@ def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedResou
     is_provisional = measured.status == "provisional"
     unfit = pack.unfit or (f"The calibration of the pack {pack.name} is provisional." if is_provisional else "")
     if unfit and settings.models.require_fit:
-        raise PackError(f"{unfit} COMPAREFACE_MODELS__REQUIRE_FIT forbids it: {_fit_pack_hint()}")
+        raise PackError(f"{unfit} COMPAREFACE_MODELS__REQUIRE_FIT refuses the pack {pack.name}: {_fit_pack_hint()}")
     note = ""
     if is_provisional:
         note = "PROVISIONAL calibration, scores are estimates"
@@ -239,7 +240,7 @@ def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedResou
 
 
 def _fit_pack_hint() -> str:
-    return f"run `{shell_command(f'models pull {PREFERRED}')}` and select the pack {PREFERRED}"
+    return f"run `{shell_command(f'models pull {PREFERRED}')}` and set COMPAREFACE_MODELS__PACK={PREFERRED}"
 
 
 def _services(

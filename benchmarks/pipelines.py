@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from app.domain import Embedding, Face, FaceModelVersion, Image, Population
+from app.engine import open_degradation_model
 from app.packs.convert import onnx_graph
 from app.packs.manifest import DetectorSpec, Pack
 from app.packs.store import Store
@@ -16,7 +17,6 @@ from app.scoring import calibration
 from app.scoring.scale import Scale
 from app.scoring.similarity import cosine
 from app.vision.align import align
-from app.vision.degradation import DegradationModel
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
@@ -36,9 +36,9 @@ class Pipeline:
         session = OrtSession.open(files[pack.detector.file], "cpu", 1)
         self.detector = CountingDetector(DETECTORS[pack.detector.family](session, pack.detector))
         self._spec = pack.detector
-        path = store.degradation_path(pack)
-        degradation = DegradationModel.load(path, pack) if path else None
-        self._embedder = Embedder(OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder, degradation)
+        self._embedder = Embedder(
+            OrtSession.open(files[pack.embedder.file], "cpu", 1), pack.embedder, open_degradation_model(store, pack)
+        )
         self._template = np.array(pack.embedder.template, dtype=np.float32)
         self._side = pack.embedder.input_size
         measured = calibration.load(store.calibration_path(pack.name), pack.embedder_sha256)

@@ -130,7 +130,8 @@ async def test_an_unfit_pack_is_reported_and_refused_if_a_fit_one_is_required(se
             "open": "The pack open is for trying out and not for decisions about people: use the pack omz."
         }
     strict = settings.model_copy(update={"models": settings.models.model_copy(update={"require_fit": True})})
-    message = r"use the pack omz. COMPAREFACE_MODELS__REQUIRE_FIT forbids it: run `\S*compareface models pull omz` "
+    command = r"run `\S*compareface models pull omz` "
+    message = f"use the pack omz. COMPAREFACE_MODELS__REQUIRE_FIT refuses the pack open: {command}"
     with pytest.raises(PackError, match=message) as caught:
         async with Engine.open(strict):
             pass

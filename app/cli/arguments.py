@@ -15,7 +15,8 @@ def add_pack(parser: argparse.ArgumentParser) -> None:
 
 def add_population(parser: argparse.ArgumentParser) -> None:
     names = [population.value for population in Population]
-    parser.add_argument("--population", choices=names, help="impostors of the rates; default: the configured one")
+    text = "the FAR holds for any two people (general) or for similar people (matched); default: the configured one"
+    parser.add_argument("--population", choices=names, help=text)
 
 
 def with_population(settings: Settings, name: str | None) -> Settings:

@@ -40,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         scale = f"FaceModelVersion {version}, population {population}"
         print(f"score {comparison.score:.2f} of 100 ({scale}, cosine {cosine:.4f})")
+        if min(comparison.degradation) > 0:
+            a, b = comparison.degradation
+            print(f"the score is reduced, because both images are degraded ({a:.2f} and {b:.2f}; 0 is good)")
     return 0
 
 

@@ -38,6 +38,6 @@ def run(args: argparse.Namespace) -> int:
     signed = signed_headers(secret_id, key, host_header(args.endpoint), body.encode(), int(time.time()))
     headers = {**signed, "X-TC-Action": action, "X-TC-Version": args.version}
     options = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
-    curl = [f"curl -sS {shlex.quote(args.endpoint)}", *options, f"--data-binary @- <<'{_END_OF_BODY}'"]
+    curl = [f"curl -sS {shlex.quote(args.endpoint)}", *options, "-w '\\n'", f"--data-binary @- <<'{_END_OF_BODY}'"]
     print(" \\\n  ".join(curl) + f"\n{body}{_END_OF_BODY}")
     return 0

@@ -100,7 +100,7 @@ class Calibration:
         """Return the table of ``population``; raise :class:`CalibrationError` if it is missing."""
         if population not in self.populations:
             known = ", ".join(self.populations)
-            command = shell_command("calibrate --groups FOLDER --install")
+            command = shell_command(f"calibrate --pack {self.pack} --groups FOLDER --install")
             raise CalibrationError(
                 f"the calibration of pack {self.pack} has no population {population} (only {known}): run `{command}`"
             )
@@ -108,6 +108,7 @@ class Calibration:
 
 
 def is_ascending(points: list[OperatingPoint] | list[GenuinePoint]) -> bool:
+    """Return whether the cosines of ``points`` increase strictly."""
     return bool(np.all(np.diff([point[1] for point in points]) > 0))
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from app.domain import Embedding
 
 _COPY_DISTANCE = 0.005
-"""Distance of a cosine from 1 below which the images are copies of one image. Less is subtracted from it, and nothing
-from 1. Degraded images of different people are not that similar."""
+"""Distance of a cosine from 1 below which the images are copies of one image. From this distance to 0 the subtracted
+share falls linearly from 1 to 0. Degraded images of different people are not that similar."""
 
 T = TypeVar("T", float, NDArray[np.float32])
 
@@ -26,22 +26,22 @@ def cosine(a: Embedding, b: Embedding) -> float:
     """
     difference = a[:-1].astype(np.float64) - b[:-1].astype(np.float64)
     uncorrected = 1.0 - float(difference @ difference) / 2.0
-    return max(-1.0, uncorrected - float(a[-1]) * float(b[-1]) * _share_subtracted(uncorrected))
+    return max(-1.0, _corrected(uncorrected, float(a[-1]) * float(b[-1])))
 
 
 def cosine_matrix(rows: NDArray[np.float32], columns: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the corrected cosines of all pairs of N ``rows`` and M ``columns`` of embeddings: N x M."""
     uncorrected = rows[:, :-1] @ columns[:, :-1].T
-    return np.asarray(uncorrected - np.outer(rows[:, -1], columns[:, -1]) * _share_subtracted(uncorrected))
+    return np.asarray(_corrected(uncorrected, np.outer(rows[:, -1], columns[:, -1])))
 
 
 def pair_cosines(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the corrected cosine of each row of ``first`` and the same row of ``second`` (both P x (D + 1))."""
     uncorrected = np.einsum("ij,ij->i", first[:, :-1], second[:, :-1])
-    return np.asarray(uncorrected - first[:, -1] * second[:, -1] * _share_subtracted(uncorrected))
+    return np.asarray(_corrected(uncorrected, first[:, -1] * second[:, -1]))
 
 
-def _share_subtracted(uncorrected: T) -> T:
-    """Return the share of the product that is subtracted: 1, and less for copies of one image."""
-    share: T = np.minimum(np.maximum((1 - uncorrected) / _COPY_DISTANCE, 0), 1)
-    return share
+def _corrected(uncorrected: T, product: T) -> T:
+    """Return the cosine less ``product``; less is subtracted for copies of one image."""
+    corrected: T = uncorrected - product * np.clip((1 - uncorrected) / _COPY_DISTANCE, 0, 1)
+    return corrected

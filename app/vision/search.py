@@ -112,28 +112,8 @@ def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop
 
 
 def refine_upright_landmarks(detector: Detector, image: Image, face: Face, spec: DetectorSpec) -> Face:
-    """Return the result of :func:`refine_landmarks`; raise ``RotatedFaceError`` if ``face`` does not stand upright.
-
-    Detectors also find rotated faces, with wrong landmarks that look upright. A confident detection on the crop, with
-    accurate landmarks, proves that the face stands upright. Otherwise the crop is detected in other rotations, and the
-    most confident one decides.
-    """
-    roll_in_image = roll(face)
-    refined = _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image)
-    is_proven = (
-        refined is not None
-        and refined.confidence >= spec.upright_confidence
-        and has_accurate_landmarks(refined, roll_in_image)
-    )
-    detections = [face, refined] if refined else [face]
-    for rotations in () if is_proven else (QUARTER_TURNS[1:], DIAGONALS):
-        for degrees in rotations:
-            rotated = _detect_on_crop(detector, image, face, spec.landmark_crop, roll_in_image - degrees)
-            detections += [rotated] if rotated else []
-        if upright_margin(detections) >= CLEAR_UPRIGHT_MARGIN:
-            break
-    if not is_proven and upright_margin(detections) < MIN_UPRIGHT_MARGIN:
-        raise RotatedFaceError
+    """Return the result of :func:`refine_landmarks`; raise ``RotatedFaceError`` if ``face`` does not stand upright."""
+    refined = _detect_upright_on_crop(detector, image, face, spec)
     return _with_landmarks(detector, image, face, refined, spec.landmark_crop)
 
 
@@ -142,10 +122,33 @@ def is_upright(detector: Detector, image: Image, face: Face, spec: DetectorSpec)
     if face.confidence >= spec.upright_confidence and has_accurate_landmarks(face):
         return True
     try:
-        refine_upright_landmarks(detector, image, face, spec)
+        _detect_upright_on_crop(detector, image, face, spec)
     except RotatedFaceError:
         return False
     return True
+
+
+def _detect_upright_on_crop(detector: Detector, image: Image, face: Face, spec: DetectorSpec) -> Face | None:
+    """Return the detection on the crop, or None; raise ``RotatedFaceError`` if ``face`` does not stand upright.
+
+    Detectors also find rotated faces, with wrong landmarks that look upright. A confident detection on the crop, with
+    accurate landmarks, proves that the face stands upright. Otherwise the crop is detected in other rotations, and the
+    most confident one decides.
+    """
+    degrees = roll(face)
+    refined = _detect_on_crop(detector, image, face, spec.landmark_crop, degrees)
+    if refined and refined.confidence >= spec.upright_confidence and has_accurate_landmarks(refined, degrees):
+        return refined
+    detections = [face, refined] if refined else [face]
+    for rotations in (QUARTER_TURNS[1:], DIAGONALS):
+        for rotation in rotations:
+            rotated = _detect_on_crop(detector, image, face, spec.landmark_crop, degrees - rotation)
+            detections += [rotated] if rotated else []
+        if upright_margin(detections) >= CLEAR_UPRIGHT_MARGIN:
+            break
+    if upright_margin(detections) < MIN_UPRIGHT_MARGIN:
+        raise RotatedFaceError
+    return refined
 
 
 def _with_landmarks(

@@ -47,7 +47,9 @@ def test_each_population_has_its_table(calibration: Calibration, tmp_path: Path)
 
 
 def test_a_missing_population_is_reported_with_the_command_that_measures_it(calibration: Calibration) -> None:
-    message = r"pack random has no population matched \(only general\): run `\S*compareface calibrate --groups "
+    message = (
+        r"pack random has no population matched \(only general\): run `\S*compareface calibrate --pack random --groups "
+    )
     with pytest.raises(CalibrationError, match=message):
         calibration.table(Population.MATCHED)
 

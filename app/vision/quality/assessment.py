@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.domain import Completeness, Image, Landmarks, Quality, QualityPolicy, Tones
 from app.runtime.session import Session
 from app.vision.quality.brightness import measure_brightness
-from app.vision.quality.crop import QualityCrop, quality_crop, to_cells
+from app.vision.quality.crop import QualityCrop, inside_cells, quality_crop
 from app.vision.quality.sharpness import measure_sharpness
 from app.vision.quality.tones import measure_tones
 from app.vision.quality.visibility import REGION_CELLS, VISIBLE, VisibilityMap, measure_completeness, predict_visibility
@@ -106,7 +106,6 @@ _MAX_MILD_PROBLEMS = 2  # mild problems that grade 3 allows
 
 _MASK_REGIONS = {"nose": 0.5, "mouth": 0.5, "chin": 0.0}
 """Regions that a mask covers, and the share of each that must be inside the image to report a mask."""
-_MIN_INSIDE = 0.99  # share of a cell inside the image above which the cell counts as inside
 
 
 def find_band(value: int, bands: tuple[Band, ...]) -> Band:
@@ -173,7 +172,7 @@ def is_masked(visibility: VisibilityMap, inside: NDArray[np.bool_]) -> bool:
     Only cells inside the image count, unlike in ``measure_completeness``: a face that is cut off at the nose has no
     mask. ``inside``: as in ``QualityCrop``.
     """
-    is_inside = to_cells(inside) > _MIN_INSIDE
+    is_inside = inside_cells(inside)
     for region, min_share in _MASK_REGIONS.items():
         cells = REGION_CELLS[region]
         total_inside = float(cells[is_inside].sum())

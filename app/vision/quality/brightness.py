@@ -10,7 +10,7 @@ import numpy as np
 from app.vision.quality.crop import QualityCrop
 from app.vision.quality.visibility import VisibilityMap, visible_face
 
-_BLACK, _OVEREXPOSED = 25, 247
+UNDEREXPOSED, OVEREXPOSED = 25, 247
 """Highest value of an underexposed pixel, and lowest value of an overexposed pixel.
 
 The limits are those of OFIQ, the reference implementation of ISO/IEC 29794-5.
@@ -34,6 +34,6 @@ def measure_brightness(crop: QualityCrop, visibility: VisibilityMap) -> int:
     luminance = _LINEAR[pixels] @ _LUMINANCE_OF_BGR
     is_dark = luminance <= 216 / 24389  # L* of CIE 15
     lightness = float(np.where(is_dark, luminance * (24389 / 27), 116 * np.cbrt(luminance) - 16).mean())
-    lightness *= 1 - float((luminance <= _LINEAR[_BLACK]).mean())
-    lightness += (100 - lightness) * float((luminance >= _LINEAR[_OVEREXPOSED]).mean())
+    lightness *= 1 - float((luminance <= _LINEAR[UNDEREXPOSED]).mean())
+    lightness += (100 - lightness) * float((luminance >= _LINEAR[OVEREXPOSED]).mean())
     return round(float(np.interp(lightness, _LIGHTNESS, _POINTS)))

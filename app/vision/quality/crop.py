@@ -61,6 +61,7 @@ FACE_OUTLINE: Polygon = _symmetric(
 """The whole face, from the forehead to the chin."""
 
 _Y, _X = np.mgrid[:SIDE, :SIDE]
+_MIN_INSIDE = 0.99  # share of a cell inside the image above which the cell counts as inside
 _EDGE = -0.5  # coordinate of an image's left and top edge: the centre of its first pixel is at 0
 
 
@@ -96,6 +97,11 @@ def polygon_mask(polygons: Sequence[Polygon]) -> NDArray[np.uint8]:
 def cell_shares(polygons: Sequence[Polygon]) -> NDArray[np.float32]:
     """Return the share of each cell that lies in ``polygons``: MAP_SIDE x MAP_SIDE, in [0, 1]."""
     return to_cells(polygon_mask(polygons))
+
+
+def inside_cells(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the cells that the image contains, MAP_SIDE x MAP_SIDE; ``inside`` as in :class:`QualityCrop`."""
+    return np.asarray(to_cells(inside) > _MIN_INSIDE)
 
 
 def to_cells(mask: NDArray[np.uint8] | NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import Tones
-from app.vision.quality.crop import FACE_OUTLINE, MAP_SIDE, QualityCrop, cell_shares, to_cells
+from app.vision.quality.brightness import OVEREXPOSED, UNDEREXPOSED
+from app.vision.quality.crop import FACE_OUTLINE, MAP_SIDE, QualityCrop, cell_shares, inside_cells
 from app.vision.quality.visibility import VISIBLE, VisibilityMap, visible_face
 
+_VALUES = np.arange(256.0)  # of a histogram
+_EPSILON = 1e-3
 _LEVELS, _LEVEL_UPDATES = 4, 8
 _MIN_LEVEL_DISTANCE = 0.125
 """If at least 45 % of the pixels are closer than this to the nearest of four levels, the image is not a photo.
@@ -29,8 +32,8 @@ are above 0.125 (the limit was chosen on these images).
 _LEVEL_DISTANCE_QUANTILE = 0.45
 _MIN_USED_LEVELS = 1.35
 """Used levels per standard deviation below which the image is strongly compressed; a normal distribution has 3.5."""
-_BLACK, _WHITE = 26, 247
-"""First value that is not underexposed, and first that is overexposed.
+_DARK, _BRIGHT = slice(UNDEREXPOSED + 1), slice(OVEREXPOSED, None)
+"""The underexposed and the overexposed values of a histogram.
 
 If a face has only underexposed or only overexposed pixels, they are ignored here; brightness measures them. If it has
 both, equal numbers of both are kept, because a thresholded image consists of them.
@@ -41,6 +44,7 @@ _BLOCKS = 14  # tones per row of the map from which the order of the tones is co
 _NEIGHBOURHOOD = 6.0  # sigma in cells of the area with which a cell is compared
 _MIN_VISIBLE = 0.15  # share of the face that must be visible; below it, the covered parts are measured, too
 _MAX_TONE = 3.0  # standard deviations
+_CONTRAST_SHARE = 0.3  # of the contrast of the face; keeps the tones of plain areas, which are noise, small
 _COLOUR_WEIGHT = 0.5
 _MIN_ORDER = 0.5  # result of the weights below which the tones are those of a negative
 _LUMA_OF_BGR = np.array([0.114, 0.587, 0.299], np.float32)
@@ -74,11 +78,14 @@ def measure_tones(crop: QualityCrop, visibility: VisibilityMap) -> Tones:
 
 
 def tone_features(crop: QualityCrop, visibility: VisibilityMap) -> NDArray[np.float64]:
-    """Return the tones of the left half of the face, averaged with the right half, and two colour differences.
+    """Return 40 values: the tones of 38 blocks of the left half of the face, and two colour differences.
+
+    The blocks are those of a 14 x 14 map, row by row, averaged with the right half. The differences are red minus green
+    and green minus blue, in standard deviations of the luma, weighted.
 
     Each cell is compared with its neighbourhood, so that light from one side has no effect.
     """
-    inside = _FACE_CELLS * (to_cells(crop.inside) > _FULLY_INSIDE)
+    inside = _FACE_CELLS * inside_cells(crop.inside)
     mask = inside * (visibility > VISIBLE)
     if mask.sum() < _MIN_VISIBLE * _FACE_CELLS.sum():
         mask = inside
@@ -88,7 +95,7 @@ def tone_features(crop: QualityCrop, visibility: VisibilityMap) -> NDArray[np.fl
     detail = (luma - _smooth(luma * mask) / weight) * mask
     total = max(float(mask.sum()), _EPSILON)
     contrast = math.sqrt(float(np.square(detail).sum()) / total)
-    tones = detail / (np.sqrt(_smooth(detail**2) / weight) + 0.3 * contrast + 1) * mask
+    tones = detail / (np.sqrt(_smooth(detail**2) / weight) + _CONTRAST_SHARE * contrast + 1) * mask
     blocks = np.clip(tones, -_MAX_TONE, _MAX_TONE).reshape(_BLOCKS, -1, _BLOCKS, MAP_SIDE // _BLOCKS).mean(axis=(1, 3))
     symmetric = (blocks + blocks[:, ::-1])[_LEFT_HALF] / 2
     mean = np.tensordot(mask, cells, 2) / total
@@ -98,7 +105,10 @@ def tone_features(crop: QualityCrop, visibility: VisibilityMap) -> NDArray[np.fl
 
 
 def used_levels(histogram: NDArray[np.float64]) -> float:
-    """Return the number of equally frequent grey levels with the same Simpson index, per standard deviation."""
+    """Return the number of equally frequent grey levels with the same Simpson index, per standard deviation.
+
+    ``histogram``: the number of pixels of each value (256).
+    """
     shares = histogram / max(float(histogram.sum()), 1.0)
     return 1 / max(float(np.square(shares).sum()), _EPSILON) / _deviation(histogram)
 
@@ -106,7 +116,7 @@ def used_levels(histogram: NDArray[np.float64]) -> float:
 def level_distance(histogram: NDArray[np.float64]) -> float:
     """Return the 45 % quantile of the distances from the nearest of four levels, in standard deviations.
 
-    The levels are those with the least squared error (Lloyd's algorithm).
+    The levels are those with the least squared error (Lloyd's algorithm). ``histogram``: as in ``used_levels``.
     """
     count, total = (np.concatenate([[0.0], np.cumsum(values)]) for values in (histogram, histogram * _VALUES))
     starts = (np.arange(_LEVELS) + 0.5) / _LEVELS * count[-1]
@@ -130,10 +140,10 @@ def _mean_level_distance(histograms: list[NDArray[np.float64]]) -> float:
 def _balance_extremes(histogram: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the histogram with as many underexposed as overexposed pixels: the smaller of the two numbers."""
     weights = histogram.astype(np.float64)
-    black, white = weights[:_BLACK].sum(), weights[_WHITE:].sum()
-    fewest = min(black, white)
-    weights[:_BLACK] *= fewest / max(black, 1.0)
-    weights[_WHITE:] *= fewest / max(white, 1.0)
+    dark, bright = weights[_DARK].sum(), weights[_BRIGHT].sum()
+    fewest = min(dark, bright)
+    weights[_DARK] *= fewest / max(dark, 1.0)
+    weights[_BRIGHT] *= fewest / max(bright, 1.0)
     return weights
 
 
@@ -150,8 +160,3 @@ def _deviation(histogram: NDArray[np.float64]) -> float:
 
 def _smooth(cells: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(cells, (0, 0), _NEIGHBOURHOOD), np.float32)
-
-
-_VALUES = np.arange(256.0)
-_EPSILON = 1e-3
-_FULLY_INSIDE = 0.99  # share of a cell inside the image above which the cell counts as inside
