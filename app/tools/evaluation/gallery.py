@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +31,16 @@ class Gallery:
     failures: Mapping[Path, ErrorCode]
     """Images without a usable face; they are in no pair."""
 
-    def select(self, is_selected: NDArray[np.bool_], group: str = "") -> "Gallery":
-        """Return the selected images, and the failures whose second parent folder is ``group``."""
+    def select(
+        self, is_selected: NDArray[np.bool_], failures: Mapping[Path, ErrorCode] = MappingProxyType({})
+    ) -> "Gallery":
+        """Return the gallery of the selected images; ``failures`` are those of the same people or pairs."""
         rows = np.flatnonzero(is_selected)
         return Gallery(
             self.embeddings[rows],
             tuple(self.images[row] for row in rows),
             tuple(self.people[row] for row in rows),
-            {path: code for path, code in self.failures.items() if group and path.parent.parent.name == group},
+            failures,
         )
 
 

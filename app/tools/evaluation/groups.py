@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from app.domain import FaceModelVersion, Population
+from app.errors import ErrorCode
 from app.scoring.calibration import Calibration
 from app.tools.evaluation.gallery import SUFFIXES, Gallery, GalleryError
 from app.tools.evaluation.intervals import Rate
+from app.tools.evaluation.pair_list import PairList
 from app.tools.evaluation.pairs import ListedPairs
 
 if TYPE_CHECKING:
@@ -56,17 +58,27 @@ def _images(folder: Path, pattern: str) -> Iterator[Path]:
 def galleries_by_group(gallery: Gallery) -> Mapping[str, Gallery]:
     """Return the images of each group of a gallery whose images are GROUP/PERSON/IMAGE."""
     names = np.array([path.parts[-3] for path in gallery.images])
-    failed = {path.parts[-3] for path in gallery.failures}
-    return {name: gallery.select(names == name, group=name) for name in sorted({*names.tolist(), *failed})}
+    failures: dict[str, dict[Path, ErrorCode]] = {}
+    for path, code in gallery.failures.items():
+        failures.setdefault(path.parts[-3], {})[path] = code
+    groups = sorted({*names.tolist(), *failures})
+    return {name: gallery.select(names == name, failures.get(name, {})) for name in groups}
 
 
-def listed_pairs_of_group(gallery: Gallery, listed: ListedPairs, group: str) -> tuple[Gallery, ListedPairs]:
-    """Return the pairs of ``group``, and the gallery of their images."""
+def listed_pairs_of_group(
+    gallery: Gallery, list_of_pairs: PairList, listed: ListedPairs, group: str
+) -> tuple[Gallery, ListedPairs]:
+    """Return the pairs of ``group``, and the gallery of their images.
+
+    ``listed`` are the pairs of ``list_of_pairs`` without those of failed images.
+    """
+    images = list_of_pairs.images_of_group(group)
+    failures = {path: code for path, code in gallery.failures.items() if path in images}
     is_selected = listed.groups == group
     rows, pairs = np.unique(listed.pairs[is_selected], return_inverse=True)
     is_in_group = np.isin(np.arange(len(gallery.images)), rows)
     selected = ListedPairs(pairs.reshape(-1, 2), listed.same[is_selected], listed.has_people)
-    return gallery.select(is_in_group), selected
+    return gallery.select(is_in_group, failures), selected
 
 
 def group_rates(measured: "Measurement", calibration: Calibration) -> list[GroupRates]:

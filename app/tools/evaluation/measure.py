@@ -75,7 +75,7 @@ def measure(
     gallery = _embed(settings, store, pack, list_of_pairs.images)
     listed = list_of_pairs.embedded_pairs(gallery, has_people=folder is not None)
     names = sorted(set(list_of_pairs.groups.tolist()) - {""})
-    grouped = {name: _listed(*listed_pairs_of_group(gallery, listed, name)) for name in names}
+    grouped = {name: _listed(*listed_pairs_of_group(gallery, list_of_pairs, listed, name)) for name in names}
     return _listed(gallery, listed)._replace(groups=grouped)
 
 

@@ -48,6 +48,10 @@ class PairList:
         is_embedded = (pairs >= 0).all(axis=1)
         return ListedPairs(pairs[is_embedded], self.same[is_embedded], has_people, self.groups[is_embedded])
 
+    def images_of_group(self, group: str) -> set[Path]:
+        """Return the images of the pairs of ``group``."""
+        return {self.images[index] for index in self.pairs[self.groups == group].flat}
+
 
 def read_list(file: Path, *, has_groups: bool = False) -> PairList:
     """Read lines ``A B same|different`` (or 1/0, true/false), separated by tabs, commas or spaces.

@@ -9,6 +9,7 @@ from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.gallery import Gallery, GalleryError
 from app.tools.evaluation.groups import galleries_by_group, group_rates, list_grouped_images, listed_pairs_of_group
 from app.tools.evaluation.measure import Measurement
+from app.tools.evaluation.pair_list import PairList
 from app.tools.evaluation.pairs import ListedPairs, count_listed_pairs, count_pairs
 from tests.support.embeddings import without_degradation
 from tests.tools.evaluation.random_faces import PACK, grouped_measurement
@@ -63,13 +64,17 @@ def test_each_group_has_its_images_and_failures() -> None:
     }
 
 
-def test_the_pairs_of_a_group_keep_their_images() -> None:
-    rows = without_degradation(np.eye(5))
-    gallery = Gallery(rows, tuple(Path(f"{row}.jpg") for row in range(5)), ("x",) * 5, {})
-    pairs = np.array([[0, 1], [1, 2], [3, 4], [0, 4]])
-    listed = ListedPairs(pairs, np.array([True, False, False, False]), groups=np.array(["a", "a", "b", ""]))
-    group, of_group = listed_pairs_of_group(gallery, listed, "b")
+def test_the_pairs_of_a_group_keep_their_images_and_failures() -> None:
+    images = [Path(f"{index}.jpg") for index in range(8)]
+    failures = dict.fromkeys(images[5:], ErrorCode.NO_FACE_IN_PHOTO)
+    gallery = Gallery(without_degradation(np.eye(5)), tuple(images[:5]), ("x",) * 5, failures)
+    pairs = np.array([[0, 1], [1, 2], [3, 4], [0, 4], [3, 5], [1, 6], [0, 7]])
+    same = np.array([True, False, False, False, False, False, False])
+    list_of_pairs = PairList(images, pairs, same, np.array(["a", "a", "b", "", "b", "a", ""]))
+    listed = list_of_pairs.embedded_pairs(gallery, has_people=False)
+    group, of_group = listed_pairs_of_group(gallery, list_of_pairs, listed, "b")
     assert [path.name for path in group.images] == ["3.jpg", "4.jpg"]
+    assert [path.name for path in group.failures] == ["5.jpg"]
     assert (of_group.pairs.tolist(), of_group.same.tolist()) == ([[0, 1]], [False])
 
 

@@ -57,13 +57,16 @@ def test_groups_of_a_folder_are_counted_separately(
 def test_groups_of_listed_pairs_are_counted_separately(
     settings: Settings, store: Store, pack: Pack, tmp_path: Path
 ) -> None:
-    for name, image in {"a": astronaut(), "b": another_shot(astronaut()), "c": cast()}.items():
+    blank = np.full((100, 100, 3), 200, dtype=np.uint8)
+    for name, image in {"a": astronaut(), "b": another_shot(astronaut()), "c": cast(), "blank": blank}.items():
         (tmp_path / f"{name}.jpg").write_bytes(jpeg(image))
-    (tmp_path / "pairs.txt").write_text("a.jpg b.jpg same north\nb.jpg c.jpg 0 north\na.jpg c.jpg 0 -\n")
+    lines = ("a.jpg b.jpg same north", "b.jpg c.jpg 0 north", "a.jpg c.jpg 0 -", "c.jpg blank.jpg 0 north")
+    (tmp_path / "pairs.txt").write_text("\n".join(lines))
     measurement = measure(settings, store, pack, None, tmp_path / "pairs.txt", has_groups=True)
     assert (measurement.counts.genuine_pairs, measurement.counts.impostor_pairs) == (1, 2)
     (group,) = measurement.groups.values()
     assert (group.counts.genuine_pairs, group.counts.impostor_pairs, group.people) == (1, 1, 0)
+    assert [path.name for path in group.gallery.failures] == ["blank.jpg"]
 
 
 def test_the_pairs_of_lfw_have_no_groups(settings: Settings, store: Store, pack: Pack, tmp_path: Path) -> None:
