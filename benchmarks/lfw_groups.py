@@ -14,9 +14,8 @@ from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.packs.manifest import Pack
 from app.packs.store import Store
-from app.tools.evaluation.gallery import Gallery, embed_images
-from app.tools.evaluation.measure import Measurement, measure
-from app.tools.evaluation.pairs import count_pairs
+from app.tools.evaluation.gallery import Gallery, embed_images, list_images
+from app.tools.evaluation.measure import Measurement, all_pairs
 from benchmarks import SHARED
 
 DATA = SHARED / "data"
@@ -37,9 +36,9 @@ def is_available() -> bool:
 
 def embed(settings: Settings, store: Store, pack: Pack) -> Galleries:
     """Embed both sets."""
-    lfw = measure(settings, store, pack, DATA / "lfw").gallery
     shared = open_shared_resources(settings)
     pipeline = open_pipelines(settings, store, pack, shared).embedding
+    lfw = embed_images(pipeline, list_images(DATA / "lfw"), shared.budget.workers)
     studio = embed_images(pipeline, sorted((DATA / "amfd").glob("*.jpg")), shared.budget.workers)
     return Galleries(lfw, dataclasses.replace(studio, people=tuple(path.stem[1:] for path in studio.images)))
 
@@ -49,9 +48,9 @@ def measurement(galleries: Galleries) -> Measurement:
     with (DATA / "lfw_sex.csv").open(newline="") as file:
         sex_of = {row["person"]: row["sex"] for row in csv.DictReader(file)}
     sexes = np.array([sex_of.get(person, "") for person in galleries.lfw.people])
-    groups = {name: _all_pairs(galleries.lfw.select(sexes == sex)) for name, sex in _SEX.items()}
-    groups[STUDIO] = _all_pairs(galleries.studio)
-    return _all_pairs(galleries.lfw)._replace(groups=groups)
+    groups = {name: all_pairs(galleries.lfw.select(sexes == sex)) for name, sex in _SEX.items()}
+    groups[STUDIO] = all_pairs(galleries.studio)
+    return all_pairs(galleries.lfw)._replace(groups=groups)
 
 
 def halves(galleries: Galleries) -> tuple[Galleries, Galleries]:
@@ -66,7 +65,3 @@ def split(gallery: Gallery, seed: int) -> tuple[Gallery, Gallery]:
     chosen = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
     is_first = np.isin(gallery.people, chosen)
     return gallery.select(is_first), gallery.select(~is_first)
-
-
-def _all_pairs(gallery: Gallery) -> Measurement:
-    return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)

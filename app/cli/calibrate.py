@@ -15,7 +15,7 @@ from app.scoring.calibration import CalibrationError, PopulationTable
 from app.tools.evaluation import report
 from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS, calibrate
 from app.tools.evaluation.calibration_file import render
-from app.tools.evaluation.groups import SCORES, GroupRates, group_rates
+from app.tools.evaluation.group_rates import SCORES, GroupRates, group_rates
 from app.tools.evaluation.measure import measure
 
 
@@ -49,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
         _warn(population, table)
     rates = group_rates(measured, calibration)
     if args.report is not None:
-        matched = measured.evaluate(calibration, Population.MATCHED) if args.groups else None
-        page = report.render(measured.evaluate(calibration), matched, rates)
+        page = report.render(measured.evaluate(calibration), rates)
         args.report.write_text(page, encoding="utf-8")
         print(f"report: {args.report}", file=sys.stderr)
     out = store.custom_calibration_path(pack.name) if args.install else args.out

@@ -84,6 +84,11 @@ class PopulationTable:
         tars, cosines = np.array(self.genuine).T
         return float(np.interp(cosine, cosines, tars))
 
+    def impostor_pairs_above(self, point: OperatingPoint) -> float:
+        """Return the expected number of impostor pairs above the cosine of ``point``."""
+        pairs_of_group = {group.name: group.impostor_pairs for group in self.groups}
+        return point.far * pairs_of_group.get(point.group, self.impostor_pairs)
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:

@@ -46,6 +46,13 @@ def test_each_population_has_its_table(calibration: Calibration, tmp_path: Path)
     assert loaded.table(Population.MATCHED).cosine_at_far(1e-3) == pytest.approx(general.cosine_at_far(1e-3) + 0.01)
 
 
+def test_the_impostor_pairs_above_a_point_are_those_of_its_group(calibration: Calibration) -> None:
+    table = dataclasses.replace(calibration.table(Population.GENERAL), groups=(Group("north", 30, 4000),))
+    point = table.impostor[1]
+    assert table.impostor_pairs_above(point) == point.far * table.impostor_pairs
+    assert table.impostor_pairs_above(point._replace(group="north")) == point.far * 4000
+
+
 def test_a_missing_population_is_reported_with_the_command_that_measures_it(calibration: Calibration) -> None:
     message = (
         r"pack random has no population matched \(only general\): run `\S*compareface calibrate --pack random --groups "

@@ -25,9 +25,8 @@ def render(calibration: Calibration) -> str:
 
 
 def _impostor_lines(table: PopulationTable, point: OperatingPoint) -> list[str]:
-    pairs = {group.name: group.impostor_pairs for group in table.groups}.get(point.group, table.impostor_pairs)
     return [
-        f"far = {point.far:g}  # {point.far * pairs:.4g} impostor pairs above",
+        f"far = {point.far:g}  # {table.impostor_pairs_above(point):.4g} impostor pairs above",
         f"cosine = {point.cosine:.6f}",
         *(["extrapolated = true"] if point.is_extrapolated else []),
         *(["interval = [{:.6f}, {:.6f}]".format(*point.interval)] if point.interval else []),

@@ -76,10 +76,10 @@ def evaluate(
     """
     scales = {version: Scale(calibration.table(population), version) for version in FaceModelVersion}
     cosines = [scales[version].cosine(score) for version, score in THRESHOLDS]
-    rates = _rates(faces, counts, listed, cosines)
+    rates_by_threshold = rates(faces, counts, listed, cosines)
     rows = tuple(
         ScoreRow(version, score, cosine, far, tar)
-        for (version, score), cosine, (far, tar) in zip(THRESHOLDS, cosines, rates, strict=True)
+        for (version, score), cosine, (far, tar) in zip(THRESHOLDS, cosines, rates_by_threshold, strict=True)
     )
     scale = scales[FaceModelVersion.V3]
     impostors = _similar_impostors(faces) if listed is None else _listed_impostors(faces, listed)
@@ -90,9 +90,10 @@ def evaluate(
     return Evaluation(calibration, population, counts, scale, rows, hardest)
 
 
-def _rates(
+def rates(
     faces: LabelledFaces, counts: PairCounts, listed: ListedPairs | None, cosines: Sequence[float]
 ) -> list[Rates]:
+    """Return FAR and TAR at each of ``cosines`` over all pairs of ``faces``, or over ``listed`` pairs."""
     if listed is None:
         return rates_over_all_pairs(faces, cosines)
     if listed.has_people:

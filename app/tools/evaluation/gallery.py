@@ -15,6 +15,7 @@ from app.service.face_pipeline import EmbeddingPipeline
 from app.tools.embedding import embed
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+_LAYOUT = "PERSON/IMAGE"
 
 
 class GalleryError(OperatorError):
@@ -44,14 +45,20 @@ class Gallery:
         )
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Return the files FOLDER/PERSON/IMAGE, sorted; raise :class:`GalleryError` if there are none."""
+def list_images(folder: Path, layout: str = _LAYOUT) -> list[Path]:
+    """Return the files FOLDER/``layout``, sorted; raise :class:`GalleryError` if there are none."""
     if not folder.is_dir():
         raise GalleryError(f"{folder} is not a folder")
-    images = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in SUFFIXES)
+    images = find_images(folder, layout)
     if not images:
-        raise GalleryError(f"{folder} contains no images named PERSON/IMAGE.jpg")
+        raise GalleryError(f"{folder} contains no images named {layout}.jpg")
     return images
+
+
+def find_images(folder: Path, layout: str = _LAYOUT) -> list[Path]:
+    """Return the files FOLDER/``layout``, sorted."""
+    pattern = "/".join("*" for _ in layout.split("/"))
+    return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def embed_images(embedding_pipeline: EmbeddingPipeline, images: list[Path], workers: int) -> Gallery:

@@ -1,33 +1,14 @@
 """Groups of people, such as sexes, sites or origins: a level of folders, or a column of a list of pairs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from app.domain import FaceModelVersion, Population
 from app.errors import ErrorCode
-from app.scoring.calibration import Calibration
-from app.tools.evaluation.gallery import SUFFIXES, Gallery, GalleryError
-from app.tools.evaluation.intervals import Rate
+from app.tools.evaluation.gallery import Gallery, GalleryError, find_images, list_images
 from app.tools.evaluation.pair_list import PairList
 from app.tools.evaluation.pairs import ListedPairs
-
-if TYPE_CHECKING:
-    from app.tools.evaluation.measure import Measurement
-
-SCORES = (40, 50, 60)
-"""The thresholds of version 3.0 for which the FAR of each group is reported."""
-
-
-class GroupRates(NamedTuple):
-    """The FAR within a group at each of :data:`SCORES`, with the scores of one population."""
-
-    group: str
-    population: Population
-    impostor_pairs: int
-    fars: tuple[Rate, ...]
 
 
 def list_grouped_images(folder: Path) -> list[Path]:
@@ -35,24 +16,16 @@ def list_grouped_images(folder: Path) -> list[Path]:
 
     Raise :class:`GalleryError` if there are none, if an image has no group, or if a person has two.
     """
-    if not folder.is_dir():
-        raise GalleryError(f"{folder} is not a folder")
-    without_group = sorted(_images(folder, "*/*"))
+    without_group = find_images(folder)
     if without_group:
         raise GalleryError(f"{without_group[0]} has no group: --groups needs folders GROUP/PERSON/IMAGE.jpg")
-    images = sorted(_images(folder, "*/*/*"))
-    if not images:
-        raise GalleryError(f"{folder} contains no images named GROUP/PERSON/IMAGE.jpg")
+    images = list_images(folder, "GROUP/PERSON/IMAGE")
     group_of: dict[str, str] = {}
     for path in images:
         group, person = path.parts[-3:-1]
         if group_of.setdefault(person, group) != group:
             raise GalleryError(f"groups overlap: {person} is in the groups {group_of[person]} and {group} of {folder}")
     return images
-
-
-def _images(folder: Path, pattern: str) -> Iterator[Path]:
-    return (path for path in folder.glob(pattern) if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def galleries_by_group(gallery: Gallery) -> Mapping[str, Gallery]:
@@ -79,14 +52,3 @@ def listed_pairs_of_group(
     is_in_group = np.isin(np.arange(len(gallery.images)), rows)
     selected = ListedPairs(pairs.reshape(-1, 2), listed.same[is_selected], listed.has_people)
     return gallery.select(is_in_group, failures), selected
-
-
-def group_rates(measured: "Measurement", calibration: Calibration) -> list[GroupRates]:
-    """Return the FAR within each group, with the scores of each population."""
-    rates = []
-    for name, group in measured.groups.items():
-        for population in calibration.populations:
-            rows = group.evaluate(calibration, population).rows
-            fars = [row.far for row in rows if row.version is FaceModelVersion.V3 and row.score in SCORES]
-            rates.append(GroupRates(name, population, group.counts.impostor_pairs, tuple(fars)))
-    return rates

@@ -66,7 +66,7 @@ def measure(
         images = list_grouped_images(folder) if has_groups else list_images(folder)
         gallery = _embed(settings, store, pack, images)
         groups = galleries_by_group(gallery) if has_groups else {}
-        return _all_pairs(gallery)._replace(groups={name: _all_pairs(group) for name, group in groups.items()})
+        return all_pairs(gallery)._replace(groups={name: all_pairs(group) for name, group in groups.items()})
     if has_groups and folder is not None:
         raise GalleryError("--groups needs a list of pairs with a column of groups, not the pairs.txt of LFW")
     list_of_pairs = (
@@ -79,7 +79,8 @@ def measure(
     return _listed(gallery, listed)._replace(groups=grouped)
 
 
-def _all_pairs(gallery: Gallery) -> Measurement:
+def all_pairs(gallery: Gallery) -> Measurement:
+    """Return all pairs of ``gallery``."""
     return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)
 
 

@@ -61,7 +61,7 @@ def read_list(file: Path, *, has_groups: bool = False) -> PairList:
     for a list without groups or with an image in two groups.
     """
     last_column = "group" if has_groups else "label"
-    parse = partial(_grouped_pair if has_groups else _listed_pair, file.parent)
+    parse = partial(_listed_pair, file.parent, has_group=has_groups)
     pairs = _read(file, lambda line: _fields(line)[-1].lower() == last_column, parse)
     if has_groups and not pairs.groups.any():
         raise GalleryError(f"{file} names no group")
@@ -101,11 +101,11 @@ def _read(file: Path, is_header: Callable[[str], bool], parse: Callable[[str], _
 
 
 class _Pairs(NamedTuple):
-    """The pairs of the lines so far. ``labels``: by the indices of two images; ``groups``: by the index of an image."""
+    """The pairs of the lines so far. ``labels``: by the indices of two images; ``groups``: by image."""
 
     indices: dict[Path, int]
     labels: dict[tuple[int, int], tuple[bool, str]]
-    groups: dict[int, str]
+    groups: dict[Path, str]
 
     def add(self, a: Path, b: Path, same: bool, group: str) -> None:
         first, second = sorted(self.indices.setdefault(path, len(self.indices)) for path in (a, b))
@@ -117,24 +117,18 @@ class _Pairs(NamedTuple):
         if listed_group != group:
             raise _LineError("this pair was listed before with another group")
         if group:
-            for index, path in zip((first, second), sorted((a, b), key=self.indices.__getitem__), strict=True):
-                if self.groups.setdefault(index, group) != group:
-                    raise _LineError(f"groups overlap: {path} is in the groups {self.groups[index]} and {group}")
+            for path in (a, b):
+                if self.groups.setdefault(path, group) != group:
+                    raise _LineError(f"groups overlap: {path} is in the groups {self.groups[path]} and {group}")
 
 
-def _listed_pair(folder: Path, line: str) -> _Pair:
-    match _fields(line):
-        case [first, second, label] if label.lower() in _LABELS:
-            return _existing(folder / first), _existing(folder / second), _LABELS[label.lower()], ""
-    raise _LineError("expected `A B same` or `A B different`")
-
-
-def _grouped_pair(folder: Path, line: str) -> _Pair:
-    match _fields(line):
+def _listed_pair(folder: Path, line: str, *, has_group: bool) -> _Pair:
+    match _fields(line) if has_group else [*_fields(line), ""]:
         case [first, second, label, group] if label.lower() in _LABELS:
             group = "" if group in _NO_GROUP else group
             return _existing(folder / first), _existing(folder / second), _LABELS[label.lower()], group
-    raise _LineError("expected `A B same GROUP` or `A B different GROUP`")
+    column = " GROUP" if has_group else ""
+    raise _LineError(f"expected `A B same{column}` or `A B different{column}`")
 
 
 def _existing(path: Path) -> Path:

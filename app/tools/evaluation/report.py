@@ -13,12 +13,16 @@ from string import Template
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain import FaceModelVersion, Population
+from app.scoring.calibration import PopulationTable
+from app.scoring.scale import Scale
 from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS
 from app.tools.evaluation.charts import Axis, Chart, digits, percent, power_ticks
 from app.tools.evaluation.curves import det_chart, rate_curve, roc_chart
 from app.tools.evaluation.evaluation import Evaluation
-from app.tools.evaluation.groups import SCORES, GroupRates
+from app.tools.evaluation.group_rates import SCORES, GroupRates
 from app.tools.evaluation.intervals import Rate
+from app.tools.evaluation.pairs import PairCounts
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _STYLE = Path(__file__).with_name("report.css")
@@ -34,10 +38,10 @@ $points""")
 _PROVISIONAL = '<p class="caution"><b>Provisional.</b> This calibration was not measured with this embedder.</p>'
 
 
-def render(evaluation: Evaluation, matched: Evaluation | None = None, groups: Sequence[GroupRates] = ()) -> str:
+def render(evaluation: Evaluation, groups: Sequence[GroupRates] = ()) -> str:
     """Return the HTML page of ``evaluation``.
 
-    ``matched``: the same pairs with the scores of the population ``matched``; ``groups``: the FAR within each group.
+    ``groups``: the FAR within each group; the calibration then has the population ``matched``.
     """
     calibration, table, curve = evaluation.calibration, evaluation.table, rate_curve(evaluation)
     style = _STYLE.read_text(encoding="utf-8")
@@ -60,8 +64,8 @@ def render(evaluation: Evaluation, matched: Evaluation | None = None, groups: Se
         thresholds=_thresholds(evaluation),
         det=det_chart(evaluation, curve),
         roc=roc_chart(evaluation, curve),
-        operating_points=_operating_points(evaluation),
-        groups=_groups(matched, groups) if matched else "",
+        operating_points=_operating_points(table, evaluation.scale, evaluation.counts),
+        groups=_groups(evaluation, groups) if groups else "",
         hardest=_hardest_impostors(evaluation),
         dependence=dependence,
     )
@@ -135,26 +139,24 @@ def _rate(rate: Rate) -> str:
     return f"{percent(rate.value)}<small>{digits(100 * rate.low)} to {percent(rate.high)}</small>"
 
 
-def _groups(matched: Evaluation, groups: Sequence[GroupRates]) -> str:
+def _groups(evaluation: Evaluation, groups: Sequence[GroupRates]) -> str:
+    matched = evaluation.calibration.table(Population.MATCHED)
     rows = [
         (escape(row.group), f"{row.impostor_pairs:,}", str(row.population), *map(_rate, row.fars)) for row in groups
     ]
     head = ("group", "impostor pairs", "population", *(f"FAR at {score}" for score in SCORES))
-    return _GROUPS.substitute(
-        rates=_table(head, rows), points=_operating_points(matched), data=escape(matched.table.data)
-    )
+    points = _operating_points(matched, Scale(matched, FaceModelVersion.V3), evaluation.counts)
+    return _GROUPS.substitute(rates=_table(head, rows), points=points, data=escape(matched.data))
 
 
-def _operating_points(evaluation: Evaluation) -> str:
-    table = evaluation.table
-    pairs_of_group = {group.name: group.impostor_pairs for group in table.groups}
+def _operating_points(table: PopulationTable, scale: Scale, counts: PairCounts) -> str:
     rows = [
         (
             percent(point.far),
             f"{point.cosine:.4f}" + (" [{:.4f}, {:.4f}]".format(*point.interval) if point.interval else ""),
-            f"{evaluation.scale.score(point.cosine):.1f}",
-            percent(evaluation.counts.tar(point.cosine)),
-            digits(point.far * pairs_of_group.get(point.group, table.impostor_pairs)),
+            f"{scale.score(point.cosine):.1f}",
+            percent(counts.tar(point.cosine)),
+            digits(table.impostor_pairs_above(point)),
             ("extrapolated" if point.is_extrapolated else "measured")
             + (f", {escape(point.group)}" * bool(point.group)),
         )

@@ -9,8 +9,8 @@ from app.packs import manifest
 from app.scoring.calibration import Calibration, PopulationTable
 from app.tools.evaluation.calibrate import genuine_points, impostor_points
 from app.tools.evaluation.gallery import Gallery
-from app.tools.evaluation.measure import Measurement
-from app.tools.evaluation.pairs import LabelledFaces, PairCounts, count_pairs
+from app.tools.evaluation.measure import Measurement, all_pairs
+from app.tools.evaluation.pairs import LabelledFaces, PairCounts
 from tests.support.embeddings import without_degradation
 
 SHA256 = "ab" * 32
@@ -31,11 +31,7 @@ def grouped_measurement() -> Measurement:
     rows = without_degradation(faces.embeddings[:, :-1] + 0.4 * is_alike[:, None] * np.eye(24)[0])
     gallery = Gallery(rows, tuple(map(Path, faces.names)), tuple(faces.people), {})
     groups = {"alike": gallery.select(is_alike), "varied": gallery.select(~is_alike)}
-    return _all_pairs(gallery)._replace(groups={name: _all_pairs(group) for name, group in groups.items()})
-
-
-def _all_pairs(gallery: Gallery) -> Measurement:
-    return Measurement(count_pairs(gallery.embeddings, gallery.people), gallery)
+    return all_pairs(gallery)._replace(groups={name: all_pairs(group) for name, group in groups.items()})
 
 
 def calibration_of(counts: PairCounts, faces: LabelledFaces, data: str = "random") -> Calibration:

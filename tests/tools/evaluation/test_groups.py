@@ -3,16 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.domain import Population
 from app.errors import ErrorCode
-from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.gallery import Gallery, GalleryError
-from app.tools.evaluation.groups import galleries_by_group, group_rates, list_grouped_images, listed_pairs_of_group
-from app.tools.evaluation.measure import Measurement
+from app.tools.evaluation.groups import galleries_by_group, list_grouped_images, listed_pairs_of_group
 from app.tools.evaluation.pair_list import PairList
-from app.tools.evaluation.pairs import ListedPairs, count_listed_pairs, count_pairs
 from tests.support.embeddings import without_degradation
-from tests.tools.evaluation.random_faces import PACK, grouped_measurement
 
 
 def _write(folder: Path, names: list[str]) -> Path:
@@ -76,29 +71,3 @@ def test_the_pairs_of_a_group_keep_their_images_and_failures() -> None:
     assert [path.name for path in group.images] == ["3.jpg", "4.jpg"]
     assert [path.name for path in group.failures] == ["5.jpg"]
     assert (of_group.pairs.tolist(), of_group.same.tolist()) == ([[0, 1]], [False])
-
-
-def test_the_far_of_each_group_is_reported_for_each_population() -> None:
-    measured = grouped_measurement()
-    rates = group_rates(measured, calibrate(measured, PACK, "random"))
-    assert [(row.group, row.population) for row in rates] == [
-        (group, population) for group in ("alike", "varied") for population in Population
-    ]
-    by_row = {(row.group, row.population): row.fars for row in rates}
-    assert by_row["alike", Population.GENERAL][0].value > 2e-3, "similar people exceed the stated FAR of 40"
-    assert by_row["alike", Population.MATCHED][0].low <= 1e-3 <= by_row["alike", Population.MATCHED][0].high
-    assert by_row["varied", Population.MATCHED][0].value < 1e-3
-
-
-def test_listed_pairs_have_rates_without_known_people() -> None:
-    measured = grouped_measurement()
-    gallery = measured.gallery
-    pairs = np.array(np.triu_indices(600, 1)).T
-    people = np.array(gallery.people)
-    same = people[pairs[:, 0]] == people[pairs[:, 1]]
-    listed = ListedPairs(pairs, same)
-    group = Measurement(count_listed_pairs(gallery.embeddings, listed), gallery, listed)
-    whole = Measurement(count_pairs(gallery.embeddings, gallery.people), gallery, groups={"all": group})
-    calibration = calibrate(whole, PACK, "random")
-    assert calibration.table(Population.MATCHED).groups[0].people == 0
-    assert len(group_rates(whole, calibration)) == len(Population)

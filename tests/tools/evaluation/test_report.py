@@ -10,10 +10,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from app.domain import Population
 from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.evaluation import Evaluation, evaluate
-from app.tools.evaluation.groups import group_rates
+from app.tools.evaluation.group_rates import group_rates
 from app.tools.evaluation.pairs import count_pairs
 from app.tools.evaluation.report import render
 from tests.tools.evaluation.random_faces import PACK, calibration_of, grouped_measurement, random_faces
@@ -117,8 +116,7 @@ def test_a_provisional_calibration_is_marked(evaluation: Evaluation) -> None:
 def test_the_far_of_each_group_and_the_deciding_groups_are_listed(page: str) -> None:
     measured = grouped_measurement()
     calibration = calibrate(measured, PACK, "random")
-    matched = measured.evaluate(calibration, Population.MATCHED)
-    grouped = render(measured.evaluate(calibration), matched, group_rates(measured, calibration))
+    grouped = render(measured.evaluate(calibration), group_rates(measured, calibration))
     rows = _rows(grouped, "FAR by group")
     assert [row[0] for row in rows] == ["alike", "alike", "varied", "varied"]
     assert [row[2] for row in rows] == ["general", "matched"] * 2
