@@ -19,6 +19,7 @@ FORM = "application/x-www-form-urlencoded"
 SKIP = "SKIP"
 """``Authorization: SKIP``, an option of the SDKs that sends no signature."""
 
+_ABSENT = re.compile(r"\s*+(undefined|null|none|nil)?\s*+", re.IGNORECASE)  # without backtracking: linear time
 _TRACE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _MAX_PRINTABLE_LENGTH = 64
 _EMPTY_SHA256 = hashlib.sha256().hexdigest()
@@ -88,16 +89,26 @@ class CloudRequest:
         return self.headers.get("authorization", "").strip()
 
     def common(self, name: str) -> str:
-        """Return a common parameter by its documented name; empty if absent."""
+        """Return a common parameter by its documented name; empty if absent, see :func:`is_absent`."""
         if self.v1_parameters is not None:
-            return self.v1_parameters.get(name, "").strip()
-        return self.headers.get(f"x-tc-{name.lower()}", "").strip()
+            value = self.v1_parameters.get(name, "")
+        else:
+            value = self.headers.get(f"x-tc-{name.lower()}", "")
+        return "" if is_absent(value) else value.strip()
 
     def required(self, name: str) -> str:
         """Return a common parameter; raise ``MissingParameter`` if it is absent."""
         if value := self.common(name):
             return value
         raise missing_parameter(name)
+
+
+def is_absent(text: str) -> bool:
+    """Return whether a client serialised an absent value as ``text``: empty, or the null value of its language.
+
+    The Node SDK sends `X-TC-Token: undefined` for `token: undefined`, and `QualityControl=` in a query.
+    """
+    return _ABSENT.fullmatch(text) is not None
 
 
 def missing_parameter(name: str) -> ApiError:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.api.auth import tc3
-from app.api.auth.credential import host_candidates
+from app.api.auth.hosts import signed_locations
 from app.api.request import CloudRequest
 from app.errors import ApiError
 from tests.contract.recorded import RecordedRequest, Verifier, recordings, with_parameters
@@ -85,7 +85,8 @@ def _is_host_of(changed: CloudRequest, recorded: CloudRequest) -> bool:
     """Return whether the recorded host, with or without its port, is a candidate for the changed one."""
     sent = recorded.headers["host"].lower()
     signed = {sent} if recorded.v1_parameters is not None else {sent, sent.rpartition(":")[0] or sent}
-    return bool(signed & set(host_candidates(changed.headers.get("host", "").strip().lower(), ())))
+    locations = signed_locations(changed.headers.get("host", "").strip().lower(), changed.path, ())
+    return any(host in signed for host, _ in locations)
 
 
 def _mutations() -> Iterator[tuple[RecordedRequest, str, CloudRequest]]:

@@ -177,13 +177,14 @@ def authorization(
     secret_key: str = SECRET_KEY,
     extra: Mapping[str, str] | None = None,
     content_sha256: str = "",
+    path: str = "/",
 ) -> str:
     """Return the Authorization header of a request with signature version 3."""
     headers = {"content-type": content_type, "host": host, **(extra or {})}
     names = tuple(sorted(headers))
     date = tc3.utc_date(timestamp)
     hashed = tc3.hashed_payload(tc3.sha256(body), content_sha256)
-    canonical = tc3.canonical_request(method, query, headers, names, hashed)
+    canonical = tc3.canonical_request(method, query, headers, names, hashed, path)
     string = tc3.string_to_sign(str(timestamp), tc3.credential_scope(date, service), canonical)
     signature = tc3.signature(tc3.signing_key(secret_key, date, service), string)
     return tc3.format_authorization(tc3.Authorization(secret_id, date, service, names, signature))
@@ -209,5 +210,5 @@ def v1_parameters(
         **changes,
     }
     parameters.pop(without, None)
-    string = v1.string_to_sign(method, host, path, parameters)
+    string = v1.string_to_sign(method, host, path, v1.sorted_query(parameters))
     return parameters | {"Signature": v1.signature(secret_key, string, parameters.get("SignatureMethod", ""))}

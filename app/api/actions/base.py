@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 
 from app.api.auth.keys import Caller
-from app.api.request import printable, wrong_type
+from app.api.request import is_absent, printable, wrong_type
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.stage_timer import StageTimer
 from app.service.services import Services
@@ -77,7 +77,7 @@ def bind(model: type[RequestModel], values: Mapping[str, object], *, is_text: bo
     """Return the parameters as a model; raise ``UnknownParameter`` or ``InvalidParameter``.
 
     ``is_text``: all values are text; those of integer fields are converted. ``is_lenient``: unknown names are ignored,
-    and JSON values are converted, too.
+    and JSON values are converted, too. Absent values are left out: text by ``is_absent``, strings in JSON if empty.
     """
     is_integer_by_name = {str(field.alias): _is_integer(field.annotation) for field in model.model_fields.values()}
     unknown = [name for name in values if name not in is_integer_by_name]
@@ -85,7 +85,11 @@ def bind(model: type[RequestModel], values: Mapping[str, object], *, is_text: bo
         name = printable(unknown[0])
         text = Text(f"The parameter `{name}` is not recognized.", f"参数 `{name}` 未定义。")
         raise ApiError(ErrorCode.UNKNOWN_PARAMETER, text)
-    known = {name: value for name, value in values.items() if name in is_integer_by_name}
+    known = {
+        name: value
+        for name, value in values.items()
+        if name in is_integer_by_name and not _is_absent(value, is_text=is_text, is_integer=is_integer_by_name[name])
+    }
     if is_text or is_lenient:
         known = {name: _from_text(value, is_integer_by_name[name]) for name, value in known.items()}
     try:
@@ -97,6 +101,10 @@ def bind(model: type[RequestModel], values: Mapping[str, object], *, is_text: bo
 
 def _is_integer(annotation: object) -> bool:
     return annotation is int or set(get_args(annotation)) == {int, NoneType}
+
+
+def _is_absent(value: object, *, is_text: bool, is_integer: bool) -> bool:
+    return is_absent(str(value)) if is_text else value == "" and not is_integer
 
 
 def _from_text(value: object, is_integer: bool) -> object:

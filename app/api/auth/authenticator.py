@@ -7,7 +7,8 @@ too. It checks the signature, then the token.
 
 import hmac
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from itertools import compress
 from typing import NamedTuple
 
 from app.api.auth.credential import Credential, read_credential
@@ -90,19 +91,18 @@ class Authenticator:
         caller, credential = pending
         if credential is None:
             return None
-        strings = tuple(credential.strings_to_sign(request, self._settings.hosts))
-        matching_keys = [
-            key for key in caller.keys if _matches(credential.signature, credential.signatures(key.secret_key, strings))
-        ]
-        if not matching_keys:
-            raise ApiError(ErrorCode.SIGNATURE_FAILURE, reason=_MISMATCH)
+        secret_keys = [key.secret_key for key in caller.keys]
+        for signatures in credential.valid_signatures(request, self._settings.hosts, secret_keys):
+            matches = [hmac.compare_digest(credential.signature.encode(), valid.encode()) for valid in signatures]
+            if any(matches):
+                return self._check_token(request, list(compress(caller.keys, matches)))
+        raise ApiError(ErrorCode.SIGNATURE_FAILURE, reason=_MISMATCH)
+
+    def _check_token(self, request: CloudRequest, keys: Sequence[Key]) -> Key:
+        """Return the key of ``keys``, which all match the signature, whose token the request has."""
         token = request.common("Token")
-        for key in matching_keys:
+        for key in keys:
             if hmac.compare_digest(key.token.encode(), token.encode()) and not key.is_expired(self._clock()):
                 return key
         reason = "expired key, or no token sent" if not token else "wrong or expired token"
-        raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {matching_keys[0].label}")
-
-
-def _matches(claimed: str, signatures: list[str]) -> bool:
-    return any(hmac.compare_digest(claimed.encode(), signature.encode()) for signature in signatures)
+        raise ApiError(ErrorCode.TOKEN_FAILURE, reason=f"{reason}; key {keys[0].label}")

@@ -24,6 +24,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from app.api.request import is_absent
 from app.domain import FaceModelVersion, Population
 from app.environment import SettingsError
 from app.errors import ApiError, ErrorCode
@@ -74,6 +75,8 @@ class Caller(_FileModel):
             raise ValueError("default_face_model_version is not among face_model_versions")
         if len({key.label for key in self.keys}) < len(self.keys):
             raise ValueError("two keys have the same label")
+        if any(key.token and is_absent(key.token) for key in self.keys):
+            raise ValueError("a token is a text that clients send instead of no token")
         return self
 
     def may_call(self, action: str) -> bool:

@@ -81,12 +81,20 @@ def hashed_payload(body_sha256: str, content_sha256: str = "") -> str:
 
 
 def canonical_request(
-    method: str, query: str, headers: Mapping[str, str], signed_headers: tuple[str, ...], payload_hash: str
+    method: str,
+    query: str,
+    headers: Mapping[str, str],
+    signed_headers: tuple[str, ...],
+    payload_hash: str,
+    path: str = "/",
 ) -> str:
-    """Return CanonicalRequest. The query of a GET is used as received; a POST has an empty one."""
+    """Return CanonicalRequest. The query of a GET is used as received; a POST has an empty one.
+
+    ``path``: CanonicalURI. The vendor's document fixes it, but the Node SDK signs the path of its endpoint.
+    """
     canonical_headers = "".join(f"{name}:{headers.get(name, '').strip()}\n" for name in signed_headers)
     canonical_query = query if method == "GET" else ""
-    return "\n".join([method, "/", canonical_query, canonical_headers, ";".join(signed_headers), payload_hash])
+    return "\n".join([method, path, canonical_query, canonical_headers, ";".join(signed_headers), payload_hash])
 
 
 def string_to_sign(timestamp: str, scope: str, canonical: str) -> str:

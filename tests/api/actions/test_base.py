@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain import CompareOptions, FaceModelVersion
+from app.domain import CompareOptions, FaceModelVersion, ImageRef
 from app.settings import WireSettings
 from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of, response_of
 
@@ -81,7 +81,6 @@ async def test_lenient_parameters_are_converted_and_unknown_names_ignored(
         ("?UrlA=u&UrlB=u&QualityControl=0", "OK"),
         ("?UrlA=u&UrlB=u&QualityControl=9", "InvalidParameterValue.QualityControlIllegal"),
         ("?UrlA=u&UrlB=u&QualityControl=no", "InvalidParameter"),
-        ("?UrlA=u&UrlB=u&QualityControl=", "InvalidParameter"),
         ("?UrlA=u&UrlB=u&QualityControl=-1", "InvalidParameterValue.QualityControlIllegal"),
         ("?UrlA=u&UrlA=u", "InvalidParameter"),
         ("?UrlA=%FF", "InvalidParameter"),
@@ -99,3 +98,37 @@ async def test_lenient_parameters_are_converted_and_unknown_names_ignored(
 async def test_query_parameters_are_converted_and_checked_like_json(query: str, code: str) -> None:
     async with client_of() as client:
         assert code_of(await client.get(f"/{query}", headers=COMMON)) == code
+
+
+_ABSENT_TEXTS = ["", " ", "undefined", "null", "NULL", "None", "nil"]
+
+
+@pytest.mark.parametrize("text", _ABSENT_TEXTS)
+@pytest.mark.parametrize("encoding", ["query", "form", "multipart"])
+async def test_an_absent_value_in_text_selects_the_default(encoding: str, text: str) -> None:
+    names = ("ImageA", "UrlB", "FaceModelVersion", "QualityControl", "NeedRotateDetection", "FaceMatchingStrategy")
+    values, engine = {"UrlA": "u", "ImageB": "i", **dict.fromkeys(names, text)}, FakeEngine()
+    async with client_of(OPEN, engine) as client:
+        if encoding == "query":
+            reply = await client.get("/", params=values, headers=COMMON)
+        elif encoding == "form":
+            reply = await client.post("/", data=values, headers=COMMON)
+        else:
+            parts = {name: (None, value) for name, value in values.items()}
+            reply = await client.post("/", files=parts, headers=COMMON)
+    assert code_of(reply) == "OK"
+    assert engine.service.calls == [(ImageRef(url="u"), ImageRef(base64="i"), CompareOptions())]
+
+
+@pytest.mark.parametrize("text", ["undefined0", "nul", "N/A", "none none"])
+async def test_another_text_is_a_value(text: str) -> None:
+    async with client_of() as client:
+        reply = await client.get("/", params={"UrlA": "u", "UrlB": "u", "QualityControl": text}, headers=COMMON)
+    assert code_of(reply) == "InvalidParameter"
+
+
+@pytest.mark.parametrize("name", ["UrlA", "ImageA"])
+async def test_an_absent_text_is_no_image(name: str) -> None:
+    async with client_of() as client:
+        reply = await client.get("/", params={name: "undefined", "UrlB": "u"}, headers=COMMON)
+    assert code_of(reply) == "InvalidParameterValue.ImageEmpty"

@@ -18,6 +18,8 @@ _V2018 = {**_V2020, "X-TC-Version": "2018-03-01"}
         (_V2020, ',"NeedFaceAttributes":2,"NeedQualityDetection":-1', DetectOptions()),
         (_V2020, ',"FaceModelVersion":"2.0","NeedRotateDetection":1', DetectOptions(FaceModelVersion.V2, rotate=True)),
         (_V2018, ',"MinFaceSize":100', DetectOptions(min_size=100)),
+        (_V2020, ',"FaceModelVersion":"","Image":""', DetectOptions()),
+        (_V2018, ',"FaceModelVersion":"","Image":""', DetectOptions()),
     ],
 )
 async def test_the_service_receives_image_and_options(
@@ -43,6 +45,8 @@ async def test_the_service_receives_image_and_options(
         (_V2020, '"ImageA":"x"', "UnknownParameter"),
         (_V2020, '"QualityControl":1', "UnknownParameter"),
         (_V2020, '"MaxFaceNum":1', "InvalidParameterValue.ImageEmpty"),
+        (_V2020, '"Image":"","Url":""', "InvalidParameterValue.ImageEmpty"),
+        (_V2020, '"MaxFaceNum":""', "InvalidParameter"),
     ],
 )
 async def test_values_are_checked_in_order(headers: dict[str, str], members: str, code: str) -> None:

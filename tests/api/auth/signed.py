@@ -19,7 +19,7 @@ def authenticator(
 
 
 def tc3_request(
-    authorization: str, body: bytes = BODY, method: str = "POST", query: str = "", **headers: str
+    authorization: str, body: bytes = BODY, method: str = "POST", query: str = "", path: str = "/", **headers: str
 ) -> CloudRequest:
     """Return a request with signature version 3; ``headers`` have underscores instead of hyphens."""
     sent = {
@@ -29,7 +29,7 @@ def tc3_request(
         "authorization": authorization,
     }
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return CloudRequest(method, "/", query, sent, body, tc3.sha256(body))
+    return CloudRequest(method, path, query, sent, body, tc3.sha256(body))
 
 
 def v1_request(method: str = "POST", path: str = "/", host: str = "127.0.0.1:8000", **parameters: str) -> CloudRequest:

@@ -73,6 +73,11 @@ def test_repr_contains_no_secrets(tmp_path: Path) -> None:
         ('[callers.a]\nkeys = [{ secret_key = "topsecret" }]', r"callers.a.keys.0.label: is missing"),
         ('[callers.a]\nkeys = [{ label = "", secret_key = "topsecret" }]', r"callers.a.keys.0.label"),
         ('[callers.a]\nkeys = [{ label = "x", secret_key = "" }]', r"callers.a.keys.0.secret_key"),
+        (
+            _SHORT.replace(" }", ', token = "None" }'),
+            "callers.c: a token is a text that clients send instead of no token",
+        ),
+        (_SHORT.replace(" }", ', token = " " }'), "callers.c: a token is a text that clients send instead of no token"),
         (_SHORT + "rate = 5", r"callers.c.rate: is not a known name"),
         (_SHORT + "requests_per_second = 0", r"callers.c.requests_per_second"),
         (_SHORT + 'face_model_versions = ["4.0"]', r"callers.c.face_model_versions"),
