@@ -1,4 +1,4 @@
-"""Recorded requests of real SDKs, in ../shared/spec/wire_dumps."""
+"""Recorded requests of real SDKs, in ../shared/spec/wire_dumps and sdk_requests.txt. Their key is ``SECRET_KEY``."""
 
 import json
 from collections.abc import Iterator
@@ -40,6 +40,13 @@ def recordings() -> Iterator[RecordedRequest]:
         scheme = json.loads(verdict).get("scheme") if mark and path.name != "_summary.txt" else None
         if scheme:
             yield RecordedRequest(f"{path.parent.name}/{path.stem}", scheme, parse(raw))
+
+
+def sdk_requests() -> dict[str, CloudRequest]:
+    """Return the requests of ``sdk_requests.txt`` by their titles. Headers without effect are left out there."""
+    blocks = Path(__file__).with_name("sdk_requests.txt").read_text(encoding="utf-8").split("### ")[1:]
+    pairs = (block.partition("\n") for block in blocks)
+    return {title: parse(raw.replace("\n", "\r\n").encode()) for title, _, raw in pairs}
 
 
 def parse(raw: bytes) -> CloudRequest:

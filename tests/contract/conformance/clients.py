@@ -72,8 +72,22 @@ CLIENTS = [
     Client("Python SDK of 2023", _pinned("3.0.900"), partial(prepare_python, version="3.0.900")),
     Client("Python SDK of 2020", _pinned("3.0.300"), partial(prepare_python, version="3.0.300")),
     Client("tccli", _pinned(TCCLI_VERSION), prepare_tccli),
-    Client("Node SDK", _pinned(toolchains.NODE_VERSION), toolchains.prepare_node, ("node", "npm")),
+    *(
+        Client(name, _pinned(number), partial(toolchains.prepare_node, version=number), ("node", "npm"))
+        for name, number in (("Node SDK", "4.1.313"), ("Node SDK of 2021", "4.0.300"))
+    ),
     Client("Go SDK", _pinned(toolchains.GO_VERSION), toolchains.prepare_go, ("go",)),
     Client("Go SDK, generic", _pinned(toolchains.GO_COMMON_VERSION), toolchains.prepare_go_common, ("go",)),
-    Client("Java SDK", _pinned(toolchains.JAVA_VERSION), toolchains.prepare_java, ("java", "javac", "mvn")),
+    *(
+        Client(
+            name,
+            _pinned(number),
+            partial(toolchains.prepare_java, artifact=artifact, version=number),
+            ("java", "javac", "mvn"),
+        )
+        for name, artifact, number in (
+            ("Java SDK", "tencentcloud-sdk-java", "3.1.1436"),
+            ("Java SDK, iai only", "tencentcloud-sdk-java-iai", "3.1.830"),
+        )
+    ),
 ]

@@ -14,7 +14,7 @@ class Job:
     """One call to make. An empty string selects the client's default."""
 
     name: str
-    endpoint: str  # host:port, plain http
+    endpoint: str  # host:port or host:port/path, plain http
     secret_id: str
     secret_key: str
     token: str = ""  # of temporary credentials

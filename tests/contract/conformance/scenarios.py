@@ -89,13 +89,18 @@ Params = Mapping[str, SampleImage | str | int]
 
 @dataclass(frozen=True)
 class Scenario:
-    """``group`` is a column of the matrix; ``job_fields`` are the fields of the job that differ from its defaults."""
+    """One call.
+
+    ``group`` is a column of the matrix. ``path`` is appended to the endpoint. ``job_fields`` are the fields of the job
+    that differ from its defaults.
+    """
 
     group: str
     name: str
     expected: Success | Failure
     caller: Caller
     params: Params
+    path: str
     job_fields: Mapping[str, Any]
 
     def job(self, endpoint: str, images: Mapping[SampleImage, str]) -> Job:
@@ -103,7 +108,7 @@ class Scenario:
         params = {
             name: images[value] if isinstance(value, SampleImage) else value for name, value in self.params.items()
         }
-        return Job(self.name, endpoint, secret_id, secret_key, token, params=params, **self.job_fields)
+        return Job(self.name, endpoint + self.path, secret_id, secret_key, token, params=params, **self.job_fields)
 
 
 def encoded_images(images_url: str) -> Mapping[SampleImage, str]:
@@ -135,9 +140,10 @@ def _scenario(
     expected: Success | Failure | None = None,
     caller: Caller = Caller.PERMANENT,
     params: Params = _FACES,
+    path: str = "",
     **job_fields: Any,
 ) -> Scenario:
-    return Scenario(group, name, expected or Success(), caller, params, job_fields)
+    return Scenario(group, name, expected or Success(), caller, params, path, job_fields)
 
 
 def _error(name: str, code: ErrorCode, message: str = ".", **fields: Any) -> Scenario:
@@ -167,6 +173,9 @@ SCENARIOS = [
     _scenario(
         "parameters", "parameters by HmacSHA1", Success("2.0"), params={**_FACES, **_PARAMETERS_2020}, sign=_SHA1
     ),
+    _scenario("endpoint with a path", "path by TC3", path="/iai"),
+    _scenario("endpoint with a path", "path by TC3 GET", params=_URLS, path="/iai", method="GET"),
+    _scenario("endpoint with a path", "path by HmacSHA1", path="/iai", sign=_SHA1),
     _scenario("large images", "8 MB by TC3", params=_LARGE),
     _scenario(
         "large images",

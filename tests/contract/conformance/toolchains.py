@@ -16,21 +16,19 @@ def _required(module_file: Path) -> str:
     return module_file.read_text().split(" v")[-1].strip()
 
 
-NODE_VERSION = "4.1.313"
 GO_VERSION = _required(DRIVERS / "go_sdk" / "go.mod")
 GO_COMMON_VERSION = _required(DRIVERS / "go_common" / "go.mod")
-JAVA_VERSION = "3.1.830"
 
 
 class BrokenDriverError(Exception):
     """The driver is wrong, rather than the toolchain or the registry."""
 
 
-def prepare_node(cache: Path) -> list[str]:
+def prepare_node(cache: Path, version: str) -> list[str]:
     """Return the command that runs the driver of ``tencentcloud-sdk-nodejs``."""
     flags = ["--no-audit", "--no-fund", "--ignore-scripts"]
-    install = ["npm", "install", *flags, f"tencentcloud-sdk-nodejs@{NODE_VERSION}"]
-    folder = prepare(cache / "node", [DRIVERS / "node_sdk.js"], [install])
+    install = ["npm", "install", *flags, f"tencentcloud-sdk-nodejs@{version}"]
+    folder = prepare(cache / f"node-{version}", [DRIVERS / "node_sdk.js"], [install])
     return ["node", str(folder / "node_sdk.js")]
 
 
@@ -44,12 +42,12 @@ def prepare_go_common(cache: Path) -> list[str]:
     return _prepare_go(cache, "go_common")
 
 
-def prepare_java(cache: Path) -> list[str]:
-    """Return the command that runs the driver of ``tencentcloud-sdk-java-iai``."""
+def prepare_java(cache: Path, artifact: str, version: str) -> list[str]:
+    """Return the command that runs the driver with ``artifact``, which contains all products or only ``iai``."""
     goal = ["dependency:copy-dependencies", "-DoutputDirectory=lib"]
-    fetch = ["mvn", "--quiet", "--batch-mode", f"-Dsdk.version={JAVA_VERSION}", *goal]
+    fetch = ["mvn", "--quiet", "--batch-mode", f"-Dsdk.artifact={artifact}", f"-Dsdk.version={version}", *goal]
     compile_ = ["javac", "-encoding", "UTF-8", "-cp", "lib/*", "-d", "classes", "Driver.java"]
-    folder = prepare(cache / "java", sorted((DRIVERS / "java_sdk").iterdir()), [fetch, compile_])
+    folder = prepare(cache / f"java-{version}", sorted((DRIVERS / "java_sdk").iterdir()), [fetch, compile_])
     return ["java", "-cp", os.pathsep.join([str(folder / "classes"), str(folder / "lib" / "*")]), "Driver"]
 
 

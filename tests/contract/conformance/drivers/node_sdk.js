@@ -23,8 +23,8 @@ function config(job) {
     httpProfile: { reqMethod: job.method, endpoint: job.endpoint, protocol: "http://" },
   };
   if (job.language) profile.language = job.language;
-  const credential = { secretId: job.secret_id, secretKey: job.secret_key };
-  if (job.token) credential.token = job.token;
+  // Programs that read the token from their environment pass undefined; old releases send it as text.
+  const credential = { secretId: job.secret_id, secretKey: job.secret_key, token: job.token || undefined };
   return { credential, region: "", profile };
 }
 
