@@ -130,7 +130,10 @@ class LimitsSettings(Group):
     """Open connections, or fewer if the system allows fewer open files. Beyond that, the longest idle connection is
     closed. At most half as many requests are queued."""
     header_timeout_s: float = Field(10.0, gt=0)
-    """Seconds for the head of a request to arrive after the connection opens or the last response."""
+    """Seconds for the head of a request to arrive after the connection opens, or after the first byte of a later
+    request."""
+    keep_alive_s: float = Field(620.0, gt=0)
+    """Seconds to keep an idle connection open after a response. Choose more than the load balancer's idle timeout."""
     min_body_rate: int = Field(32 * 1024, ge=1)
     """Slowest upload of a body in bytes per second, after the first five seconds. Slower requests fail with
     RequestTimeout."""

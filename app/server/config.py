@@ -42,7 +42,9 @@ def server_config(settings: Settings, application: FastAPI) -> uvicorn.Config:
     max_connections = max(1, min(limits.max_connections, allowed_files - other_files))
     return uvicorn.Config(
         application,
-        http=protocol_factory(ConnectionLimits(max_connections, limits.header_timeout_s, limits.deadline_s)),
+        http=protocol_factory(
+            ConnectionLimits(max_connections, limits.header_timeout_s, limits.keep_alive_s, limits.deadline_s)
+        ),
         ws="none",
         lifespan="on",
         backlog=ACCEPT_BATCH,

@@ -2,7 +2,9 @@
 
 A connection is idle or busy, and each state has a time limit:
 
-- *idle*: no request head has arrived yet. The limit is ``header_timeout_s`` after the opening or the last response.
+- *idle*: no request head has arrived yet. The limit is ``header_timeout_s`` after the opening, ``keep_alive_s`` after
+  a response, and ``header_timeout_s`` again after the first byte of the next head. If the body of a request does not
+  end after its response, the limit is ``deadline_s``, and ``header_timeout_s`` if nothing arrives.
 - *busy*: a request is processed. The limit is twice its deadline: once for the work, once to send the response.
 
 If a server has more than ``max_connections`` connections, it closes the one that has been idle longest. If all others
@@ -45,6 +47,7 @@ class ConnectionLimits(NamedTuple):
 
     max_connections: int
     header_timeout_s: float
+    keep_alive_s: float
     deadline_s: float
 
 
@@ -124,8 +127,6 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         """``idle``: the idle connections of the whole server, in the order in which they became idle."""
         super().__init__(**uvicorn_arguments)
         limit_header_lines(self.conn)
-        # uvicorn closes a connection that receives nothing for this time after a response.
-        self.timeout_keep_alive = limits.header_timeout_s  # type: ignore[assignment]
         self._limits = limits
         self._idle = idle
         self._timer: asyncio.TimerHandle | None = None
@@ -154,10 +155,13 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         """Parse ``data``, but drop bytes after the last request: h11 would reject even an empty line."""
         if self._is_draining and self.is_receiving and not self._is_busy:
             self._abort_after(BODY_DRAIN_S)  # a client that is cut off while sending does not read its response
+        was_kept_alive = self._is_kept_alive
         if not (self.conn.their_state is h11.MUST_CLOSE or self.transport.is_closing()):
             super().data_received(data)
             self._body_bytes_left -= len(data)
             self._read_size = min(self._read_size, self._max_read_size)
+        if was_kept_alive and self in self._idle and not self._is_draining:
+            self._abort_after(self._limits.header_timeout_s)  # the head has begun
 
     def _should_upgrade(self) -> bool:
         return False  # uvicorn would log two warnings for each request that asks for an upgrade
@@ -171,6 +175,9 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
 
     def on_response_complete(self) -> None:
         self._become_idle()
+        # uvicorn closes a connection that receives nothing for this time after a response.
+        limit_s = self._limits.header_timeout_s if self.is_receiving else self._limits.keep_alive_s
+        self.timeout_keep_alive = limit_s  # type: ignore[assignment]
         super().on_response_complete()  # starts the next request if it has arrived already
 
     def send_400_response(self, msg: str) -> None:
@@ -217,9 +224,18 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         return self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or self.has_pipelined_data
 
     @property
+    def _has_had_request(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None
+
+    @property
     def _is_busy(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
-        return cycle is not None and not cycle.response_complete
+        return self._has_had_request and not self.cycle.response_complete
+
+    @property
+    def _is_kept_alive(self) -> bool:
+        """Whether no byte has arrived since the last request and its response."""
+        return self._has_had_request and self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
 
     @property
     def _max_read_size(self) -> int:
@@ -238,7 +254,8 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         if self.is_receiving:
             self._abort_after(BODY_DRAIN_S if self._is_draining else self._limits.deadline_s)
         else:
-            self._abort_after(IDLE_DRAIN_S if self._is_draining else self._limits.header_timeout_s)
+            limit_s = self._limits.keep_alive_s if self._has_had_request else self._limits.header_timeout_s
+            self._abort_after(IDLE_DRAIN_S if self._is_draining else limit_s)
 
     def _cancel_request(self) -> None:
         """Report a disconnect to the application, which then cancels its work and sends no second response."""

@@ -137,7 +137,7 @@ _METHODS_AND_PATHS = (
     _open("`TRACE`", _request(b"TRACE /"), "UnsupportedProtocol"),
     _open("a method in lower case", _request(b"get /"), "UnsupportedProtocol"),
     _open("a method of 1,000 letters", _request(b"A" * 1000 + b" /"), "UnsupportedProtocol"),
-    _closed("`CONNECT`, as to a proxy", _request(b"CONNECT internal:443"), "HTTP 405"),
+    _open("`CONNECT`, as to a proxy", _request(b"CONNECT internal:443"), "HTTP 405"),
     _open("an absolute URL, as to a proxy", _request(b"GET http://internal/healthz"), "MissingParameter"),
     _open("`/../../etc/passwd`", get("/../../etc/passwd"), "MissingParameter"),
     _open(

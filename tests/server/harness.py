@@ -19,8 +19,8 @@ from tests.support.fakes import OPEN, Behaviour, FakeEngine, FakeService, fixed_
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"
 BODY = b'{"UrlA":"a","UrlB":"b"}'
 REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
-SHORT_LIMITS = ConnectionLimits(max_connections=3, header_timeout_s=0.3, deadline_s=0.4)
-LONG_LIMITS = ConnectionLimits(max_connections=3, header_timeout_s=60, deadline_s=60)
+SHORT_LIMITS = ConnectionLimits(max_connections=3, header_timeout_s=0.3, keep_alive_s=0.3, deadline_s=0.4)
+LONG_LIMITS = ConnectionLimits(max_connections=3, header_timeout_s=60, keep_alive_s=60, deadline_s=60)
 
 
 class Client:

@@ -30,7 +30,7 @@ async def test_a_head_that_does_not_arrive_in_time_closes_the_connection() -> No
         assert await slow.is_closed()
 
 
-async def test_each_response_restarts_the_header_timeout() -> None:
+async def test_each_response_restarts_the_keep_alive_time() -> None:
     async with local_server() as local:
         client = await local.connect()
         for _ in range(4):
@@ -38,6 +38,42 @@ async def test_each_response_restarts_the_header_timeout() -> None:
             client.send(REQUEST)
             assert (await client.response_head()).startswith(b"HTTP/1.1 200 ")
         assert await client.is_closed(within_s=1)
+
+
+_PATIENT = SHORT_LIMITS._replace(keep_alive_s=60)
+
+
+async def test_an_idle_connection_is_kept_alive_longer_than_the_header_timeout() -> None:
+    async with local_server(limits=_PATIENT) as local:
+        used, unused = await local.connect(), await local.connect()
+        used.send(REQUEST)
+        assert await used.response_head()
+        await asyncio.sleep(3 * _PATIENT.header_timeout_s)
+        assert await unused.is_closed()
+        used.send(REQUEST)
+        assert (await used.response_head()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("start", [REQUEST, REQUEST + HEAD[:20]], ids=["after the response", "pipelined"])
+async def test_a_later_head_must_arrive_within_the_header_timeout_of_its_first_byte(start: bytes) -> None:
+    async with local_server(limits=_PATIENT) as local:
+        client = await local.connect()
+        client.send(start)
+        assert await client.response_head()
+        for byte in HEAD[20:40]:
+            client.send(bytes([byte]))
+            await asyncio.sleep(0.03)
+        assert await client.is_closed()
+
+
+async def test_shutdown_closes_kept_alive_connections_at_once() -> None:
+    async with local_server(limits=_PATIENT) as local:
+        client = await local.connect()
+        client.send(REQUEST)
+        assert await client.response_head()
+        local.server.should_exit = True
+        client.send(HEAD[:20])
+        assert await client.is_closed(within_s=2)
 
 
 async def test_too_many_connections_close_the_longest_idle_one() -> None:
@@ -53,7 +89,7 @@ async def test_too_many_connections_close_the_longest_idle_one() -> None:
 
 async def test_too_many_connections_close_the_newest_one_if_all_others_are_busy() -> None:
     comparison = StuckComparison()
-    async with local_server(comparison, ConnectionLimits(2, 60, 60)) as local:
+    async with local_server(comparison, ConnectionLimits(2, 60, 60, 60)) as local:
         busy = [await local.connect() for _ in range(2)]
         for client in busy:
             client.send(REQUEST)
@@ -66,7 +102,7 @@ async def test_too_many_connections_close_the_newest_one_if_all_others_are_busy(
 async def test_a_disconnect_cancels_the_request(disconnect: Callable[[Client], None]) -> None:
     """Closing only the sending half counts as a disconnect."""
     comparison = StuckComparison()
-    async with local_server(comparison, ConnectionLimits(2, 60, 60)) as local:
+    async with local_server(comparison, ConnectionLimits(2, 60, 60, 60)) as local:
         client = await local.connect()
         client.send(REQUEST)
         await wait_until(lambda: comparison.calls == 1)

@@ -30,7 +30,7 @@ async def test_pipelined_requests_do_not_accumulate_in_memory() -> None:
 
 async def test_pipelined_requests_are_answered_wherever_their_bytes_are_split() -> None:
     data = REQUEST * 3
-    async with local_server(limits=ConnectionLimits(1000, 60, 60)) as local, asyncio.timeout(60):
+    async with local_server(limits=ConnectionLimits(1000, 60, 60, 60)) as local, asyncio.timeout(60):
         for position in range(1, len(data)):
             client = await local.connect()
             client.send(data[:position])
@@ -101,7 +101,7 @@ async def test_a_signed_body_is_hashed_while_it_arrives(monkeypatch: pytest.Monk
 async def test_queued_requests_buffer_little_of_their_bodies() -> None:
     comparison = GatedComparison()
     body = BODY + b" " * (2_000_000 - len(BODY))
-    limits, settings = ConnectionLimits(9, 60, 60), limited(max_in_flight=1)
+    limits, settings = ConnectionLimits(9, 60, 60, 60), limited(max_in_flight=1)
     async with local_server(comparison, limits, settings=settings) as local, asyncio.timeout(60):
         first, second = await local.connect(), await local.connect()
         first.send(REQUEST)

@@ -1,7 +1,8 @@
 """Hosts and paths that a client may have signed.
 
-The Node SDK omits the port of the host, tccli adds a scheme, and endpoints with a path put it into the Host header.
-Proxies replace the host, and then the client signed a public host of this service or an endpoint of the vendor.
+The Node SDK omits the port of the host, and tccli adds a scheme. If the endpoint has a path, the Python and Java SDKs
+put it into the Host header, the Node SDK signs it as path, and old Go SDKs sign it as part of the host. Proxies
+replace the host; then the client signed a public host of this service or an endpoint of the vendor.
 """
 
 import re
@@ -47,8 +48,8 @@ _HOST = re.compile(
 def signed_locations(host: str, path: str, public_hosts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return the pairs of host and path that a client may have signed, most likely first.
 
-    ``host``: Host header; ``path``: path of the request. Clients sign ``path`` or, whatever the path, ``/``. For the
-    vendor's endpoints, which have no path, they sign ``/``.
+    ``host``: Host header; ``path``: path of the request. Clients sign ``path`` or, for every path, ``/``. The vendor's
+    endpoints have no path, so clients sign ``/`` for them.
 
     An invalid Host header adds no pair. Signature v1 signs host, path and parameters as one string without escapes.
     If the host could contain `?`, an attacker could move parameters into the Host header: the signature would still
@@ -57,4 +58,5 @@ def signed_locations(host: str, path: str, public_hosts: tuple[str, ...]) -> tup
     match = _HOST.fullmatch(host)
     received = (host, match["address"], match["name"]) if match else ()
     pairs = [(name, signed) for name in (*received, *public_hosts) for signed in (path, "/")]
-    return tuple(dict.fromkeys([*pairs, *((name, "/") for name in VENDOR_HOSTS)]))
+    endpoint = [(match["address"] + path.rstrip("/"), "/")] if match else []
+    return tuple(dict.fromkeys([*pairs, *endpoint, *((name, "/") for name in VENDOR_HOSTS)]))

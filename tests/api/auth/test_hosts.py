@@ -70,7 +70,9 @@ def test_tc3_accepts_the_host_as_sent_and_in_lower_case(sent: str, signed: str, 
         ("/iai", "faces.example.com", "/iai", "OK"),
         ("/release/iai", "iai.tencentcloudapi.com", "/", "OK"),
         ("/iai", "iai.tencentcloudapi.com", "/iai", "SIGNATURE_FAILURE"),
+        ("/iai/", "127.0.0.1:8000/iai", "/", "OK"),
         ("/iai", "127.0.0.1:8000", "/other", "SIGNATURE_FAILURE"),
+        ("/iai", "127.0.0.1:8000/other", "/", "SIGNATURE_FAILURE"),
         ("/", "127.0.0.1:8000", "/iai", "SIGNATURE_FAILURE"),
     ],
 )
@@ -90,7 +92,7 @@ def test_every_vendor_host_is_a_name_of_the_product() -> None:
 
 
 def test_the_most_likely_location_comes_first() -> None:
-    received = (("a:1", "/x"), ("a:1", "/"), ("a", "/x"), ("a", "/"), ("b", "/x"), ("b", "/"))
+    received = (("a:1", "/x"), ("a:1", "/"), ("a", "/x"), ("a", "/"), ("b", "/x"), ("b", "/"), ("a:1/x", "/"))
     assert signed_locations("a:1", "/x", ("b",)) == received + _VENDOR_PAIRS
     assert signed_locations("a", "/", ()) == (("a", "/"), *_VENDOR_PAIRS)
 

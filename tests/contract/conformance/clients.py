@@ -74,7 +74,7 @@ CLIENTS = [
     Client("tccli", _pinned(TCCLI_VERSION), prepare_tccli),
     *(
         Client(name, _pinned(number), partial(toolchains.prepare_node, version=number), ("node", "npm"))
-        for name, number in (("Node SDK", "4.1.313"), ("Node SDK of 2021", "4.0.300"))
+        for name, number in (("Node SDK", "4.1.313"), ("Node SDK 4.0", "4.0.300"))
     ),
     Client("Go SDK", _pinned(toolchains.GO_VERSION), toolchains.prepare_go, ("go",)),
     Client("Go SDK, generic", _pinned(toolchains.GO_COMMON_VERSION), toolchains.prepare_go_common, ("go",)),
