@@ -115,7 +115,7 @@ def test_undocumented_parameters_are_rejected(live_server: Server, action: str, 
 )
 def test_undocumented_values_are_rejected(live_server: Server, action: str, version: str, name: str) -> None:
     schema = _schema(action, version, name)
-    others: list[object] = ["", "1.0", "4.0"] if schema["type"] == "string" else [-1, max(schema["enum"]) + 1]
+    others: list[object] = ["null", "1.0", "4.0"] if schema["type"] == "string" else [-1, max(schema["enum"]) + 1]
     for value in others:
         assert _schema_errors(schema, value) != []
         assert _call(live_server, action, version, **{name: value}).startswith("InvalidParameter")

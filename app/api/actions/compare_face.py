@@ -8,7 +8,15 @@ from pydantic import Field
 from pydantic.config import JsonDict
 
 from app.api.actions.base import Action, RequestModel, ResponseModel
-from app.api.actions.fields import MODEL_VERSIONS, ZERO_OR_ONE, Base64, Rotate, Url, zero_or_one
+from app.api.actions.fields import (
+    MODEL_VERSIONS,
+    REQUESTED_MODEL_VERSIONS,
+    ZERO_OR_ONE,
+    Base64,
+    Rotate,
+    Url,
+    zero_or_one,
+)
 from app.api.auth.keys import Caller
 from app.domain import CompareOptions, ImageRef, MatchingStrategy
 from app.errors import ApiError, ErrorCode
@@ -42,9 +50,9 @@ class CompareFace20180301(RequestModel):
     url_b: Url = ""
     face_model_version: str | None = Field(
         None,
-        description="The model version, which sets the scale of the score. Default: 3.0, unless the operator "
-        "configured another one for the caller.",
-        json_schema_extra=MODEL_VERSIONS,
+        description="The model version, which sets the scale of the score. Default, also for an empty string: 3.0, "
+        "unless the operator configured another one for the caller.",
+        json_schema_extra=REQUESTED_MODEL_VERSIONS,
     )
     quality_control: int = Field(
         0,

@@ -7,7 +7,16 @@ from pydantic import Field
 
 from app.api.actions.base import Action, RequestModel, ResponseModel
 from app.api.actions.face_info import FaceInfo, FaceInfoWithLandmarks, face_info
-from app.api.actions.fields import MODEL_VERSIONS, ONE_IS_TRUE, Base64, Rotate, Url, raise_illegal, zero_or_one
+from app.api.actions.fields import (
+    MODEL_VERSIONS,
+    ONE_IS_TRUE,
+    REQUESTED_MODEL_VERSIONS,
+    Base64,
+    Rotate,
+    Url,
+    raise_illegal,
+    zero_or_one,
+)
 from app.api.auth.keys import Caller
 from app.domain import DetectOptions, ImageRef
 from app.errors import ApiError, ErrorCode, Text
@@ -51,8 +60,9 @@ class DetectFace20180301(RequestModel):
     )
     face_model_version: str | None = Field(
         None,
-        description="The model version. Default: 3.0, unless the operator configured another one for the caller.",
-        json_schema_extra=MODEL_VERSIONS,
+        description="The model version. Default, also for an empty string: 3.0, unless the operator configured another "
+        "one for the caller.",
+        json_schema_extra=REQUESTED_MODEL_VERSIONS,
     )
     need_rotate_detection: Rotate = 0
     need_landmarks: int = Field(

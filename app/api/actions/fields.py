@@ -11,6 +11,8 @@ from app.imaging.source import MAX_BASE64_CHARACTERS
 
 # `json_schema_extra` only documents the values in OpenAPI. The actions check them and raise the vendor's codes.
 MODEL_VERSIONS: JsonDict = {"enum": [version.value for version in FaceModelVersion]}
+REQUESTED_MODEL_VERSIONS: JsonDict = {"enum": [*(version.value for version in FaceModelVersion), ""]}
+"""Empty selects the default."""
 ZERO_OR_ONE: JsonDict = {"enum": [0, 1]}
 ONE_IS_TRUE: JsonDict = {"examples": [1]}
 """1 is on, every other integer off."""
