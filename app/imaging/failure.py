@@ -5,7 +5,7 @@ from base64 import b64encode
 
 from app.errors import ApiError, ErrorCode, Text
 
-TRUNCATED = Text("the file is truncated", "文件不完整（被截断）")
+TRUNCATED = Text("the file is truncated", "文件被截断")
 UNSUPPORTED_FORMAT = Text("the image is not in JPEG, PNG or BMP format", "图片不是 JPEG、PNG 或 BMP 格式")
 UNSUPPORTED_JPEG = Text(
     "the JPEG is lossless or hierarchical, or has more than 8 bits per colour",

@@ -68,6 +68,21 @@ async def test_the_same_person_scores_high_and_different_people_low(engine: Engi
     assert same.cosine > different.cosine
 
 
+async def test_a_face_that_fills_the_largest_image_is_compared(engine: Engine) -> None:
+    face = cv2.resize(astronaut()[30:220, 125:315], (3990, 3990), interpolation=cv2.INTER_CUBIC)
+    large = _ref(jpeg(np.asarray(face, np.uint8)))
+    assert (await engine.services.compare(_ASTRONAUT, large, CompareOptions(), _timer())).score > 60
+
+
+async def test_the_ghost_portrait_of_an_id_card_is_not_compared(engine: Engine) -> None:
+    """A small, pale copy of another portrait stands beside the main one."""
+    card = np.full((540, 860, 3), 235, np.uint8)
+    card[20:520, 20:520] = cv2.resize(astronaut(), (500, 500))
+    ghost = cv2.resize(cast()[100:440, 300:520], (130, 200))
+    card[300:500, 680:810] = cv2.addWeighted(ghost, 0.5, np.full_like(ghost, 235), 0.5, 0)
+    assert (await engine.services.compare(_ASTRONAUT, _ref(jpeg(card)), CompareOptions(), _timer())).score > 90
+
+
 async def test_the_degradation_of_both_images_is_estimated_and_logged(engine: Engine) -> None:
     timer = _timer()
     strongly_blurred = _ref(jpeg(np.asarray(cv2.GaussianBlur(astronaut(), (0, 0), 10), np.uint8)))
