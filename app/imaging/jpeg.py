@@ -27,7 +27,10 @@ _REMOVABLE = frozenset({*range(0xE0, 0xF0), 0xFE})
 _KEPT = {0xE0: (b"JFIF\0", 16), 0xE1: (b"Exif\0\0", 8), _ADOBE: (b"Adobe", 14)}
 """Type, start and minimum length of the application segments that are kept. libjpeg ignores shorter ones."""
 _8_BITS, _CMYK, _COEFFICIENTS = b"\x08", b"\x04", 64
-_MIN_SCAN_HEADER = 8
+_COMPONENT_IDS = slice(8, 8 + 3 * 4, 3)
+"""In a frame header; more than four components are never decoded, and would take seconds to check."""
+_SCAN_HEADER_SIZES = range(8, 8 + 2 * 4, 2)
+"""One to four components."""
 _LOW_BITS = 0x0F
 """Of the last byte of a scan header: the number of low-order bits that the scan omits."""
 _END_MARKER = b"\xff\xd9"
@@ -137,8 +140,8 @@ def _lacks_coefficients(segments: Sequence[_Segment]) -> bool:
     found: set[tuple[int, int]] = set()
     for marker, _, content in segments:
         if marker in _FRAMES:
-            missing |= {(component, index) for component in content[8::3] for index in range(_COEFFICIENTS)}
-        elif marker == _SCAN and len(content) >= _MIN_SCAN_HEADER:
+            missing |= {(component, index) for component in content[_COMPONENT_IDS] for index in range(_COEFFICIENTS)}
+        elif marker == _SCAN and len(content) in _SCAN_HEADER_SIZES:
             components, (first, last, precision) = content[3:-3:2], content[-3:]
             if precision & _LOW_BITS == 0:
                 found |= {(component, index) for component in components for index in range(first, last + 1)}

@@ -1,6 +1,7 @@
 """Damaged JPEGs are compared if all rows are there, else rejected as truncated; codings and colours of JPEG."""
 
 import struct
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -166,3 +167,12 @@ def test_other_depths_than_8_bits_are_rejected_with_the_reason(astronaut: Pillow
     data = write(astronaut, "JPEG")
     at = data.index(b"\xff\xc0") + 4
     assert "more than 8 bits" in decode_error(data[:at] + bytes([bits]) + data[at + 1 :])
+
+
+@pytest.mark.parametrize("marker", [0xC0, 0xC2, 0xDA])
+def test_headers_of_countless_components_are_rejected_quickly(astronaut: Pillow.Image, marker: int) -> None:
+    data = write(astronaut, "JPEG").removesuffix(END_OF_IMAGE)
+    header = bytes((0xFF, marker)) + b"\xff\xff\x08" + bytes(range(256)) * 255 + bytes(252)
+    started = time.perf_counter()
+    decode_error(data[:20] + header * 55 + data[20:])
+    assert time.perf_counter() - started < 1
