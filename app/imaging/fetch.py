@@ -38,6 +38,7 @@ _MAX_ADDRESSES = 4  # addresses tried per host, so that a name with hundreds can
 _MAX_LOOKUPS = 8  # concurrent name look-ups
 _CONNECT_TIMEOUT_S = 3.0  # per address, so that an unreachable first address leaves time for the next
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_BLANK_AROUND_URL = " \t\r\n"
 _FORBIDDEN_IN_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\\]")
 _HEADERS = {
     "User-Agent": f"compareface/{__version__}",
@@ -117,7 +118,7 @@ class Fetcher:
                 headers = httpx.Headers(response.headers)
                 if response.status not in _REDIRECTS:
                     return await self._read_body(response, headers, max_bytes)
-                url = _redirected(url, headers.get("Location", ""))
+                url = _redirected(url, headers.get_list("Location"))
         raise _DownloadError("too many redirects")
 
     async def _request(self, url: httpx.URL) -> httpcore.Response:
@@ -159,7 +160,11 @@ class Fetcher:
 
 
 def _parse_url(text: str) -> httpx.URL:
-    """Parse and normalise a URL; raise ``ValueError``. Whether its host may be reached is checked later."""
+    """Parse and normalise a URL; raise ``ValueError``. Whether its host may be reached is checked later.
+
+    Blanks around it are removed and spaces within it are escaped, as browsers do (WHATWG URL Standard, 4.4).
+    """
+    text = text.strip(_BLANK_AROUND_URL).replace(" ", "%20")
     if len(text) > _MAX_URL_CHARACTERS or _FORBIDDEN_IN_URL.search(text):
         raise ValueError("too long, or a forbidden character")
     try:
@@ -173,10 +178,10 @@ def _parse_url(text: str) -> httpx.URL:
     return url.copy_with(host=normalise_host(url.raw_host.decode("ascii")))
 
 
-def _redirected(url: httpx.URL, location: str) -> httpx.URL:
-    if not location:
-        raise _DownloadError("redirect without a location")
+def _redirected(url: httpx.URL, locations: list[str]) -> httpx.URL:
+    if len(locations) != 1 or not locations[0]:
+        raise _DownloadError("redirect without a location, or with several")
     try:
-        return _parse_url(urljoin(str(url), location))
+        return _parse_url(urljoin(str(url), locations[0]))
     except ValueError as error:
         raise _DownloadError("redirect to an invalid URL") from error

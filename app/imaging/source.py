@@ -1,8 +1,9 @@
 """Image reference -> encoded image: download its URL, or decode its base64 text.
 
 The vendor limits the base64 text to 5 MB; downloads have the limit of the bytes in such a text. Beyond the vendor's
-documentation, base64 may have a ``data:`` prefix, the URL-safe alphabet, white space, and missing padding. Any other
-deviation is an error. Raises ``ImageEmpty``, ``ImageSizeExceed``, ``ImageDecodeFailed`` and the errors of
+documentation, base64 may have a ``data:`` prefix, the URL-safe alphabet, line breaks, indentation, and missing padding.
+Any other deviation is an error. So is a space within a line, which usually replaces a ``+`` that a form did not escape.
+Raises ``ImageEmpty``, ``ImageSizeExceed``, ``ImageDecodeFailed`` and the errors of
 :meth:`~app.imaging.fetch.Fetcher.fetch`.
 """
 
@@ -14,6 +15,7 @@ import pybase64
 
 from app.domain import ImageRef, ImageSource
 from app.errors import ApiError, ErrorCode
+from app.imaging.failure import INNER_SPACE, decode_failed, explain_text
 from app.imaging.fetch import Fetcher
 from app.ops.stage_timer import StageTimer
 
@@ -43,10 +45,12 @@ def decode_base64(text: str) -> bytes:
         raise ApiError(ErrorCode.IMAGE_SIZE_EXCEED)
     with suppress(ValueError):
         return check_size(_decode_strict(text))  # the form that SDKs send; 50 times as fast as normalising first
+    if INNER_SPACE.search(text):
+        raise decode_failed(explain_text(text))
     try:
         return check_size(_decode_strict(_standard_form(text)))
     except ValueError as error:  # also the errors of the ASCII codec
-        raise ApiError(ErrorCode.IMAGE_DECODE_FAILED) from error
+        raise decode_failed(explain_text(text)) from error
 
 
 def check_size(data: bytes) -> bytes:

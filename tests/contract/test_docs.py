@@ -15,7 +15,7 @@ _MAX_README_BYTES = 12 * 1024
 _MAX_TOTAL_BYTES = 110_000
 
 _TESTED_BY = {
-    "types only": ("service/services.py",),
+    "types only": ("imaging/stripped.py", "service/services.py"),
     "a Ray cluster: `make ray-test`": ("tools/batch/cluster.py",),
     "tests/api/actions/test_compare_face.py": ("api/actions/fields.py",),
     "tests/cli/test_compare.py": ("cli/arguments.py",),

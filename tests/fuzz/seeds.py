@@ -2,6 +2,7 @@
 
 import base64
 import io
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def seeds() -> Iterator[tuple[str, str, bytes]]:
     text = base64.b64encode(bytes(range(64)))
     yield "base64_text", "standard", text
     yield "base64_text", "url_safe", text.replace(b"+", b"-").replace(b"/", b"_").rstrip(b"=")
+    yield "base64_text", "spaces", text.replace(b"+", b" ")
+    yield "base64_text", "percent", text.replace(b"+", b"%2B")
     yield "base64_text", "lines", b"data:image/jpeg;base64," + text[:40] + b"\r\n" + text[40:]
     yield "authorization", "tc3", _AUTHORIZATION
     head = b"content-type:application/json\nhost:a\nx-tc-action:CompareFace\nx-tc-version:2020-03-03\n"
@@ -52,8 +55,10 @@ def _images() -> Iterator[tuple[str, bytes]]:
     """Yield 64 x 64 images in all encodings that the decoders support, by file name."""
     ramp = np.add.outer(np.arange(64), 2 * np.arange(64)).astype(np.uint8)
     colour = np.dstack([ramp, ramp.T, 255 - ramp])
-    for suffix in (".jpg", ".png", ".bmp"):
-        yield f"colour{suffix}", cv2.imencode(suffix, colour)[1].tobytes()
+    for suffix, end in ((".jpg", 2), (".png", 12), (".bmp", 1)):
+        content = cv2.imencode(suffix, colour)[1].tobytes()
+        yield f"colour{suffix}", content
+        yield f"cut{suffix}", content[:-end]
     yield "grey16.png", cv2.imencode(".png", ramp.astype(np.uint16) * 257)[1].tobytes()
     yield "alpha.png", cv2.imencode(".png", np.dstack([colour, ramp]))[1].tobytes()
     yield "progressive.jpg", cv2.imencode(".jpg", colour, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
@@ -70,6 +75,8 @@ def _images() -> Iterator[tuple[str, bytes]]:
     length = int.from_bytes(palette_png[start : start + 4])
     yield "no_palette.png", palette_png[:start] + palette_png[start + 12 + length :]
     yield "palette.bmp", _saved(base.convert("P"), "BMP")
+    header = struct.pack("<2sIIIIiiHH6I", b"BM", 66 + 8192, 0, 66, 40, 64, 64, 1, 16, 3, 8192, 0, 0, 0, 0)
+    yield "bit_fields.bmp", header + struct.pack("<3I", 0x1F, 0x7E0, 0xF800) + ramp.astype("<u2").tobytes()
 
 
 def _saved(image: Image.Image, file_format: str, **options: object) -> bytes:

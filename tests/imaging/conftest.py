@@ -9,7 +9,11 @@ import skimage.data
 from PIL import Image as Pillow
 
 from app.domain import ImageSource
+from app.errors import ApiError, ErrorCode
+from app.imaging.decode import decode
 from app.imaging.source import decode_base64
+
+TRUNCATED_MESSAGE = "Image decoding failed: the file is truncated."
 
 
 def write(image: Pillow.Image, format_name: str, **options: Any) -> bytes:
@@ -37,3 +41,11 @@ def quarters() -> Pillow.Image:
 def read_image(data: ImageSource) -> bytes:
     """Return the encoded image of a loaded image reference, like the pipeline."""
     return decode_base64(data) if isinstance(data, str) else data
+
+
+def decode_error(data: bytes) -> str:
+    """Return the message of ``ImageDecodeFailed`` for ``data``."""
+    with pytest.raises(ApiError) as caught:
+        decode(data)
+    assert caught.value.code is ErrorCode.IMAGE_DECODE_FAILED
+    return caught.value.message(chinese=False)

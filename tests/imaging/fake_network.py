@@ -57,7 +57,9 @@ def sending(*parts: bytes, pause: float = 0.0) -> Handler:
     return handle
 
 
-def streamed_response(data: bytes = b"", status: int = 200, headers: Mapping[str, str] | None = None) -> httpx.Response:
+def streamed_response(
+    data: bytes = b"", status: int = 200, headers: Mapping[str, str] | Mapping[bytes, bytes] | None = None
+) -> httpx.Response:
     """Return a response whose body has not been read."""
 
     async def parts() -> AsyncIterator[bytes]:

@@ -12,6 +12,7 @@ import pytest
 
 from app.domain import (
     CompareOptions,
+    DetectOptions,
     Embedding,
     FaceModelVersion,
     Image,
@@ -66,6 +67,23 @@ async def test_the_same_person_scores_high_and_different_people_low(engine: Engi
     assert same.score > 60
     assert different.score < 40
     assert same.cosine > different.cosine
+
+
+async def test_a_face_that_fills_the_largest_image_is_compared(engine: Engine) -> None:
+    face = cv2.resize(astronaut()[30:220, 125:315], (3990, 3990), interpolation=cv2.INTER_CUBIC)
+    large = _ref(jpeg(np.asarray(face, np.uint8)))
+    assert (await engine.services.compare(_ASTRONAUT, large, CompareOptions(), _timer())).score > 60
+
+
+async def test_the_ghost_portrait_of_an_id_card_is_not_compared(engine: Engine) -> None:
+    """A small, pale portrait of another person stands beside the main one."""
+    card = np.full((540, 860, 3), 235, np.uint8)
+    card[20:520, 20:520] = cv2.resize(astronaut(), (500, 500))
+    ghost = cv2.resize(cast()[210:450, 450:610], (80, 120), interpolation=cv2.INTER_AREA)
+    card[400:520, 740:820] = cv2.addWeighted(ghost, 0.6, np.full_like(ghost, 235), 0.4, 0)
+    image = _ref(jpeg(card))
+    assert len((await engine.services.detect(image, DetectOptions(max_faces=9), _timer())).faces) == 2
+    assert (await engine.services.compare(_ASTRONAUT, image, CompareOptions(), _timer())).score > 90
 
 
 async def test_the_degradation_of_both_images_is_estimated_and_logged(engine: Engine) -> None:
