@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from fastapi import FastAPI
 
 import app
-from app.api.actions import ACTIONS
 from app.api.auth.authenticator import Authenticator
 from app.api.auth.keys import KeyRing
 from app.api.gateway import EngineLike, Gateway
 from app.api.playground.routes import PLAYGROUND
+from app.api.rate_limit import RateLimiter
 from app.api.routes import internal_error, routes
 from app.engine import Engine
 from app.environment import Settings, SettingsError, load_settings
@@ -30,8 +30,10 @@ OpenEngine: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[EngineL
 """Opens an engine, which closes when the context ends."""
 
 
-def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
+def create_app(settings: Settings, open_engine: OpenEngine, rate_limiter: RateLimiter | None = None) -> FastAPI:
     """Return the application. It opens the engine at startup and closes it at shutdown.
+
+    ``rate_limiter``: None if this is the only process.
 
     Reads the key file. Raises ``SettingsError`` if the file is not valid or a required package is missing.
     """
@@ -41,7 +43,7 @@ def create_app(settings: Settings, open_engine: OpenEngine) -> FastAPI:
         title="compareface",
         version=app.__version__,
         routes=[*(PLAYGROUND if settings.playground.enabled else ()), *routes(settings.metrics)],
-        lifespan=partial(_lifespan, settings, authenticator, open_engine, traces),
+        lifespan=partial(_lifespan, settings, authenticator, open_engine, rate_limiter or RateLimiter(), traces),
         exception_handlers={Exception: internal_error},
         openapi_url=None,  # app/api/docs.py serves it
     )
@@ -57,13 +59,18 @@ def serve_app() -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, authenticator: Authenticator, open_engine: OpenEngine, traces: "Traces | None", _: FastAPI
+    settings: Settings,
+    authenticator: Authenticator,
+    open_engine: OpenEngine,
+    rate_limiter: RateLimiter,
+    traces: "Traces | None",
+    _: FastAPI,
 ) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
         authenticator.restrict_populations(engine.info.populations)
         _log_start(engine.info)
         is_lenient = settings.wire.parameters == "lenient"
-        gateway = Gateway(ACTIONS, authenticator, settings.limits, engine, is_lenient=is_lenient, traces=traces)
+        gateway = Gateway(authenticator, settings.limits, engine, rate_limiter, is_lenient=is_lenient, traces=traces)
         try:
             yield {"engine": engine, "gateway": gateway}
         finally:

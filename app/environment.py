@@ -7,6 +7,7 @@ rejected, so that a misspelt setting is noticed.
 import difflib
 import os
 import re
+from typing import Self
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -53,6 +54,12 @@ class Settings(BaseSettings):
         Otherwise ``auth.skip`` may still accept some without one.
         """
         return self.auth.mode == "off" or not (self.auth.keys_file or self.auth.secret_keys)
+
+    def for_each_of(self, processes: int, cores: int) -> Self:
+        """Return the settings of each of several server processes, which share ``cores`` and the limits."""
+        shares = {name: -(-getattr(self.limits, name) // processes) for name in ("max_connections", "max_in_flight")}
+        runtime = self.runtime.model_copy(update={"threads": -(-cores // processes)})
+        return self.model_copy(update={"limits": self.limits.model_copy(update=shares), "runtime": runtime})
 
     def check_may_serve(self, *, on_loopback: bool) -> None:
         """Raise ``SettingsError`` if other hosts could connect while ``auth.mode`` is ``required`` without any key."""

@@ -61,6 +61,9 @@ class ServerSettings(Group):
     """Address to listen on."""
     port: int = Field(8000, ge=0, le=65535)
     """TCP port; 0 selects a free port."""
+    workers: int | None = Field(None, ge=1)
+    """Server processes behind the port; by default one per four cores, and one with a GPU. They divide the limits of
+    connections and requests and the CPU threads among them."""
     readiness_delay_s: float = Field(1.0, ge=0)
     """Seconds at shutdown during which `/readyz` returns 503 but requests are still accepted, so that load balancers
     stop sending new ones."""

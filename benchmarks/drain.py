@@ -1,4 +1,6 @@
-"""Count accepted requests without a reply after SIGTERM under load, repeatedly: ``python -m benchmarks.drain 50``.
+"""Count accepted requests without a reply after SIGTERM under load, repeatedly.
+
+``python -m benchmarks.drain 50 --workers 2`` starts 50 services of two server processes each.
 
 Two kinds of client load a real server. Some keep their connection and compare two faces. The others open a connection
 for each request, which the server rejects quickly. Then the server receives SIGTERM. A request is lost if its
@@ -6,6 +8,7 @@ connection was accepted and no complete reply arrived. The exit code is 1 if a r
 drop before the listener closed, or if a server's exit code was not 0.
 """
 
+import argparse
 import sys
 from collections import Counter
 
@@ -13,14 +16,19 @@ from tests.support.termination import terminated_under_load
 
 
 def main() -> int:
-    times = int(sys.argv[1]) if len(sys.argv) > 1 else 50
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("times", nargs="?", type=int, default=50)
+    parser.add_argument("--workers", type=int, default=1)
+    args = parser.parse_args()
     outcomes = []
-    for number in range(1, times + 1):
-        outcome = terminated_under_load()
+    for number in range(1, args.times + 1):
+        outcome = terminated_under_load({"COMPAREFACE_SERVER__WORKERS": str(args.workers)})
         outcomes.append(outcome)
         print(f"{number:>4}  answered {dict(outcome.codes)}  lost {outcome.lost}  exit code {outcome.exit_code}")
     answered = sum((outcome.codes for outcome in outcomes), Counter[str]())
-    print(f"{times} times SIGTERM: answered {dict(answered)}, lost {sum(len(outcome.lost) for outcome in outcomes)}")
+    print(
+        f"{args.times} times SIGTERM: answered {dict(answered)}, lost {sum(len(outcome.lost) for outcome in outcomes)}"
+    )
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 

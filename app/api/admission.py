@@ -1,4 +1,4 @@
-"""Admission control: slots, the queue for them, and rate limits.
+"""Admission control: slots, and the queue for them.
 
 A request needs a slot before its body is read. Slots are granted in the order of arrival, and only while no image
 waits for a worker. Queued requests have not sent their body, so the queue needs little memory.
@@ -13,8 +13,7 @@ queue are rejected, too, until one second passes without a rejection. This keeps
 
 import asyncio
 import math
-import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -77,11 +76,6 @@ class Admission:
         self._recheck: asyncio.TimerHandle | None = None
         self._rejecting_until = 0.0
         self._full_since = math.inf
-
-    @property
-    def in_flight(self) -> int:
-        """Number of requests that hold a slot."""
-        return len(self._held)
 
     @property
     def queued(self) -> int:
@@ -165,29 +159,3 @@ class Admission:
 
 def _rejection() -> ApiError:
     return ApiError(ErrorCode.REQUEST_LIMIT_EXCEEDED, _OVERLOADED)
-
-
-class RateLimiter:
-    """Counts the calls of each SecretId and action in the current second (vendor document "Request frequency limit").
-
-    Belongs to one event loop.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._second = 0
-        self._calls: Counter[tuple[str, str]] = Counter()
-
-    def count(self, secret_id: str, action: str, max_per_second: int) -> None:
-        """Count one call; raise ``RequestLimitExceeded`` if it is more than ``max_per_second``."""
-        second = int(self._clock())
-        if second != self._second:
-            self._second, self._calls = second, Counter()
-        self._calls[secret_id, action] += 1
-        if (calls := self._calls[secret_id, action]) > max_per_second:
-            text = Text(
-                f"Your current request times equals to `{calls}` in a second, which exceeds the frequency limit "
-                f"`{max_per_second}` for a second. Please reduce the frequency of calls.",
-                f"您当前每秒请求 `{calls}` 次，超过了每秒频率上限 `{max_per_second}`，请稍后重试。",
-            )
-            raise ApiError(ErrorCode.REQUEST_LIMIT_EXCEEDED, text)

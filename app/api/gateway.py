@@ -11,7 +11,7 @@ smaller size limit.
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -21,10 +21,12 @@ from starlette.responses import Response
 
 from app.api import envelope, parameters
 from app.api.access_log import AccessLog, AccessLogRecord
-from app.api.actions.base import Action, RequestModel, bind, find_action
-from app.api.admission import Admission, RateLimiter, Slot
+from app.api.actions import ACTIONS
+from app.api.actions.base import RequestModel, bind, find_action
+from app.api.admission import Admission, Slot
 from app.api.auth.authenticator import Authenticator, PendingAuth
 from app.api.body import read_body, wait_for_disconnect
+from app.api.rate_limit import RateLimiter
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.deadline import Deadline, DeadlineExceededError
@@ -80,16 +82,15 @@ class Gateway:
 
     def __init__(
         self,
-        actions: Iterable[Action],
         authenticator: Authenticator,
         limits: LimitsSettings,
         engine: EngineLike,
+        rate_limiter: RateLimiter,
         *,
         is_lenient: bool = False,
         traces: "Traces | None" = None,
     ) -> None:
         """``is_lenient``: ignore unknown parameters and convert JSON types, see ``bind``."""
-        self._actions = tuple(actions)
         self._authenticator = authenticator
         self._limits = limits
         self._services = engine.services
@@ -98,11 +99,10 @@ class Gateway:
         max_queued = -(-limits.max_connections // 4)  # both queues together: half of the connections
         self._admission = Admission(limits.max_in_flight, max_wait_s, max_queued, engine.is_busy)
         self._v1_admission = Admission(limits.max_in_flight, max_wait_s, max_queued)
-        self._rate_limiter = RateLimiter()
+        self._rate_limiter = rate_limiter
+        self._metrics = engine.metrics
         self._access_log = AccessLog(engine.metrics, traces)
-        engine.metrics.preseed(["other", *(action.name for action in self._actions)], _ALERTED_CODES)
-        engine.metrics.in_flight.set_function(lambda: self._admission.in_flight)
-        engine.metrics.queued.set_function(lambda: self._admission.queued + self._v1_admission.queued)
+        engine.metrics.preseed(["other", *(action.name for action in ACTIONS)], _ALERTED_CODES)
 
     async def handle(self, http: Request) -> Response:
         """Return the reply; raise only ``ClientDisconnect``."""
@@ -144,7 +144,7 @@ class Gateway:
             return request
         if request.method == "GET":
             return replace(request, v1_parameters=parameters.from_form(request.query.encode("latin-1")))
-        await _take_slot(self._v1_admission, timer, slots)
+        await self._take_slot(self._v1_admission, timer, slots)
         try:
             with timer.stage("receive"):
                 form = await read_body(http, self._limits.max_v1_body_bytes, self._limits.min_body_rate)
@@ -159,10 +159,11 @@ class Gateway:
     ) -> Mapping[str, object]:
         """Return the fields of the response to a request that has its common parameters."""
         name, version = request.required("Action"), request.required("Version")
-        record.action, model = find_action(self._actions, name, version)
+        record.action, model = find_action(ACTIONS, name, version)
         pending = self._authenticator.check_credential(request)
         record.secret_id = pending.secret_id
-        slot = await _take_slot(self._admission, timer, slots)
+        slot = await self._take_slot(self._admission, timer, slots)
+        slots.enter_context(self._metrics.in_flight.track_inprogress())
         if request.method == "POST" and request.v1_parameters is None:
             with timer.stage("receive"):
                 request = await self._read_body(request, http, is_signed=pending.credential is not None)
@@ -179,6 +180,11 @@ class Gateway:
         work = bound.perform(self._services, pending.caller, timer)
         response = await cancel_on_disconnect(wait_for_disconnect(http), work)
         return response.model_dump(by_alias=True)
+
+    async def _take_slot(self, admission: Admission, timer: StageTimer, slots: AsyncExitStack) -> Slot:
+        """Return a slot of ``admission``, which ``slots`` releases when it closes."""
+        with timer.stage("queue"), self._metrics.queued.track_inprogress():
+            return await slots.enter_async_context(admission.slot())
 
     async def _read_body(self, request: CloudRequest, http: Request, *, is_signed: bool) -> CloudRequest:
         """Read the body and, if it is signed, hash each chunk: hashing at the end would block the event loop."""
@@ -197,12 +203,6 @@ class Gateway:
     def _bind(self, request: CloudRequest, model: type[RequestModel]) -> RequestModel:
         is_text = not parameters.has_json_body(request)
         return bind(model, parameters.action_parameters(request), is_text=is_text, is_lenient=self._is_lenient)
-
-
-async def _take_slot(admission: Admission, timer: StageTimer, slots: AsyncExitStack) -> Slot:
-    """Return a slot of ``admission``, which ``slots`` releases when it closes."""
-    with timer.stage("queue"):
-        return await slots.enter_async_context(admission.slot())
 
 
 def _api_error(error: BaseException, request_id: str) -> ApiError:

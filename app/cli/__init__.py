@@ -7,7 +7,7 @@ the command that runs is imported, so that ``--version`` and ``--help`` stay fas
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 import app
@@ -30,12 +30,22 @@ _INTERRUPTED, _PIPE_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE: the shell 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code; an error that an operator can fix is one line without traceback."""
+    """Run one command and return the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
-    try:
+
+    def run() -> int:
         command = next((argument for argument in arguments if not argument.startswith("-")), None)
         args = build_parser(command).parse_args(arguments)
         code: int = args.run(args)
+        return code
+
+    return exit_code(run)
+
+
+def exit_code(run: Callable[[], int]) -> int:
+    """Return the exit code of ``run``; print an error that an operator can fix as one line without traceback."""
+    try:
+        code = run()
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED

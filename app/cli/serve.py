@@ -2,20 +2,35 @@
 
 import argparse
 import asyncio
+import ctypes
 import gc
+import multiprocessing
+import os
 import signal
+import socket
 import sys
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
+from ctypes import Array
 from functools import partial
+from multiprocessing.process import BaseProcess
+from tempfile import TemporaryDirectory
+
+import numpy as np
 
 import app
 from app.api.auth.keys import KeyRing
+from app.api.rate_limit import BYTES_PER_PROCESS, RateLimiter
 from app.asgi import OpenEngine, create_app
+from app.cli import exit_code
 from app.engine import Engine
 from app.environment import Settings, load_settings
-from app.ops import logs, process
+from app.ops import logs, metrics, process
+from app.runtime.worker_pool import available_cores, process_count
 from app.server.config import bind, server_config
 from app.server.server import Server
+from app.server.supervised import SupervisedServer
+from app.server.supervisor import Supervisor
 from app.service.services import EngineInfo
 from app.tools.models.preparing import prepare_best
 from app.tools.self_test import NO_FACE, try_request
@@ -36,25 +51,97 @@ def run(args: argparse.Namespace) -> int:
     logs.configure("warning" if args.check else settings.log.level)
     if args.check:
         return asyncio.run(check(settings, Engine.open))
-    # After a graceful shutdown uvicorn raises the signal again; an exception lets the engine close.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    return asyncio.run(serve(settings, partial(_open_engine, args.budget)))
+    _exit_at_sigterm()
+    return asyncio.run(serve(settings, Engine.open, partial(_prepare, settings, args.budget)))
 
 
-async def serve(settings: Settings, open_engine: OpenEngine) -> int:
-    """Serve until a signal arrives. The port and the key file are checked before models are downloaded and loaded."""
+async def serve(settings: Settings, open_engine: OpenEngine, prepare: Callable[[], None] = lambda: None) -> int:
+    """Serve until a signal arrives. The port and the key file are checked before ``prepare`` and the loading of models.
+
+    ``open_engine`` is pickled if there are several processes.
+    """
+    cores = settings.runtime.threads or available_cores()
+    processes = settings.server.workers or process_count(cores, settings.runtime.device)
     with bind(settings.server.host, settings.server.port) as listener:
         application = create_app(settings, lambda _: nullcontext(engine))  # called when uvicorn starts, below
+        prepare()
+        if processes > 1:
+            return await _serve_by_processes(settings.for_each_of(processes, cores), open_engine, processes, listener)
         async with open_engine(settings) as engine:
-            KeyRing.open(settings.auth).restrict_populations(engine.info.populations)
-            await asyncio.sleep(0)  # a pending Ctrl-C is raised here, where only the engine has to be closed
-            gc.collect()
-            gc.freeze()  # the collector would scan the loaded models again and again, 30 ms each time
+            await _prepare_to_serve(settings, engine.info)
             server = Server(server_config(settings, application), settings.server.readiness_delay_s)
             listener.listen()  # a client may connect as soon as the announcement is printed
             print(announcement(settings, listener.getsockname()[1], engine.info), flush=True)
             await server.serve([listener])
     return 0
+
+
+async def _serve_by_processes(
+    settings: Settings, open_engine: OpenEngine, processes: int, listener: socket.socket
+) -> int:
+    """Serve by several processes, each with ``settings``."""
+    context = multiprocessing.get_context("spawn")
+    counts = context.RawArray(ctypes.c_uint8, processes * BYTES_PER_PROCESS)
+    port = listener.getsockname()[1]
+
+    def start(row: int, channel: socket.socket) -> BaseProcess:
+        server_process = context.Process(
+            target=serve_process, args=(settings, open_engine, channel, port, counts, row), daemon=True
+        )
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until `serve_process`
+        server_process.start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        return server_process
+
+    with TemporaryDirectory(prefix="compareface-metrics-") as folder:
+        os.environ[metrics.FOLDER_VARIABLE] = folder
+        supervisor = Supervisor(
+            [listener], start, processes, settings.server.readiness_delay_s, on_exit=metrics.remove_process
+        )
+        return await supervisor.run(lambda text: print(f"{text}; {processes} server processes", flush=True))
+
+
+def serve_process(
+    settings: Settings,
+    open_engine: OpenEngine,
+    channel: socket.socket,
+    port: int,
+    counts: "Array[ctypes.c_uint8]",
+    row: int,
+) -> None:
+    """Run one of several server processes; ``counts`` and ``row``: see ``RateLimiter``."""
+    os.setpgid(0, 0)  # Ctrl-C must reach only the supervisor
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    process.disable_core_dumps()
+    logs.configure(settings.log.level)
+    _exit_at_sigterm()
+    rate_limiter = RateLimiter(np.frombuffer(memoryview(counts), np.uint8), row)
+    sys.exit(exit_code(lambda: asyncio.run(_serve_process(settings, open_engine, channel, port, rate_limiter))))
+
+
+async def _serve_process(
+    settings: Settings, open_engine: OpenEngine, channel: socket.socket, port: int, rate_limiter: RateLimiter
+) -> int:
+    async with open_engine(settings) as engine:
+        application = create_app(settings, lambda _: nullcontext(engine), rate_limiter)
+        await _prepare_to_serve(settings, engine.info)
+        text = announcement(settings, port, engine.info)
+        server = SupervisedServer(server_config(settings, application), channel, text)
+        await server.serve([])
+    return 0
+
+
+async def _prepare_to_serve(settings: Settings, info: EngineInfo) -> None:
+    KeyRing.open(settings.auth).restrict_populations(info.populations)
+    await asyncio.sleep(0)  # a pending Ctrl-C is raised here, where only the engine has to be closed
+    gc.collect()
+    gc.freeze()  # the collector would scan the loaded models again and again, 30 ms each time
+
+
+def _exit_at_sigterm() -> None:
+    # After a graceful shutdown uvicorn raises the signal again; an exception lets the engine close.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 async def check(settings: Settings, open_engine: OpenEngine) -> int:
@@ -91,7 +178,6 @@ def _access_rules(settings: Settings) -> str:
     return rule
 
 
-def _open_engine(budget_s: float | None, settings: Settings) -> AbstractAsyncContextManager[Engine]:
+def _prepare(settings: Settings, budget_s: float | None) -> None:
     if budget_s:
         print(prepare_best(settings.models, budget_s))
-    return Engine.open(settings)

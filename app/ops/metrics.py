@@ -1,17 +1,28 @@
 """All Prometheus metrics, served as text at ``/metrics``.
 
-Label values come from small fixed sets, never from a request.
+Label values come from small fixed sets, never from a request. With several server processes, each one writes its values
+to files, and any of them answers for all (``prometheus_client.multiprocess``). Values of a process that exited remain.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+import operator
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 
 import prometheus_client
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 import app
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder of the files. ``prometheus_client`` reads it when it is imported."""
 
 _REQUEST_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30)
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -26,9 +37,17 @@ class Metrics:
     """The metrics of one service. Thread-safe."""
 
     def __init__(self) -> None:
-        self._registry = registry = prometheus_client.CollectorRegistry()
-        prometheus_client.ProcessCollector(registry=registry)
-        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        folder = os.environ.get(FOLDER_VARIABLE)
+        self._registry = CollectorRegistry()  # what `/metrics` shows
+        if folder is None:
+            registry = self._registry
+            ProcessCollector(registry=registry)
+        else:
+            registry = CollectorRegistry()
+            MultiProcessCollector(self._registry, folder)  # type: ignore[no-untyped-call]
+            self._registry.register(_AllProcesses(Path(folder)))
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry, multiprocess_mode="livesum")
         histogram = partial(Histogram, registry=registry)
 
         help_text = "Requests by action (`other`: unknown action) and result code."
@@ -46,7 +65,7 @@ class Metrics:
         self.fetched_bytes = counter("compareface_fetch_bytes_total", "Bytes of images fetched by URL.")
         self.decoder_restarts = counter("compareface_decoder_restarts_total", "Decoder processes that were replaced.")
         help_text = "Version, model pack and device."
-        self._engine = prometheus_client.Info("compareface_engine", help_text, registry=registry)
+        self._engine = prometheus_client.Info("compareface_engine", help_text, registry=self._registry)
 
     def preseed(self, actions: Iterable[str], codes: Collection[str]) -> None:
         """Create the request counters of ``codes``, the codes used by the alerts, at 0.
@@ -78,3 +97,33 @@ class Metrics:
     def render(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return prometheus_client.generate_latest(self._registry)
+
+
+class _AllProcesses(Collector):
+    """The metrics of ``ProcessCollector``, added over all server processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        metrics: dict[str, Metric] = {}
+        for file in self._folder.glob("gauge_livesum_*.db"):  # removed when its process exits
+            process_id = file.stem.rpartition("_")[2]
+            for metric in ProcessCollector(pid=partial(int, process_id), registry=None).collect():
+                if metric.name in metrics:
+                    add = _NOT_ADDED.get(metric.name, operator.add)
+                    (first,), (second,) = metrics[metric.name].samples, metric.samples
+                    metric.samples = [Sample(first.name, first.labels, add(first.value, second.value))]  # type: ignore[no-untyped-call]
+                metrics[metric.name] = metric
+        return metrics.values()
+
+
+_NOT_ADDED: Mapping[str, Callable[[float, float], float]] = {
+    "process_start_time_seconds": min,
+    "process_max_fds": min,
+}
+
+
+def remove_process(process_id: int) -> None:
+    """Remove the gauges of a server process that exited; its counters remain."""
+    mark_process_dead(process_id, os.environ[FOLDER_VARIABLE])  # type: ignore[no-untyped-call]

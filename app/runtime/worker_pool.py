@@ -23,6 +23,9 @@ IMAGES_PER_COMPARISON = 2
 _MAX_INTRA_OP = 4
 """Small face models gain little from more threads in one run."""
 
+_CORES_PER_PROCESS = 4
+"""Python runs one thread at a time, and the networks of four cores keep it busy half of the time."""
+
 _WORKERS_PER_CORE = 4
 """With a GPU, most workers wait for the device while one decodes or detects."""
 
@@ -41,6 +44,11 @@ def thread_budget(cores: int, device: str = "cpu") -> ThreadBudget:
         return ThreadBudget(workers=min(_WORKERS_PER_CORE * cores, 2 * MAX_BATCH_SIZE), intra_op=1)
     idle = max(0, cores - IMAGES_PER_COMPARISON)
     return ThreadBudget(workers=max(IMAGES_PER_COMPARISON, cores), intra_op=min(1 + idle, _MAX_INTRA_OP))
+
+
+def process_count(cores: int, device: str) -> int:
+    """Return the server processes for ``cores``. Batches of a GPU form within one process."""
+    return max(1, cores // _CORES_PER_PROCESS) if device == "cpu" else 1
 
 
 def pinned_cpus(cores: int, device: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import ctypes
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import uvicorn
@@ -61,19 +61,21 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.lifespan.state["is_draining"] = True
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE_HEADER]
+        await self.stop_accepting(sockets or [])
+        await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would skip this, and the application would end in a traceback
+            await self.lifespan.shutdown()
+
+    async def stop_accepting(self, listeners: list[socket.socket]) -> None:
+        """Serve the connections that are established until the listeners close."""
         await self._sleep_unless_forced(self._readiness_delay_s)
-        for listener in sockets or ():
-            drop_connection_attempts(listener)
-        await asyncio.sleep(_HANDSHAKE_S)
-        pending = [connection for listener in sockets or () for connection in _accept_pending(listener)]
+        await drop_all_connection_attempts(listeners)
+        pending = [connection for listener in listeners for connection in accept_pending(listener)]
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
         for connection in pending:
-            await loop.connect_accepted_socket(self._create_protocol, connection)
-        await super().shutdown(sockets)
-        if self.force_exit:  # uvicorn would skip this, and the application would end in a traceback
-            await self.lifespan.shutdown()
+            await loop.connect_accepted_socket(self.create_protocol, connection)
 
     async def _sleep_unless_forced(self, seconds: float) -> None:
         """Sleep, but return early when a second Ctrl-C sets ``force_exit``."""
@@ -81,10 +83,18 @@ class Server(uvicorn.Server):
         while not self.force_exit and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - uvicorn sets a flag
             await asyncio.sleep(min(left, _POLL_S))
 
-    def _create_protocol(self) -> asyncio.Protocol:
+    def create_protocol(self) -> asyncio.Protocol:
+        """Return the protocol of a new connection."""
         return self.config.http_protocol_class(  # type: ignore[call-arg] # the arguments that uvicorn passes
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+
+
+async def drop_all_connection_attempts(listeners: Iterable[socket.socket]) -> None:
+    """Drop new connection attempts, and wait for handshakes in progress."""
+    for listener in listeners:
+        drop_connection_attempts(listener)
+    await asyncio.sleep(_HANDSHAKE_S)
 
 
 def drop_connection_attempts(listener: socket.socket) -> None:
@@ -99,7 +109,7 @@ def drop_connection_attempts(listener: socket.socket) -> None:
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", count, ctypes.addressof(program)))
 
 
-def _accept_pending(listener: socket.socket) -> Iterator[socket.socket]:
+def accept_pending(listener: socket.socket) -> Iterator[socket.socket]:
     """Accept all established connections that the kernel still queues."""
     with suppress(OSError):  # BlockingIOError: no connection is left
         while True:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from app.api.admission import Admission, RateLimiter
+from app.api.admission import Admission
 from app.errors import ApiError, ErrorCode
 
 
@@ -291,22 +291,3 @@ async def test_a_cancelled_request_frees_its_position_in_the_queue() -> None:
     assert (queued.is_rejected, admission.queued) == (False, 1)
     running.finish()
     assert await _admitted_after(queued) == [True]
-
-
-def test_calls_of_the_current_second_are_counted_by_caller_and_action() -> None:
-    now = 100.0
-    limiter = RateLimiter(lambda: now)
-    for _ in range(2):
-        limiter.count("a", "CompareFace", 2)
-    with pytest.raises(ApiError) as caught:
-        limiter.count("a", "CompareFace", 2)
-    assert caught.value.code is ErrorCode.REQUEST_LIMIT_EXCEEDED
-    assert caught.value.text.en == (
-        "Your current request times equals to `3` in a second, which exceeds the frequency limit `2` for a second. "
-        "Please reduce the frequency of calls."
-    )
-    assert caught.value.text.zh == "您当前每秒请求 `3` 次，超过了每秒频率上限 `2`，请稍后重试。"
-    limiter.count("a", "DetectFace", 2)
-    limiter.count("b", "CompareFace", 2)
-    now = 101.0
-    limiter.count("a", "CompareFace", 2)

@@ -1,0 +1,52 @@
+"""The channel between the supervisor and one server process: a pair of Unix sockets that keep message boundaries.
+
+The supervisor sends accepted connections, each with the index of its listener. The process first sends its
+announcement, which means that it is ready, and then its load whenever it changes. The supervisor closes the channel to
+say that no further connection follows.
+"""
+
+import socket
+import struct
+from typing import NamedTuple
+
+MAX_ANNOUNCEMENT_BYTES = 16 * 1024
+_LOAD = struct.Struct("=QI")
+
+
+class Load(NamedTuple):
+    """The connections that a server process has received since its start, and those that are open now."""
+
+    received: int
+    open: int
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return the supervisor's end, which does not block, and the end of the server process."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    return ours, theirs
+
+
+def send_connection(channel: socket.socket, listener: int, connection: socket.socket) -> None:
+    """Pass ``connection`` on; raise ``OSError`` if the process has exited or its queue is full."""
+    socket.send_fds(channel, [bytes([listener])], [connection.fileno()])
+
+
+def receive_connection(channel: socket.socket) -> tuple[int, socket.socket] | None:
+    """Return the next connection and the index of its listener, or None if the supervisor sends no more.
+
+    Raises ``BlockingIOError`` if none is there yet.
+    """
+    data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+    return (data[0], socket.socket(fileno=descriptors[0])) if descriptors else None
+
+
+def send_load(channel: socket.socket, load: Load) -> None:
+    """Report the load; raise ``OSError`` if the supervisor has exited or its queue is full."""
+    channel.send(_LOAD.pack(*load))
+
+
+def receive_load(channel: socket.socket) -> Load | None:
+    """Return the next load, or None if the process has exited; raise ``BlockingIOError`` if none is there yet."""
+    data = channel.recv(_LOAD.size)
+    return Load(*_LOAD.unpack(data)) if data else None

@@ -1,0 +1,80 @@
+"""A server that receives its connections from the supervisor instead of a listener."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import uvicorn
+
+from app.server import channel
+from app.server.channel import Load
+from app.server.server import Server
+
+
+class SupervisedServer(Server):
+    """The server of one of several processes.
+
+    It stops at SIGTERM, or when the supervisor exits, and accepts connections until the supervisor closes the channel.
+    """
+
+    def __init__(self, config: uvicorn.Config, connections: socket.socket, announcement: str) -> None:
+        """``announcement`` is sent to the supervisor once the server is ready."""
+        super().__init__(config, readiness_delay_s=0)
+        self._channel = connections
+        self._announcement = announcement
+        self._received = 0
+        self._last_received = asyncio.Event()
+        self._handovers: set[asyncio.Task[None]] = set()
+        self.server_state.connections = _ObservedSet(self._report_load)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([])
+        self._channel.send(self._announcement.encode())
+        self._channel.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._channel, self._receive)
+
+    async def stop_accepting(self, sockets: list[socket.socket]) -> None:
+        await self._last_received.wait()
+        await asyncio.gather(*self._handovers, return_exceptions=True)
+
+    def _receive(self) -> None:
+        """Take over the next connection. One per call, so that the other processes get their share of a burst."""
+        try:
+            received = channel.receive_connection(self._channel)
+        except BlockingIOError:
+            return
+        except OSError:
+            received = None  # the supervisor was killed
+        if received is None:
+            asyncio.get_running_loop().remove_reader(self._channel)
+            self._last_received.set()
+            self.should_exit = True
+            return
+        self._received += 1
+        handover = asyncio.create_task(self._serve_connection(received[1]))
+        self._handovers.add(handover)
+        handover.add_done_callback(self._handovers.discard)
+
+    async def _serve_connection(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        with suppress(OSError):  # the client has disconnected
+            await asyncio.get_running_loop().connect_accepted_socket(self.create_protocol, connection)
+        self._report_load()
+
+    def _report_load(self) -> None:
+        with suppress(OSError):  # a later report follows, or the supervisor has exited
+            channel.send_load(self._channel, Load(self._received, len(self.server_state.connections)))
+
+
+class _ObservedSet(set[Any]):
+    """A set that calls a function after each removal."""
+
+    def __init__(self, on_removal: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_removal = on_removal
+
+    def discard(self, element: object) -> None:
+        super().discard(element)
+        self._on_removal()

@@ -1,0 +1,139 @@
+"""A real service of two server processes: limits and metrics hold over both, and a killed process is replaced."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import Server, running_server
+from tests.support.termination import terminated_under_load
+
+_TWO = {"COMPAREFACE_SERVER__WORKERS": "2", "COMPAREFACE_METRICS__ENABLED": "true"}
+_RATE = 5
+_KEYS = f"""
+[callers.limited]
+requests_per_second = {_RATE}
+keys = [{{ label = "only", secret_key = "0123456789abcdef" }}]
+"""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Server]:
+    with running_server(_TWO) as server:
+        yield server
+
+
+def _codes(server: Server, connections: int, requests: int) -> Counter[str]:
+    """Send ``requests`` requests without images on each of ``connections`` connections; return their codes."""
+    with ExitStack() as stack:
+        opened = [
+            stack.enter_context(closing(HTTPConnection(server.host, server.port, timeout=20)))
+            for _ in range(connections)
+        ]
+        return Counter(server.compare(connection, b"{}") for _ in range(requests) for connection in opened)
+
+
+def _metric(server: Server, name: str) -> float:
+    with closing(HTTPConnection(server.host, server.port, timeout=20)) as connection:
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
+
+
+def _server_processes(server: Server) -> list[int]:
+    """Return the process IDs of the server processes, without their decoders and Python's resource tracker."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
+    return [child for child, command in commands.items() if b"multiprocessing.spawn" in command]
+
+
+def test_the_metrics_count_the_requests_of_all_processes(service: Server) -> None:
+    name = 'compareface_requests_total{action="CompareFace",code="InvalidParameterValue'
+    before = _metric(service, name), _metric(service, "process_resident_memory_bytes")
+    codes = _codes(service, connections=4, requests=5)
+    assert codes.total() == 20
+    (code,) = codes
+    assert _metric(service, f'compareface_requests_total{{action="CompareFace",code="{code}"}}') >= 20
+    assert _metric(service, "compareface_in_flight") == 0
+    one_process = min(
+        int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        for process in _server_processes(service)
+    )
+    assert before[1] > 1.5 * one_process
+
+
+def test_a_killed_process_is_replaced_and_its_counts_remain(service: Server) -> None:
+    (code,) = _codes(service, connections=2, requests=3)
+    name = f'compareface_requests_total{{action="CompareFace",code="{code}"}}'
+    before, processes = _metric(service, name), _server_processes(service)
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(closing(HTTPConnection(service.host, service.port, timeout=20))) for _ in range(2)
+        ]
+        for connection in connections:
+            service.compare(connection, b"{}")
+        os.kill(processes[0], signal.SIGKILL)
+        time.sleep(0.2)
+        outcomes = [_outcome(service, connection) for connection in connections]
+    assert sorted(outcomes) == ["OK", "lost"]
+    until = time.monotonic() + 30
+    while len(_server_processes(service)) < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+    assert processes[0] not in _server_processes(service)
+    assert _metric(service, name) >= before + 3
+    assert _codes(service, connections=4, requests=2) == {code: 8}
+
+
+def _outcome(server: Server, connection: HTTPConnection) -> str:
+    try:
+        server.compare(connection, b"{}")
+    except (OSError, HTTPException):
+        return "lost"
+    return "OK"
+
+
+def test_a_rate_limit_holds_over_all_processes(tmp_path: Path) -> None:
+    keys_file = tmp_path / "keys.toml"
+    keys_file.write_text(_KEYS)
+    with running_server(
+        {**_TWO, "COMPAREFACE_AUTH__KEYS": "", "COMPAREFACE_AUTH__KEYS_FILE": str(keys_file)}
+    ) as server:
+        limited = server._replace(secret_id="limited", secret_key="0123456789abcdef")
+        _codes(limited, connections=2, requests=1)
+        time.sleep(1.01 - time.monotonic() % 1)  # all of the next requests arrive within one second
+        codes = _codes(limited, connections=4, requests=5)
+    assert codes["RequestLimitExceeded"] == 20 - _RATE
+
+
+def test_sigterm_under_load_loses_no_request() -> None:
+    """``python -m benchmarks.drain 50 --workers 2`` repeats this test more often."""
+    outcome = terminated_under_load({"COMPAREFACE_SERVER__WORKERS": "2"})
+    assert outcome.is_good, outcome
+
+
+def test_the_processes_end_with_a_killed_supervisor() -> None:
+    with running_server(_TWO) as server:
+        processes = _server_processes(server)
+        server.process.kill()
+        until = time.monotonic() + 20
+        while any(Path(f"/proc/{process}/cmdline").exists() for process in processes) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not [process for process in processes if Path(f"/proc/{process}").exists()]
+
+
+def test_a_wrong_setting_is_reported_once() -> None:
+    environment = {**os.environ, **_TWO, "COMPAREFACE_SERVER__PORT": "0", "COMPAREFACE_MODELS__PACK": "missing"}
+    result = subprocess.run(
+        [sys.executable, "-m", "app", "serve"], env=environment, capture_output=True, timeout=60, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.decode().count("missing") == 1
+    assert b"Traceback" not in result.stderr

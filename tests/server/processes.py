@@ -1,0 +1,63 @@
+"""A small application in several server processes: it answers with its process ID, at ``/slow`` after a moment."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from app.server.connection import ConnectionLimits, protocol_factory
+from app.server.supervised import SupervisedServer
+
+SLOW_S = 0.5
+_LIMITS = ConnectionLimits(max_connections=100, header_timeout_s=60, deadline_s=60)
+
+
+def start(number: int, channel: socket.socket) -> BaseProcess:
+    """Start a server process that answers."""
+    return _start(_serve, channel)
+
+
+def start_failing(number: int, channel: socket.socket) -> BaseProcess:
+    """Start a process that exits with status 4 before it is ready."""
+    return _start(_fail, channel)
+
+
+def _start(target: object, channel: socket.socket) -> BaseProcess:
+    process = multiprocessing.get_context("spawn").Process(target=target, args=(channel,), daemon=True)  # type: ignore[arg-type]
+    process.start()
+    return process
+
+
+def _serve(channel: socket.socket) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    config = uvicorn.Config(_answer, http=protocol_factory(_LIMITS), lifespan="off", log_config=None)
+    asyncio.run(SupervisedServer(config, channel, "ready").serve([]))
+
+
+def _fail(channel: socket.socket) -> None:
+    sys.exit(4)
+
+
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/slow":
+        await asyncio.sleep(SLOW_S)
+    body = str(os.getpid()).encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def running_children() -> Iterator[int]:
+    """Yield the process IDs of the running children of this process."""
+    for children in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):
+            yield from map(int, children.read_text().split())

@@ -1,0 +1,43 @@
+"""A server process of the supervisor; test_supervisor.py has several of them."""
+
+import asyncio
+import socket
+
+from app.server import channel
+from tests.server import processes
+
+
+async def _announcement(ours: socket.socket) -> bytes:
+    async with asyncio.timeout(20):
+        return await asyncio.get_running_loop().sock_recv(ours, channel.MAX_ANNOUNCEMENT_BYTES)
+
+
+async def test_a_process_stops_when_the_supervisor_is_gone() -> None:
+    ours, theirs = channel.pair()
+    with theirs:
+        process = processes.start(0, theirs)
+    assert await _announcement(ours) == b"ready"
+    ours.close()
+    process.join(timeout=10)
+    assert process.exitcode == 0
+
+
+async def test_after_sigterm_connections_are_accepted_until_the_supervisor_sends_no_more() -> None:
+    ours, theirs = channel.pair()
+    with theirs:
+        process = processes.start(0, theirs)
+    assert await _announcement(ours) == b"ready"
+    process.terminate()
+    await asyncio.sleep(0.3)
+    client, accepted = socket.socketpair()
+    with ours, client:
+        with accepted:
+            channel.send_connection(ours, 0, accepted)
+        ours.shutdown(socket.SHUT_WR)
+        client.settimeout(10)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        response = await asyncio.to_thread(client.recv, 1000)
+        assert response.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nconnection: close\r\n" in response
+    process.join(timeout=10)
+    assert process.exitcode == 0

@@ -1,0 +1,114 @@
+"""Server processes behind one address, with real processes and sockets."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.client import HTTPConnection, HTTPException
+
+import pytest
+
+from app.server.config import bind
+from app.server.supervisor import StartProcess, Supervisor
+from tests.server import processes
+from tests.server.harness import wait_until
+
+
+class _Running:
+    """A running supervisor of two processes."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._port = listener.getsockname()[1]
+        self.announcements: list[str] = []
+        self.exited: list[int] = []
+        self.connections: list[HTTPConnection] = []
+
+    def connect(self) -> HTTPConnection:
+        self.connections.append(HTTPConnection("127.0.0.1", self._port, timeout=20))
+        return self.connections[-1]
+
+    async def answer(self, connection: HTTPConnection, path: str = "/") -> int:
+        """Return the ID of the process that answers."""
+        return await asyncio.to_thread(_get, connection, path)
+
+
+def _get(connection: HTTPConnection, path: str) -> int:
+    connection.request("GET", path)
+    return int(connection.getresponse().read())
+
+
+@asynccontextmanager
+async def _supervised(start: StartProcess = processes.start) -> AsyncIterator[tuple[_Running, asyncio.Task[int]]]:
+    with bind("127.0.0.1", 0) as listener:
+        running = _Running(listener)
+        supervisor = Supervisor([listener], start, 2, readiness_delay_s=0.1, on_exit=running.exited.append)
+        task = asyncio.create_task(supervisor.run(running.announcements.append))
+        try:
+            await wait_until(lambda: bool(running.announcements) or task.done())
+            yield running, task
+        finally:
+            for connection in running.connections:
+                connection.close()
+            if not task.done():
+                os.kill(os.getpid(), signal.SIGTERM)
+            await task
+
+
+async def test_connections_are_spread_evenly_and_stay_with_their_process() -> None:
+    async with _supervised() as (running, _):
+        connections = [running.connect() for _ in range(8)]
+        answers = [await running.answer(connection) for connection in connections]
+        assert sorted(Counter(answers).values()) == [4, 4]
+        assert [await running.answer(connection) for connection in connections] == answers
+        assert running.announcements == ["ready"]
+
+
+async def test_a_new_connection_goes_to_the_process_with_fewer_open_ones() -> None:
+    async with _supervised() as (running, _):
+        kept = running.connect()
+        busy_process = await running.answer(kept)
+        for _ in range(4):
+            short = running.connect()
+            assert await running.answer(short) != busy_process
+            short.close()
+            await asyncio.sleep(0.1)
+
+
+async def test_a_killed_process_is_replaced_and_only_its_connections_are_lost(caplog: pytest.LogCaptureFixture) -> None:
+    async with _supervised() as (running, _):
+        first, second = running.connect(), running.connect()
+        killed, survivor = await running.answer(first), await running.answer(second)
+        os.kill(killed, signal.SIGKILL)
+        await wait_until(lambda: running.exited == [killed])
+        with pytest.raises((HTTPException, OSError)):
+            await running.answer(first)
+        assert await running.answer(second) == survivor
+        assert "server process exited, starting another one" in caplog.text
+        await wait_until(lambda: len(list(processes.running_children())) >= 3)  # with Python's resource tracker
+        answers = set[int]()
+        async with asyncio.timeout(20):
+            while len(answers - {survivor}) == 0:
+                connection = running.connect()
+                answers.add(await running.answer(connection))
+        assert killed not in answers
+
+
+async def test_a_request_in_process_at_the_shutdown_is_answered() -> None:
+    async with _supervised() as (running, task):
+        connection = running.connect()
+        process = await running.answer(connection)
+        slow = asyncio.create_task(running.answer(connection, "/slow"))
+        await asyncio.sleep(processes.SLOW_S / 4)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await slow == process
+        assert await task == 0
+        assert len(running.exited) == 2
+
+
+async def test_a_process_that_cannot_start_ends_the_supervisor_with_its_exit_status() -> None:
+    async with _supervised(processes.start_failing) as (running, task):
+        assert await task == 4
+        assert running.announcements == []
