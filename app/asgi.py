@@ -73,7 +73,8 @@ async def _lifespan(
 
 def _log_start(info: EngineInfo) -> None:
     population = info.default_population_info
-    fields = {"pack": info.pack, "device": info.device, "population": info.population.value, "data": population.data}
+    fields = {"pack": info.pack, "device": info.device, "population": info.population.value}
+    fields |= {"calibration": population.status, "data": population.data}
     _log.info("engine started", extra={"fields": fields})
     for pack, sentence in info.unfit.items():
         _log.warning(sentence, extra={"fields": {"pack": pack}})
