@@ -19,6 +19,7 @@ from app.api.routes import internal_error, routes
 from app.engine import Engine
 from app.environment import Settings, SettingsError, load_settings
 from app.ops import logs
+from app.ops.process import install_command
 from app.service.services import EngineInfo
 
 if TYPE_CHECKING:
@@ -87,6 +88,6 @@ def _traces(endpoint: str | None) -> "Traces | None":
         from app.ops.traces import Traces  # noqa: PLC0415 - needs packages of the extra `otel`
     except ImportError as error:
         raise SettingsError(
-            "COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: pip install '.[otel]' in the checkout"
+            f"COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: run `{install_command('otel')}`"
         ) from error
     return Traces.to_collector(endpoint)
