@@ -62,6 +62,7 @@ async def _lifespan(
 ) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
         authenticator.restrict_populations(engine.info.populations)
+        authenticator.log_short_keys()
         _log_start(engine.info)
         is_lenient = settings.wire.parameters == "lenient"
         gateway = Gateway(ACTIONS, authenticator, settings.limits, engine, is_lenient=is_lenient, traces=traces)

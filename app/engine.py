@@ -17,9 +17,8 @@ from app.environment import Settings, SettingsError
 from app.imaging.decoder_pool import DecoderPool
 from app.imaging.fetch import Fetcher
 from app.ops.metrics import Metrics
-from app.ops.process import shell_command
 from app.packs.manifest import Pack, PackError
-from app.packs.store import PREFERRED, Store, visibility_path
+from app.packs.store import Store, require_fit, visibility_path
 from app.runtime.batcher import batching_session
 from app.runtime.providers import PROVIDERS
 from app.runtime.session import OrtSession, Session
@@ -229,16 +228,11 @@ def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedResou
     table = measured.table(settings.compare.population)
     is_custom, status = path == store.custom_calibration_path(pack.name), measured.status()
     unfit = pack.unfit or ("" if status is Status.MEASURED else f"The calibration of the pack {pack.name} is {status}.")
-    if unfit and settings.models.require_fit:
-        hint = f"delete {path}, or measure more people" if is_custom and not pack.unfit else _fit_pack_hint()
-        raise PackError(f"{unfit} COMPAREFACE_MODELS__REQUIRE_FIT refuses the pack {pack.name}: {hint}")
+    remedy = f"delete {path}, or measure more people" if is_custom and not pack.unfit else ""
+    require_fit(pack, settings.models, unfit, remedy)
     custom_note = f"custom calibration on {table.data}, {measured.date}" if is_custom else ""
     note = "PROVISIONAL calibration, scores are estimates" if measured.is_provisional else custom_note
     return LoadedPack(pack.name, open_pipelines(settings, store, pack, shared), measured, note, unfit)
-
-
-def _fit_pack_hint() -> str:
-    return f"run `{shell_command(f'models pull {PREFERRED}')}` and set COMPAREFACE_MODELS__PACK={PREFERRED}"
 
 
 def _services(

@@ -54,9 +54,9 @@ class EngineInfo:
     """An opened engine, as ``/version`` reports it. ``networks``: by pack and file; ``calibration``: by pack.
 
     ``pack_is_automatic``: the installed files determined ``pack``. ``pack_of_version_2_0``: the pack of
-    ``FaceModelVersion`` 2.0. ``population``: that of callers that select none. ``unfit``: by pack, why its scores do not suit decisions
-    about people; empty if all packs are fit. ``calibration_notes``: a note per pack with a provisional or custom
-    calibration.
+    ``FaceModelVersion`` 2.0. ``population``: that of callers that select none. ``unfit``: by pack, why its scores do
+    not suit decisions about people; empty if all packs are fit. ``calibration_notes``: a note per pack with a
+    provisional or custom calibration.
     """
 
     pack: str

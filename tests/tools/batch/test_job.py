@@ -61,23 +61,23 @@ def test_a_killed_batch_continues_and_writes_the_same_bytes(tmp_path: Path) -> N
 
 
 def test_an_interrupted_batch_keeps_its_work_and_prints_how_to_continue(tmp_path: Path) -> None:
-    names = list(_crops(tmp_path, 200))
+    names = list(_crops(tmp_path, 210))
     pairs, out, work = (tmp_path / name for name in ("pairs.csv", "scores.csv", ".scores.csv.work"))
     pairs.write_text("a,b\n" + "".join(f"{name},{name}\n" for name in names))
     with subprocess.Popen(batch_command(pairs, out), stderr=subprocess.PIPE, text=True, process_group=0) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("Embedding: 0 of 200 images, ")
-        time.sleep(0.5)
+        assert process.stderr.readline().startswith("Embedding: 0 of 210 images, ")
+        time.sleep(1.2)
         os.killpg(process.pid, signal.SIGINT)
         errors = process.stderr.read()
     assert process.returncode == 130, errors
     kept = _committed(work)
-    message = f"interrupted; {kept} of 200 images are done and kept in {work}: run the same command again to continue"
+    message = f"interrupted; {kept} of 210 images are done and kept in {work}: run the same command again to continue"
     assert message in errors
-    assert 0 < kept < 200
+    assert 0 < kept < 210
     completed = run_batch(pairs, out)
-    assert f"Embedding: {kept} of 200 images" in completed.stderr
-    assert len(read_table(out)) == 200
+    assert f"Embedding: {kept} of 210 images" in completed.stderr
+    assert len(read_table(out)) == 210
 
 
 def test_a_finished_batch_is_not_repeated(pairs: Path) -> None:
