@@ -1,11 +1,14 @@
 """What a score means: whether it reaches each documented threshold, and FAR and TAR there."""
 
+import math
 from typing import NamedTuple
+
+import numpy as np
 
 from app.domain import Comparison, FaceModelVersion
 from app.packs.store import Store
 from app.scoring import calibration
-from app.scoring.calibration import Status
+from app.scoring.calibration import PopulationTable, Status
 from app.scoring.scale import SCORE_THRESHOLDS
 from app.settings import ModelsSettings
 from app.tools.evaluation.percent import percent
@@ -14,7 +17,7 @@ _NAMES = ("lenient", "usual", "strict")
 
 
 class Verdict(NamedTuple):
-    """Whether a score reaches ``threshold``. FAR and TAR are fractions; TAR is interpolated to two decimals."""
+    """Whether a score reaches ``threshold``. FAR and TAR are fractions; TAR is interpolated."""
 
     name: str
     threshold: float
@@ -48,6 +51,12 @@ def verdicts_on(comparison: Comparison, settings: ModelsSettings) -> Verdicts:
     points = {point.far: point for point in table.impostor}
     verdicts = []
     for name, (threshold, far) in zip(_NAMES, SCORE_THRESHOLDS[comparison.face_model_version].items(), strict=True):
-        tar, is_same = round(table.tar_at_cosine(points[far].cosine), 2), comparison.score >= threshold
+        tar, is_same = round(_tar(table, points[far].cosine), 2), comparison.score >= threshold
         verdicts.append(Verdict(name, threshold, is_same, far, tar, points[far].is_extrapolated))
     return Verdicts(tuple(verdicts), table.data, measured.status(comparison.population))
+
+
+def _tar(table: PopulationTable, cosine: float) -> float:
+    """Return the TAR at ``cosine``, interpolated in log-odds (within 0.2 points of the counted TAR of ``omz``)."""
+    tars, cosines = np.array(table.genuine).T
+    return 1 / (1 + math.exp(-float(np.interp(cosine, cosines, np.log(tars / (1 - tars))))))
