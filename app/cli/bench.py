@@ -14,15 +14,13 @@ from app.tools.bench.stages import StageBenchmark, stage_table
 
 def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="stages|load")
-    stages_text, load_text = (
-        "milliseconds of each stage for one image, on one thread",
-        "comparisons per second and latency",
-    )
+    stages_text = "milliseconds of each stage for one image, on one thread"
+    load_text = "comparisons per second and latency of a running service"
     stages = kinds.add_parser("stages", help=stages_text, description=f"Measure the {stages_text}.")
     stages.epilog = "example: compareface bench stages a.jpg"
     stages.add_argument("photos", metavar="IMAGE", type=Path, nargs="+", help="image files that show a face")
     add_pack(stages)
-    load = kinds.add_parser("load", help=load_text, description=f"Measure the {load_text} of a running service.")
+    load = kinds.add_parser("load", help=load_text, description=f"Measure the {load_text}.")
     load.epilog = "example: compareface bench load a.jpg b.jpg --concurrency 8"
     load.add_argument("photos", metavar="IMAGE", type=Path, nargs="+", help="image files; each is compared to the next")
     add_endpoint(load)
