@@ -19,6 +19,7 @@ from app.api.routes import internal_error, routes
 from app.engine import Engine
 from app.environment import Settings, SettingsError, load_settings
 from app.ops import logs
+from app.ops.process import install_command
 from app.service.services import EngineInfo
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ async def _lifespan(
 ) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
         authenticator.restrict_populations(engine.info.populations)
+        authenticator.log_short_keys()
         _log_start(engine.info)
         is_lenient = settings.wire.parameters == "lenient"
         gateway = Gateway(authenticator, settings.limits, engine, rate_limiter, is_lenient=is_lenient, traces=traces)
@@ -80,7 +82,8 @@ async def _lifespan(
 
 def _log_start(info: EngineInfo) -> None:
     population = info.default_population_info
-    fields = {"pack": info.pack, "device": info.device, "population": info.population.value, "data": population.data}
+    fields = {"pack": info.pack, "device": info.device, "population": info.population.value}
+    fields |= {"calibration": population.status, "data": population.data}
     _log.info("engine started", extra={"fields": fields})
     for pack, sentence in info.unfit.items():
         _log.warning(sentence, extra={"fields": {"pack": pack}})
@@ -93,6 +96,6 @@ def _traces(endpoint: str | None) -> "Traces | None":
         from app.ops.traces import Traces  # noqa: PLC0415 - needs packages of the extra `otel`
     except ImportError as error:
         raise SettingsError(
-            "COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: pip install '.[otel]' in the checkout"
+            f"COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: run `{install_command('otel')}`"
         ) from error
     return Traces.to_collector(endpoint)

@@ -17,9 +17,8 @@ from app.environment import Settings, SettingsError
 from app.imaging.decoder_pool import DecoderPool
 from app.imaging.fetch import Fetcher
 from app.ops.metrics import Metrics
-from app.ops.process import shell_command
 from app.packs.manifest import Pack, PackError
-from app.packs.store import PREFERRED, Store, visibility_path
+from app.packs.store import Store, require_fit, visibility_path
 from app.runtime.batcher import batching_session
 from app.runtime.providers import PROVIDERS
 from app.runtime.session import OrtSession, Session
@@ -32,7 +31,7 @@ from app.runtime.worker_pool import (
     thread_budget,
 )
 from app.scoring import calibration
-from app.scoring.calibration import Calibration
+from app.scoring.calibration import Calibration, Status
 from app.scoring.scale import Scale
 from app.service.compare import CompareService
 from app.service.detect import DetectService, FaceAnalyzer
@@ -227,20 +226,13 @@ def _load_pack(settings: Settings, store: Store, pack: Pack, shared: SharedResou
     path = store.calibration_path(pack.name)
     measured = calibration.load(path, pack.embedder_sha256)
     table = measured.table(settings.compare.population)
-    is_provisional = measured.status == "provisional"
-    unfit = pack.unfit or (f"The calibration of the pack {pack.name} is provisional." if is_provisional else "")
-    if unfit and settings.models.require_fit:
-        raise PackError(f"{unfit} COMPAREFACE_MODELS__REQUIRE_FIT refuses the pack {pack.name}: {_fit_pack_hint()}")
-    note = ""
-    if is_provisional:
-        note = "PROVISIONAL calibration, scores are estimates"
-    elif path == store.custom_calibration_path(pack.name):
-        note = f"custom calibration on {table.data}, {measured.date}"
+    is_custom, status = path == store.custom_calibration_path(pack.name), measured.status()
+    unfit = pack.unfit or ("" if status is Status.MEASURED else f"The calibration of the pack {pack.name} is {status}.")
+    remedy = f"delete {path}, or measure more people" if is_custom and not pack.unfit else ""
+    require_fit(pack, settings.models, unfit, remedy)
+    custom_note = f"custom calibration on {table.data}, {measured.date}" if is_custom else ""
+    note = "PROVISIONAL calibration, scores are estimates" if measured.is_provisional else custom_note
     return LoadedPack(pack.name, open_pipelines(settings, store, pack, shared), measured, note, unfit)
-
-
-def _fit_pack_hint() -> str:
-    return f"run `{shell_command(f'models pull {PREFERRED}')}` and set COMPAREFACE_MODELS__PACK={PREFERRED}"
 
 
 def _services(
@@ -264,12 +256,12 @@ def _info(settings: Settings, by_version: Mapping[FaceModelVersion, LoadedPack],
     return EngineInfo(
         pack=by_version[FaceModelVersion.V3].name,
         pack_is_automatic=settings.models.is_automatic,
-        pack_2_0=by_version[FaceModelVersion.V2].name,
+        pack_of_version_2_0=by_version[FaceModelVersion.V2].name,
         device=settings.runtime.device,
         provider=PROVIDERS[settings.runtime.device].name,
         networks={name: loaded.pipelines.networks for name, loaded in packs.items()},
         workers=budget.workers,
-        intra_op_threads=budget.intra_op,
+        threads_per_worker=budget.intra_op,
         population=settings.compare.population,
         calibration={name: _calibration_info(loaded.calibration) for name, loaded in packs.items()},
         calibration_notes=[loaded.calibration_note for loaded in packs.values() if loaded.calibration_note],
@@ -280,6 +272,7 @@ def _info(settings: Settings, by_version: Mapping[FaceModelVersion, LoadedPack],
 def _calibration_info(measured: Calibration) -> CalibrationInfo:
     populations = {
         population: PopulationInfo(
+            measured.status(population).value,
             table.data,
             table.people,
             table.impostor_pairs,
@@ -288,7 +281,7 @@ def _calibration_info(measured: Calibration) -> CalibrationInfo:
         )
         for population, table in measured.populations.items()
     }
-    return CalibrationInfo(measured.status, measured.date, populations)
+    return CalibrationInfo(measured.status().value, measured.date, populations)
 
 
 def open_fetcher(settings: Settings, metrics: Metrics) -> Fetcher:

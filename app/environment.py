@@ -4,7 +4,6 @@
 rejected, so that a misspelt setting is noticed.
 """
 
-import difflib
 import os
 import re
 from typing import Self
@@ -15,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import settings
 from app.errors import OperatorError
-from app.validation import Location, describe_validation_error
+from app.validation import Location, describe_validation_error, suggestion
 
 _PREFIX = "COMPAREFACE_"
 _KUBERNETES = re.compile(rf"{_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
@@ -85,7 +84,7 @@ def load_settings() -> Settings:
     used = [name for name in os.environ if name.upper().startswith(_PREFIX) and not _KUBERNETES.fullmatch(name)]
     unknown = sorted(name for name in used if name.upper() not in known)
     if unknown:
-        raise SettingsError(f"unknown setting: {', '.join(_with_suggestion(name, known) for name in unknown)}")
+        raise SettingsError(f"unknown setting: {', '.join(name + suggestion(name.upper(), known) for name in unknown)}")
     try:
         return Settings()
     except ValidationError as error:
@@ -94,8 +93,3 @@ def load_settings() -> Settings:
 
 def _environment_name(location: Location) -> str:
     return _PREFIX + "__".join(map(str, location[:2])).upper()
-
-
-def _with_suggestion(name: str, known: list[str]) -> str:
-    similar = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.9)
-    return f"{name} (did you mean {similar[0]}?)" if similar else name

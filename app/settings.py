@@ -178,8 +178,8 @@ class ModelsSettings(Group):
     pack_2_0: _PackName | None = None
     """Pack for `FaceModelVersion` 2.0; by default the same pack."""
     require_fit: bool = False
-    """Whether to refuse packs that are unfit for decisions about people: `open`, and those with a provisional
-    calibration."""
+    """Whether to refuse packs that are unfit for decisions about people: `open`, and those whose calibration is
+    provisional or, at 40, 50 or 60, extrapolated (population `general`)."""
     mirrors: _CommaSeparated[_Url] = ()
     """http(s) URLs of folders with weight files, separated by commas, tried before the original URL of a file."""
 

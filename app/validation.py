@@ -1,6 +1,7 @@
 """Describe pydantic validation errors to an operator."""
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from pydantic import ValidationError
@@ -30,14 +31,21 @@ _MESSAGES = {
     "string_type": "must be a string",
     "string_too_short": "must be non-empty",
     "string_pattern_mismatch": "must match the regular expression {pattern}",
+    "datetime_type": "must be a date and time with a time zone, such as 2030-01-01T00:00:00Z",
+    "datetime_parsing": "must be a date and time with a time zone, such as 2030-01-01T00:00:00Z",
+    "datetime_from_date_parsing": "must be a date and time with a time zone, such as 2030-01-01T00:00:00Z",
+    "timezone_aware": "must be a date and time with a time zone, such as 2030-01-01T00:00:00Z",
     "tuple_type": "must be a list",
     "frozen_set_type": "must be a list",
     "too_short": "must have {min_length} entries or more",
     "too_long": "must have {max_length} entries or fewer",
     "mapping_type": "must be a table",
+    "dict_type": "must be a table",
     "model_type": "must be a table",
 }
 """Texts by pydantic's type of error; pydantic's own text is used for the others."""
+
+_MIN_SIMILARITY = 0.85
 
 
 def describe_validation_error(
@@ -45,12 +53,13 @@ def describe_validation_error(
     name_of: Callable[[Location], str] = lambda location: ".".join(map(str, location)),
     *,
     show_values: bool = False,
+    known_names: Collection[str] = (),
 ) -> str:
     """Return all problems as ``name: message``, separated by semicolons.
 
     ``name_of`` returns the operator's name for a location, by default ``callers.a.keys.0``. A problem without a
     location has no name. Messages of our validators are complete. With ``show_values``, the other messages end with the
-    rejected value.
+    rejected value. ``known_names``: names to suggest for an unknown one.
     """
     problems = []
     for detail in error.errors(include_url=False):
@@ -59,7 +68,15 @@ def describe_validation_error(
             message = detail["msg"].removeprefix("Value error, ")
         else:
             message = template.format(**detail.get("ctx", {}))
-            if show_values and isinstance(value, str | int | float):
+            if detail["type"] == "extra_forbidden":
+                message += suggestion(str(detail["loc"][-1]), known_names)
+            elif show_values and isinstance(value, str | int | float):
                 message += f", not {value!r}"
         problems.append(f"{name_of(detail['loc'])}: {message}" if detail["loc"] else message)
     return "; ".join(problems)
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """Return " (did you mean ...?)" with the most similar of the ``known`` names; "" if none is similar."""
+    similar = difflib.get_close_matches(name, known, n=1, cutoff=_MIN_SIMILARITY)
+    return f" (did you mean {similar[0]}?)" if similar else ""

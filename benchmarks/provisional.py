@@ -68,7 +68,7 @@ def provisional(shape: Calibration, anchor: Anchor, pack: str, embedder_sha256: 
         genuine_pairs=0,
         impostor=impostor,
     )
-    return Calibration(pack, embedder_sha256, shape.date, "provisional", {Population.GENERAL: table})
+    return Calibration(pack, embedder_sha256, shape.date, is_provisional=True, populations={Population.GENERAL: table})
 
 
 if __name__ == "__main__":

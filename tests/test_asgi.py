@@ -41,7 +41,8 @@ async def test_the_start_is_logged_with_the_population_and_unfit_packs(caplog: p
     async with client_of(engine=FakeEngine(engine_info=replace(INFO, unfit={"fake": sentence}))):
         pass
     started, unfit = (record for record in caplog.records if record.name == "app.asgi")
-    assert vars(started)["fields"] == {"pack": "fake", "device": "cpu", "population": "general", "data": "random"}
+    population = {"population": "general", "calibration": "measured", "data": "random"}
+    assert vars(started)["fields"] == {"pack": "fake", "device": "cpu", **population}
     assert (unfit.levelname, unfit.getMessage()) == ("WARNING", sentence)
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import re
 import shutil
 from pathlib import Path
 
@@ -29,11 +30,14 @@ async def test_the_information_lists_networks_providers_and_calibration(settings
     async with Engine.open(settings) as engine:
         info = engine.info
     assert (info.pack, info.device, info.provider) == ("open", "cpu", "CPUExecutionProvider")
-    assert {file: (list(network.nodes), network.max_batch_size) for file, network in info.networks["open"].items()} == {
+    assert {
+        file: (list(network.nodes_by_provider), network.max_batch_size)
+        for file, network in info.networks["open"].items()
+    } == {
         "centerface.onnx": (["CPUExecutionProvider"], 1),
         "dlib_resnet_v1_capped_int8.onnx": (["CPUExecutionProvider"], 1),
     }
-    assert info.pack_2_0 == "open"
+    assert info.pack_of_version_2_0 == "open"
     assert info.calibration_notes == []
     assert info.calibration["open"].status == "measured"
     assert info.default_population_info.data.startswith("LFW")
@@ -147,6 +151,28 @@ async def test_a_provisional_calibration_is_unfit(
         await _open_with_calibration(
             tmp_path, text.replace('"measured"', '"provisional"'), models=_requiring_fit(tmp_path)
         )
+
+
+async def test_a_calibration_on_few_people_is_unfit(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = store.calibration_path("open").read_text(encoding="utf-8")
+    few = re.sub(r"(far = 1e-05 .*\n)", r"\1extrapolated = true\n", text, count=1)
+    monkeypatch.setattr(Store, "select_pack", lambda *_: store.pack("open").model_copy(update={"unfit": None}))
+    message = (
+        r"pack open is partly extrapolated\. COMPAREFACE_MODELS__REQUIRE_FIT .*: delete .*calibration\.own\.toml, or"
+    )
+    with pytest.raises(PackError, match=message):
+        await _open_with_calibration(tmp_path, few, models=_requiring_fit(tmp_path))
+
+
+async def test_each_population_has_its_status(settings: Settings) -> None:
+    """The 55 people of the population `matched` are too few to measure its thresholds."""
+    async with Engine.open(settings) as engine:
+        calibration = engine.info.calibration["open"]
+        status = {population.value: table.status for population, table in calibration.populations.items()}
+    assert status == {"general": "measured", "matched": "partly extrapolated"}
+    assert calibration.status == "measured"
 
 
 async def test_an_unavailable_device_stops_the_start() -> None:

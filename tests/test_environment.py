@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from app.environment import Settings, SettingsError, load_settings, settings_fields
@@ -57,6 +59,20 @@ def test_the_error_for_an_invalid_value_states_what_is_allowed(
     with pytest.raises(SettingsError) as caught:
         _load(monkeypatch, **{name: value})
     assert str(caught.value) == f"COMPAREFACE_{name}: {message}"
+
+
+@pytest.mark.parametrize("value", ["?", "", "-1", "nan", "inf", "[]", "a b", "1" + 4400 * "0"])
+def test_no_invalid_value_is_described_by_a_library(value: str) -> None:
+    texts = []
+    for name in settings_fields():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(name, value)
+            try:
+                load_settings()
+            except SettingsError as error:
+                texts.append(str(error))
+    assert texts
+    assert [text for text in texts if re.search(r"Input should|Value error|[Pp]ydantic|validation error", text)] == []
 
 
 def test_variables_that_kubernetes_adds_for_a_service_called_compareface_are_ignored(

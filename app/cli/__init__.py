@@ -26,20 +26,40 @@ COMMANDS = {
     "shadow": "replay recorded requests and compare decisions with the cloud",
     "config": "print the effective settings",
 }
+EXAMPLES = {
+    "serve": "serve",
+    "compare": "compare a.jpg b.jpg",
+    "batch": "batch pairs.csv --out scores.csv",
+    "inspect": "inspect a.jpg",
+    "evaluate": "evaluate my_faces/",
+    "calibrate": "calibrate my_faces/ --report report.html --install",
+    "bench": "bench stages a.jpg",
+    "models": "models pull omz",
+    "sign": "sign a.jpg b.jpg | bash",
+    "shadow": "shadow requests.jsonl --out results.jsonl",
+    "config": "config > settings.env",
+}
+"""A command line of each command."""
 _INTERRUPTED, _PIPE_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE: the shell convention
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    command = next((argument for argument in arguments if not argument.startswith("-")), None)
 
     def run() -> int:
-        command = next((argument for argument in arguments if not argument.startswith("-")), None)
         args = build_parser(command).parse_args(arguments)
         code: int = args.run(args)
         return code
 
-    return exit_code(run)
+    try:
+        code = exit_code(run)
+    except SystemExit as stop:  # --help, --version and invalid arguments
+        _fail_shell(command, stop.code)
+        raise
+    _fail_shell(command, code)
+    return code
 
 
 def exit_code(run: Callable[[], int]) -> int:
@@ -58,13 +78,20 @@ def exit_code(run: Callable[[], int]) -> int:
     return code
 
 
+def _fail_shell(command: str | None, code: object) -> None:
+    """Let a shell that runs the output of a failed ``sign`` fail, too; without a script it would succeed."""
+    if command == "sign" and code and not sys.stdout.isatty():
+        print("exit 1")
+
+
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser: all commands with their one-line help, and the arguments of ``command``."""
     parser = argparse.ArgumentParser(prog="compareface", description="Self-hosted, drop-in CompareFace.")
     parser.add_argument("--version", action="version", version=f"compareface {app.__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=summary)
+        description, example = f"{summary[0].upper()}{summary[1:]}.", f"example: compareface {EXAMPLES[name]}"
+        subparser = subparsers.add_parser(name, help=summary, description=description, epilog=example)
         if name == command:
             module = import_module(f"app.cli.{name}")
             module.configure(subparser)

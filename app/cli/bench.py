@@ -14,11 +14,15 @@ from app.tools.bench.stages import StageBenchmark, stage_table
 
 def configure(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="stages|load")
-    stages = kinds.add_parser("stages", help="milliseconds of each stage for one image, on one thread")
-    stages.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="image files that show a face")
+    stages_text = "milliseconds of each stage for one image, on one thread"
+    load_text = "comparisons per second and latency of a running service"
+    stages = kinds.add_parser("stages", help=stages_text, description=f"Measure the {stages_text}.")
+    stages.epilog = "example: compareface bench stages a.jpg"
+    stages.add_argument("photos", metavar="IMAGE", type=Path, nargs="+", help="image files that show a face")
     add_pack(stages)
-    load = kinds.add_parser("load", help="comparisons per second and their latency")
-    load.add_argument("photos", metavar="PHOTO", type=Path, nargs="+", help="image files; each is compared to the next")
+    load = kinds.add_parser("load", help=load_text, description=f"Measure the {load_text}.")
+    load.epilog = "example: compareface bench load a.jpg b.jpg --concurrency 8"
+    load.add_argument("photos", metavar="IMAGE", type=Path, nargs="+", help="image files; each is compared to the next")
     add_endpoint(load)
     duration = "duration in seconds (default: %(default)s), at most the service's COMPAREFACE_AUTH__MAX_SKEW_S"
     load.add_argument("--seconds", type=positive_float, default=10.0, help=duration)

@@ -13,10 +13,11 @@ from app.packs.files import write
 from app.packs.store import Store
 from app.scoring.calibration import CalibrationError, PopulationTable
 from app.tools.evaluation import report
-from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS, calibrate
+from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.calibration_file import render
 from app.tools.evaluation.group_rates import SCORES, GroupRates, group_rates
 from app.tools.evaluation.measure import measure
+from app.tools.evaluation.sample_size import few_people_text
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -66,19 +67,16 @@ def run(args: argparse.Namespace) -> int:
 
 def print_rates(rates: Sequence[GroupRates], stream: TextIO) -> None:
     for row in rates:
-        fars = "  ".join(f"FAR at {score} {far}" for score, far in zip(SCORES, row.fars, strict=True))
-        print(f"{row.group}, {row.impostor_pairs:,} impostor pairs, {row.population}:  {fars}", file=stream)
+        pairs = row.impostor_pairs
+        fars = "  ".join(f"FAR at {score:g} {far.text(pairs)}" for score, far in zip(SCORES, row.fars, strict=True))
+        print(f"{row.group}, {pairs:,} impostor pairs, {row.population}:  {fars}", file=stream)
 
 
 def _warn(population: Population, table: PopulationTable) -> None:
     if not any(point.interval for point in table.impostor):
-        print(
-            f"warning: {population}: no intervals: there are too few people, or the pairs are listed", file=sys.stderr
-        )
-    extrapolated = [point.far for point in table.impostor if point.is_extrapolated]
-    if extrapolated:
-        reason = f"too few people: a FAR is measured by {MIN_EXPECTED_IMPOSTORS} accepted impostor pairs"
-        print(
-            f"warning: {population}: FAR {extrapolated[0]:g} and less are extrapolated, not measured ({reason})",
-            file=sys.stderr,
-        )
+        reason = "there are too few people, or the pairs are listed"
+        print(f"warning: population {population}: no intervals: {reason}", file=sys.stderr)
+    if table.has_extrapolated_thresholds:
+        pairs = min([group.impostor_pairs for group in table.groups] or [table.impostor_pairs])
+        text = f"{few_people_text(pairs)}. Those scores are extrapolated: do not base decisions about people on them"
+        print(f"warning: population {population}: {text}", file=sys.stderr)

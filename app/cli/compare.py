@@ -1,23 +1,31 @@
-"""``compareface compare A B``: compare two images (files or URLs) without a server."""
+"""``compareface compare IMAGE_A IMAGE_B``: compare two images (files or URLs) without a server."""
 
 import argparse
 import asyncio
 import json
+from collections.abc import Iterator, Mapping
 
+from app.api.actions.face_info import face_info
 from app.cli.arguments import add_population, image_ref, with_population
-from app.domain import CompareOptions, Comparison, FaceModelVersion, ImageRef, MatchingStrategy
+from app.domain import CompareOptions, Comparison, DetectOptions, FaceModelVersion, ImageRef, MatchingStrategy
 from app.engine import Engine
 from app.environment import Settings, load_settings
+from app.errors import ApiError
 from app.ops.stage_timer import StageTimer
+from app.tools.verdict import Verdicts, verdicts_on
+
+_DETECT_TIMEOUT_S = 60.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("a", metavar="A", help="image A: a file or an http(s) URL")
-    parser.add_argument("b", metavar="B", help="image B")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--face-model-version", choices=[version.value for version in FaceModelVersion], default="3.0")
+    parser.add_argument("a", metavar="IMAGE_A", help="image A: a file or an http(s) URL")
+    parser.add_argument("b", metavar="IMAGE_B", help="image B")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, with the quality of both images")
+    versions = [version.value for version in FaceModelVersion]
+    scale = "scale of the score (default: %(default)s)"
+    parser.add_argument("--face-model-version", choices=versions, default="3.0", help=scale)
     strategies = [strategy.value for strategy in MatchingStrategy]
-    strategy = "0: the face with the highest confidence; 1: the largest face"
+    strategy = "0: the face with the highest confidence; 1: the largest face; default: the configured one"
     parser.add_argument("--face-matching-strategy", type=int, choices=strategies, help=strategy)
     add_population(parser)
     parser.add_argument("--rotate", action="store_true", help="also detect rotated faces (NeedRotateDetection 1)")
@@ -31,21 +39,69 @@ def run(args: argparse.Namespace) -> int:
         rotate=args.rotate,
     )
     settings = with_population(load_settings(), args.population)
-    comparison = asyncio.run(_compare(settings, image_ref(args.a), image_ref(args.b), options))
-    version, population, cosine = comparison.face_model_version, comparison.population, comparison.cosine
+    images = {"A": image_ref(args.a), "B": image_ref(args.b)}
+    comparison, largest_faces = asyncio.run(_compare(settings, images, options, with_quality=args.json))
+    meaning = verdicts_on(comparison, settings.models)
     if args.json:
-        fields = {"FaceModelVersion": version, "Population": population, "Cosine": cosine}
-        fields["Degradation"] = comparison.degradation
-        print(json.dumps({"Score": comparison.score, **fields}))
+        print(json.dumps(_record(comparison, meaning, largest_faces)))
     else:
-        scale = f"FaceModelVersion {version}, population {population}"
-        print(f"score {comparison.score:.2f} of 100 ({scale}, cosine {cosine:.4f})")
-        if min(comparison.degradation) > 0:
-            a, b = comparison.degradation
-            print(f"the score is reduced, because both images are degraded ({a:.2f} and {b:.2f}; 0 is good)")
+        print("\n".join(_lines(comparison, meaning)))
     return 0
 
 
-async def _compare(settings: Settings, a: ImageRef, b: ImageRef, options: CompareOptions) -> Comparison:
+async def _compare(
+    settings: Settings, images: Mapping[str, ImageRef], options: CompareOptions, *, with_quality: bool
+) -> tuple[Comparison, Mapping[str, object]]:
+    """Return the comparison, and with ``with_quality`` the quality of the largest face of each image."""
     async with Engine.open(settings) as engine:
-        return await engine.services.compare(a, b, options, StageTimer.after(settings.limits.deadline_s))
+        timer = StageTimer.after(settings.limits.deadline_s)
+        comparison = await engine.services.compare(images["A"], images["B"], options, timer)
+        if not with_quality:
+            return comparison, {}
+        return comparison, {name: await _quality(engine, image, options) for name, image in images.items()}
+
+
+async def _quality(engine: Engine, image: ImageRef, options: CompareOptions) -> object:
+    """Return the largest face as ``DetectFace`` describes it; None if it is too unclear for ``DetectFace``."""
+    detect = DetectOptions(options.face_model_version, min_size=1, quality=True, rotate=options.rotate)
+    try:
+        detected = await engine.services.detect(image, detect, StageTimer.after(_DETECT_TIMEOUT_S))
+    except ApiError:
+        return None
+    described = face_info(detected.faces[0], landmarks=False).model_dump(by_alias=True)
+    return {name: described[name] for name in ("X", "Y", "Width", "Height", "FaceQualityInfo")}
+
+
+def _lines(comparison: Comparison, meaning: Verdicts) -> Iterator[str]:
+    scale = f"FaceModelVersion {comparison.face_model_version}, population {comparison.population}"
+    yield f"score {comparison.score:.2f} of 100 ({scale}, cosine {comparison.cosine:.4f})"
+    if min(comparison.degradation) > 0:
+        a, b = comparison.degradation
+        yield f"the score is reduced, because both images are degraded ({a:.2f} and {b:.2f}; 0 is good)"
+    yield from map(str, meaning.verdicts)
+    yield f"rates of the population {comparison.population}, {meaning.status}: {meaning.data}"
+
+
+def _record(comparison: Comparison, meaning: Verdicts, largest_faces: Mapping[str, object]) -> dict[str, object]:
+    """Return the comparison as JSON; rates are fractions."""
+    verdicts = [
+        {
+            "Name": verdict.name,
+            "Threshold": verdict.threshold,
+            "IsSamePerson": verdict.is_same_person,
+            "FarFraction": verdict.far_fraction,
+            "TarFraction": verdict.tar_fraction,
+            "IsExtrapolated": verdict.is_extrapolated,
+        }
+        for verdict in meaning.verdicts
+    ]
+    return {
+        "Score": comparison.score,
+        "FaceModelVersion": comparison.face_model_version,
+        "Population": comparison.population,
+        "Cosine": comparison.cosine,
+        "Degradation": comparison.degradation,
+        "Thresholds": verdicts,
+        "Calibration": {"Status": meaning.status, "Data": meaning.data},
+        "LargestFaces": largest_faces,
+    }

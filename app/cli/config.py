@@ -15,7 +15,11 @@ _MASK = "********"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Print the effective settings, read from these environment variables:"
-    parser.epilog = "\n".join(f"  {name}\n      {field.description}" for name, field in settings_fields().items())
+    settings = (
+        f"  {name} ({_default_text(field.default)})\n      {field.description}"
+        for name, field in settings_fields().items()
+    )
+    parser.epilog = "\n".join([*settings, "", str(parser.epilog)])
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
 
@@ -25,6 +29,11 @@ def run(_: argparse.Namespace) -> int:
         text = _text(value)
         print(f"# {name}={text}" if value is None or text == _MASK else f"{name}={text}")
     return 0
+
+
+def _default_text(value: object) -> str:
+    text = _text(value)
+    return f"default: {text}" if text else "no default"
 
 
 def _text(value: object) -> str:

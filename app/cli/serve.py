@@ -160,7 +160,9 @@ def announcement(settings: Settings, port: int, info: EngineInfo) -> str:
     host = settings.server.host
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     pack = f"pack {info.pack}{' (chosen automatically)' if info.pack_is_automatic else ''}"
-    population = f"population {info.population}: {info.default_population_info.data}"
+    table = info.default_population_info
+    status = "" if table.status == "measured" else f" ({table.status})"
+    population = f"population {info.population}{status}: {table.data}"
     details = [f"{pack} on {info.device}", population, *info.calibration_notes, _access_rules(settings)]
     if settings.playground.enabled:
         details.append(f"playground at {url}/playground")

@@ -1,4 +1,4 @@
-"""``compareface sign A [B]``: print a signed curl command that sends a request to a running service.
+"""``compareface sign IMAGE_A [IMAGE_B]``: print a signed curl command that sends a request to a running service.
 
 The body is a here-document. ``--data-binary`` also sends its last newline, so the signature covers that newline.
 """
@@ -20,8 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Print a curl command that compares two images (CompareFace), or detects the faces of one image "
         "(DetectFace), signed with a configured key. By default the signature expires after five minutes."
     )
-    parser.add_argument("a", metavar="A", help="an image: a file or an http(s) URL")
-    parser.add_argument("b", metavar="B", nargs="?", help="a second image, to compare with the first")
+    parser.add_argument("a", metavar="IMAGE_A", help="an image: a file or an http(s) URL")
+    parser.add_argument("b", metavar="IMAGE_B", nargs="?", help="a second image, to compare with the first")
     add_endpoint(parser)
     add_secret_id(parser)
     parser.add_argument("--version", default="2020-03-03", help="API version (default: %(default)s)")
@@ -31,9 +31,11 @@ def run(args: argparse.Namespace) -> int:
     action, names = ("DetectFace", {"": args.a}) if args.b is None else ("CompareFace", {"A": args.a, "B": args.b})
     secret_id, key = pick_key(load_settings().auth, args.secret_id, action)
     images = {suffix: image_ref(name) for suffix, name in names.items()}
-    parameters = {
+    parameters: dict[str, object] = {
         f"{'Url' if image.url else 'Image'}{suffix}": image.url or image.base64 for suffix, image in images.items()
     }
+    if args.b is None:
+        parameters |= {"NeedFaceAttributes": 1, "NeedQualityDetection": 1}  # otherwise both are zeros in the response
     body = json.dumps(parameters, ensure_ascii=False) + "\n"
     signed = signed_headers(secret_id, key, host_header(args.endpoint), body.encode(), int(time.time()))
     headers = {**signed, "X-TC-Action": action, "X-TC-Version": args.version}

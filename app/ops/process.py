@@ -31,6 +31,23 @@ def shell_command(arguments: str) -> str:
     program = Path(sys.executable).with_name(_NAME)
     if not program.exists() or shutil.which(_NAME) == str(program):
         return f"{_NAME} {arguments}"
+    return f"{_quoted(program)} {arguments}"
+
+
+def pip_command(arguments: str) -> str:
+    """Return a ``pip`` command for the Python of this process, also if its virtual environment is not activated."""
+    return f"{_quoted(Path(sys.executable))} -m pip {arguments}"
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra of this program; it runs in the checkout."""
+    source = Path(__file__).resolve().parents[2]
+    is_elsewhere = (source / "pyproject.toml").is_file() and source != Path.cwd()
+    checkout = source if is_elsewhere else "."
+    return pip_command(f"install -e {shlex.quote(f'{checkout}[{extra}]')}")
+
+
+def _quoted(program: Path) -> str:
+    """Return the path for a shell, relative to the current folder if it is below."""
     folder = Path.cwd()
-    path = program.relative_to(folder) if program.is_relative_to(folder) else program
-    return f"{shlex.quote(str(path))} {arguments}"
+    return shlex.quote(str(program.relative_to(folder) if program.is_relative_to(folder) else program))

@@ -6,6 +6,7 @@ Nothing is written to disk, and the source packages are not imported.
 from importlib import metadata
 from pathlib import Path
 
+from app.ops.process import pip_command
 from app.packs import files
 from app.packs.manifest import PackageSource, PackError, PackFile
 
@@ -35,11 +36,12 @@ def build_from_package(file: PackFile, source: PackageSource) -> bytes:
 
 def _package_file(source: PackageSource) -> bytes:
     requirement = f"{source.package}=={source.version}"
-    reinstall = f"pip install --force-reinstall {requirement}"
+    reinstall = pip_command(f"install --force-reinstall {requirement}")
     try:
         package = metadata.distribution(source.package)
     except metadata.PackageNotFoundError as error:
-        raise PackError(f"the package {source.package} is not installed: pip install {requirement}") from error
+        install = pip_command(f"install {requirement}")
+        raise PackError(f"the package {source.package} is not installed: run `{install}`") from error
     path = Path(str(package.locate_file(source.path)))
     try:
         content = path.read_bytes()

@@ -63,6 +63,17 @@ def visibility_path() -> Path:
     return path
 
 
+def require_fit(pack: Pack, settings: ModelsSettings, unfit: str | None, remedy: str = "") -> None:
+    """Raise :class:`PackError` if ``unfit`` says why ``pack`` does not suit decisions and the settings refuse it.
+
+    ``remedy``: what to do; by default, to use the preferred pack.
+    """
+    if unfit and settings.require_fit:
+        command = shell_command(f"models pull {PREFERRED}")
+        remedy = remedy or f"run `{command}` and set COMPAREFACE_MODELS__PACK={PREFERRED}"
+        raise PackError(f"{unfit} COMPAREFACE_MODELS__REQUIRE_FIT refuses the pack {pack.name}: {remedy}")
+
+
 class Store:
     """The packs of a catalogue and their weight files. The folders of weights need not exist."""
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import platformdirs
 
 from app.errors import OperatorError
+from app.ops.process import pip_command
 
 
 class DeviceError(OperatorError):
@@ -88,8 +89,8 @@ def check_build(installed: Collection[str], *, is_complete: bool) -> None:
     if len(installed) > 1:
         raise DeviceError(
             f"{' and '.join(installed)} are both installed and overwrite each other's files: run "
-            "`pip uninstall -y onnxruntime onnxruntime-gpu`, then for a GPU `pip install --no-deps onnxruntime-gpu`, "
-            "else `pip install onnxruntime`"
+            f"`{pip_command('uninstall -y onnxruntime onnxruntime-gpu')}`, then for a GPU "
+            f"`{pip_command('install --no-deps onnxruntime-gpu')}`, else `{pip_command('install onnxruntime')}`"
         )
     if not is_complete:
         raise DeviceError(

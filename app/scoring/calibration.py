@@ -8,8 +8,9 @@ of labelled data. It names the sha256 of its embedder's file and is rejected for
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -18,11 +19,25 @@ from app.errors import OperatorError
 from app.ops.process import shell_command
 
 FARS = (0.5, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+THRESHOLD_FARS = (1e-3, 1e-4, 1e-5)
+"""The FARs at the documented thresholds: the scores 40, 50 and 60 of version 3.0."""
 MIN_GENUINE_POINTS = 2
 
 
 class CalibrationError(OperatorError):
     """A calibration cannot be measured, read or used."""
+
+
+class Status(StrEnum):
+    """How the cosines at :data:`THRESHOLD_FARS` were found.
+
+    ``PARTLY_EXTRAPOLATED``: the pairs were too few to count some of them. ``PROVISIONAL``: not measured with this
+    embedder; the data of the table names the source.
+    """
+
+    MEASURED = "measured"
+    PARTLY_EXTRAPOLATED = "partly extrapolated"
+    PROVISIONAL = "provisional"
 
 
 class OperatingPoint(NamedTuple):
@@ -74,6 +89,10 @@ class PopulationTable:
         """Return the cosine at ``far``, one of :data:`FARS`."""
         return next(point.cosine for point in self.impostor if point.far == far)
 
+    @property
+    def has_extrapolated_thresholds(self) -> bool:
+        return any(point.is_extrapolated for point in self.impostor if point.far in THRESHOLD_FARS)
+
     def cosine_at_tar(self, tar: float) -> float:
         """Return the cosine that the share ``tar`` of genuine pairs reaches (linear between the measured points)."""
         tars, cosines = np.array(self.genuine[::-1]).T
@@ -97,8 +116,7 @@ class Calibration:
     pack: str
     embedder_sha256: str
     date: str
-    status: Literal["measured", "provisional"]
-    """``provisional``: not measured with this embedder; the data of the table names the source."""
+    is_provisional: bool
     populations: Mapping[Population, PopulationTable]
 
     def table(self, population: Population) -> PopulationTable:
@@ -110,6 +128,13 @@ class Calibration:
                 f"the calibration of pack {self.pack} has no population {population} (only {known}): run `{command}`"
             )
         return self.populations[population]
+
+    def status(self, population: Population = Population.GENERAL) -> Status:
+        """Return the status of ``population``; the file contains that of ``general``."""
+        if self.is_provisional:
+            return Status.PROVISIONAL
+        is_extrapolated = self.table(population).has_extrapolated_thresholds
+        return Status.PARTLY_EXTRAPOLATED if is_extrapolated else Status.MEASURED
 
 
 def is_ascending(points: list[OperatingPoint] | list[GenuinePoint]) -> bool:
@@ -123,7 +148,8 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         about = document.pop("about")
         tables = {Population(name): _table(content) for name, content in document.items()}
-        calibration = Calibration(**about, populations=tables)
+        is_provisional = Status(about.pop("status")) is Status.PROVISIONAL
+        calibration = Calibration(**about, is_provisional=is_provisional, populations=tables)
     except FileNotFoundError as error:
         raise CalibrationError(f"{path} is missing: run `{shell_command('calibrate')}`") from error
     except TypeError as error:
@@ -132,8 +158,6 @@ def load(path: Path, embedder_sha256: str) -> Calibration:
         ) from error
     except (OSError, KeyError, ValueError) as error:
         raise CalibrationError(f"{path} cannot be read: {error!r}") from error
-    if calibration.status not in {"measured", "provisional"}:
-        raise CalibrationError(f"{path} cannot be read: status must be measured or provisional")
     if calibration.embedder_sha256 != embedder_sha256:
         raise CalibrationError(f"{path} was measured with another embedder file: run `{shell_command('calibrate')}`")
     if Population.GENERAL not in tables:

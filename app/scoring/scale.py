@@ -13,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion
-from app.scoring.calibration import CalibrationError, PopulationTable
+from app.scoring.calibration import THRESHOLD_FARS, CalibrationError, PopulationTable
 
 _SCORE_AT_FAR: Mapping[FaceModelVersion, Mapping[float, float]] = {
     FaceModelVersion.V3: {0.5: 3, 1e-1: 15, 1e-2: 28, 1e-3: 40, 1e-4: 50, 1e-5: 60},
     FaceModelVersion.V2: {0.5: 10, 1e-1: 30, 1e-2: 50, 1e-3: 70, 1e-4: 80, 1e-5: 90},
 }
+SCORE_THRESHOLDS: Mapping[FaceModelVersion, Mapping[float, float]] = {
+    version: {scores[far]: far for far in THRESHOLD_FARS} for version, scores in _SCORE_AT_FAR.items()
+}
+"""The documented thresholds on the score, from lenient to strict, and their FARs."""
 _SCORE_AT_TAR_RATIO: Mapping[FaceModelVersion, Mapping[float, float]] = {
     FaceModelVersion.V3: {0.95: 80, 0.75: 90},
     FaceModelVersion.V2: {0.95: 95, 0.75: 97.5},

@@ -1,5 +1,6 @@
 """The socket and the uvicorn configuration of ``compareface serve``."""
 
+import errno
 import socket
 
 import uvicorn
@@ -13,6 +14,7 @@ from app.server.connection import ConnectionLimits, protocol_factory
 from app.server.server import ACCEPT_BATCH, MAX_EXCESS_CONNECTIONS
 
 MAX_HEADER_BYTES = 64 * 1024  # the request line of a GET request may take 34 KB
+_OTHER_PORT = ". Select another port: COMPAREFACE_SERVER__PORT=9000 (make serve PORT=9000)"
 _RESERVED_FILES = 32  # for models, keys and logs
 
 
@@ -28,7 +30,8 @@ def bind(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
+        text = f"{error.strerror}{_OTHER_PORT if error.errno in (errno.EADDRINUSE, errno.EACCES) else ''}"
+        raise OSError(error.errno, text, f"{host}:{port}") from error
     return listener
 
 

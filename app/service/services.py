@@ -19,7 +19,7 @@ class Services:
 class NetworkInfo:
     """An opened model file: how many nodes of its graph each execution provider runs, and the largest batch."""
 
-    nodes: Mapping[str, int]
+    nodes_by_provider: Mapping[str, int]
     max_batch_size: int
 
 
@@ -27,10 +27,12 @@ class NetworkInfo:
 class PopulationInfo:
     """The data of one population: its source, people and pairs.
 
-    ``groups``: the number of people in each group (for example women, men) whose impostor pairs were counted
-    separately; empty if there are none.
+    ``status``: ``measured``, ``partly extrapolated`` (a threshold is not measured, for lack of people) or
+    ``provisional`` (the scores are estimates). ``groups``: the number of people in each group (for example women, men)
+    whose impostor pairs were counted separately; empty if there are none.
     """
 
+    status: str
     data: str
     people: int
     impostor_pairs: int
@@ -40,7 +42,7 @@ class PopulationInfo:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationInfo:
-    """The calibration of a pack. ``status``: ``measured`` or ``provisional`` (the scores are estimates)."""
+    """The calibration of a pack. ``status``: that of the population ``general``."""
 
     status: str
     date: str
@@ -51,20 +53,20 @@ class CalibrationInfo:
 class EngineInfo:
     """An opened engine, as ``/version`` reports it. ``networks``: by pack and file; ``calibration``: by pack.
 
-    ``pack_is_automatic``: the installed files determined ``pack``. ``pack_2_0``: the pack of ``FaceModelVersion`` 2.0.
-    ``population``: that of callers that select none. ``unfit``: by pack, why its scores do not suit decisions
-    about people; empty if all packs are fit. ``calibration_notes``: a note per pack with a provisional or custom
-    calibration.
+    ``pack_is_automatic``: the installed files determined ``pack``. ``pack_of_version_2_0``: the pack of
+    ``FaceModelVersion`` 2.0. ``population``: that of callers that select none. ``unfit``: by pack, why its scores do
+    not suit decisions about people; empty if all packs are fit. ``calibration_notes``: a note per pack with a
+    provisional or custom calibration.
     """
 
     pack: str
     pack_is_automatic: bool
-    pack_2_0: str
+    pack_of_version_2_0: str
     device: str
     provider: str
     networks: Mapping[str, Mapping[str, NetworkInfo]]
     workers: int
-    intra_op_threads: int
+    threads_per_worker: int
     population: Population
     calibration: Mapping[str, CalibrationInfo]
     calibration_notes: Sequence[str]

@@ -13,7 +13,7 @@ from app.asgi import create_app
 from app.settings import MetricsSettings
 from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of, response_of
 
-_TABLE = {"data": "random", "people": 9, "impostor_pairs": 36, "genuine_pairs": 9, "groups": {}}
+_TABLE = {"status": "measured", "data": "random", "people": 9, "impostor_pairs": 36, "genuine_pairs": 9, "groups": {}}
 _WITH_METRICS = OPEN.model_copy(update={"metrics": MetricsSettings(enabled=True)})
 
 
@@ -28,12 +28,12 @@ async def test_operator_routes_return_plain_json() -> None:
             "engine": {
                 "pack": "fake",
                 "pack_is_automatic": False,
-                "pack_2_0": "fake",
+                "pack_of_version_2_0": "fake",
                 "device": "cpu",
                 "provider": "CPUExecutionProvider",
                 "networks": {},
                 "workers": 2,
-                "intra_op_threads": 1,
+                "threads_per_worker": 1,
                 "population": "general",
                 "calibration": {
                     "fake": {

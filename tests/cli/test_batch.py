@@ -55,11 +55,11 @@ def test_each_row_has_the_score_of_compare_or_an_error_code(pairs: Path, capsys:
     assert float(rows[5]["score"]) == 100
     assert [(row["score"], row["code"], row["image"]) for row in (rows[3], rows[4], rows[6])] == [
         ("", "FailedOperation.ImageDecodeFailed", "A"),
-        ("", "FailedOperation.ImageDownloadError", "B"),
+        ("", "ImageNotFound", "B"),
         ("", "InvalidParameterValue.ImageEmpty", "A"),
     ]
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
-    assert not list(pairs.parent.glob(".*")), "embeddings are deleted at the end"
+    assert not list(pairs.parent.glob(".*")), "embeddings are deleted, and a run with a missing file is not finished"
 
 
 def test_parquet_has_the_same_rows(pairs: Path) -> None:

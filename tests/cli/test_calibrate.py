@@ -1,5 +1,6 @@
 """``compareface calibrate`` on real models, real faces and random embeddings."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,18 @@ def test_a_table_and_a_report_are_written(
     out, report = tmp_path / "calibration.toml", tmp_path / "report.html"
     assert main(["calibrate", str(folder), "--out", str(out), "--report", str(report)]) == 0
     output = capsys.readouterr()
-    assert "and less are extrapolated" in output.err
+    assert "population general: too few people to measure the FAR at 40 (0.1 %), 50 (0.01 %)" in output.err
+    assert "Those scores are extrapolated" in output.err
+    assert 'status = "partly extrapolated"' in out.read_text()
     assert "impostor" in output.out
     table = calibration.load(out, pack.embedder_sha256).table(Population.GENERAL)
     assert (table.people, table.data) == (60, "faces")
     assert all(point.interval[0] < point.cosine < point.interval[1] for point in table.impostor if point.interval)
     assert sum(point.interval is not None for point in table.impostor) == len(table.impostor)
-    assert report.read_text(encoding="utf-8").startswith("<!doctype html>")
+    page = report.read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "<b>Partly extrapolated.</b>" in page
+    assert re.search(r"&lt; 0.\d+ % \(0 of [\d,]+\)", page)
 
 
 @pytest.mark.shared

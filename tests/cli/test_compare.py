@@ -1,6 +1,7 @@
 """``compareface compare`` on real models and real faces."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -31,7 +32,16 @@ def test_the_score_is_printed(files: dict[str, str], capsys: pytest.CaptureFixtu
 def test_json_is_printed_on_request(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", files["astronaut"], files["same"], "--json", "--face-model-version", "2.0"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert set(printed) == {"Score", "FaceModelVersion", "Population", "Cosine", "Degradation"}
+    assert list(printed)[:5] == ["Score", "FaceModelVersion", "Population", "Cosine", "Degradation"]
+    assert [(row["Threshold"], row["IsSamePerson"], row["FarFraction"]) for row in printed["Thresholds"]] == [
+        (70, True, 1e-3),
+        (80, True, 1e-4),
+        (90, True, 1e-5),
+    ]
+    assert printed["Calibration"]["Status"] == "measured"
+    for face in printed["LargestFaces"].values():
+        assert face["FaceQualityInfo"]["Score"] > 60
+        assert face["Width"] > 40
     assert printed["Score"] > 90
     assert printed["FaceModelVersion"] == "2.0"
 
@@ -44,6 +54,18 @@ def test_the_population_is_selected_and_printed(files: dict[str, str], capsys: p
         assert f"(FaceModelVersion 3.0, population {population}, cosine " in printed
         scores[population] = float(printed.split()[1])
     assert scores["matched"] < scores["general"]
+
+
+def test_the_verdict_at_each_threshold_is_printed(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    for image, person in (("same", "same person"), ("cast", "not the same person")):
+        assert main(["compare", files["astronaut"], files[image]]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        thresholds = [line for line in lines if line.startswith("threshold")]
+        assert [re.split(" {2,}", line)[1] for line in thresholds] == [person] * 3
+        assert [re.findall("FAR ([0-9.]+) %, ", line) for line in thresholds] == [["0.1"], ["0.01"], ["0.001"]]
+        assert lines[-1].startswith("rates of the population general, measured: LFW")
+    assert main(["compare", files["astronaut"], files["same"], "--population", "matched"]) == 0
+    assert capsys.readouterr().out.count("%, extrapolated, TAR") == 3
 
 
 @pytest.mark.parametrize(

@@ -46,3 +46,5 @@ def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None
     text = capsys.readouterr().out
     assert [name for name in settings_fields() if name not in text] == []
     assert "Address to listen on." in text
+    assert "COMPAREFACE_SERVER__PORT (default: 8000)" in text
+    assert "COMPAREFACE_AUTH__KEYS (no default)" in text

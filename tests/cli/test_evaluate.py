@@ -1,6 +1,7 @@
 """``compareface evaluate`` on real models and real faces."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from tests.cli.people import link_people, listed_pairs, one_person
 def test_all_pairs_are_reported(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = link_people(tmp_path, shared, 40)
     assert main(["evaluate", str(folder), "--json"]) == 0
-    report = json.loads(capsys.readouterr().out)
+    output = capsys.readouterr()
+    assert "warning: too few people to measure the FAR at 40 (0.1 %), 50 (0.01 %) and 60 (0.001 %)" in output.err
+    report = json.loads(output.out)
     images = len(list_images(folder))
     assert (report["pack"], report["population"]) == ("open", "general")
     assert report["calibrated_on"].startswith("LFW")
@@ -22,16 +25,20 @@ def test_all_pairs_are_reported(tmp_path: Path, shared: Path, capsys: pytest.Cap
     assert report["genuine"] + report["impostor"] == images * (images - 1) // 2
     rows = [row for row in report["scores"] if row["version"] == "3.0"]
     assert [row["score"] for row in rows] == [40, 50, 60, 70, 80, 85, 90]
-    assert rows[0]["far"]["value"] < 0.01
-    assert rows[0]["far"]["low"] < rows[0]["far"]["value"] < rows[0]["far"]["high"]
-    tars = [row["tar"]["value"] for row in rows]
+    assert rows[0]["far_fraction"]["value"] < 0.01
+    assert rows[0]["far_fraction"]["low"] < rows[0]["far_fraction"]["value"] < rows[0]["far_fraction"]["high"]
+    tars = [row["tar_fraction"]["value"] for row in rows]
     assert tars[0] > 0.85
     assert tars == sorted(tars, reverse=True)
-    assert report["accuracy"] > 0.96
+    assert report["accuracy_fraction"] > 0.96
     assert main(["evaluate", str(folder), "--pack", "open", "--population", "matched"]) == 0
     printed = capsys.readouterr().out
     assert "score 80 on 3.0:  FAR " in printed
     assert "population    matched\n" in printed
+    assert "calibration   partly extrapolated\n" in printed
+    assert re.search(
+        r"^score 60 on 3.0:  FAR < 0.\d+ % \(0 of [\d,]+\)  TAR [\d.]+ % \[[\d.]+, [\d.]+\]$", printed, re.MULTILINE
+    )
 
 
 @pytest.mark.shared
@@ -40,7 +47,7 @@ def test_listed_pairs_are_evaluated(tmp_path: Path, shared: Path, capsys: pytest
     assert main(["evaluate", "--pairs", str(tmp_path / "cases.txt"), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["genuine"], report["impostor"]) == (20, impostor_pairs)
-    assert report["scores"][0]["tar"]["value"] > 0.7
+    assert report["scores"][0]["tar_fraction"]["value"] > 0.7
 
 
 def test_a_folder_or_a_list_is_required(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import app
-from app.cli import COMMANDS, build_parser, config, main
+from app.cli import COMMANDS, EXAMPLES, build_parser, config, main
 from app.environment import SettingsError
 from app.errors import ApiError, ErrorCode
 from app.packs.manifest import PackError
@@ -26,6 +26,23 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         main([command, "--help"])
     assert caught.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: compareface {command} ")
+
+
+def test_every_command_and_its_actions_have_a_description_and_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    actions = [("models", action) for action in ("list", "pull", "prepare", "verify", "optimize")]
+    for names in [*((name,) for name in COMMANDS), *actions, ("bench", "stages"), ("bench", "load")]:
+        with pytest.raises(SystemExit):
+            main([*names, "--help"])
+        usage, description, *_, example = capsys.readouterr().out.strip().split("\n\n")
+        assert usage.startswith("usage: compareface")
+        assert description[0].isupper(), names
+        assert example.startswith(f"example: compareface {' '.join(names[:1])}"), names
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_are_valid_command_lines(command: str) -> None:
+    arguments = EXAMPLES[command].partition(" |")[0].partition(" >")[0].split()
+    assert build_parser(command).parse_args(arguments).command == command
 
 
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,6 +83,13 @@ def test_announcement_marks_an_automatically_chosen_pack() -> None:
     assert ": pack fake (chosen automatically) on cpu; population general: random; " in line
 
 
+def test_announcement_marks_a_partly_extrapolated_population() -> None:
+    table = replace(INFO.default_population_info, status="partly extrapolated")
+    calibration = {"fake": CalibrationInfo("measured", "2026-11-22", {Population.GENERAL: table})}
+    line = announcement(Settings(), 8000, replace(INFO, calibration=calibration))
+    assert "; population general (partly extrapolated): random; " in line
+
+
 def test_announcement_has_the_notes_of_the_calibration() -> None:
     line = announcement(Settings(), 8000, replace(INFO, calibration_notes=["PROVISIONAL calibration"]))
     assert "on cpu; population general: random; PROVISIONAL calibration; no keys: " in line

@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_one_image_is_sent_to_detect_face(capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     assert re.search(r"-H 'X-TC-Action: DetectFace'", text)
     assert re.search(r"-H 'X-TC-Version: 2018-03-01'", text)
-    assert '\n{"Url": "http://a"}\n' in text
+    assert '\n{"Url": "http://a", "NeedFaceAttributes": 1, "NeedQualityDetection": 1}\n' in text
 
 
 @pytest.mark.parametrize(
@@ -104,4 +105,14 @@ def test_missing_keys_and_files_are_reported(
 ) -> None:
     monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", keys)
     assert main(["sign", *arguments]) == 1
-    assert text in capsys.readouterr().err
+    output = capsys.readouterr()
+    assert text in output.err
+    assert output.out == "exit 1\n"
+
+
+@pytest.mark.parametrize("arguments", ["absent.jpg b.jpg", "", "a.jpg --nonsense", "a.jpg --endpoint ftp://x"])
+def test_a_shell_that_runs_a_failed_command_fails(arguments: str) -> None:
+    command = f"{sys.executable} -m app sign {arguments} | bash"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("compareface")

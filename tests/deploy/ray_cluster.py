@@ -166,9 +166,9 @@ def options() -> dict[str, Any]:
 def check_version(port: int) -> None:
     with open_without_proxy(f"http://127.0.0.1:{port}/version") as reply:
         engine = json.loads(reply.read())["engine"]
-    print(f"num_cpus 1 is {engine['workers']} workers with {engine['intra_op_threads']} thread in a model run")
+    print(f"num_cpus 1 is {engine['workers']} workers with {engine['threads_per_worker']} thread in a model run")
     assert engine["workers"] == 2
-    assert engine["intra_op_threads"] == 1
+    assert engine["threads_per_worker"] == 1
 
 
 def check_signatures(port: int) -> None:

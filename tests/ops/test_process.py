@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import app
-from app.ops.process import shell_command
+from app.ops.process import install_command, pip_command, shell_command
 
 _PROGRAM = Path(sys.executable).with_name("compareface")
 
@@ -52,3 +52,17 @@ def test_a_program_that_is_not_beside_python_is_named_without_its_folder(
     """As in the container image."""
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
     assert shell_command("--version") == "compareface --version"
+
+
+def test_pip_is_that_of_this_python(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _output(pip_command("--version")).startswith("pip ")
+    monkeypatch.chdir(_PROGRAM.parents[2])
+    python = Path(sys.executable).relative_to(_PROGRAM.parents[2])
+    assert pip_command("--version") == f"{python} -m pip --version"
+
+
+def test_an_extra_is_installed_from_the_checkout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = Path(app.__file__).resolve().parents[1]
+    assert install_command("batch").endswith(f" -m pip install -e '{checkout}[batch]'")
+    monkeypatch.chdir(checkout)
+    assert install_command("batch").endswith(" -m pip install -e '.[batch]'")

@@ -30,7 +30,7 @@ def _with_source(pack: Pack, **changes: str) -> Pack:
     [
         ({"path": "fakeface/model.onnx"}, r"fakeface 2\.0 differs from the file of fakeface==1\.0"),
         ({"path": "fakeface/absent.onnx"}, r"cannot read .*absent\.onnx .*reinstall fakeface==1\.0"),
-        ({"package": "nosuchface"}, r"nosuchface is not installed: pip install nosuchface==1\.0"),
+        ({"package": "nosuchface"}, r"nosuchface is not installed: run `.*-m pip install nosuchface==1\.0"),
     ],
 )
 def test_a_missing_or_different_source_is_rejected(

@@ -30,7 +30,7 @@ def test_a_single_build_of_onnxruntime_is_accepted(installed: list[str]) -> None
 
 @pytest.mark.parametrize("is_complete", [True, False])
 def test_two_builds_of_onnxruntime_are_refused_with_the_commands_that_fix_it(is_complete: bool) -> None:
-    with pytest.raises(DeviceError, match=r"both installed.*pip uninstall -y onnxruntime onnxruntime-gpu"):
+    with pytest.raises(DeviceError, match=r"both installed.*-m pip uninstall -y onnxruntime onnxruntime-gpu"):
         check_build(_BOTH, is_complete=is_complete)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.domain import Population
-from app.scoring.calibration import Calibration, CalibrationError, Group, load
+from app.scoring.calibration import Calibration, CalibrationError, Group, Status, load
 from app.tools.evaluation.calibration_file import render
 from app.tools.evaluation.pairs import count_pairs
 from tests.tools.evaluation.random_faces import SHA256, calibration_of, random_faces
@@ -25,6 +25,19 @@ def test_a_rendered_calibration_loads_unchanged(calibration: Calibration, tmp_pa
     path.write_text(render(calibration), encoding="utf-8")
     loaded = load(path, SHA256)
     assert loaded == calibration
+
+
+def test_the_status_of_a_population_follows_from_its_points(calibration: Calibration) -> None:
+    """The pairs of 300 people with four images measure the FAR at 40 and 50, but not that at 60."""
+    assert calibration.status() is Status.PARTLY_EXTRAPOLATED
+    table = calibration.table(Population.GENERAL)
+    for limit, status in ((1e-5, Status.MEASURED), (2e-5, Status.PARTLY_EXTRAPOLATED)):
+        points = tuple(point._replace(is_extrapolated=point.far < limit) for point in table.impostor)
+        tables = {Population.GENERAL: table, Population.MATCHED: dataclasses.replace(table, impostor=points)}
+        both = dataclasses.replace(calibration, populations=tables)
+        assert both.status(Population.MATCHED) is status
+        assert both.status() is Status.PARTLY_EXTRAPOLATED
+    assert dataclasses.replace(calibration, is_provisional=True).status() is Status.PROVISIONAL
 
 
 def test_tars_between_measured_points_are_interpolated(calibration: Calibration) -> None:
@@ -74,7 +87,10 @@ def test_a_missing_population_is_reported_with_the_command_that_measures_it(cali
         (lambda text: text.replace("general", "matched"), "has no population general"),
         (lambda text: text.replace("general", "anyone"), "'anyone' is not a valid Population"),
         (lambda text: text.replace("[about]", "matched = 1\n[about]"), "cannot be read: wrong keys"),
-        (lambda text: text.replace("measured", "guessed"), "status must be measured or provisional"),
+        (
+            lambda text: text.replace('status = "partly extrapolated"', 'status = "guessed"'),
+            r"'guessed' is not a valid Status",
+        ),
         (lambda _: "", "cannot be read"),
     ],
 )

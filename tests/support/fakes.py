@@ -98,17 +98,17 @@ class FakeService:
         return self.detection
 
 
-_TABLE = PopulationInfo("random", people=9, impostor_pairs=36, genuine_pairs=9, groups={})
+_TABLE = PopulationInfo("measured", "random", people=9, impostor_pairs=36, genuine_pairs=9, groups={})
 CALIBRATION = CalibrationInfo("measured", "2026-11-22", dict.fromkeys(Population, _TABLE))
 INFO = EngineInfo(
     pack="fake",
     pack_is_automatic=False,
-    pack_2_0="fake",
+    pack_of_version_2_0="fake",
     device="cpu",
     provider="CPUExecutionProvider",
     networks={},
     workers=2,
-    intra_op_threads=1,
+    threads_per_worker=1,
     population=Population.GENERAL,
     calibration={"fake": CALIBRATION},
     calibration_notes=[],

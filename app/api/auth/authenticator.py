@@ -60,6 +60,10 @@ class Authenticator:
         """Reject callers that select another population, see :meth:`KeyRing.restrict_populations`."""
         self._keys.restrict_populations(populations)
 
+    def log_short_keys(self) -> None:
+        """Warn of keys that are easy to guess."""
+        self._keys.log_short_keys()
+
     def check_credential(self, request: CloudRequest) -> PendingAuth:
         """Return the caller of a request that has its common parameters; raise ``ApiError``."""
         if self._is_open:

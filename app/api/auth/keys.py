@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.api.request import is_absent
 from app.domain import FaceModelVersion, Population
@@ -34,6 +34,9 @@ from app.validation import describe_validation_error
 _CHECK_INTERVAL_S = 1.0
 """Seconds between checks whether the file has changed."""
 _SETTING = "COMPAREFACE_AUTH__KEYS_FILE"
+_MIN_SECRET_KEY_LENGTH = 16
+"""Characters; a shorter key may be guessed."""
+_LABEL = re.compile(r"[\w.-]{1,64}")
 _TOML_POSITION = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 
 _log = logging.getLogger(__name__)
@@ -46,10 +49,17 @@ class _FileModel(BaseModel):
 class Key(_FileModel):
     """One secret key of a caller, which may expire. With a token, it is a temporary credential."""
 
-    label: str = Field(pattern=r"^[\w.-]{1,64}$")
+    label: str
     secret_key: str = Field(min_length=1, repr=False)
     token: str = Field("", repr=False)
     expires: AwareDatetime | None = None
+
+    @field_validator("label")
+    @classmethod
+    def _check_label(cls, value: str) -> str:
+        if not _LABEL.fullmatch(value):
+            raise ValueError("must be 1 to 64 letters, digits, '_', '.' and '-'")
+        return value
 
     def is_expired(self, now: float) -> bool:
         return self.expires is not None and now >= self.expires.timestamp()
@@ -105,6 +115,9 @@ class _KeyFile(_FileModel):
         return self
 
 
+_KNOWN_NAMES = sorted({*_KeyFile.model_fields, *Caller.model_fields, *Key.model_fields})
+
+
 class KeyRing:
     """The callers by SecretId, reloaded when the file changes. Belongs to one thread."""
 
@@ -134,6 +147,19 @@ class KeyRing:
         self._populations = populations
         self._check_populations(self._callers)
 
+    def log_short_keys(self) -> None:
+        """Warn of keys of the file that are easy to guess."""
+        file_callers = {name: caller for name, caller in self._callers.items() if name not in self._configured}
+        labels = [
+            f"{secret_id}/{key.label}"
+            for secret_id, caller in file_callers.items()
+            for key in caller.keys
+            if len(key.secret_key) < _MIN_SECRET_KEY_LENGTH
+        ]
+        if labels:
+            text = f"the key file has keys of fewer than {_MIN_SECRET_KEY_LENGTH} characters"
+            _log.warning(text, extra={"fields": {"keys": labels}})
+
     def callers(self) -> Mapping[str, Caller]:
         """Return the callers by SecretId."""
         if self._path is not None and self._clock() - self._checked_at >= _CHECK_INTERVAL_S:
@@ -155,6 +181,7 @@ class KeyRing:
         else:
             self._fingerprint, self._last_error = fingerprint, ""
             _log.info("key file reloaded", extra={"fields": {"callers": len(self._callers)}})
+            self.log_short_keys()
 
     def _read(self) -> Mapping[str, Caller]:
         if self._path is None:
@@ -190,7 +217,9 @@ def _parse(path: Path) -> Mapping[str, Caller]:
     except OSError as error:
         raise SettingsError(f"{_SETTING}: {path}: {error.strerror}") from error
     except ValidationError as error:
-        raise SettingsError(f"{_SETTING}: {path}: {describe_validation_error(error)}") from error
+        raise SettingsError(
+            f"{_SETTING}: {path}: {describe_validation_error(error, known_names=_KNOWN_NAMES)}"
+        ) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise SettingsError(f"{_SETTING}: {path}, line {line}: not UTF-8") from error

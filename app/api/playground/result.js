@@ -30,10 +30,12 @@ function falseAcceptText(score, version) {
 
 function calibrationText(version, server) {
   const engine = server?.engine ?? {};
-  const calibration = engine.calibration?.[version === "2.0" ? engine.pack_2_0 : engine.pack];
-  if (calibration?.status !== "measured") return translate("farUnmeasured");
+  const calibration = engine.calibration?.[version === "2.0" ? engine.pack_of_version_2_0 : engine.pack];
   const { population } = engine;
-  return translate("farMeasured", { population, data: calibration.populations[population].data });
+  const table = calibration?.populations[population];
+  if (!table || table.status === "provisional") return translate("farUnmeasured");
+  const key = table.status === "measured" ? "farMeasured" : "farExtrapolated";
+  return translate(key, { population, data: table.data });
 }
 
 function scale(score, version) {

@@ -7,10 +7,11 @@ number of images. Embeddings are biometric data: :meth:`Checkpoint.remove` delet
 
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -24,8 +25,24 @@ CREATE TABLE IF NOT EXISTS images (digest BLOB PRIMARY KEY, embedding BLOB, code
 """
 _PAGE_SIZE = 1000
 
-_CODES = {code.value: code for code in ErrorCode}
-_TRANSIENT = (ErrorCode.IMAGE_DOWNLOAD_ERROR, ErrorCode.REQUEST_TIMEOUT, ErrorCode.SERVER_ERROR)
+
+class FileCode(StrEnum):
+    """Error codes of local files, which the API does not have."""
+
+    IMAGE_NOT_FOUND = "ImageNotFound"
+    """The file is missing or cannot be read."""
+
+
+NameOutcome: TypeAlias = Outcome | FileCode
+"""The embedding of a named image, or the error that prevented it."""
+
+_CODES: Mapping[str, ErrorCode | FileCode] = {code.value: code for code in (*ErrorCode, *FileCode)}
+TRANSIENT_CODES = (
+    ErrorCode.IMAGE_DOWNLOAD_ERROR,
+    ErrorCode.REQUEST_TIMEOUT,
+    ErrorCode.SERVER_ERROR,
+    FileCode.IMAGE_NOT_FOUND,
+)
 """Errors that the next run retries. A failed download has the same code whether or not the failure is permanent."""
 
 
@@ -42,7 +59,7 @@ class ImageRecord(NamedTuple):
 
     name: str
     digest: bytes | None
-    outcome: Outcome | None
+    outcome: NameOutcome | None
 
 
 class Checkpoint:
@@ -93,7 +110,7 @@ class Checkpoint:
             self._database.execute("INSERT INTO run VALUES (?, 0)", (identity,))
 
     def _forget_transient_errors(self) -> None:
-        codes = [(code.value,) for code in _TRANSIENT]
+        codes = [(code.value,) for code in TRANSIENT_CODES]
         with self._database:
             self._database.executemany(
                 "UPDATE names SET digest = NULL WHERE digest IN (SELECT digest FROM images WHERE code = ?)", codes
@@ -133,9 +150,9 @@ class Checkpoint:
         """Add the records in one transaction."""
         with self._transaction():
             for name, digest, outcome in records:
-                code = outcome.value if isinstance(outcome, ErrorCode) else None
+                code = outcome.value if isinstance(outcome, StrEnum) else None
                 if digest is not None and outcome is not None:
-                    embedding = None if isinstance(outcome, ErrorCode) else outcome.astype("<f4").tobytes()
+                    embedding = None if isinstance(outcome, StrEnum) else outcome.astype("<f4").tobytes()
                     self._database.execute("INSERT OR IGNORE INTO images VALUES (?, ?, ?)", (digest, embedding, code))
                 values = (digest, code if digest is None else None, name)
                 self._database.execute("UPDATE names SET digest = ?, code = ? WHERE name = ?", values)
@@ -148,7 +165,7 @@ class Checkpoint:
         except sqlite3.OperationalError as error:  # such as a full disk
             raise BatchError(f"{self._folder}: {error}; run the same command again to continue") from error
 
-    def outcome(self, name: str) -> Outcome:
+    def outcome(self, name: str) -> NameOutcome:
         """Return the outcome of a name that is done."""
         query = (
             "SELECT images.embedding, coalesce(names.code, images.code) FROM names "

@@ -6,6 +6,7 @@ only affects its own rows.
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,13 +16,18 @@ from app.imaging.source import MAX_BYTES, check_size
 from app.ops.deadline import Deadline
 from app.service.errors import api_errors
 from app.tools.batch.backend import EmbeddingBackend
-from app.tools.batch.checkpoint import Checkpoint, ImageRecord
+from app.tools.batch.checkpoint import Checkpoint, FileCode, ImageRecord
 
 _FETCH_TIMEOUT_S = 60.0
 """The deadline of the settings is for requests to the service."""
 _COMMIT_SIZE = 64
-"""Images whose work is lost if the process is killed."""
+"""Images whose work is lost if the process is killed, if they take less than this time:"""
+_COMMIT_INTERVAL_S = 5.0
 _URL_SCHEMES = ("http://", "https://")
+
+
+class _FileError(Exception):
+    """A local file is missing or cannot be read."""
 
 
 class BatchEmbedder:
@@ -35,32 +41,41 @@ class BatchEmbedder:
         self._copies: dict[bytes, list[str]] = {}
         """By the digest of an image in progress: other names with the same content."""
         self._uncommitted: list[ImageRecord] = []
+        self._committed_at = time.monotonic()
 
     async def embed_all(self, concurrency: int, advance: Callable[[int], object]) -> None:
-        """Embed all pending names, ``concurrency`` at a time; call ``advance(1)`` after each name."""
+        """Embed all pending names, ``concurrency`` at a time; call ``advance(1)`` after each name.
+
+        If the task is cancelled, commit the finished names.
+        """
         names = self._checkpoint.pending_names()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(concurrency):
-                group.create_task(self._process(names, advance))
-        self._commit()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(concurrency):
+                    group.create_task(self._process(names, advance))
+        finally:
+            self._commit()
 
     async def _process(self, names: Iterator[str], advance: Callable[[int], object]) -> None:
         for name in names:  # all tasks share this iterator
             await self._embed(name)
             advance(1)
-            if len(self._uncommitted) >= _COMMIT_SIZE:
+            is_due = time.monotonic() - self._committed_at >= _COMMIT_INTERVAL_S
+            if is_due or len(self._uncommitted) >= _COMMIT_SIZE:
                 self._commit()
 
     def _commit(self) -> None:
         self._checkpoint.add(self._uncommitted)
         self._uncommitted.clear()
+        self._committed_at = time.monotonic()
 
     async def _embed(self, name: str) -> None:
         """Add the record of ``name``; if another name with the same content is in progress, leave it to that one."""
         try:
             encoded = check_size(await self._read(name))
-        except ApiError as error:
-            self._uncommitted.append(ImageRecord(name, None, error.code))
+        except (ApiError, _FileError) as error:
+            code = error.code if isinstance(error, ApiError) else FileCode.IMAGE_NOT_FOUND
+            self._uncommitted.append(ImageRecord(name, None, code))
             return
         digest = hashlib.sha256(encoded).digest()
         if digest in self._copies:
@@ -93,4 +108,4 @@ def _read_file(path: Path) -> bytes:
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL byte
-        raise ApiError(ErrorCode.IMAGE_DOWNLOAD_ERROR) from error
+        raise _FileError from error

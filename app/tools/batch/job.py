@@ -1,7 +1,9 @@
 """A batch from the table of pairs to the table of scores; after an interruption the next run continues."""
 
 import asyncio
+import hashlib
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -15,6 +17,7 @@ from app.domain import FaceModelVersion
 from app.engine import open_fetcher
 from app.environment import Settings
 from app.ops.metrics import Metrics
+from app.ops.process import install_command
 from app.packs.files import digest
 from app.packs.manifest import Pack
 from app.packs.store import Store
@@ -22,9 +25,10 @@ from app.scoring import calibration
 from app.scoring.scale import Scale
 from app.tools.batch import score_table
 from app.tools.batch.backend import EmbeddingBackend, open_local_backend
-from app.tools.batch.checkpoint import BatchError, Checkpoint
+from app.tools.batch.checkpoint import TRANSIENT_CODES, BatchError, Checkpoint
 from app.tools.batch.embedding import BatchEmbedder
 from app.tools.batch.score_table import Row
+from app.tools.progress import progress
 
 _READ_AHEAD = 32
 """Images that are read or downloaded while all workers are busy."""
@@ -55,11 +59,13 @@ class BatchJob(NamedTuple):
         columns = score_table.columns(self.pairs)
         measured = calibration.load(self.store.calibration_path(self.pack.name), self.pack.embedder_sha256)
         table = measured.table(self.settings.compare.population)
+        if self._is_finished():
+            return "complete already, nothing to do; delete the file to score the pairs again"
         folder = self.out.with_name(f".{self.out.name}.work")
         with Checkpoint.open(folder, self.identity) as checkpoint:
             if not checkpoint.is_listed:
                 checkpoint.add_names(name for row in score_table.rows(self.pairs) for name in (row["a"], row["b"]))
-            asyncio.run(self._embed_images(checkpoint, ray_address))
+            self._embed_or_report_interruption(checkpoint, folder, ray_address)
             rows = score_table.scored(checkpoint, Scale(table, FaceModelVersion.V3), score_table.rows(self.pairs))
             draft, codes = folder / f"scores{self.out.suffix}", Counter[str]()
             draft.touch(mode=0o600)
@@ -68,8 +74,34 @@ class BatchJob(NamedTuple):
                 os.fsync(stream.fileno())
             summary = _summary(checkpoint, codes)
             draft.replace(self.out)
+            if not any(code.value in codes for code in TRANSIENT_CODES):
+                self._finished_marker.write_text(self._finished_digest(), encoding="ascii")
             checkpoint.remove()
         return f"{summary}; population {self.settings.compare.population}: {table.data}"
+
+    @property
+    def _finished_marker(self) -> Path:
+        return self.out.with_name(f".{self.out.name}.done")
+
+    def _is_finished(self) -> bool:
+        """Return whether the output is that of an earlier run of this job, without errors that a run retries."""
+        marker = self._finished_marker
+        return marker.is_file() and self.out.is_file() and marker.read_text("ascii") == self._finished_digest()
+
+    def _finished_digest(self) -> str:
+        """Return a digest of the output and of everything that it depends on, except the images."""
+        calibration_file = self.store.calibration_path(self.pack.name)
+        parts = (self.identity, self.settings.compare.population, digest(calibration_file), digest(self.out))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _embed_or_report_interruption(self, checkpoint: Checkpoint, folder: Path, ray_address: str | None) -> None:
+        try:
+            asyncio.run(self._embed_images(checkpoint, ray_address))
+        except KeyboardInterrupt:
+            total, done = checkpoint.counts()
+            text = f"interrupted; {done:,} of {total:,} images are done and kept in {folder}"
+            tqdm.write(f"compareface: {text}: run the same command again to continue", file=sys.stderr)
+            raise
 
     async def _embed_images(self, checkpoint: Checkpoint, ray_address: str | None) -> None:
         """Embed all images that the checkpoint does not have yet; show a progress bar on stderr."""
@@ -79,7 +111,7 @@ class BatchJob(NamedTuple):
         with self._open_backend(ray_address) as backend:
             async with open_fetcher(self.settings, Metrics()) as fetcher:
                 embedder = BatchEmbedder(checkpoint, self.pairs.parent, fetcher, backend)
-                with tqdm(total=total, initial=done, desc="Embedding", unit="image", disable=None) as bar:
+                with progress(total=total, initial=done, description="Embedding", unit="image") as bar:
                     try:
                         await embedder.embed_all(backend.concurrency + _READ_AHEAD, bar.update)
                     except ExceptionGroup as errors:  # the first error cancelled the other tasks
@@ -91,7 +123,7 @@ class BatchJob(NamedTuple):
         try:
             from app.tools.batch.cluster import open_cluster  # noqa: PLC0415 - Ray is an optional extra
         except ImportError as error:
-            raise BatchError("--ray needs the extra `ray`: pip install '.[ray]' in the checkout") from error
+            raise BatchError(f"--ray needs the extra `ray`: run `{install_command('ray')}`") from error
         return open_cluster(ray_address, self.settings, self.pack)
 
 

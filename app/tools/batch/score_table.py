@@ -7,11 +7,12 @@ image with the error: A or B; A if both have one).
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from app.errors import ErrorCode
+from app.ops.process import install_command
 from app.scoring.scale import Scale
 from app.scoring.similarity import cosine
 from app.tools.batch.checkpoint import BatchError, Checkpoint
@@ -58,9 +59,9 @@ def scored(checkpoint: Checkpoint, scale: Scale, pairs: Iterable[Mapping[str, st
     """Yield each row with its score or its error code."""
     for row in pairs:
         match checkpoint.outcome(row["a"]), checkpoint.outcome(row["b"]):
-            case ErrorCode() as code, _:
+            case StrEnum() as code, _:
                 yield {**row, "score": None, "code": code.value, "image": "A"}
-            case _, ErrorCode() as code:
+            case _, StrEnum() as code:
                 yield {**row, "score": None, "code": code.value, "image": "B"}
             case a, b:
                 yield {**row, "score": scale.score(cosine(a, b)), "code": "", "image": ""}
@@ -75,7 +76,7 @@ def writer(out: Path) -> Writer:
     try:
         import pyarrow.parquet  # noqa: F401, PLC0415 - an optional extra
     except ImportError as error:
-        raise BatchError("Parquet needs the extra `batch`: pip install '.[batch]' in the checkout") from error
+        raise BatchError(f"Parquet needs the extra `batch`: run `{install_command('batch')}`") from error
     return _write_parquet
 
 

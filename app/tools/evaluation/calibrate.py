@@ -24,10 +24,9 @@ from app.scoring.scale import Scale
 from app.tools.evaluation.intervals import jackknife_error
 from app.tools.evaluation.measure import Measurement
 from app.tools.evaluation.pairs import LabelledFaces, PairCounts, count_pairs
+from app.tools.evaluation.sample_size import MIN_EXPECTED_IMPOSTORS, is_measured, people_needed
 
 TARS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
-MIN_EXPECTED_IMPOSTORS = 30
-"""A FAR is extrapolated if fewer impostor pairs are expected above its cosine (relative error over a third)."""
 MIN_GROUP_PEOPLE = 10
 _MIN_IMPOSTOR_PAIRS, _MIN_FOLD_PAIRS = 300, 150
 _TAIL_FAR, _MIN_TAIL_PAIRS, _MAX_TAIL_FAR = 1e-3, 200, 0.2
@@ -51,7 +50,7 @@ def calibrate(measured: Measurement, pack: Pack, data: str, matched_data: str = 
     for table in populations.values():
         check_scales(table)
     date = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return Calibration(pack.name, pack.embedder_sha256, date, "measured", populations)
+    return Calibration(pack.name, pack.embedder_sha256, date, is_provisional=False, populations=populations)
 
 
 def check_scales(table: PopulationTable) -> None:
@@ -115,7 +114,8 @@ def impostor_points(counts: PairCounts, min_pairs: int = _MIN_IMPOSTOR_PAIRS) ->
     """
     pairs = counts.impostor_pairs
     if pairs < min_pairs:
-        needed = f"{min_pairs} pairs of different people (13 people with two images)"
+        people = people_needed(MIN_EXPECTED_IMPOSTORS / min_pairs)
+        needed = f"{min_pairs} pairs of different people ({people} people with two images)"
         raise CalibrationError(f"calibration needs {needed}; there are {pairs}")
     tail_far = min(max(_TAIL_FAR, _MIN_TAIL_PAIRS / pairs), _MAX_TAIL_FAR)
     if not counts.far(counts.cosine_at_far(tail_far)):
@@ -123,7 +123,7 @@ def impostor_points(counts: PairCounts, min_pairs: int = _MIN_IMPOSTOR_PAIRS) ->
     tail = counts.impostor_tail(tail_far)
     points = []
     for far in FARS:
-        is_extrapolated = far * pairs < MIN_EXPECTED_IMPOSTORS
+        is_extrapolated = not is_measured(far, pairs)
         cosine = tail.cosine_at_far(far) if is_extrapolated else counts.cosine_at_far(far)
         points.append(OperatingPoint(far, round(min(cosine, 1.0), 6), is_extrapolated))
     if not is_ascending(points):

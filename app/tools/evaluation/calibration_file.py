@@ -3,7 +3,7 @@
 from app.packs.files import toml_value
 from app.scoring.calibration import Calibration, OperatingPoint, PopulationTable
 
-_ABOUT = ("pack", "embedder_sha256", "date", "status")
+_ABOUT = ("pack", "embedder_sha256", "date")
 _TABLE = ("data", "people", "images", "not_found", "impostor_pairs", "genuine_pairs")
 
 
@@ -11,6 +11,7 @@ def render(calibration: Calibration) -> str:
     """Return the text of ``calibration.toml``."""
     lines = ["# Written by `compareface calibrate`. models/README.md says how to read it.", "[about]"]
     lines += [f"{name} = {toml_value(getattr(calibration, name))}" for name in _ABOUT]
+    lines.append(f"status = {toml_value(calibration.status().value)}")
     for population, table in calibration.populations.items():
         lines += ["", f"[{population}]"]
         lines += [f"{name} = {toml_value(getattr(table, name))}" for name in _TABLE]

@@ -1,7 +1,4 @@
-"""Line charts as SVG text, without scripts and fonts; the page around them defines the colours by class.
-
-Also the number formats of charts and tables.
-"""
+"""Line charts as SVG text, without scripts and fonts; the page around them defines the colours by class."""
 
 import math
 from collections.abc import Sequence
@@ -12,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from app.tools.evaluation.percent import percent
+
 _WIDTH, _HEIGHT = 640, 380
 _LEFT, _TOP, _RIGHT, _BOTTOM = 84, 14, 614, 330
 """Edges of the plot area in pixels."""
-_MAX_FRACTIONAL = 1000
-"""Numbers from here on have no decimals."""
 
 
 class Axis(NamedTuple):
@@ -94,14 +91,3 @@ class Chart:
 def power_ticks(low: float) -> list[tuple[float, str]]:
     """Return the ticks of a logarithmic axis of shares from ``low`` to 1: the powers of ten in percent."""
     return [(10.0**n, percent(10.0**n)) for n in range(math.ceil(math.log10(low)), 1)]
-
-
-def percent(share: float) -> str:
-    return f"{digits(100 * share)} %"
-
-
-def digits(value: float) -> str:
-    """Return ``value`` with three significant digits, without an exponent."""
-    if value >= _MAX_FRACTIONAL:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return np.format_float_positional(value, precision=3, fractional=False, trim="-")

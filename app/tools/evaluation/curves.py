@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion
-from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS
 from app.tools.evaluation.charts import Axis, Chart, power_ticks
 from app.tools.evaluation.evaluation import Evaluation
+from app.tools.evaluation.sample_size import MIN_EXPECTED_IMPOSTORS
 
 _MARKED_SCORES = (40, 50, 60)
 

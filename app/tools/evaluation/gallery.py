@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from app.errors import ErrorCode, OperatorError
 from app.service.face_pipeline import EmbeddingPipeline
 from app.tools.embedding import embed
+from app.tools.progress import progress
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 _LAYOUT = "PERSON/IMAGE"
@@ -68,9 +68,8 @@ def embed_images(embedding_pipeline: EmbeddingPipeline, images: list[Path], work
     """
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(lambda path: embed(embedding_pipeline, path.read_bytes()), images)
-        # disable=None: no bar if stderr is not a terminal
-        progress = tqdm(results, total=len(images), desc="Embedding", unit="image", disable=None)
-        result_of_image = dict(zip(images, progress, strict=True))
+        shown = progress(results, total=len(images), description="Embedding", unit="image")
+        result_of_image = dict(zip(images, shown, strict=True))
     embeddings = {path: result for path, result in result_of_image.items() if not isinstance(result, ErrorCode)}
     if not embeddings:
         raise GalleryError("none of the images shows a face")

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 from app.domain import FaceModelVersion, Population
 from app.scoring.calibration import Calibration
-from app.scoring.scale import Scale
+from app.scoring.scale import SCORE_THRESHOLDS, Scale
 from app.tools.evaluation.evaluation import rates
 from app.tools.evaluation.intervals import Rate
 from app.tools.evaluation.measure import Measurement
 
-SCORES = (40, 50, 60)
+SCORES = tuple(SCORE_THRESHOLDS[FaceModelVersion.V3])
 """The thresholds of version 3.0 for which the FAR of each group is reported."""
 
 

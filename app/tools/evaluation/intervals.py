@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.scoring.similarity import cosine_matrix
 from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, pair_cosines
+from app.tools.evaluation.percent import digits, percent
 
 _Z = 1.959964
 """Quantile of the normal distribution, two-sided 95 %."""
@@ -23,14 +24,20 @@ _MIN_LOG_ODDS = -700
 
 
 class Rate(NamedTuple):
-    """A share of pairs and its 95 % interval."""
+    """A share of pairs and its 95 % interval, as fractions."""
 
     value: float
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+    def text(self, pairs: int) -> str:
+        """Return the rate of ``pairs`` in percent; if no or all pairs are accepted, "< 0.0104 % (0 of 37,018)"."""
+        if not pairs:
+            return "unknown (no pairs)"
+        if 0 < self.value < 1:
+            return f"{percent(self.value)} [{digits(100 * self.low)}, {digits(100 * self.high)}]"
+        bound = f"> {percent(self.low)}" if self.value else f"< {percent(self.high)}"
+        return f"{bound} ({self.value * pairs:,.0f} of {pairs:,})"
 
 
 class Rates(NamedTuple):

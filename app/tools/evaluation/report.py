@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion, Population
-from app.scoring.calibration import PopulationTable
+from app.scoring.calibration import PopulationTable, Status
 from app.scoring.scale import Scale
-from app.tools.evaluation.calibrate import MIN_EXPECTED_IMPOSTORS
-from app.tools.evaluation.charts import Axis, Chart, digits, percent, power_ticks
+from app.tools.evaluation.charts import Axis, Chart, power_ticks
 from app.tools.evaluation.curves import det_chart, rate_curve, roc_chart
 from app.tools.evaluation.evaluation import Evaluation
 from app.tools.evaluation.group_rates import SCORES, GroupRates
 from app.tools.evaluation.intervals import Rate
 from app.tools.evaluation.pairs import PairCounts
+from app.tools.evaluation.percent import digits, percent
+from app.tools.evaluation.sample_size import MIN_EXPECTED_IMPOSTORS
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _STYLE = Path(__file__).with_name("report.css")
@@ -35,7 +36,11 @@ $rates
 <h2>Operating points of the population matched</h2>
 <p>At each FAR the group with the highest cosine decides.</p>
 $points""")
-_PROVISIONAL = '<p class="caution"><b>Provisional.</b> This calibration was not measured with this embedder.</p>'
+_CAUTIONS = {
+    Status.PROVISIONAL: "<b>Provisional.</b> This calibration was not measured with this embedder.",
+    Status.PARTLY_EXTRAPOLATED: "<b>Partly extrapolated.</b> The people are too few to measure the FARs at all of the "
+    "scores 40, 50 and 60. Do not base decisions about people on this calibration.",
+}
 
 
 def render(evaluation: Evaluation, groups: Sequence[GroupRates] = ()) -> str:
@@ -44,6 +49,7 @@ def render(evaluation: Evaluation, groups: Sequence[GroupRates] = ()) -> str:
     ``groups``: the FAR within each group; the calibration then has the population ``matched``.
     """
     calibration, table, curve = evaluation.calibration, evaluation.table, rate_curve(evaluation)
+    caution = _CAUTIONS.get(calibration.status(evaluation.population))
     style = _STYLE.read_text(encoding="utf-8")
     if table.people:
         dependence = f"share {table.people:,} people and are not independent. The intervals allow for it."
@@ -57,7 +63,7 @@ def render(evaluation: Evaluation, groups: Sequence[GroupRates] = ()) -> str:
         impostor_pairs=f"{table.impostor_pairs:,}",
         min_impostors=MIN_EXPECTED_IMPOSTORS,
         bar_width=f"{_BAR_WIDTH:g}",
-        warning=_PROVISIONAL if calibration.status == "provisional" else "",
+        warning=f'<p class="caution">{caution}</p>' if caution else "",
         about=_about(evaluation),
         histogram=_histogram(evaluation),
         deciles=_deciles(evaluation),
@@ -127,24 +133,28 @@ def _pairs_by_score(evaluation: Evaluation, edges: NDArray[np.float64]) -> tuple
 
 
 def _thresholds(evaluation: Evaluation) -> str:
+    impostor, genuine = evaluation.counts.impostor_pairs, evaluation.counts.genuine_pairs
     rows = [
-        (str(row.version), f"{row.score:g}", f"{row.cosine:.4f}", _rate(row.far), _rate(row.tar))
+        (str(row.version), f"{row.score:g}", f"{row.cosine:.4f}", _rate(row.far, impostor), _rate(row.tar, genuine))
         for row in evaluation.rows
     ]
     head = ("FaceModelVersion", "threshold on the score", "cosine", "false accepts (FAR)", "true accepts (TAR)")
     return _table(head, rows)
 
 
-def _rate(rate: Rate) -> str:
+def _rate(rate: Rate, pairs: int) -> str:
+    if rate.value in {0.0, 1.0}:
+        return escape(rate.text(pairs))
     return f"{percent(rate.value)}<small>{digits(100 * rate.low)} to {percent(rate.high)}</small>"
 
 
 def _groups(evaluation: Evaluation, groups: Sequence[GroupRates]) -> str:
     matched = evaluation.calibration.table(Population.MATCHED)
-    rows = [
-        (escape(row.group), f"{row.impostor_pairs:,}", str(row.population), *map(_rate, row.fars)) for row in groups
-    ]
-    head = ("group", "impostor pairs", "population", *(f"FAR at {score}" for score in SCORES))
+    rows = []
+    for row in groups:
+        fars = [_rate(far, row.impostor_pairs) for far in row.fars]
+        rows.append((escape(row.group), f"{row.impostor_pairs:,}", str(row.population), *fars))
+    head = ("group", "impostor pairs", "population", *(f"FAR at {score:g}" for score in SCORES))
     points = _operating_points(matched, Scale(matched, FaceModelVersion.V3), evaluation.counts)
     return _GROUPS.substitute(rates=_table(head, rows), points=points, data=escape(matched.data))
 

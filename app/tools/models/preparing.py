@@ -22,10 +22,14 @@ def prepare(packs: Store, pack: Pack) -> str:
 
 
 def prepare_best(settings: ModelsSettings, budget_s: float) -> str:
-    """Prepare the configured pack; if it is `auto`, first try to pull the preferred pack within ``budget_s``."""
+    """Prepare the configured pack; if it is `auto`, first try to pull the preferred pack within ``budget_s``.
+
+    Raise :class:`PackError` before anything is built if the settings refuse the pack as unfit.
+    """
     packs, pack = Store.with_selected_pack(settings)
     if settings.is_automatic and pack.name != store.PREFERRED:
         pack = pulling.pull_preferred(packs, packs.pack(store.PREFERRED), pack, settings, budget_s)
+    store.require_fit(pack, settings, pack.unfit)
     try:
         return prepare(packs, pack)
     except PackError:

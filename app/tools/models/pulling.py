@@ -14,7 +14,7 @@ from app.ops.process import shell_command
 from app.packs.download import ProgressCallback
 from app.packs.manifest import Download, Pack, PackError, PackFile
 from app.packs.pull import Origin, pull
-from app.packs.store import Store
+from app.packs.store import Store, require_fit
 from app.settings import ModelsSettings
 
 _LOWER_ACCURACY = "less accurate: TAR 85 % instead of 97 % at FAR 0.01 %"
@@ -85,8 +85,10 @@ def pull_preferred(store: Store, preferred: Pack, fallback: Pack, settings: Mode
         _run_within(seconds, lambda: pull(store, preferred, origin, watch), timeout)
     except PackError as error:
         command = shell_command(f"models pull {preferred.name}")
+        cause = f"cannot get pack {preferred.name} ({error})"
+        require_fit(fallback, settings, fallback.unfit and f"{cause}. {fallback.unfit}", f"run `{command}`")
         tqdm.write(
-            f"compareface: cannot get pack {preferred.name} ({error}); using pack {fallback.name}, which is "
+            f"compareface: {cause}; using pack {fallback.name}, which is "
             f"{_LOWER_ACCURACY}. To get {preferred.name} later: {command}",
             file=sys.stderr,
         )

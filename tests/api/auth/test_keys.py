@@ -28,6 +28,7 @@ keys = [{ label = "only", secret_key = "three" }]
 """
 _MATCHED = 'population = "matched"\n'
 """Appended to ``_FULL``, it belongs to the caller ``b``."""
+_EXPIRING = '[callers.c]\nkeys = [{{ label = "only", secret_key = "topsecret", expires = {} }}]\n'
 _SHORT = '[callers.c]\nkeys = [{ label = "only", secret_key = "four" }]\n'
 
 
@@ -78,7 +79,26 @@ def test_repr_contains_no_secrets(tmp_path: Path) -> None:
             "callers.c: a token is a text that clients send instead of no token",
         ),
         (_SHORT.replace(" }", ', token = " " }'), "callers.c: a token is a text that clients send instead of no token"),
-        (_SHORT + "rate = 5", r"callers.c.rate: is not a known name"),
+        (_SHORT + "rate = 5", r"callers.c.rate: is not a known name$"),
+        (_SHORT.replace("secret_key", "secret_ky"), r"\.secret_ky: is not a known name \(did you mean secret_key\?\)"),
+        (_SHORT.replace("callers", "caller"), r"caller: is not a known name \(did you mean callers\?\)$"),
+        (_SHORT + "action = []", r"callers.c.action: is not a known name \(did you mean actions\?\)$"),
+        (_SHORT + "population_ = 1", r"callers.c.population_: is not a known name \(did you mean population\?\)$"),
+        (_SHORT.replace('"only"', '"a b"'), r"label: must be 1 to 64 letters, digits, '_', '\.' and '-'$"),
+        (_EXPIRING.format('"soon"'), r"expires: must be a date and time with a time zone, such as 2030-"),
+        (_EXPIRING.format("2030-01-01"), r"expires: must be a date and time with a time zone, such as 2030-"),
+        (_EXPIRING.format("2030-01-01T00:00:00"), r"expires: must be a date and time with a time zone, such as 2030-"),
+        (_EXPIRING.format("[]"), r"expires: must be a date and time with a time zone, such as 2030-"),
+        (_SHORT + "requests_per_second = 1.5", r"requests_per_second: must be a whole number$"),
+        (_SHORT + 'actions = "CompareFace"', r"callers.c.actions: must be a list$"),
+        ("callers = 1", r"callers: must be a table$"),
+        ("[callers]\na = 1", r"callers.a: must be a table$"),
+        ("[callers.a]\nkeys = 1", r"callers.a.keys: must be a list$"),
+        ("[callers.a]\nkeys = [1]", r"callers.a.keys.0: must be a table$"),
+        (
+            "[callers.a]\nkeys = [{ label = 1, secret_key = 2 }]",
+            r"label: must be a string; .*secret_key: must be a string$",
+        ),
         (_SHORT + "requests_per_second = 0", r"callers.c.requests_per_second"),
         (_SHORT + 'face_model_versions = ["4.0"]', r"callers.c.face_model_versions"),
         (_SHORT + 'face_model_versions = ["2.0"]', r"default_face_model_version is not among"),
@@ -119,7 +139,18 @@ def test_a_changed_file_is_reloaded_within_a_second(tmp_path: Path, caplog: pyte
     assert list(subject.callers()) == ["env", "AKIDa", "b"]
     now[0] = 1.0
     assert list(subject.callers()) == ["env", "c"]
-    assert [record.getMessage() for record in caplog.records] == ["key file reloaded"]
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["key file reloaded", "the key file has keys of fewer than 16 characters"]
+
+
+def test_short_keys_of_the_file_are_accepted_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    subject = key_ring(write(tmp_path / "keys.toml", _FULL.replace('"one"', f'"{16 * "x"}"')), "env:five")
+    subject.log_short_keys()
+    (record,) = caplog.records
+    assert vars(record)["fields"] == {"keys": ["AKIDa/sts", "b/only"]}
+    caplog.clear()
+    key_ring(write(tmp_path / "keys.toml", _SHORT.replace("four", 16 * "x"))).log_short_keys()
+    assert not caplog.records
 
 
 def test_an_invalid_change_is_logged_once_and_the_previous_keys_stay_active(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.errors import ErrorCode
-from app.tools.batch.checkpoint import BatchError, Checkpoint, ImageRecord
+from app.tools.batch.checkpoint import BatchError, Checkpoint, FileCode, ImageRecord
 
 
 def test_a_checkpoint_of_another_batch_is_not_continued(tmp_path: Path) -> None:
@@ -33,6 +33,7 @@ def test_transient_errors_are_retried_and_others_are_kept(tmp_path: Path) -> Non
     ]
     transient = [
         ImageRecord("busy server", None, ErrorCode.IMAGE_DOWNLOAD_ERROR),
+        ImageRecord("missing file", None, FileCode.IMAGE_NOT_FOUND),
         ImageRecord("slow server", None, ErrorCode.REQUEST_TIMEOUT),
         ImageRecord("slow image", b"slow", ErrorCode.REQUEST_TIMEOUT),
         ImageRecord("its copy", b"slow", None),
@@ -44,7 +45,7 @@ def test_transient_errors_are_retried_and_others_are_kept(tmp_path: Path) -> Non
             record.name for record in (*permanent, *transient, ImageRecord("face", b"face", embedding))
         )
         checkpoint.add([*permanent, *transient, ImageRecord("face", b"face", embedding)])
-        assert checkpoint.counts() == (8, 8)
+        assert checkpoint.counts() == (9, 9)
         assert checkpoint.outcome("its copy") is ErrorCode.REQUEST_TIMEOUT, "until the next run the error is the result"
     with Checkpoint.open(tmp_path / "work", "one") as checkpoint:
         assert list(checkpoint.pending_names()) == [record.name for record in transient]

@@ -17,11 +17,29 @@ from app.errors import ErrorCode
 from app.ops.metrics import Metrics
 from app.settings import FetchSettings
 from app.tools.batch.backend import EmbeddingBackend
-from app.tools.batch.checkpoint import Checkpoint
+from app.tools.batch.checkpoint import Checkpoint, FileCode
 from app.tools.batch.embedding import BatchEmbedder
 from app.tools.embedding import Outcome
 from tests.support.images import astronaut, jpeg
 from tests.tools.batch.process import read_table
+
+
+async def test_a_cancelled_batch_commits_the_finished_images(tmp_path: Path) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}").write_bytes(bytes([number]))
+
+    async def embed(encoded: bytes) -> Outcome:
+        if encoded == b"\3":
+            await asyncio.sleep(60)
+        return np.ones(4, np.float32)
+
+    with Checkpoint.open(tmp_path / "work", "one") as checkpoint:
+        checkpoint.add_names(map(str, range(5)))
+        async with open_fetcher(Settings(), Metrics()) as fetcher:
+            embedder = BatchEmbedder(checkpoint, tmp_path, fetcher, EmbeddingBackend(1, embed))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(embedder.embed_all(1, lambda _: None), 1.0)
+        assert list(checkpoint.pending_names()) == ["3", "4"]
 
 
 async def test_each_content_is_embedded_once(tmp_path: Path) -> None:
@@ -44,7 +62,7 @@ async def test_each_content_is_embedded_once(tmp_path: Path) -> None:
         assert sorted(embedded) == [b"\0", b"\1", b"\2", b"bad"]
         assert (checkpoint.counts(), checkpoint.distinct_images(), len(done)) == ((202, 202), 4, 202)
         assert checkpoint.outcome("009") is checkpoint.outcome("199") is ErrorCode.IMAGE_DECODE_FAILED
-        assert checkpoint.outcome("absent") is ErrorCode.IMAGE_DOWNLOAD_ERROR
+        assert checkpoint.outcome("absent") is FileCode.IMAGE_NOT_FOUND
         assert checkpoint.outcome("") is ErrorCode.IMAGE_EMPTY
         assert np.array_equal(checkpoint.outcome("001"), checkpoint.outcome("196"))
 

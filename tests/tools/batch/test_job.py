@@ -60,6 +60,39 @@ def test_a_killed_batch_continues_and_writes_the_same_bytes(tmp_path: Path) -> N
     assert all(row["score"] for row in read_table(out))
 
 
+def test_an_interrupted_batch_keeps_its_work_and_prints_how_to_continue(tmp_path: Path) -> None:
+    names = list(_crops(tmp_path, 210))
+    pairs, out, work = (tmp_path / name for name in ("pairs.csv", "scores.csv", ".scores.csv.work"))
+    pairs.write_text("a,b\n" + "".join(f"{name},{name}\n" for name in names))
+    with subprocess.Popen(batch_command(pairs, out), stderr=subprocess.PIPE, text=True, process_group=0) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("Embedding: 0 of 210 images, ")
+        time.sleep(1.2)
+        os.killpg(process.pid, signal.SIGINT)
+        errors = process.stderr.read()
+    assert process.returncode == 130, errors
+    kept = _committed(work)
+    message = f"interrupted; {kept} of 210 images are done and kept in {work}: run the same command again to continue"
+    assert message in errors
+    assert 0 < kept < 210
+    completed = run_batch(pairs, out)
+    assert f"Embedding: {kept} of 210 images" in completed.stderr
+    assert len(read_table(out)) == 210
+
+
+def test_a_finished_batch_is_not_repeated(pairs: Path) -> None:
+    out = pairs.with_name("scores.csv")
+    assert run_batch(pairs, out).returncode == 0
+    written = out.stat().st_mtime_ns
+    again = run_batch(pairs, out)
+    assert (again.returncode, out.stat().st_mtime_ns) == (0, written)
+    assert again.stderr == f"{out}: complete already, nothing to do; delete the file to score the pairs again\n"
+    out.write_text("changed")
+    assert "1 scored" in run_batch(pairs, out).stderr
+    pairs.write_text(_PAIRS + "shot.jpg,shot.jpg\n")
+    assert "2 scored" in run_batch(pairs, out).stderr
+
+
 def _committed(work: Path) -> int:
     """Return the number of committed images, read from a copy of the database because it is locked."""
     file = work / "checkpoint.sqlite3"

@@ -45,4 +45,4 @@ def calibration_of(counts: PairCounts, faces: LabelledFaces, data: str = "random
         impostor=impostor_points(counts),
         genuine=genuine_points(counts),
     )
-    return Calibration("random", SHA256, "2026-11-22", "measured", {Population.GENERAL: table})
+    return Calibration("random", SHA256, "2026-11-22", is_provisional=False, populations={Population.GENERAL: table})

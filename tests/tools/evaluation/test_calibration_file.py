@@ -10,7 +10,7 @@ def test_each_population_is_a_table_with_its_points_and_groups() -> None:
     calibration = calibrate(grouped_measurement(), PACK, "random")
     document = tomllib.loads(render(calibration))
     assert list(document) == ["about", "general", "matched"]
-    assert document["about"]["status"] == "measured"
+    assert document["about"]["status"] == "partly extrapolated"
     assert "group" not in document["general"]
     assert [row["name"] for row in document["matched"]["group"]] == ["alike", "varied"]
     assert {row["group"] for row in document["matched"]["impostor"]} == {"alike"}

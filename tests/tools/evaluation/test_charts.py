@@ -3,7 +3,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from app.tools.evaluation.charts import Axis, Chart, digits, percent, power_ticks
+from app.tools.evaluation.charts import Axis, Chart, power_ticks
 
 _AXIS = Axis("x", 0.01, 1.0, [(0.1, "0.1")], is_log=True)
 
@@ -17,25 +17,6 @@ def test_titles_and_labels_are_escaped() -> None:
     chart.dot(0.1, 0.1, "<", label_offset=-8)
     assert "<title>a &amp; b</title>" in chart.svg()
     ET.fromstring(chart.svg())
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.0, "0"),
-        (1.0, "1"),
-        (0.000012345, "0.0000123"),
-        (12.34567, "12.3"),
-        (1234.5, "1,230"),
-        (9_876_543, "9,880,000"),
-    ],
-)
-def test_numbers_have_three_significant_digits_and_no_exponent(value: float, text: str) -> None:
-    assert digits(value) == text
-
-
-def test_shares_are_percentages() -> None:
-    assert percent(0.001) == "0.1 %"
 
 
 def test_ticks_are_the_powers_of_ten_above_the_lower_end() -> None:

@@ -64,3 +64,18 @@ def test_one_person_has_no_impostor_pairs() -> None:
     )
     assert far == Rate(0.0, 0.0, 1.0)
     assert tar.value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("accepted", "pairs", "text"),
+    [
+        (0, 37_018, "< 0.0104 % (0 of 37,018)"),
+        (40, 40, "> 91.2 % (40 of 40)"),
+        (50, 100, "50 % [40.4, 59.6]"),
+        (0, 0, "unknown (no pairs)"),
+    ],
+)
+def test_a_rate_is_printed_in_percent_and_as_a_bound_if_no_or_all_pairs_are_accepted(
+    accepted: int, pairs: int, text: str
+) -> None:
+    assert binomial(accepted, pairs).text(pairs) == text

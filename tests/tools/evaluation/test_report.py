@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from app.scoring.calibration import Status
 from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.evaluation import Evaluation, evaluate
 from app.tools.evaluation.group_rates import group_rates
@@ -108,9 +109,14 @@ def test_documented_and_common_thresholds_are_listed(page: str) -> None:
 
 
 def test_a_provisional_calibration_is_marked(evaluation: Evaluation) -> None:
-    provisional = dataclasses.replace(evaluation.calibration, status="provisional")
+    provisional = dataclasses.replace(evaluation.calibration, is_provisional=True)
     assert "Provisional" in render(dataclasses.replace(evaluation, calibration=provisional))
     assert "Provisional" not in render(evaluation)
+
+
+def test_a_calibration_on_few_people_is_marked(evaluation: Evaluation, page: str) -> None:
+    is_extrapolated = evaluation.calibration.status() is Status.PARTLY_EXTRAPOLATED
+    assert ("<b>Partly extrapolated.</b>" in page) == is_extrapolated
 
 
 def test_the_far_of_each_group_and_the_deciding_groups_are_listed(page: str) -> None:

@@ -72,6 +72,31 @@ def test_an_unexpected_error_with_the_preferred_pack_selects_the_fallback(
     assert "secret" not in err
 
 
+@pytest.mark.parametrize(
+    ("pack", "message"),
+    [
+        (
+            "auto",
+            "^cannot get pack tiny .*unexpected RuntimeError.* trying out.* refuses the pack open: run `.* pull tiny",
+        ),
+        ("open", "^The pack open is for trying out.*COMPAREFACE_MODELS__REQUIRE_FIT refuses the pack open: run "),
+    ],
+)
+@pytest.mark.usefixtures("preferred")
+def test_a_refused_pack_is_not_announced(
+    pack: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(pulling, "pull", fail)
+    monkeypatch.setenv("COMPAREFACE_MODELS__PACK", pack)
+    monkeypatch.setenv("COMPAREFACE_MODELS__REQUIRE_FIT", "true")
+    with pytest.raises(PackError, match=message):
+        _prepare_best(20)
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.usefixtures("preferred")
 @pytest.mark.parametrize(
     ("name", "value"),
