@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.images import another_shot, astronaut, cast, jpeg
@@ -25,6 +26,7 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a moving drawing
     "--host-resolver-rules=MAP iai.example 127.0.0.1",
 ]
 
@@ -59,12 +61,13 @@ def in_node() -> Callable[[str, object], Any]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two photos of one person, one of six people, and one without a face."""
+    """Three photos of one person, one of six people, and one without a face; ``rotated`` lies on its side."""
     folder = tmp_path_factory.mktemp("photos")
     person = astronaut()
     contents = {
         "a.jpg": person,
         "b.jpg": another_shot(person),
+        "rotated.jpg": np.rot90(person).copy(),
         "six.jpg": cast(),
         "faceless.jpg": person[300:500, :120],
     }
