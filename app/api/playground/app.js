@@ -142,6 +142,7 @@ function render() {
   translatePage();
   byId("language").textContent = translate("otherLanguage");
   byId("language").lang = language() === "en" ? "zh-CN" : "en";
+  byId("docs").href = `docs?language=${document.documentElement.lang}`;
   byId("missing").textContent = "";
   const { server } = state;
   byId("server").textContent = server?.engine ? translate("serverInfo", { version: server.version, pack: server.engine.pack, device: server.engine.device }) : "";

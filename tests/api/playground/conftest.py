@@ -17,6 +17,7 @@ from tests.support.server import Server, running_server
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "app/api/playground"
+_AXE = ROOT / ".browser/node_modules/axe-core/axe.min.js"
 _CHROMIUM = shutil.which("chromium")
 _FLAGS = [
     "--no-sandbox",
@@ -109,3 +110,12 @@ def screenshot() -> Callable[[Any, str], None]:
             page.screenshot(path=Path(folder) / f"play-{name}.png", full_page=True)
 
     return save
+
+
+def check_accessibility(page: Any) -> None:
+    """Fail if axe-core finds a violation on the page; skip the test without axe-core."""
+    if not _AXE.exists():
+        pytest.skip("needs axe-core: `make playground-test`")
+    page.evaluate(_AXE.read_text(encoding="utf-8"))
+    violations = page.evaluate("axe.run().then((results) => results.violations)")
+    assert [(item["id"], [node["html"] for node in item["nodes"]]) for item in violations] == []

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from app.domain import Image
-from tests.api.playground.conftest import ROOT
+from tests.api.playground.conftest import check_accessibility
 from tests.support.images import astronaut, blurred, cast, jpeg, shrunk
 from tests.support.server import HOST, Server, running_server
 
 pytestmark = pytest.mark.browser
-_AXE = ROOT / ".browser/node_modules/axe-core/axe.min.js"
 _RESULT_TIMEOUT_MS = 60_000
 _PHOTOS = dict[str, Path]
 _CORNERS_SCRIPT = """elements => elements.map((element) => {
@@ -342,7 +341,7 @@ def test_the_camera_takes_a_photo_and_is_switched_off(
             page.click("#photo-a :text('Camera')")
             page.locator("#photo-a video").evaluate(_FIRST_FRAME_SCRIPT)
             screenshot(page, f"camera-{width}")
-            _check_accessibility(page)
+            check_accessibility(page)
             tracks = page.evaluate_handle("document.querySelector('video').srcObject.getTracks()")
             page.click(f"#photo-a :text('{end}')")
             page.locator("#photo-a video").wait_for(state="detached")
@@ -578,17 +577,9 @@ def test_every_variant_of_the_page_is_accessible(
     screenshot: Callable[[Any, str], None],
 ) -> None:
     with _page(chromium, closed_server, **_BROWSER_OPTIONS[variant]) as page:
-        _check_accessibility(page)
+        check_accessibility(page)
         screenshot(page, f"{variant}-start")
         _compare(page, photos["a"], photos[other], closed_server)
         screenshot(page, f"{variant}-{other}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        _check_accessibility(page)
-
-
-def _check_accessibility(page: Any) -> None:
-    if not _AXE.exists():
-        pytest.skip("needs axe-core: `make playground-test`")
-    page.evaluate(_AXE.read_text(encoding="utf-8"))
-    violations = page.evaluate("axe.run().then((results) => results.violations)")
-    assert [(item["id"], [node["html"] for node in item["nodes"]]) for item in violations] == []
+        check_accessibility(page)
