@@ -22,7 +22,8 @@ ENGLISH, CHINESE = LANGUAGES = ("en-US", "zh-CN")
 _CHINESE_TEXTS = Path(__file__).with_name("docs.zh-CN.json")
 _STYLE = """
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
-body { background: Canvas; color: CanvasText; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: break-word; }
+body { background: Canvas; color: CanvasText; overflow-wrap: break-word; }
+body { max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
 h2 { margin-top: 2.5rem; }
 a { color: #1b57c2; }
 @media (prefers-color-scheme: dark) { a { color: #8ab4ff; } }
