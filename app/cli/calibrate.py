@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         _warn(population, table)
     rates = group_rates(measured, calibration)
     if args.report is not None:
-        page = report.render(measured.evaluate(calibration), rates)
+        page = report.render(measured.evaluate(calibration), rates, measured.precision)
         args.report.write_text(page, encoding="utf-8")
         print(f"report: {args.report}", file=sys.stderr)
     out = store.custom_calibration_path(pack.name) if args.install else args.out

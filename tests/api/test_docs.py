@@ -2,12 +2,16 @@
 
 import json
 import re
+from html import escape
+from pathlib import Path
 
 import httpx
+import jsonschema
 import pytest
 
+from app.api import docs
 from app.api.actions import ACTIONS
-from app.api.docs import page
+from app.api.docs import CHINESE, ENGLISH, EXAMPLES, LANGUAGES, page
 from app.api.openapi import document
 from app.errors import ErrorCode
 from tests.support.fakes import COMMON, OPEN, client_of, code_of
@@ -15,13 +19,15 @@ from tests.support.fakes import COMMON, OPEN, client_of, code_of
 _DOCUMENT = document()
 
 
-async def _docs() -> httpx.Response:
+async def _docs(language: str = ENGLISH) -> httpx.Response:
     async with client_of(OPEN) as client:
-        return await client.get("/docs")
+        return await client.get("/docs", headers={"accept-language": language})
 
 
-async def test_the_page_names_all_headers_codes_parameters_and_paths() -> None:
-    response = await _docs()
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_page_names_all_headers_codes_parameters_and_paths(language: str) -> None:
+    response = await _docs(language)
+    assert f'<html lang="{language}">' in response.text
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     headers = [header["name"] for header in _DOCUMENT["paths"]["/"]["post"]["parameters"]]
     models = [model for action in ACTIONS for model in action.models.values()]
@@ -31,14 +37,89 @@ async def test_the_page_names_all_headers_codes_parameters_and_paths() -> None:
     assert [path for path in _DOCUMENT["paths"] if path not in response.text] == []
 
 
-async def test_the_page_loads_and_runs_nothing() -> None:
-    response = await _docs()
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_page_loads_and_runs_nothing(language: str) -> None:
+    response = await _docs(language)
     targets = re.findall(r"(?:src|href|action|content)\s*=\s*[\"']?([^\"'\s>]+)", response.text)
     anchors = {f"#{name}" for name in re.findall(r'id="(\w+)"', response.text)}
-    assert set(targets) <= {"openapi.json", "width=device-width", *anchors}
-    assert re.search(r"<script|<link|<iframe|@import|url\(|\son\w+=|style=|https?:", response.text) is None
+    others = {f"docs?language={other}" for other in LANGUAGES if other != language}
+    assert set(targets) <= {"openapi.json", "width=device-width", *anchors, *others}
+    assert re.search(r"<script|<link|<iframe|@import|url\(|\son\w+=|style=", response.text) is None
     assert response.headers["content-security-policy"].startswith("default-src 'none'; ")
     assert response.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_contents_list_has_every_section() -> None:
+    html = page(_DOCUMENT)
+    anchors = re.findall(r'<h2 id="(\w+)">', html)
+    assert {"Examples", "post_", "get_version", "TC3", "ErrorCode"} <= set(anchors)
+    assert re.findall(r'<li><a href="#(\w+)">', html) == anchors
+
+
+def test_every_table_has_headers_for_its_columns() -> None:
+    tables = re.findall("<table>.*?</table>", page(_DOCUMENT), flags=re.DOTALL)
+    assert len(tables) > 10
+    for table in tables:
+        head, *rows = table.split("<tr>")[1:]
+        assert {row.count("<td>") for row in rows} == {head.count('<th scope="col">')}
+
+
+def test_examples_agree_with_the_document() -> None:
+    schemas = {"components": {"schemas": _DOCUMENT["components"]["schemas"]}}
+
+    def is_valid(name: str, value: object) -> bool:
+        schema = {"$ref": f"#/components/schemas/{name}", **schemas}
+        return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+
+    assert len(EXAMPLES) == 2
+    for title, action, body, response in EXAMPLES:
+        assert is_valid(f"{action}20200303", body) == (title != "An error")
+        assert is_valid("Reply", {"Response": {**response, "RequestId": "x"}})
+        assert escape(json.dumps(body, indent=2)) in page(_DOCUMENT)
+
+
+def test_every_text_is_translated() -> None:
+    english, chinese = page(_DOCUMENT, ENGLISH), page(_DOCUMENT, CHINESE)
+    assert re.sub(">[^<]*<", "><", english).replace(ENGLISH, "").replace(CHINESE, "") == re.sub(
+        ">[^<]*<", "><", chinese
+    ).replace(ENGLISH, "").replace(CHINESE, "")
+    paragraphs = [
+        text for html in re.findall("<p>(.*?)</p>", chinese) if (text := re.sub("<code>.*?</code>", "", html))
+    ]
+    assert [text for text in paragraphs if not re.search("[\u4e00-\u9fff]", text) and "openapi.json" not in text] == []
+
+
+def test_every_translation_is_used() -> None:
+    source = " ".join(_strings(_DOCUMENT))
+    labels = Path(docs.__file__).read_text(encoding="utf-8")
+    assert [
+        text for text in docs.translations() if text not in source and not re.search(rf"""["']{text}["']""", labels)
+    ] == []
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [" ".join(value.split())]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for item in items for text in _strings(item)]
+
+
+@pytest.mark.parametrize(
+    ("query", "browser", "language"),
+    [
+        ("", "", ENGLISH),
+        ("", "zh-CN,zh;q=0.9", CHINESE),
+        ("", "de-DE", ENGLISH),
+        ("?language=en-US", "zh-CN", ENGLISH),
+        ("?language=zh-CN", "", CHINESE),
+        ("?language=<x>", "", ENGLISH),
+    ],
+)
+async def test_query_and_browser_select_the_language(query: str, browser: str, language: str) -> None:
+    async with client_of(OPEN) as client:
+        response = await client.get(f"/docs{query}", headers={"accept-language": browser})
+    assert f'<html lang="{language}">' in response.text
+    assert response.headers["vary"] == "accept-language"
 
 
 def test_the_page_escapes_its_content() -> None:

@@ -45,7 +45,7 @@ def test_numbers_are_printed_and_the_drawing_is_in_the_current_folder(
     assert "eyes 44 px apart" in output
     assert output.endswith("1 face, drawn in a.inspect.png\n")
     assert _count_pixels(folder / "a.inspect.png", COMPARED) > 1000
-    assert _count_pixels(folder / "a.inspect.png", SHOWN) == 0
+    assert _count_pixels(folder / "a.inspect.png", SHOWN) < 200, "only in the legend"
 
 
 def test_the_table_has_four_faces_and_begins_with_the_target_face(

@@ -41,6 +41,23 @@ def test_the_documentation_is_short() -> None:
     assert sum(page.stat().st_size for page in _PAGES) < _MAX_TOTAL_BYTES
 
 
+@pytest.mark.parametrize("name", ["README", "deploy/MIGRATING"])
+def test_the_chinese_page_has_the_structure_and_the_code_of_the_english_one(name: str) -> None:
+    english, chinese = _structure(_text(f"{name}.md")), _structure(_text(f"{name}.zh-CN.md"))
+    assert len(english) > 10
+    assert chinese == english
+
+
+def _structure(text: str) -> list[str]:
+    """Return the levels of headings, the code blocks without comments, and the number of columns of table rows."""
+    parts = re.findall(r"^```.*?^```|^#+ |^\d+\. |^\|[^\n]*", text, flags=re.MULTILINE | re.DOTALL)
+    return [re.sub(r"\s+(?:#|//) .*", "", part) if part.startswith("```") else _kind(part) for part in parts]
+
+
+def _kind(line: str) -> str:
+    return f"row of {line.count('|')}" if line.startswith("|") else line.strip()
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_documented(command: str) -> None:
     assert f"compareface {command}" in _text("README.md", "deploy/README.md")

@@ -2,7 +2,7 @@
 
 import { CodePanel } from "./code_panel.js";
 import { byId } from "./dom.js";
-import { errorElement, qualityTable, scoreElements } from "./result.js";
+import { errorElement, qualityDetails, scoreElements } from "./result.js";
 import { ENDPOINT, call, requiresSignature, serverInfo } from "./client.js";
 import { PhotoInput } from "./photo_input.js";
 import { language, switchLanguage, translate, translatePage } from "./i18n.js";
@@ -13,7 +13,7 @@ const KEY_INPUTS = { secretId: byId("secret-id"), secretKey: byId("secret-key"),
 
 const photoInputs = ["A", "B"].map((side) => new PhotoInput(byId(`photo-${side.toLowerCase()}`), side, clearResult));
 const codePanel = new CodePanel(announce);
-const state = { server: null, needsKey: false, isBusy: false, result: null };
+const state = { server: null, needsKey: false, isBusy: false, result: null, hasSucceeded: false };
 
 function keyValues() {
   return Object.fromEntries(Object.entries(KEY_INPUTS).map(([name, input]) => [name, input.value.trim()]));
@@ -43,8 +43,10 @@ function reportMissing(key) {
   byId("missing").textContent = key && translate(key);
   if (!key) return;
   announce(translate(key));
-  if (key === "missingKey") KEY_INPUTS.secretId.focus();
-  else photoInputs.find((input) => !input.image).fileInput.focus();
+  if (key === "missingKey") {
+    byId("settings").open = true;
+    KEY_INPUTS.secretId.focus();
+  } else photoInputs.find((input) => !input.image).fileInput.focus();
 }
 
 async function compare(event) {
@@ -56,6 +58,7 @@ async function compare(event) {
   const missing = missingInput(credentials);
   reportMissing(missing);
   if (missing) return;
+  clearResult();
   setBusy(true);
   const version = byId("version").value;
   const caller = { credentials, language: language() === "zh" ? "zh-CN" : "en-US" };
@@ -73,12 +76,21 @@ async function compare(event) {
     images: photoInputs.map(({ side, image }) => ({ side, url: image.url })),
     options,
   });
+  showSettings(result);
   renderResult();
   byId("result").scrollIntoView({ block: "nearest" });
   announce(byId("result").querySelector(".headline, .error").innerText); // textContent has no spaces between elements
   if (mayDetect(result)) await Promise.all(photoInputs.map((input) => detect(input, version, caller)));
   renderResult();
   setBusy(false);
+}
+
+// Collapses key and options after the first success, and opens them if the key is the problem.
+function showSettings({ error }) {
+  if (error?.code.startsWith("AuthFailure")) byId("settings").open = true;
+  if (error || state.hasSucceeded) return;
+  state.hasSucceeded = true;
+  byId("settings").open = false;
 }
 
 // Whether DetectFace can succeed: not after an error of the key or of the connection.
@@ -96,9 +108,9 @@ async function detect(input, version, caller) {
 function renderResult() {
   const { result, server } = state;
   byId("result").hidden = !result;
-  if (!result) return;
-  const table = qualityTable(photoInputs.map((input) => input.detection));
-  byId("result").replaceChildren(...(result.error ? [errorElement(result)] : scoreElements(result, server)), ...(table ? [table] : []));
+  if (!result) return byId("result").replaceChildren();
+  const quality = qualityDetails(photoInputs.map((input) => input.detection));
+  byId("result").replaceChildren(...(result.error ? [errorElement(result)] : scoreElements(result, server)), ...(quality ? [quality] : []));
 }
 
 function clearResult() {
@@ -116,6 +128,11 @@ function setBusy(isBusy) {
   byId("compare").textContent = translate(isBusy ? "comparing" : "compare");
 }
 
+async function swap() {
+  await Promise.all(photoInputs.map((input) => input.pending));
+  photoInputs[0].swap(photoInputs[1]);
+}
+
 // Passes a text to screen readers.
 function announce(text) {
   byId("status").textContent = text;
@@ -125,6 +142,7 @@ function render() {
   translatePage();
   byId("language").textContent = translate("otherLanguage");
   byId("language").lang = language() === "en" ? "zh-CN" : "en";
+  byId("docs").href = `docs?language=${document.documentElement.lang}`;
   byId("missing").textContent = "";
   const { server } = state;
   byId("server").textContent = server?.engine ? translate("serverInfo", { version: server.version, pack: server.engine.pack, device: server.engine.device }) : "";
@@ -159,6 +177,7 @@ function handlePaste(event) {
 }
 
 byId("form").addEventListener("submit", compare);
+byId("swap").addEventListener("click", swap);
 byId("language").addEventListener("click", () => {
   switchLanguage();
   render();

@@ -4,7 +4,7 @@
 const ACCEPTED_TYPES = ["image/jpeg", "image/png", "image/bmp"];
 const MAX_SIDE = { "image/jpeg": 4000, "image/png": 2000, "image/bmp": 2000 };
 const MAX_BYTES = Math.floor((5 * 1024 * 1024 * 3) / 4);
-const JPEG_QUALITY = 0.92;
+export const JPEG_QUALITY = 0.92;
 
 export function imageFromUrl(url) {
   return { url };

@@ -1,5 +1,6 @@
-// Input for one of the two photos: by file, drop or URL. Shows the photo and its detected faces.
+// Input for one of the two photos: by file, drop, camera or URL. Shows the photo and its detected faces.
 
+import { CameraView, hasCamera } from "./camera.js";
 import { element } from "./dom.js";
 import { imageFromFile, imageFromUrl } from "./image.js";
 import { formatNumber, translate } from "./i18n.js";
@@ -7,10 +8,11 @@ import { formatNumber, translate } from "./i18n.js";
 export class PhotoInput {
   // onChange() is called when the image is replaced or removed.
   constructor(root, side, onChange) {
-    Object.assign(this, { root, side, onChange, image: null, detection: null, name: "", pending: null });
+    Object.assign(this, { root, side, onChange, image: null, detection: null, name: "", pending: null, camera: null, cameraFailed: false });
     this.fileInput = element("input", { type: "file", accept: "image/*,.bmp", class: "visually-hidden", id: `file-${side}`, onchange: () => this.setFile(this.fileInput.files[0]) });
     this.urlInput = element("input", { type: "url", id: `url-${side}`, placeholder: "https://", spellcheck: "false", oninput: () => this.setUrl(this.urlInput.value.trim()) });
     this.removeButton = element("button", { type: "button", class: "plain", onclick: () => this.remove() });
+    this.cameraButton = element("button", { type: "button", class: "plain", onclick: () => this.openCamera() });
     root.addEventListener("dragover", (event) => { event.preventDefault(); root.classList.add("over"); });
     root.addEventListener("dragleave", () => root.classList.remove("over"));
     root.addEventListener("drop", (event) => this.handleDrop(event));
@@ -35,7 +37,31 @@ export class PhotoInput {
     const pending = imageFromFile(file).catch(() => null); // the file was deleted, or is too large for the browser
     this.pending = pending;
     const image = await pending;
+    this.fileInput.value = ""; // so that the same file can be chosen again, in the other input, too
     if (this.pending === pending) this.setImage(image, image ? file.name : ""); // unless replaced in the meantime
+  }
+
+  async openCamera() {
+    try {
+      const camera = await CameraView.open((file) => this.usePhoto(file));
+      this.closeCamera(); // the button was pressed twice
+      Object.assign(this, { camera, cameraFailed: false });
+    } catch { // no camera, or not allowed
+      this.cameraFailed = true;
+    }
+    this.render();
+    this.camera?.root.querySelector("button").focus();
+  }
+
+  usePhoto(file) {
+    this.camera = null;
+    this.render();
+    this.cameraButton.focus();
+    if (file) this.setFile(new File([file], translate("cameraPhoto"), { type: file.type }));
+  }
+
+  closeCamera() {
+    this.camera?.close(null);
   }
 
   setUrl(url) {
@@ -45,16 +71,29 @@ export class PhotoInput {
 
   remove() {
     this.pending = null;
-    this.fileInput.value = "";
     this.urlInput.value = "";
     this.setImage(null, "");
     this.fileInput.focus();
   }
 
   setImage(image, name) {
+    this.closeCamera();
     if (this.image?.previewUrl) URL.revokeObjectURL(this.image.previewUrl);
     Object.assign(this, { image, name, detection: null });
     this.render();
+    this.onChange();
+  }
+
+  // Exchanges the images with `other`.
+  swap(other) {
+    this.closeCamera();
+    other.closeCamera();
+    [this.image, other.image] = [other.image, this.image];
+    [this.name, other.name] = [other.name, this.name];
+    [this.urlInput.value, other.urlInput.value] = [other.urlInput.value, this.urlInput.value];
+    this.detection = other.detection = null;
+    this.render();
+    other.render();
     this.onChange();
   }
 
@@ -71,23 +110,33 @@ export class PhotoInput {
   render() {
     const { side, image } = this;
     const focused = document.activeElement;
-    const hasPreview = Boolean(image?.previewUrl || this.detection?.response);
-    const drop = element("div", { class: hasPreview ? "drop filled" : "drop" }, hasPreview ? this.preview() : null,
-      element("label", { for: this.fileInput.id }, element("strong", {}, translate("choose", { side })), element("span", { class: "hint" }, translate("dropHint"))),
-      this.fileInput);
+    this.cameraButton.textContent = translate("camera");
+    this.cameraButton.setAttribute("aria-label", translate("cameraLabel", { side }));
     this.removeButton.textContent = translate("remove");
     this.removeButton.setAttribute("aria-label", translate("removeLabel", { side }));
     this.root.replaceChildren(
-      element("h2", {}, translate("photo", { side }), image ? this.removeButton : null),
-      drop,
+      element("div", { class: "title" }, element("h2", {}, translate("photo", { side })),
+        hasCamera() ? this.cameraButton : null, image ? this.removeButton : null),
+      this.camera?.root ?? this.drop(),
       ...this.notes(),
       element("label", { class: "url" }, translate("orUrl"), this.urlInput));
-    if ([this.fileInput, this.urlInput, this.removeButton].includes(focused)) focused.focus();
+    if ([this.fileInput, this.urlInput, this.removeButton, this.cameraButton].includes(focused)) focused.focus();
+  }
+
+  drop() {
+    const { side, image } = this;
+    const hasPreview = Boolean(image?.previewUrl || this.detection?.response);
+    const hasNoFace = this.detection?.error?.code === "InvalidParameterValue.NoFaceInPhoto";
+    return element("div", { class: hasPreview ? "drop filled" : "drop" }, hasPreview ? this.preview() : null,
+      element("label", { for: this.fileInput.id }, element("strong", {}, translate("choose", { side })), element("span", { class: "hint" }, translate("dropHint"))),
+      this.fileInput,
+      hasNoFace ? element("p", { class: "no-face" }, translate("noFace")) : null);
   }
 
   notes() {
     const faceCount = this.detection?.response?.FaceInfos.length;
     return [
+      this.cameraFailed && translate("noteCamera"),
       this.image?.note && translate(this.image.note.key, this.image.note.values),
       this.image?.url && this.detection?.response && translate("fetchedByServer"),
       faceCount && translate(faceCount === 1 ? "oneFace" : "facesLargest", { count: formatNumber(faceCount) }),

@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 import { band, pairsPerFalseAccept, thresholds } from "./score.js";
 import { formatNumber, hasText, translate } from "./i18n.js";
 
+const SIDES = ["A", "B"];
 const WIDTH = 1000;
 const HEIGHT = 12;
 
@@ -60,10 +61,15 @@ function scale(score, version) {
   return element("div", { class: "scale-frame" }, element("div", { class: "marks", "aria-hidden": "true" }, pointer), drawing, labels);
 }
 
+// The explanation of an error, or else the message of the service.
+function errorText({ code, message }) {
+  const key = `error:${code}`;
+  const isMissingSignature = code !== "MissingParameter" || message.includes("Authorization");
+  return hasText(key) && isMissingSignature ? translate(key) : message;
+}
+
 export function errorElement({ error, requestId }) {
-  const key = `error:${error.code}`;
-  const isMissingSignature = error.code !== "MissingParameter" || error.message.includes("Authorization");
-  const text = hasText(key) && isMissingSignature ? translate(key) : error.message;
+  const text = errorText(error);
   return element("div", { class: "error" },
     element("p", {}, element("strong", {}, text)),
     error.message && text !== error.message ? element("p", {}, translate("serverMessage", { message: error.message })) : null,
@@ -91,19 +97,36 @@ function qualityRows(face) {
   };
 }
 
-export function qualityTable(detections) {
-  const faces = detections.map((detection) => detection?.response?.FaceInfos[0]);
-  if (!faces.some(Boolean)) return null;
-  const columns = faces.map((face) => (face ? qualityRows(face) : null));
+// One sentence about the quality of the faces, which opens to a table. Severe problems open it at once.
+export function qualityDetails(detections) {
+  const columns = detections.map((detection) => {
+    const face = detection?.response?.FaceInfos[0];
+    return face ? qualityRows(face) : null;
+  });
+  if (!columns.some(Boolean)) return null;
+  const problems = columns.flatMap((column, index) => Object.entries(column ?? {})
+    .filter(([, [, severity]]) => severity)
+    .map(([key, [value, severity]]) => ({ severity, text: translate("qualityProblem", { measure: translate(key), side: SIDES[index], value }) })));
+  const isLow = problems.some(({ severity }) => severity === "low");
+  const list = (texts) => texts.join(translate("listSeparator"));
+  const sentence = translate(isLow ? "qualityLow" : problems.length ? "qualityMild" : "qualityGood", {
+    sides: list(SIDES.filter((_, index) => columns[index])),
+    problems: list(problems.map(({ text }) => text)),
+  });
+  return element("details", { class: "quality", open: isLow },
+    element("summary", {}, sentence),
+    element("div", { class: "table" }, qualityTable(columns)),
+    problems.length ? element("p", { class: "hint" }, translate("legend")) : null);
+}
+
+function qualityTable(columns) {
   const rows = Object.keys(columns.find(Boolean)).map((key) => element("tr", {},
     element("th", { scope: "row" }, translate(key)),
     ...columns.map((column) => element("td", { class: column?.[key][1] || undefined }, column ? column[key][0] : translate("notDetected")))));
-  return element("div", { class: "table" },
-    element("table", {},
-      element("caption", {}, translate("qualityCaption")),
-      element("thead", {}, element("tr", {},
-        element("th", { scope: "col" }, translate("measure")),
-        ...["A", "B"].map((side) => element("th", { scope: "col" }, translate("photo", { side }))))),
-      element("tbody", {}, ...rows)),
-    element("p", { class: "hint" }, translate("legend")));
+  return element("table", {},
+    element("caption", {}, translate("qualityCaption")),
+    element("thead", {}, element("tr", {},
+      element("th", { scope: "col" }, translate("measure")),
+      ...SIDES.map((side) => element("th", { scope: "col" }, translate("photo", { side }))))),
+    element("tbody", {}, ...rows));
 }

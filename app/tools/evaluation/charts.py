@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from app.tools.evaluation.percent import percent
 
 _WIDTH, _HEIGHT = 640, 380
-_LEFT, _TOP, _RIGHT, _BOTTOM = 84, 14, 614, 330
+_LEFT, _TOP, _RIGHT, _BOTTOM = 102, 14, 608, 330
 """Edges of the plot area in pixels."""
 
 
@@ -57,6 +57,14 @@ class Chart:
         self._shapes.append(
             f'<circle cx="{left:.1f}" cy="{top:.1f}" r="4.5"/><text class="mark" '
             f'x="{left + 9:.1f}" y="{top + label_offset:.1f}" text-anchor="start">{escape(label)}</text>'
+        )
+
+    def threshold(self, x: float, label: str) -> None:
+        """Draw a vertical line at ``x`` with ``label`` to the right of its upper end."""
+        left = self._left(x)
+        self._shapes.append(
+            f'<path class="threshold" d="M{left:.1f} {_TOP}V{_BOTTOM}"/>'
+            f'<text class="mark" x="{left + 4:.1f}" y="{_TOP + 10}" text-anchor="start">{escape(label)}</text>'
         )
 
     def svg(self) -> str:

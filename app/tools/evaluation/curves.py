@@ -1,4 +1,4 @@
-"""The DET and ROC curves of a report: false rejects and true accepts against false accepts over all thresholds."""
+"""The charts of a report: the histogram of scores, and FRR (DET) and TAR (ROC) against FAR over all thresholds."""
 
 import math
 from typing import NamedTuple
@@ -7,11 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import FaceModelVersion
+from app.scoring.scale import SCORE_THRESHOLDS
 from app.tools.evaluation.charts import Axis, Chart, power_ticks
 from app.tools.evaluation.evaluation import Evaluation
+from app.tools.evaluation.report_texts import Texts
 from app.tools.evaluation.sample_size import MIN_EXPECTED_IMPOSTORS
 
-_MARKED_SCORES = (40, 50, 60)
+BAR_WIDTH = 2.0
+"""Points of score per bar of the histogram."""
+_MARKED_SCORES = tuple(SCORE_THRESHOLDS[FaceModelVersion.V3])
 
 
 class RateCurve(NamedTuple):
@@ -41,24 +45,54 @@ def rate_curve(evaluation: Evaluation) -> RateCurve:
     return RateCurve(far, tar, cosines, measured)
 
 
-def det_chart(evaluation: Evaluation, curve: RateCurve) -> str:
+def histogram(evaluation: Evaluation, texts: Texts) -> str:
+    """Return the histogram of scores, with the documented thresholds, as SVG."""
+    counts = evaluation.counts
+    edges = np.arange(0.0, 100.0 + BAR_WIDTH, BAR_WIDTH)
+    genuine, impostor = pairs_by_score(evaluation, edges)
+    min_share = 0.5 / max(counts.genuine_pairs, counts.impostor_pairs, 1)
+    chart = Chart(
+        texts("histogramTitle"),
+        Axis(texts("scoreAxis"), 0, 100, [(score, str(score)) for score in range(0, 101, 10)]),
+        Axis(texts("shareAxis"), min_share, 1.0, power_ticks(min_share), is_log=True),
+    )
+    chart.histogram(edges, impostor / max(1, counts.impostor_pairs), "impostor")
+    chart.histogram(edges, genuine / max(1, counts.genuine_pairs), "genuine")
+    for score in _MARKED_SCORES:
+        chart.threshold(score, f"{score:g}")
+    return chart.svg()
+
+
+def pairs_by_score(evaluation: Evaluation, edges: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the genuine and the impostor pairs between score ``edges``; the last range includes its upper edge."""
+    cosines = np.array([evaluation.scale.cosine(score) for score in edges[:-1]])
+    genuine, impostor = evaluation.counts.at_or_above(cosines)
+    return -np.diff(genuine, append=0), -np.diff(impostor, append=0)
+
+
+def det_chart(evaluation: Evaluation, curve: RateCurve, texts: Texts) -> str:
     """Return the chart of false rejects against false accepts as SVG."""
     min_frr = 0.5 / max(1, evaluation.counts.genuine_pairs)
-    axis = Axis("false rejects (FRR)", min_frr, 1.0, power_ticks(min_frr), is_log=True)
-    return _chart("Detection error trade-off", axis, evaluation, curve, 1.0 - curve.tar, -8)
+    axis = Axis(texts("frr"), min_frr, 1.0, power_ticks(min_frr), is_log=True)
+    chart = Chart(texts("detTitle"), _far_axis(curve, texts), axis)
+    return _svg_with_curve(chart, evaluation, curve, 1.0 - curve.tar, -8)
 
 
-def roc_chart(evaluation: Evaluation, curve: RateCurve) -> str:
+def roc_chart(evaluation: Evaluation, curve: RateCurve, texts: Texts) -> str:
     """Return the chart of true accepts against false accepts as SVG."""
-    axis = Axis("true accepts (TAR)", 0.0, 1.0, [(n / 10, f"{10 * n} %") for n in range(0, 11, 2)])
-    return _chart("Receiver operating characteristic", axis, evaluation, curve, curve.tar, 16)
+    axis = Axis(texts("tar"), 0.0, 1.0, [(n / 10, f"{10 * n} %") for n in range(0, 11, 2)])
+    chart = Chart(texts("rocTitle"), _far_axis(curve, texts), axis)
+    return _svg_with_curve(chart, evaluation, curve, curve.tar, 16)
 
 
-def _chart(
-    title: str, y_axis: Axis, evaluation: Evaluation, curve: RateCurve, y: NDArray[np.float64], label_offset: int
-) -> str:
+def _far_axis(curve: RateCurve, texts: Texts) -> Axis:
     min_far = 10.0 ** math.floor(math.log10(curve.far[-1]) + 1e-9)
-    chart = Chart(title, Axis("false accepts (FAR)", min_far, 1.0, power_ticks(min_far), is_log=True), y_axis)
+    return Axis(texts("far"), min_far, 1.0, power_ticks(min_far), is_log=True)
+
+
+def _svg_with_curve(
+    chart: Chart, evaluation: Evaluation, curve: RateCurve, y: NDArray[np.float64], label_offset: int
+) -> str:
     last = curve.measured
     chart.line(curve.far[:last], y[:last], "curve")
     if len(curve.far) > last:

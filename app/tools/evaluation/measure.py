@@ -25,13 +25,15 @@ from app.tools.evaluation.pairs import LabelledFaces, ListedPairs, PairCounts, c
 class Measurement(NamedTuple):
     """The pairs of labelled faces under one pack: all pairs, or the listed ones.
 
-    ``groups``: the pairs within each group of people, if the faces have groups.
+    ``groups``: the pairs within each group of people, if the faces have groups. ``precision``: that of the embedder,
+    ``int8`` or ``float32``.
     """
 
     counts: PairCounts
     gallery: Gallery
     listed: ListedPairs | None = None
     groups: Mapping[str, "Measurement"] = MappingProxyType({})
+    precision: str = "float32"
 
     @property
     def people(self) -> int:
@@ -64,19 +66,20 @@ def measure(
         if folder is None:
             raise GalleryError("name a folder of faces, or a list of pairs (--pairs FILE)")
         images = list_grouped_images(folder) if has_groups else list_images(folder)
-        gallery = _embed(settings, store, pack, images)
+        gallery, precision = _embed(settings, store, pack, images)
         groups = galleries_by_group(gallery) if has_groups else {}
-        return all_pairs(gallery)._replace(groups={name: all_pairs(group) for name, group in groups.items()})
+        by_group = {name: all_pairs(group) for name, group in groups.items()}
+        return all_pairs(gallery)._replace(groups=by_group, precision=precision)
     if has_groups and folder is not None:
         raise GalleryError("--groups needs a list of pairs with a column of groups, not the pairs.txt of LFW")
     list_of_pairs = (
         pair_list.read_list(pairs, has_groups=has_groups) if folder is None else pair_list.read_lfw(pairs, folder)
     )
-    gallery = _embed(settings, store, pack, list_of_pairs.images)
+    gallery, precision = _embed(settings, store, pack, list_of_pairs.images)
     listed = list_of_pairs.embedded_pairs(gallery, has_people=folder is not None)
     names = sorted(set(list_of_pairs.groups.tolist()) - {""})
     grouped = {name: _listed(*listed_pairs_of_group(gallery, list_of_pairs, listed, name)) for name in names}
-    return _listed(gallery, listed)._replace(groups=grouped)
+    return _listed(gallery, listed)._replace(groups=grouped, precision=precision)
 
 
 def all_pairs(gallery: Gallery) -> Measurement:
@@ -88,10 +91,11 @@ def _listed(gallery: Gallery, listed: ListedPairs) -> Measurement:
     return Measurement(count_listed_pairs(gallery.embeddings, listed), gallery, listed)
 
 
-def _embed(settings: Settings, store: Store, pack: Pack, images: list[Path]) -> Gallery:
+def _embed(settings: Settings, store: Store, pack: Pack, images: list[Path]) -> tuple[Gallery, str]:
+    """Return the embeddings and the precision of the embedder."""
     shared = open_shared_resources(settings)
-    embedding_pipeline = open_pipelines(settings, store, pack, shared).embedding
-    gallery = embed_images(embedding_pipeline, images, shared.budget.workers)
+    pipelines = open_pipelines(settings, store, pack, shared)
+    gallery = embed_images(pipelines.embedding, images, shared.budget.workers)
     for code, count in Counter(gallery.failures.values()).items():
         tqdm.write(f"warning: {count} images are left out: {code.value}", file=sys.stderr)
-    return gallery
+    return gallery, "int8" if pack.embedder.int8_file in pipelines.networks else "float32"

@@ -1,183 +1,251 @@
-"""Render an evaluation as one HTML page: the charts and tables of ``report.html``, with the style ``report.css``.
+"""Render an evaluation as one HTML page, in English and Chinese, with a switch between them.
 
-The page loads no resources and runs no scripts. It names images but shows none.
+The page loads no resources and runs no scripts. It names images but shows none. ``report.html`` is the frame,
+``report.en.html`` and ``report.zh-CN.html`` are the content, ``report.json`` has the texts of tables and charts.
 """
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
 
 import numpy as np
-from numpy.typing import NDArray
 
+import app
 from app.domain import FaceModelVersion, Population
-from app.scoring.calibration import PopulationTable, Status
-from app.scoring.scale import Scale
-from app.tools.evaluation.charts import Axis, Chart, power_ticks
-from app.tools.evaluation.curves import det_chart, rate_curve, roc_chart
+from app.scoring.calibration import PopulationTable
+from app.scoring.scale import SCORE_THRESHOLDS, Scale
+from app.tools.evaluation.curves import BAR_WIDTH, det_chart, histogram, pairs_by_score, rate_curve, roc_chart
 from app.tools.evaluation.evaluation import Evaluation
 from app.tools.evaluation.group_rates import SCORES, GroupRates
 from app.tools.evaluation.intervals import Rate
 from app.tools.evaluation.pairs import PairCounts
 from app.tools.evaluation.percent import digits, percent
-from app.tools.evaluation.sample_size import MIN_EXPECTED_IMPOSTORS
+from app.tools.evaluation.report_texts import LANGUAGES, Texts
+from app.tools.evaluation.sample_size import MIN_EXPECTED_IMPOSTORS, people_needed
 
-_TEMPLATE = Path(__file__).with_name("report.html")
-_STYLE = Path(__file__).with_name("report.css")
-_BAR_WIDTH = 2.0
-"""Points of score per bar of the histogram."""
-_GROUPS = Template("""<h2>FAR by group</h2>
-$rates
-<p>Counted on the impostor pairs within each group, with 95 % intervals. “general” uses the scores of all pairs.
-“matched” uses the scores of pairs within a group ($data).</p>
-<h2>Operating points of the population matched</h2>
-<p>At each FAR the group with the highest cosine decides.</p>
-$points""")
-_CAUTIONS = {
-    Status.PROVISIONAL: "<b>Provisional.</b> This calibration was not measured with this embedder.",
-    Status.PARTLY_EXTRAPOLATED: "<b>Partly extrapolated.</b> The people are too few to measure the FARs at all of the "
-    "scores 40, 50 and 60. Do not base decisions about people on this calibration.",
-}
+_FOLDER = Path(__file__).parent
+_USES = (
+    ("login", Population.GENERAL, 50, 80),
+    ("secondFactor", Population.GENERAL, 60, 90),
+    ("verification", Population.MATCHED, 50, 80),
+    ("payment", Population.MATCHED, 60, 90),
+)
+"""Recommended population and threshold (3.0, 2.0) of each use; models/FAR.md has the reasons."""
 
 
-def render(evaluation: Evaluation, groups: Sequence[GroupRates] = ()) -> str:
-    """Return the HTML page of ``evaluation``.
+def render(evaluation: Evaluation, groups: Sequence[GroupRates] = (), precision: str = "float32") -> str:
+    """Return the HTML page of ``evaluation``, which has the scores of the population ``general``.
 
-    ``groups``: the FAR within each group; the calibration then has the population ``matched``.
+    ``groups``: the FAR within each group; the calibration then has the population ``matched``. ``precision``: that of
+    the embedder, ``int8`` or ``float32``.
     """
-    calibration, table, curve = evaluation.calibration, evaluation.table, rate_curve(evaluation)
-    caution = _CAUTIONS.get(calibration.status(evaluation.population))
-    style = _STYLE.read_text(encoding="utf-8")
-    if table.people:
-        dependence = f"share {table.people:,} people and are not independent. The intervals allow for it."
-    else:
-        dependence = "were listed without the names of the people, so the intervals are too narrow."
-    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+    english, chinese = (_content(evaluation, groups, precision, Texts(language)) for language in LANGUAGES)
+    style = _read("report.css")
+    return Template(_read("report.html")).substitute(
         style=style,
         style_digest=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        pack=escape(evaluation.calibration.pack),
+        english=english,
+        chinese=chinese,
+    )
+
+
+def _content(evaluation: Evaluation, groups: Sequence[GroupRates], precision: str, texts: Texts) -> str:
+    calibration, table, curve = evaluation.calibration, evaluation.table, rate_curve(evaluation)
+    status = calibration.status(evaluation.population)
+    caution = texts.get(f"caution:{status}")
+    dependence = texts(
+        "dependent" if table.people else "listedPairs", pairs=f"{table.impostor_pairs:,}", people=f"{table.people:,}"
+    )
+    return Template(_read(f"report.{texts.language}.html")).substitute(
         pack=escape(calibration.pack),
         data=escape(table.data),
-        impostor_pairs=f"{table.impostor_pairs:,}",
+        status=texts(f"status:{status}"),
+        status_class="extrapolated" if caution else "measured",
+        caution=f'<p class="caution">{caution}</p>' if caution else "",
+        uses=_uses(evaluation, groups, texts),
+        **{
+            f"people_{score:g}": f"{people_needed(far):,}"
+            for score, far in SCORE_THRESHOLDS[FaceModelVersion.V3].items()
+        },
+        about=_about(evaluation, precision, texts),
         min_impostors=MIN_EXPECTED_IMPOSTORS,
-        bar_width=f"{_BAR_WIDTH:g}",
-        warning=f'<p class="caution">{caution}</p>' if caution else "",
-        about=_about(evaluation),
-        histogram=_histogram(evaluation),
-        deciles=_deciles(evaluation),
-        thresholds=_thresholds(evaluation),
-        det=det_chart(evaluation, curve),
-        roc=roc_chart(evaluation, curve),
-        operating_points=_operating_points(table, evaluation.scale, evaluation.counts),
-        groups=_groups(evaluation, groups) if groups else "",
-        hardest=_hardest_impostors(evaluation),
         dependence=dependence,
+        bar_width=f"{BAR_WIDTH:g}",
+        histogram=histogram(evaluation, texts),
+        deciles=_deciles(evaluation, texts),
+        thresholds=_thresholds(evaluation, texts),
+        det=det_chart(evaluation, curve, texts),
+        roc=roc_chart(evaluation, curve, texts),
+        operating_points=_operating_points(table, evaluation.scale, evaluation.counts, texts),
+        groups=_groups(evaluation, groups, texts) if groups else "",
+        hardest=_hardest_impostors(evaluation, texts),
+        sign_off=_properties([(texts(key), "") for key in ("decision", "conditions", "name", "signature")], "sign-off"),
     )
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], css_class: str = "") -> str:
-    """Return a table; its cells are HTML."""
-    titles = "".join(f"<th>{cell}" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}" for cell in row) for row in rows)
-    return f'<table class="{css_class}"><tr>{titles}{body}</table>'
-
-
-def _about(evaluation: Evaluation) -> str:
-    calibration, table = evaluation.calibration, evaluation.table
-    rows = [
-        ("Population", str(evaluation.population)),
-        ("Data", escape(table.data)),
-        ("Measured on", escape(calibration.date)),
-        ("People", f"{table.people:,}" if table.people else "unknown"),
-        ("Images", f"{table.images:,} (and {table.not_found:,} without a face, left out)"),
-        ("Genuine pairs", f"{table.genuine_pairs:,} (two images of one person)"),
-        ("Impostor pairs", f"{table.impostor_pairs:,} (images of two people)"),
-        ("Embedder", f"<code>{escape(calibration.embedder_sha256[:16])}</code> (start of the sha256)"),
-    ]
-    return _table((), rows, "left")
-
-
-def _histogram(evaluation: Evaluation) -> str:
-    counts = evaluation.counts
-    edges = np.arange(0.0, 100.0 + _BAR_WIDTH, _BAR_WIDTH)
-    genuine, impostor = _pairs_by_score(evaluation, edges)
-    min_share = 0.5 / max(counts.genuine_pairs, counts.impostor_pairs, 1)
-    chart = Chart(
-        "Histogram of scores",
-        Axis("score, FaceModelVersion 3.0", 0, 100, [(score, str(score)) for score in range(0, 101, 10)]),
-        Axis("share of pairs", min_share, 1.0, power_ticks(min_share), is_log=True),
+    """Return a table; its cells are HTML. It scrolls on narrow screens, ``cards`` shows each row as a card instead."""
+    titles = "".join(f'<th scope="col">{cell}' for cell in head)
+    body = "".join(
+        "<tr>" + "".join(f'<td data-label="{title}">{cell}' for title, cell in zip(head, row, strict=True))
+        for row in rows
     )
-    chart.histogram(edges, impostor / max(1, counts.impostor_pairs), "impostor")
-    chart.histogram(edges, genuine / max(1, counts.genuine_pairs), "genuine")
-    return chart.svg()
+    table = f'<table class="{css_class}"><thead><tr>{titles}<tbody>{body}</table>'
+    return f'<div class="scroll" tabindex="0">{table}</div>' if css_class != "cards left" else table
 
 
-def _deciles(evaluation: Evaluation) -> str:
+def _properties(rows: Iterable[tuple[str, str]], css_class: str = "") -> str:
+    """Return a table of names and values; both are HTML."""
+    body = "".join(f'<tr><th scope="row">{name}<td>{value}' for name, value in rows)
+    return f'<table class="left properties {css_class}"><tbody>{body}</table>'
+
+
+def _uses(evaluation: Evaluation, groups: Sequence[GroupRates], texts: Texts) -> str:
+    """Return the table of the recommended thresholds."""
+    rows = []
+    for use, population, score, score_of_version_2 in _USES:
+        rates = ("–", "–", texts("uncalibrated"))
+        if population in evaluation.calibration.populations:
+            rates = _rates_at(evaluation, groups, population, score, texts)
+        rows.append((texts(f"use:{use}"), str(population), f"{score}&nbsp;({score_of_version_2})", *rates))
+    keys = ("useHead", "population", "recommendedThreshold", "far", "tar", "target")
+    return _table([texts(key) for key in keys], rows, "cards left")
+
+
+def _rates_at(
+    evaluation: Evaluation, groups: Sequence[GroupRates], population: Population, score: int, texts: Texts
+) -> tuple[str, str, str]:
+    """Return FAR, TAR and the method of the point at ``score``; for ``matched`` the FAR of the worst group."""
+    table, target = evaluation.calibration.table(population), SCORE_THRESHOLDS[FaceModelVersion.V3][score]
+    if population is Population.GENERAL:
+        row = next(row for row in evaluation.rows if row.version is FaceModelVersion.V3 and row.score == score)
+        far = _far(row.far, table.impostor_pairs, texts)
+        tar = _tar(row.tar, evaluation.counts.genuine_pairs, texts)
+    else:
+        rates = [(row.fars[SCORES.index(score)], row.impostor_pairs) for row in groups if row.population is population]
+        far = _far(*max(rates, key=lambda rate: (rate[0].value, rate[0].high)), texts)
+        tar = f"{100 * evaluation.counts.tar(table.cosine_at_far(target)):.1f} %"
+    point = next(point for point in table.impostor if point.far == target)
+    method = "extrapolated" if point.is_extrapolated else "measured"
+    return far, tar, f'{percent(target)} <span class="badge {method}">{texts(method)}</span>'
+
+
+def _about(evaluation: Evaluation, precision: str, texts: Texts) -> str:
+    calibration, table = evaluation.calibration, evaluation.table
+    sha256 = escape(calibration.embedder_sha256[:16])
+    return _properties(
+        (
+            (texts("population"), str(evaluation.population)),
+            (texts("data"), escape(table.data)),
+            (texts("date"), escape(calibration.date)),
+            (texts("people"), f"{table.people:,}" if table.people else texts("unknown")),
+            (texts("images"), texts("imagesValue", images=f"{table.images:,}", not_found=f"{table.not_found:,}")),
+            (texts("genuinePairs"), texts("genuinePairsValue", pairs=f"{table.genuine_pairs:,}")),
+            (texts("impostorPairs"), texts("impostorPairsValue", pairs=f"{table.impostor_pairs:,}")),
+            (texts("embedder"), texts("embedderValue", precision=precision, sha256=sha256)),
+            (texts("program"), f"compareface {app.__version__}"),
+        )
+    )
+
+
+def _deciles(evaluation: Evaluation, texts: Texts) -> str:
     counts = evaluation.counts
     edges, rows = np.arange(0.0, 101.0, 10.0), []
-    for low, genuine, impostor in zip(edges[:-1], *_pairs_by_score(evaluation, edges), strict=True):
+    for low, genuine, impostor in zip(edges[:-1], *pairs_by_score(evaluation, edges), strict=True):
         tar, far = genuine / max(1, counts.genuine_pairs), impostor / max(1, counts.impostor_pairs)
         ratio = digits(tar / far) if far else "–"
-        scores = f"{low:.0f} to {low + 10:.0f}"
-        rows.append((scores, f"{genuine:,}", percent(tar), f"{impostor:,}", percent(far), ratio))
-    return _table(("score", "genuine pairs", "share", "impostor pairs", "share", "likelihood ratio"), rows)
+        scores = texts("interval", low=f"{low:.0f}", high=f"{low + 10:.0f}")
+        rows.append((scores, f"{genuine:,}", _share(tar), f"{impostor:,}", _share(far), ratio))
+    keys = ("score", "genuinePairs", "share", "impostorPairs", "share", "likelihoodRatio")
+    return _table([texts(key) for key in keys], rows)
 
 
-def _pairs_by_score(evaluation: Evaluation, edges: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the genuine and the impostor pairs between score ``edges``; the last range includes its upper edge."""
-    cosines = np.array([evaluation.scale.cosine(score) for score in edges[:-1]])
-    genuine, impostor = evaluation.counts.at_or_above(cosines)
-    return -np.diff(genuine, append=0), -np.diff(impostor, append=0)
-
-
-def _thresholds(evaluation: Evaluation) -> str:
+def _thresholds(evaluation: Evaluation, texts: Texts) -> str:
     impostor, genuine = evaluation.counts.impostor_pairs, evaluation.counts.genuine_pairs
     rows = [
-        (str(row.version), f"{row.score:g}", f"{row.cosine:.4f}", _rate(row.far, impostor), _rate(row.tar, genuine))
+        (
+            str(row.version),
+            f"{row.score:g}",
+            f"{row.cosine:.4f}",
+            _far(row.far, impostor, texts),
+            _tar(row.tar, genuine, texts),
+        )
         for row in evaluation.rows
     ]
-    head = ("FaceModelVersion", "threshold on the score", "cosine", "false accepts (FAR)", "true accepts (TAR)")
-    return _table(head, rows)
+    return _table(("FaceModelVersion", *map(texts, ("threshold", "cosine", "far", "tar"))), rows)
 
 
-def _rate(rate: Rate, pairs: int) -> str:
+def _far(rate: Rate, pairs: int, texts: Texts) -> str:
+    """Return a FAR, and its interval."""
     if rate.value in {0.0, 1.0}:
         return escape(rate.text(pairs))
-    return f"{percent(rate.value)}<small>{digits(100 * rate.low)} to {percent(rate.high)}</small>"
+    interval = texts("interval", low=_digits(100 * rate.low), high=_share(rate.high))
+    return f"{_share(rate.value)}<small>{interval}</small>"
 
 
-def _groups(evaluation: Evaluation, groups: Sequence[GroupRates]) -> str:
+def _share(share: float) -> str:
+    """Return a counted share of pairs in percent, always with three significant digits."""
+    return f"{_digits(100 * share)} %"
+
+
+def _digits(value: float) -> str:
+    if not value:
+        return "0"
+    decimals = max(0, 2 - math.floor(math.log10(float(f"{value:.2e}"))))
+    return f"{value:.{decimals}f}"
+
+
+def _tar(rate: Rate, pairs: int, texts: Texts) -> str:
+    """Return a TAR with one decimal."""
+    if rate.value in {0.0, 1.0}:
+        return escape(rate.text(pairs))
+    interval = texts("interval", low=f"{100 * rate.low:.1f}", high=f"{100 * rate.high:.1f} %")
+    return f"{100 * rate.value:.1f} %<small>{interval}</small>"
+
+
+def _groups(evaluation: Evaluation, groups: Sequence[GroupRates], texts: Texts) -> str:
     matched = evaluation.calibration.table(Population.MATCHED)
     rows = []
     for row in groups:
-        fars = [_rate(far, row.impostor_pairs) for far in row.fars]
+        fars = [_far(far, row.impostor_pairs, texts) for far in row.fars]
         rows.append((escape(row.group), f"{row.impostor_pairs:,}", str(row.population), *fars))
-    head = ("group", "impostor pairs", "population", *(f"FAR at {score:g}" for score in SCORES))
-    points = _operating_points(matched, Scale(matched, FaceModelVersion.V3), evaluation.counts)
-    return _GROUPS.substitute(rates=_table(head, rows), points=points, data=escape(matched.data))
+    head = [*map(texts, ("group", "impostorPairs", "population")), *(texts("farAt", score=f"{s:g}") for s in SCORES)]
+    points = _operating_points(matched, Scale(matched, FaceModelVersion.V3), evaluation.counts, texts)
+    return (
+        f"<h2>{texts('groupsTitle')}</h2>\n{_table(head, rows)}\n"
+        f"<p>{texts('groupsNote', data=escape(matched.data))}</p>\n"
+        f"<h2>{texts('matchedTitle')}</h2>\n<p>{texts('matchedNote')}</p>\n{points}"
+    )
 
 
-def _operating_points(table: PopulationTable, scale: Scale, counts: PairCounts) -> str:
+def _operating_points(table: PopulationTable, scale: Scale, counts: PairCounts, texts: Texts) -> str:
     rows = [
         (
             percent(point.far),
             f"{point.cosine:.4f}" + (" [{:.4f}, {:.4f}]".format(*point.interval) if point.interval else ""),
             f"{scale.score(point.cosine):.1f}",
-            percent(counts.tar(point.cosine)),
+            f"{100 * counts.tar(point.cosine):.1f} %",
             digits(table.impostor_pairs_above(point)),
-            ("extrapolated" if point.is_extrapolated else "measured")
-            + (f", {escape(point.group)}" * bool(point.group)),
+            texts("extrapolated" if point.is_extrapolated else "measured")
+            + f", {escape(point.group)}" * bool(point.group),
         )
         for point in table.impostor
     ]
-    return _table(("FAR", "cosine", "score (3.0)", "TAR", "impostor pairs above", "method"), rows)
+    return _table(("FAR", *map(texts, ("cosine", "score3")), "TAR", *map(texts, ("pairsAbove", "method"))), rows)
 
 
-def _hardest_impostors(evaluation: Evaluation) -> str:
+def _hardest_impostors(evaluation: Evaluation, texts: Texts) -> str:
     rows = [
         (f"{escape(match.a)}<br>{escape(match.b)}", f"{match.cosine:.4f}", f"{match.score:.1f}")
         for match in evaluation.hardest
     ]
-    return _table(("images", "cosine", "score (3.0)"), rows, "name")
+    return _table([texts(key) for key in ("imageNames", "cosine", "score3")], rows, "name")

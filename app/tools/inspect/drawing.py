@@ -1,8 +1,8 @@
 """Draw the result of an inspection as one image.
 
-Left: the photo with all bounding boxes and landmarks. Right: a row for each finding. It has the quality crop, the crop
-with outlined regions, the crop with its visibility map, and the quality table. In the visibility map, covered parts are
-red, and parts outside the photo are grey.
+Top: the photo with all bounding boxes and landmarks. Below: a legend, and a row for each finding. It has the quality
+crop, the crop with outlined regions and its visibility map, and the quality table. In the visibility map, covered parts
+are red, and parts outside the photo are grey.
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ from app.vision.quality.crop import REGIONS, SIDE
 _Colour: TypeAlias = tuple[int, int, int]
 """RGB."""
 
-PHOTO_WIDTH, PHOTO_HEIGHT = 800, 900
-"""Maximum size of the photo in pixels."""
 _MAX_SCALE = 3.0
 _MARGIN, _LINE_HEIGHT, _TABLE_WIDTH = 16, 24, 380
-_ROW_WIDTH = 3 * (SIDE + _MARGIN) + _TABLE_WIDTH
+_ROW_WIDTH = 2 * (SIDE + _MARGIN) + _TABLE_WIDTH
 _ROW_HEIGHT = SIDE + 5 * _LINE_HEIGHT
-_CHARACTERS_PER_LINE = 120
+PHOTO_WIDTH, PHOTO_HEIGHT = _ROW_WIDTH, 900
+"""Maximum size of the photo in pixels."""
+_CHARACTERS_PER_LINE = 105
 
 BACKGROUND, _TEXT_COLOUR, _EMPTY_BAR = (255, 255, 255), (30, 30, 30), (205, 205, 205)
 COMPARED, SHOWN, OTHER = (0, 200, 0), (30, 110, 255), (255, 255, 255)
@@ -38,6 +38,23 @@ _LEFT, _RIGHT, _NOSE = (255, 215, 0), (255, 0, 200), (0, 230, 255)
 _LANDMARK_COLOURS = (_LEFT, _RIGHT, _NOSE, _LEFT, _RIGHT)
 _SEVERITY_COLOURS = {Severity.NONE: (40, 160, 60), Severity.MILD: (240, 160, 0), Severity.SEVERE: (215, 30, 30)}
 _COVERED, _OUTSIDE = (255, 0, 0), (110, 110, 110)
+_LEGEND: tuple[tuple[str, tuple[tuple[_Colour, str], ...]], ...] = (
+    ("Boxes:", ((COMPARED, "compared face"), (SHOWN, "other face with a row below"), (OTHER, "other face"))),
+    ("Dots:", ((_LEFT, "eye and mouth corner on the left"), (_RIGHT, "on the right"), (_NOSE, "tip of the nose"))),
+    ("Left crop: the face in standard position, as it is measured. Right crop: its regions, and what hides them.", ()),
+    (
+        "Regions, bars:",
+        (
+            (_SEVERITY_COLOURS[Severity.NONE], "no problem"),
+            (_SEVERITY_COLOURS[Severity.MILD], "mild problem"),
+            (_SEVERITY_COLOURS[Severity.SEVERE], "severe problem"),
+        ),
+    ),
+    ("Black line in a bar: limit between two grades.", ()),
+    ("Right crop:", ((_COVERED, "covered"), (_OUTSIDE, "outside the photo"))),
+)
+"""Lines of a title and of colours with their meaning."""
+LEGEND_HEIGHT = (len(_LEGEND) + 1) * _LINE_HEIGHT
 _FONT = ImageFont.load_default(16)
 _THICK, _THIN = 4, 2
 
@@ -48,12 +65,13 @@ def draw(image: Image, faces: Sequence[Face], findings: Sequence[Finding], polic
     ``policy`` is the configured policy of QualityControl.
     """
     photo = _photo(image, faces, findings)
-    height = max(photo.height, len(findings) * _ROW_HEIGHT) + 2 * _MARGIN
-    sheet = Pillow.new("RGB", (photo.width + _ROW_WIDTH + 3 * _MARGIN, height), BACKGROUND)
-    sheet.paste(photo, (_MARGIN, _MARGIN))
+    legend_top = photo.height + 2 * _MARGIN
+    rows_top = legend_top + LEGEND_HEIGHT
+    sheet = Pillow.new("RGB", (_ROW_WIDTH + 2 * _MARGIN, rows_top + len(findings) * _ROW_HEIGHT + _MARGIN), BACKGROUND)
+    sheet.paste(photo, ((sheet.width - photo.width) // 2, _MARGIN))
+    _draw_legend(ImageDraw.Draw(sheet), legend_top)
     for number, finding in enumerate(findings, start=1):
-        top = _MARGIN + (number - 1) * _ROW_HEIGHT
-        _draw_row(sheet, photo.width + 2 * _MARGIN, top, number, finding, policy)
+        _draw_row(sheet, rows_top + (number - 1) * _ROW_HEIGHT, number, finding, policy)
     return _swap_channels(np.asarray(sheet))
 
 
@@ -85,17 +103,29 @@ def _draw_face(pen: ImageDraw.ImageDraw, face: Face, colour: _Colour, number: in
         pen.text((left + 9, top + 10), str(number), font=_FONT, fill=BACKGROUND, anchor="mm")
 
 
-def _draw_row(sheet: Pillow.Image, left: int, top: int, number: int, finding: Finding, policy: QualityPolicy) -> None:
-    pen = ImageDraw.Draw(sheet)
+def _draw_legend(pen: ImageDraw.ImageDraw, top: int) -> None:
+    for title, entries in _LEGEND:
+        pen.text((_MARGIN, top), title, font=_FONT, fill=_TEXT_COLOUR)
+        left = _MARGIN + pen.textlength(title, font=_FONT)
+        for colour, text in entries:
+            left += 20
+            pen.rectangle((left, top + 3, left + 14, top + 17), fill=colour, outline=_TEXT_COLOUR)
+            pen.text((left + 20, top), text, font=_FONT, fill=_TEXT_COLOUR)
+            left += 20 + pen.textlength(text, font=_FONT)
+        top += _LINE_HEIGHT
+
+
+def _draw_row(sheet: Pillow.Image, top: int, number: int, finding: Finding, policy: QualityPolicy) -> None:
+    pen, left = ImageDraw.Draw(sheet), _MARGIN
     assessment = finding.assessment
     rows = quality_rows(assessment.quality)
     crop = _swap_channels(assessment.crop.image)
     pen.text((left, top), headline(number, finding), font=_FONT, fill=_TEXT_COLOUR)
     top += _LINE_HEIGHT
-    for column, image in enumerate((crop, _with_regions(crop, rows), _with_visibility(crop, assessment))):
+    for column, image in enumerate((crop, _with_regions(_with_visibility(crop, assessment), rows))):
         sheet.paste(Pillow.fromarray(image), (left + column * (SIDE + _MARGIN), top))
     for index, row in enumerate(rows):
-        _draw_bar(pen, left + 3 * (SIDE + _MARGIN), top + index * _LINE_HEIGHT, row)
+        _draw_bar(pen, left + 2 * (SIDE + _MARGIN), top + index * _LINE_HEIGHT, row)
     lines = [conclusion(finding, policy), *wrap(problems_line(finding), _CHARACTERS_PER_LINE)]
     for index, line in enumerate(lines):
         pen.text((left, top + SIDE + 4 + index * _LINE_HEIGHT), line, font=_FONT, fill=_TEXT_COLOUR)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.images import another_shot, astronaut, cast, jpeg
@@ -16,6 +17,7 @@ from tests.support.server import Server, running_server
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "app/api/playground"
+_AXE = ROOT / ".browser/node_modules/axe-core/axe.min.js"
 _CHROMIUM = shutil.which("chromium")
 _FLAGS = [
     "--no-sandbox",
@@ -25,6 +27,7 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a moving drawing
     "--host-resolver-rules=MAP iai.example 127.0.0.1",
 ]
 
@@ -59,12 +62,13 @@ def in_node() -> Callable[[str, object], Any]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two photos of one person, one of six people, and one without a face."""
+    """Three photos of one person, one of six people, and one without a face; ``rotated`` lies on its side."""
     folder = tmp_path_factory.mktemp("photos")
     person = astronaut()
     contents = {
         "a.jpg": person,
         "b.jpg": another_shot(person),
+        "rotated.jpg": np.rot90(person).copy(),
         "six.jpg": cast(),
         "faceless.jpg": person[300:500, :120],
     }
@@ -106,3 +110,12 @@ def screenshot() -> Callable[[Any, str], None]:
             page.screenshot(path=Path(folder) / f"play-{name}.png", full_page=True)
 
     return save
+
+
+def check_accessibility(page: Any) -> None:
+    """Fail if axe-core finds a violation on the page; skip the test without axe-core."""
+    if not _AXE.exists():
+        pytest.skip("needs axe-core: `make playground-test`")
+    page.evaluate(_AXE.read_text(encoding="utf-8"))
+    violations = page.evaluate("axe.run().then((results) => results.violations)")
+    assert [(item["id"], [node["html"] for node in item["nodes"]]) for item in violations] == []

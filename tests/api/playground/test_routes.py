@@ -38,6 +38,7 @@ async def test_every_file_is_served_with_its_type_and_the_policy() -> None:
         replies = {name: await client.get(f"/playground/{name}") for name in FILES}
         page = await client.get("/playground")
     assert len(replies) > 10
+    assert page.headers["permissions-policy"] == "camera=(self), geolocation=(), microphone=()"
     types = {name.rpartition(".")[2]: reply.headers["content-type"] for name, reply in replies.items()}
     assert types == {
         "css": "text/css; charset=utf-8",

@@ -12,6 +12,13 @@ def test_values_outside_an_axis_are_drawn_at_its_ends() -> None:
     np.testing.assert_allclose(_AXIS.share([0.0, 0.01, 0.1, 1.0, 5.0]), [0.0, 0.0, 0.5, 1.0, 1.0])
 
 
+def test_a_threshold_is_a_vertical_line_with_a_label() -> None:
+    chart = Chart("", _AXIS, _AXIS)
+    chart.threshold(0.1, "<40>")
+    assert chart.svg().count('<path class="threshold" d="M355.0 14V330"/>') == 1
+    assert "&lt;40&gt;" in chart.svg()
+
+
 def test_titles_and_labels_are_escaped() -> None:
     chart = Chart("a & b", _AXIS, _AXIS)
     chart.dot(0.1, 0.1, "<", label_offset=-8)

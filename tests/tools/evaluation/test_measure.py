@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.packs.manifest import Pack
 from app.packs.store import Store
@@ -32,6 +33,21 @@ def test_listed_pairs_are_counted_and_failures_are_reported(
     assert measurement.listed is not None
     assert not measurement.listed.has_people
     assert "warning: 1 images are left out: InvalidParameterValue.NoFaceInPhoto" in capsys.readouterr().err
+
+
+def test_the_precision_is_that_of_the_selected_embedder(
+    settings: Settings, store: Store, pack: Pack, tmp_path: Path
+) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.jpg").write_bytes(jpeg(astronaut()))
+    (tmp_path / "pairs.txt").write_text("a.jpg b.jpg same\n")
+    for is_int8 in (False, True):
+        runtime = settings.runtime.model_copy(update={"int8": is_int8})
+        changed = settings.model_copy(update={"runtime": runtime})
+        networks = open_pipelines(changed, store, pack, open_shared_resources(changed)).networks
+        measurement = measure(changed, store, pack, None, tmp_path / "pairs.txt")
+        assert (measurement.precision == "int8") == any("int8" in name for name in networks)
+        assert is_int8 or measurement.precision == "float32"
 
 
 def test_a_folder_or_a_list_is_required(settings: Settings, store: Store, pack: Pack) -> None:

@@ -10,12 +10,14 @@ from html.parser import HTMLParser
 
 import pytest
 
+import app
+from app.domain import Population
 from app.scoring.calibration import Status
 from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.evaluation import Evaluation, evaluate
 from app.tools.evaluation.group_rates import group_rates
 from app.tools.evaluation.pairs import count_pairs
-from app.tools.evaluation.report import render
+from app.tools.evaluation.report import _share, render
 from tests.tools.evaluation.random_faces import PACK, calibration_of, grouped_measurement, random_faces
 
 
@@ -45,6 +47,7 @@ class _TagCollector(HTMLParser):
 def test_the_page_loads_no_resources_and_runs_no_scripts(page: str) -> None:
     collector = _TagCollector()
     collector.feed(page)
+    assert collector.tags & {"svg", "table"}
     assert not collector.tags & {"script", "link", "img", "image", "iframe", "object", "form", "a", "use"}
     assert not collector.attributes & {"src", "href", "style", "xlink:href"}
     assert not any(name.startswith("on") for name in collector.attributes)
@@ -65,7 +68,7 @@ def test_names_are_escaped(page: str, evaluation: Evaluation) -> None:
 
 def test_charts_are_valid_svg_and_stay_within_their_frame(page: str) -> None:
     charts = re.findall("<svg.*?</svg>", page, flags=re.DOTALL)
-    assert len(charts) == 3
+    assert len(charts) == 6, "three per language"
     for chart in charts:
         root = ET.fromstring(chart)
         _, _, width, height = (float(number) for number in root.attrib["viewBox"].split())
@@ -76,21 +79,21 @@ def test_charts_are_valid_svg_and_stay_within_their_frame(page: str) -> None:
             assert 0 <= float(y) <= height
 
 
-def test_documented_scores_are_marked_in_the_curves(page: str) -> None:
-    for chart in re.findall("<svg.*?</svg>", page, flags=re.DOTALL)[1:]:
+def test_documented_scores_are_marked_in_all_charts(page: str) -> None:
+    for chart in re.findall("<svg.*?</svg>", page, flags=re.DOTALL):
         assert re.findall('class="mark"[^>]*>(.*?)<', chart) == ["40", "50", "60"]
 
 
 def test_extrapolated_points_are_named_and_dashed(page: str, evaluation: Evaluation) -> None:
     extrapolated = [point for point in evaluation.table.impostor if point.is_extrapolated]
     assert extrapolated
-    assert page.count("<td>extrapolated") == len(extrapolated)
-    assert page.count('<polyline class="extrapolated"') == 2
+    assert page.count(">extrapolated<tr") + page.count(">extrapolated</table") == len(extrapolated)
+    assert page.count('<polyline class="extrapolated"') == 4, "two per language"
 
 
 def _rows(page: str, heading: str) -> list[list[str]]:
     table = page.partition(f"<h2>{heading}</h2>")[2].partition("<table")[2].partition("</table>")[0]
-    return [re.split("<td>", row)[1:] for row in table.split("<tr>")[2:]]
+    return [re.split("<td[^>]*>", row)[1:] for row in table.split("<tr>")[2:]]
 
 
 def test_every_pair_is_counted_in_one_decile(page: str, evaluation: Evaluation) -> None:
@@ -108,15 +111,79 @@ def test_documented_and_common_thresholds_are_listed(page: str) -> None:
     ]
 
 
-def test_a_provisional_calibration_is_marked(evaluation: Evaluation) -> None:
+def test_a_calibration_on_few_people_and_a_provisional_one_are_marked(evaluation: Evaluation, page: str) -> None:
+    assert evaluation.calibration.status() is Status.PARTLY_EXTRAPOLATED
+    assert '<span class="badge extrapolated">Partly extrapolated</span>' in page
+    assert "The people are too few to measure the FARs at all of the scores" in page
     provisional = dataclasses.replace(evaluation.calibration, is_provisional=True)
-    assert "Provisional" in render(dataclasses.replace(evaluation, calibration=provisional))
-    assert "Provisional" not in render(evaluation)
+    page = render(dataclasses.replace(evaluation, calibration=provisional))
+    assert '<span class="badge extrapolated">Provisional</span>' in page
+    assert "This calibration was not measured with this embedder." in page
 
 
-def test_a_calibration_on_few_people_is_marked(evaluation: Evaluation, page: str) -> None:
-    is_extrapolated = evaluation.calibration.status() is Status.PARTLY_EXTRAPOLATED
-    assert ("<b>Partly extrapolated.</b>" in page) == is_extrapolated
+def test_a_measured_calibration_has_no_caution(evaluation: Evaluation) -> None:
+    table = evaluation.table
+    impostor = tuple(point._replace(is_extrapolated=False) for point in table.impostor)
+    populations = {Population.GENERAL: dataclasses.replace(table, impostor=impostor)}
+    measured = dataclasses.replace(evaluation.calibration, populations=populations)
+    page = render(dataclasses.replace(evaluation, calibration=measured))
+    assert '<span class="badge measured">Measured</span>' in page
+    assert 'class="caution"' not in page
+
+
+def test_the_summary_and_the_limits_come_before_the_charts(page: str) -> None:
+    english = page.partition('<main lang="zh-CN">')[0]
+    headings = re.findall("<h2>(.*?)</h2>", english)
+    assert headings[:3] == ["Summary", "Limits of these numbers", "Scores of pairs"]
+    assert headings[-1] == "Sign-off"
+
+
+def test_the_summary_recommends_a_threshold_per_use(evaluation: Evaluation, page: str) -> None:
+    rows = _rows(page, "Summary")
+    assert [(row[1], row[2]) for row in rows] == [
+        ("general", "50&nbsp;(80)"),
+        ("general", "60&nbsp;(90)"),
+        ("matched", "50&nbsp;(80)"),
+        ("matched", "60&nbsp;(90)"),
+    ]
+    assert [re.findall("[a-z]+</span>", row[5]) for row in rows[:2]] == [
+        ["extrapolated</span>" if point.is_extrapolated else "measured</span>"]
+        for point in evaluation.table.impostor
+        if point.far in {1e-4, 1e-5}
+    ]
+    assert {(row[3], row[4]) for row in rows[2:]} == {("–", "–")}
+    assert "calibrate --groups" in rows[2][5]
+
+
+def test_the_summary_of_matched_has_the_highest_far_of_the_groups() -> None:
+    measured = grouped_measurement()
+    calibration = calibrate(measured, PACK, "random")
+    groups = group_rates(measured, calibration)
+    worst = max(row.fars[1].value for row in groups if row.population is Population.MATCHED)
+    rows = _rows(render(measured.evaluate(calibration), groups), "Summary")
+    assert worst > 0
+    assert rows[2][3].startswith(_share(worst))
+    assert float(rows[2][4].removesuffix(" %")) < float(rows[0][4].partition(" %")[0]), "a stricter cosine"
+
+
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_the_page_names_program_precision_and_population(evaluation: Evaluation, precision: str) -> None:
+    page = render(evaluation, precision=precision)
+    assert f"<td>compareface {app.__version__}" in page
+    assert f"<td>{precision}; <code>{evaluation.calibration.embedder_sha256[:16]}</code>" in page
+    assert '<th scope="row">Population<td>general' in page
+
+
+def test_the_number_of_people_that_each_threshold_needs_is_stated(page: str) -> None:
+    assert "it takes\n123 people to measure 40, 388 to measure 50 and 1,226 to measure 60" in page
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0.0, "0 %"), (0.0026, "0.260 %"), (0.000009996, "0.00100 %"), (0.9996, "100 %"), (0.69, "69.0 %")],
+)
+def test_counted_shares_have_three_significant_digits(share: float, text: str) -> None:
+    assert _share(share) == text
 
 
 def test_the_far_of_each_group_and_the_deciding_groups_are_listed(page: str) -> None:
@@ -131,5 +198,16 @@ def test_the_far_of_each_group_and_the_deciding_groups_are_listed(page: str) -> 
     assert "FAR by group" not in page
 
 
-def test_the_page_names_the_population(page: str) -> None:
-    assert "<td>Population<td>general" in page
+def test_both_languages_have_the_same_structure(page: str) -> None:
+    english, _, chinese = page.partition('<main lang="zh-CN">')
+    english = english.partition('<main lang="en">')[2]
+
+    def structure(text: str) -> list[str]:
+        return re.findall(r"</?(?:h1|h2|p|ul|li|b|i|figure|table|tr|th|td|svg)\b", text)
+
+    assert structure(english) == structure(chinese)
+    numbers = [
+        sorted(re.findall(r"\d[\d.,]*\d", re.sub("<svg.*?</svg>", "", text, flags=re.DOTALL)))
+        for text in (english, chinese)
+    ]
+    assert numbers[0] == numbers[1]

@@ -12,6 +12,7 @@ from app.tools.inspect.drawing import (
     _SEVERITY_COLOURS,
     BACKGROUND,
     COMPARED,
+    LEGEND_HEIGHT,
     OTHER,
     PHOTO_HEIGHT,
     PHOTO_WIDTH,
@@ -23,6 +24,8 @@ from app.vision.quality.assessment import QualityAssessment, Severity
 from app.vision.quality.crop import MAP_SIDE, SIDE, TEMPLATE, QualityCrop
 
 _MARGIN = 16
+_CROPS_TOP = 2 * _MARGIN + LEGEND_HEIGHT + 24
+"""Distance of the crops of the first row from the lower edge of a photo at the top of the sheet."""
 _POLICY = QualityPolicy.ACCEPT_DESCRIBED
 
 
@@ -78,22 +81,39 @@ def test_landmarks_are_dots_with_a_colour_per_side() -> None:
 
 @pytest.mark.parametrize(
     ("size", "photo"),
-    [((400, 800), (400, 800)), ((4000, 3000), (900, 675)), ((300, 4000), (60, 800)), ((100, 100), (300, 300))],
+    [
+        ((400, PHOTO_WIDTH), (400, PHOTO_WIDTH)),
+        ((4000, 3000), (900, 675)),
+        ((300, 4000), (64, PHOTO_WIDTH)),
+        ((100, 100), (300, 300)),
+    ],
 )
-def test_the_photo_is_scaled_to_fit(size: tuple[int, int], photo: tuple[int, int]) -> None:
+def test_the_photo_is_scaled_to_fit_and_centred_above_the_rows(size: tuple[int, int], photo: tuple[int, int]) -> None:
     face = _face(0, 0)
     drawn = draw(_photo(*size), [face], [_finding(face)], _POLICY)
     assert photo[0] <= PHOTO_HEIGHT
-    assert drawn.shape[0] == max(photo[0], _ROW_HEIGHT) + 2 * _MARGIN
-    beside = _rgb(drawn)[_MARGIN + photo[0] // 2, _MARGIN + photo[1] : 2 * _MARGIN + photo[1]]
-    assert (beside == BACKGROUND).all()
-    assert tuple(_rgb(drawn)[_MARGIN + photo[0] - 1, _MARGIN + photo[1] - 1]) == (60, 60, 60)
+    assert drawn.shape[:2] == (photo[0] + LEGEND_HEIGHT + _ROW_HEIGHT + 3 * _MARGIN, PHOTO_WIDTH + 2 * _MARGIN)
+    middle = _rgb(drawn)[_MARGIN + photo[0] - 1]
+    margin = (drawn.shape[1] - photo[1]) // 2
+    assert (middle[:margin] == BACKGROUND).all()
+    assert (middle[margin + photo[1] :] == BACKGROUND).all()
+    assert middle[margin].tolist() != list(BACKGROUND)
+    assert middle[margin + photo[1] - 1].tolist() == [60, 60, 60]
+
+
+def test_the_legend_shows_every_colour() -> None:
+    face = _face()
+    drawn = _rgb(draw(_photo(), [face], [_finding(face)], _POLICY))
+    legend = drawn[400 + 2 * _MARGIN : 400 + 2 * _MARGIN + LEGEND_HEIGHT].reshape(-1, 3)
+    colours = {tuple(colour) for colour in np.unique(legend, axis=0).tolist()}
+    dots = {tuple(drawn[_MARGIN + round(y), _MARGIN + round(x)].tolist()) for x, y in face.landmarks.tolist()}
+    assert {COMPARED, SHOWN, OTHER, *_SEVERITY_COLOURS.values(), *dots, (255, 0, 0)} <= colours
 
 
 def test_covered_cells_are_red_and_pixels_outside_the_photo_are_grey() -> None:
     face = _face()
     drawn = _rgb(draw(_photo(), [face], [_finding(face)], _POLICY))
-    left, top = PHOTO_WIDTH + 2 * _MARGIN + 2 * (SIDE + _MARGIN), _MARGIN + 24
+    left, top = _MARGIN + SIDE + _MARGIN, 400 + _CROPS_TOP
     visible, covered, outside = (drawn[top + y, left + x].tolist() for x, y in ((150, 20), (150, 200), (20, 200)))
     assert visible == [120, 120, 120]
     assert covered[0] > 180
@@ -106,7 +126,7 @@ def test_covered_cells_are_red_and_pixels_outside_the_photo_are_grey() -> None:
 def test_a_region_is_outlined_in_the_colour_of_its_band(mouth: int, severity: Severity) -> None:
     face = _face()
     drawn = _rgb(draw(_photo(), [face], [_finding(face, mouth=mouth)], _POLICY))
-    left, top = PHOTO_WIDTH + 2 * _MARGIN + SIDE + _MARGIN, _MARGIN + 24
+    left, top = _MARGIN + SIDE + _MARGIN, 400 + _CROPS_TOP
     mouth_of_crop = drawn[top + 145 : top + 172, left + 80 : left + 144].reshape(-1, 3)
     assert (mouth_of_crop == _SEVERITY_COLOURS[severity]).all(axis=1).sum() > 50
 
@@ -117,7 +137,7 @@ def test_long_texts_stay_within_their_row_and_the_sheet() -> None:
     finding = _finding(face, problems=problems)
     drawn = draw(_photo(), [face], [finding, replace(finding, is_compared=False)], _POLICY)
     assert (drawn[:, -_MARGIN:] == 255).all()
-    second_row = _MARGIN + _ROW_HEIGHT
-    assert (drawn[second_row - 8 : second_row, PHOTO_WIDTH + 2 * _MARGIN :] == 255).all()
-    last_lines = drawn[second_row - 50 : second_row - 8, PHOTO_WIDTH + 2 * _MARGIN :]
+    second_row = 400 + 2 * _MARGIN + LEGEND_HEIGHT + _ROW_HEIGHT
+    assert (drawn[second_row - 8 : second_row] == 255).all()
+    last_lines = drawn[second_row - 50 : second_row - 8]
     assert (last_lines < 100).any(), "the problems need a second line"
