@@ -29,6 +29,7 @@ _INSTALLABLE_FILES = {
     ("buffalo_m", "det_2.5g.onnx"),
     ("buffalo_s", "det_500m.onnx"),
     ("buffalo_sc", "det_500m.onnx"),
+    ("omz", "face-reidentification-retail-0095-int8.onnx"),
     ("omz", "face-reidentification-retail-0095.onnx"),
     ("omz", "yunet.onnx"),
     ("opencv", "yunet.onnx"),
