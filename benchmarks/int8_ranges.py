@@ -71,12 +71,13 @@ def altered(faces: list[Crop]) -> list[Crop]:
         side = len(face)
         matrix = cv2.getRotationMatrix2D((side / 2, side / 2), random.uniform(-8, 8), random.uniform(0.92, 1.1))
         matrix[:, 2] += random.uniform(-4, 4, 2)
-        pixels = cv2.warpAffine(face, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+        moved = cv2.warpAffine(face, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+        pixels: NDArray[Any] = moved.astype(np.float32)
         match random.integers(4):
             case 0:
                 pixels = cv2.GaussianBlur(pixels, (0, 0), random.uniform(0.5, 2.2))
             case 1:
-                pixels += random.normal(0, random.uniform(2, 10), pixels.shape)
+                pixels = pixels + random.normal(0, random.uniform(2, 10), pixels.shape)
             case 2:
                 pixels[:] = pixels.mean(axis=2, keepdims=True)
         pixels = (pixels - 110) * random.uniform(0.45, 1.5) + 110 + random.uniform(-35, 40)
@@ -90,35 +91,43 @@ def measured_exponents(model: ModelProto, images: NDArray[np.float32]) -> dict[s
     The largest value of a channel, relative to that of its tensor, becomes 1 if a depthwise convolution reads the
     tensor, else its square root, because the factors also spread the weights of the next convolution.
     """
+    group_of, readers = _groups(model)
+    shares = {name: values / values.max() for name, values in _channel_maxima(model, images).items()}
+    exponents: dict[str, NDArray[np.int_]] = {}
+    for group in dict.fromkeys(group_of.values()):
+        members = [shares[name] for name, root in group_of.items() if root == group and name in shares]
+        if _number(group) >= _FIRST_FLOAT32_NODE or not members:
+            continue
+        power = 1 if all(readers[group]) else 0.5
+        values = np.rint(-power * np.log2(np.max(members, axis=0).clip(_MIN_SHARE))).astype(int)
+        if values.any():
+            names = (name for name, root in group_of.items() if root == group and name.startswith("conv_"))
+            exponents |= dict.fromkeys(names, values)
+    return dict(sorted(exponents.items(), key=lambda item: _number(item[0])))
+
+
+def _groups(model: ModelProto) -> tuple[dict[str, str], dict[str, list[bool]]]:
+    """Return the group of each tensor: the output of the first convolution of the tensors with equal exponents.
+
+    Also return, for each group, whether each of the convolutions that read it is depthwise.
+    """
     filters = {tensor.name: tensor.dims for tensor in model.graph.initializer}
-    group_of: dict[str, str] = {}  # of tensors with equal exponents: the output of the first convolution
-    outputs: dict[str, list[str]] = defaultdict(list)
-    readers: dict[str, list[bool]] = defaultdict(list)  # whether each is a depthwise convolution
+    group_of: dict[str, str] = {}
+    readers: dict[str, list[bool]] = defaultdict(list)
     for node in model.graph.node:
         source, output = node.input[0], node.output[0]
         if node.op_type == "Conv":
             if source in group_of:
                 readers[group_of[source]].append(filters[node.input[1]][1] == 1)
             group_of[output] = output
-            outputs[output].append(output)
         elif node.op_type in {"LeakyRelu", "AveragePool", "Mul"} and source in group_of:
             group_of[output] = group_of[source]
         elif node.op_type == "Add" and source in group_of:
             first, second = group_of[source], group_of[node.input[1]]
-            outputs[first] += outputs.pop(second)
             readers[first] += readers.pop(second, [])
             group_of = {name: first if group == second else group for name, group in group_of.items()}
             group_of[output] = first
-    shares = {name: values / values.max() for name, values in _channel_maxima(model, images).items()}
-    exponents = {}
-    for group, names in outputs.items():
-        members = [shares[name] for name, root in group_of.items() if root == group and name in shares]
-        if _number(group) >= _FIRST_FLOAT32_NODE or not members:
-            continue
-        power = 1 if all(readers[group]) else 0.5
-        values = np.rint(-power * np.log2(np.max(members, axis=0).clip(_MIN_SHARE))).astype(int)
-        exponents |= dict.fromkeys(names, values)
-    return dict(sorted(exponents.items(), key=lambda item: _number(item[0])))
+    return group_of, readers
 
 
 def measured_ranges(model: ModelProto, images: NDArray[np.float32]) -> Mapping[str, tuple[float, float]]:
