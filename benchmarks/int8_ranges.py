@@ -69,7 +69,9 @@ def altered(faces: list[Crop]) -> list[Crop]:
     while len(result) < _FACES:
         face = faces[len(result) % len(faces)]
         side = len(face)
-        matrix = cv2.getRotationMatrix2D((side / 2, side / 2), random.uniform(-8, 8), random.uniform(0.92, 1.1))
+        matrix: NDArray[Any] = cv2.getRotationMatrix2D(
+            (side / 2, side / 2), random.uniform(-8, 8), random.uniform(0.92, 1.1)
+        )
         matrix[:, 2] += random.uniform(-4, 4, 2)
         moved = cv2.warpAffine(face, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
         pixels: NDArray[Any] = moved.astype(np.float32)
