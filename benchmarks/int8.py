@@ -1,8 +1,8 @@
-"""The int8 model of dlib's network against float32, on the development half of LFW.
+"""The int8 model of a pack against float32, on the development half of LFW.
 
 Prints FAR and TAR with 95 % intervals at the thresholds of float32, and the cosine of a face's two embeddings.
 ``--json FILE`` writes the numbers. ``--ranges`` prints the activation ranges that ``app/packs/convert/dlib_int8.py``
-records.
+records; ``benchmarks.int8_ranges`` prints those of `omz`.
 """
 
 import argparse
@@ -32,12 +32,13 @@ _THRESHOLD = 50.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pack", nargs="?", default="open")
     parser.add_argument("--ranges", action="store_true")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     settings = load_settings()
     store = Store.from_settings(settings.models)
-    pack = store.pack("open")
+    pack = store.pack(args.pack)
     if args.ranges:
         for name, (low, high) in measured_ranges(settings, store, pack).items():
             print(f'    "{name}": ({low:.2f}, {high:.2f}),')

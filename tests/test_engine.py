@@ -219,14 +219,14 @@ async def test_the_int8_model_runs_on_the_cpu_unless_it_is_disabled(monkeypatch:
 async def test_an_inaccurate_int8_model_is_replaced_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(int8_check, "MIN_COSINE", 0.99999)
+    monkeypatch.setattr(int8_check, "int8_agreement", lambda *_: 0.9)
     assert await _embedder_file(RuntimeSettings()) == "dlib_resnet_v1_capped.onnx"
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage() == "int8 model rejected"
     fields = record.__dict__["fields"]
     assert fields["file"] == "dlib_resnet_v1_capped_int8.onnx"
-    assert 0.999 <= fields["cosine"] < 1
+    assert fields["cosine"] == 0.9
 
 
 @pytest.mark.parametrize("int8", [True, False])

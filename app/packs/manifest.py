@@ -24,7 +24,9 @@ _Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _HttpsUrl: TypeAlias = Annotated[str, Field(pattern=r"^https://[^\s/]+/\S+$")]
 _Point: TypeAlias = tuple[float, float]
 
-ConverterName: TypeAlias = Literal["centerface", "dlib_resnet_v1", "dlib_resnet_v1_int8", "openvino_ir", "yunet"]
+ConverterName: TypeAlias = Literal[
+    "centerface", "dlib_resnet_v1", "dlib_resnet_v1_int8", "openvino_ir", "openvino_ir_int8", "yunet"
+]
 """How published files are converted to a weight file; ``convert.CONVERTERS`` has a function for every name."""
 
 
@@ -74,11 +76,13 @@ class EmbedderSpec(_Table):
     The network's input is ``(crop - mean) / std``. Its channels and those of ``mean`` have the order ``color``. With
     ``mirror``, the embedding is the mean over the crop and its mirror image. ``template``: positions of the five
     landmarks (left eye, right eye, nose, left and right mouth corner) in the crop, (x, y) in pixels. ``int8_file``: the
-    int8 model of the same network, for the CPU.
+    int8 model of the same network, for the CPU; it runs if both embeddings of a drawn face have a cosine of at least
+    ``int8_min_cosine``.
     """
 
     file: _FileName
     int8_file: _FileName | None = None
+    int8_min_cosine: float = Field(default=1.0, gt=0, le=1)
     input_size: int = Field(ge=16)
     dimension: int = Field(ge=1)
     mean: tuple[float, float, float]

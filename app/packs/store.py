@@ -102,7 +102,7 @@ class Store:
         if not settings.is_automatic:
             return self.pack(settings.pack)
         preferred = self.pack(PREFERRED)
-        return preferred if self.is_installed(preferred) else self.pack(FALLBACK)
+        return preferred if self.is_installed(preferred.without_int8()) else self.pack(FALLBACK)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all packs, sorted."""
@@ -209,22 +209,26 @@ class Store:
     def prepare(self, pack: Pack, runtime: RuntimeSettings) -> tuple[Pack, Mapping[str, Path]]:
         """Build missing files; return the pack to run and the paths of its files.
 
-        The pack has no int8 embedder if the settings do not use it or if it cannot be built. The latter happens in a
-        read-only folder of an older version.
+        The pack has no int8 embedder if the settings do not use it or if it is missing and cannot be built. The latter
+        happens in a read-only folder or a download of an older version.
         """
         if pack.embedder.file_for(runtime) == pack.embedder.file:
             pack = pack.without_int8()
         try:
             self.build_missing(pack)
+            if not self.is_installed(pack):  # a download of an older version, or none
+                self.resolve(pack)
         except PackError as error:
             if pack.embedder.int8_file is None:
                 raise
             pack = pack.without_int8()
             self.build_missing(pack)
+            paths = self.resolve(pack)
             _log.warning(
                 "cannot build the int8 embedder, using the slower float32 embedder",
                 extra={"fields": {"reason": str(error)}},
             )
+            return pack, paths
         return pack, self.resolve(pack)
 
     def _state(self, pack: Pack, file: PackFile) -> FileState:

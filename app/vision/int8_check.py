@@ -18,10 +18,6 @@ from app.vision.embed import Embedder
 
 _log = logging.getLogger(__name__)
 
-MIN_COSINE = 0.998
-"""Minimum cosine between both embeddings for int8 to replace float32. Correct arithmetic gives 0.9995, a CPU
-whose int8 sums saturate gives 0.995."""
-
 _SIDE = 150  # pixels of the drawing
 _BACKGROUND, _SKIN, _SHADE = (90, 130, 180), (120, 160, 215), (80, 110, 170)  # BGR
 _WHITE, _DARK, _LIPS = (240, 240, 240), (40, 30, 20), (70, 70, 180)
@@ -37,7 +33,7 @@ def select_embedder_file(
         return file, session
     reference = open_file(spec.file)
     cosine = int8_agreement(Embedder(session, spec), Embedder(reference, spec), spec.input_size)
-    if cosine >= MIN_COSINE:
+    if cosine >= spec.int8_min_cosine:
         return file, session
     fields = {"file": file, "cosine": round(cosine, 4), "replacement": spec.file}
     _log.warning("int8 model rejected", extra={"fields": fields})

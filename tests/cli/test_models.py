@@ -89,9 +89,9 @@ def test_optimize_builds_the_int8_model_and_reports_whether_it_is_used(
     monkeypatch.setenv("COMPAREFACE_RUNTIME__INT8", "false")
     assert _run("optimize", "open") == 0
     assert "it is not used because of COMPAREFACE_RUNTIME__INT8" in capsys.readouterr().out
-    monkeypatch.setattr(int8_check, "MIN_COSINE", 1.1)
+    monkeypatch.setattr(int8_check, "int8_agreement", lambda *_: 0.9)
     assert _run("optimize", "open") == 0
-    assert "it is NOT used here, because the cosine must be at least 1.1" in capsys.readouterr().out
+    assert "it is NOT used here, because the cosine must be at least 0.998" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("mirror")

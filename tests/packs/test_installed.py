@@ -29,6 +29,7 @@ _INSTALLABLE_FILES = {
     ("buffalo_m", "det_2.5g.onnx"),
     ("buffalo_s", "det_500m.onnx"),
     ("buffalo_sc", "det_500m.onnx"),
+    ("omz", "face-reidentification-retail-0095-int8.onnx"),
     ("omz", "face-reidentification-retail-0095.onnx"),
     ("omz", "yunet.onnx"),
     ("opencv", "yunet.onnx"),
@@ -113,5 +114,5 @@ def test_a_copied_weights_folder_installs_a_pack(shared: Path, tmp_path: Path) -
     pull(first, first.pack("omz"), Origin(paths=(shared / "models",)))
     shutil.rmtree(first.downloads_folder)
     second = Store(_MODELS, tmp_path / "second")
-    assert len(pull(second, second.pack("omz"), Origin(paths=(tmp_path / "first",)))) == 2
+    assert len(pull(second, second.pack("omz"), Origin(paths=(tmp_path / "first",)))) == 3
     second.resolve(second.pack("omz"))

@@ -10,7 +10,8 @@ import pytest
 from app.packs import store as store_module
 from app.packs.manifest import Pack, PackError, PackFile
 from app.packs.store import FileState, Store, visibility_path
-from app.settings import ModelsSettings
+from app.settings import ModelsSettings, RuntimeSettings
+from tests.packs.mirror import DETECTOR, EMBEDDER
 
 _MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -219,3 +220,23 @@ def test_the_named_pack_wins_over_the_configured_one() -> None:
     assert Store.with_selected_pack(settings, "omz")[1].name == "omz"
     with pytest.raises(PackError, match="there is no pack closed"):
         Store.with_selected_pack(settings, "closed")
+
+
+def test_a_download_without_its_int8_file_runs_in_float32(
+    tiny_store: Store, tiny_pack: Pack, caplog: pytest.LogCaptureFixture
+) -> None:
+    for file, content in zip(tiny_pack.files, (DETECTOR, EMBEDDER), strict=True):
+        path = tiny_store.path(tiny_pack, file)
+        path.parent.mkdir(exist_ok=True, parents=True)
+        path.write_bytes(content)
+    tiny_store.accept_licence(tiny_pack)
+    int8 = tiny_pack.files[1].model_copy(update={"name": "int8.onnx"})
+    spec = tiny_pack.embedder.model_copy(update={"int8_file": int8.name})
+    newer = tiny_pack.model_copy(update={"embedder": spec, "files": (*tiny_pack.files, int8)})
+    pack, paths = tiny_store.prepare(newer, RuntimeSettings())
+    assert pack.embedder.int8_file is None
+    assert set(paths) == {file.name for file in tiny_pack.files}
+    assert "int8.onnx is missing" in caplog.records[0].__dict__["fields"]["reason"]
+    tiny_store.path(tiny_pack, tiny_pack.files[1]).unlink()
+    with pytest.raises(PackError, match="is missing"):
+        tiny_store.prepare(newer, RuntimeSettings())

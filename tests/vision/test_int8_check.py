@@ -30,14 +30,14 @@ def sessions(store: Store, pack: Pack) -> dict[str, OrtSession]:
 def test_the_int8_model_agrees_with_the_float32_model(sessions: dict[str, OrtSession], pack: Pack) -> None:
     float32, int8 = (Embedder(session, pack.embedder) for session in sessions.values())
     cosine = int8_check.int8_agreement(int8, float32, pack.embedder.input_size)
-    assert int8_check.MIN_COSINE + 0.001 < cosine < 1 - 1e-6
+    assert pack.embedder.int8_min_cosine + 0.001 < cosine < 1 - 1e-6
 
 
 def test_different_arithmetic_is_detected(sessions: dict[str, OrtSession], pack: Pack) -> None:
     float32, int8 = sessions.values()
     wrong = Embedder(ClippedInput(int8, 0.2), pack.embedder)
     cosine = int8_check.int8_agreement(wrong, Embedder(float32, pack.embedder), pack.embedder.input_size)
-    assert cosine < int8_check.MIN_COSINE
+    assert cosine < pack.embedder.int8_min_cosine
 
 
 @pytest.mark.parametrize("side", [112, 128, 150])

@@ -7,7 +7,7 @@ always give equal bytes, because the digests of weight files are recorded.
 
 from collections.abc import Callable, Mapping
 
-from app.packs.convert import dlib, dlib_int8, onnx_graph, openvino
+from app.packs.convert import dlib, dlib_int8, onnx_graph, openvino, openvino_int8
 from app.packs.manifest import ConverterName
 
 CONVERTERS: Mapping[ConverterName, Callable[..., bytes]] = {
@@ -15,6 +15,7 @@ CONVERTERS: Mapping[ConverterName, Callable[..., bytes]] = {
     "dlib_resnet_v1": dlib.convert,
     "dlib_resnet_v1_int8": dlib_int8.convert,
     "openvino_ir": openvino.convert,
+    "openvino_ir_int8": openvino_int8.convert,
     "yunet": onnx_graph.clean,
 }
 """The converters that a ``pack.toml`` can name."""

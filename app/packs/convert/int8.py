@@ -69,11 +69,29 @@ class _Graph:
             self._copy(node, [f"{node.input[0]}_u8", *self._further_inputs(node, params)], f"{output}_u8")
             self._params[output] = params
             return
+        if params and node.op_type == "LeakyRelu" and output in self._ranges:
+            self._add_leaky_relu(node, params)
+            return
         if params and node.op_type == "Conv":
             inputs = [self._float32(node.input[0]), *self._filters_and_bias(node, params)]
         else:
             inputs = [self._float32(name) for name in node.input]
         self._copy(node, inputs, output)
+        self._quantise(output)
+
+    def _add_leaky_relu(self, node: NodeProto, params: QuantizationParams) -> None:
+        """Append slope * x + (1 - slope) * max(x, 0), which onnxruntime computes in half the time of a LeakyRelu.
+
+        The factors become scales of ``DequantizeLinear`` and can be negative.
+        """
+        (output,), (slope,) = node.output, node.attribute
+        integers, zero = f"{node.input[0]}_u8", f"{params.name}_zero"
+        maximum = self._append("Max", [integers, zero], f"{output}_max")
+        addends = []
+        for name, tensor, factor in (("slope", integers, slope.f), ("max", maximum, 1 - slope.f)):
+            scale = self._constant(f"{output}_{name}_scale", np.array(np.float32(factor) * params.scale))
+            addends.append(self._append("DequantizeLinear", [tensor, scale, zero], f"{output}_{name}_dq"))
+        self._append("Add", addends, output)
         self._quantise(output)
 
     def _copy(self, node: NodeProto, inputs: Sequence[str], output: str) -> None:

@@ -25,8 +25,8 @@ def compare_int8(store: Store, pack: Pack, runtime: RuntimeSettings) -> str:
     int8, float32 = (Embedder(OrtSession.open(files[name], "cpu", 1), spec) for name in (spec.int8_file, spec.file))
     cosine = int8_check.int8_agreement(int8, float32, spec.input_size)
     int8_ms, float32_ms = _median_milliseconds([int8, float32], spec.input_size)
-    if cosine < int8_check.MIN_COSINE:
-        usage = f"it is NOT used here, because the cosine must be at least {int8_check.MIN_COSINE}"
+    if cosine < spec.int8_min_cosine:
+        usage = f"it is NOT used here, because the cosine must be at least {spec.int8_min_cosine}"
     elif spec.file_for(runtime) == spec.file:
         setting = "DEVICE" if runtime.device != "cpu" else "INT8"
         usage = f"it is not used because of COMPAREFACE_RUNTIME__{setting}"

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from app.packs.convert.graph_builder import GraphBuilder
 from app.packs.convert.int8 import Range, closest_scales, quantise
 
 Array: TypeAlias = NDArray[Any]
@@ -127,3 +128,15 @@ def test_a_tensor_without_a_range_stays_float32(model: ModelProto, images: NDArr
 def test_quantisation_is_deterministic(model: ModelProto) -> None:
     first, second = (quantise(model, RANGES).SerializeToString(deterministic=True) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("slope", [-7.9, -0.4, 0.05, 0.8, 3.7])
+def test_a_leaky_relu_is_quantised_for_any_slope(slope: float) -> None:
+    builder = GraphBuilder()
+    builder.append("Flatten", [builder.append("LeakyRelu", ["image"], alpha=slope)], "embedding")
+    float32 = builder.model("test", [1, 1, 256])
+    low, high = min(-slope, 0.0), max(1.0, -slope)
+    model = quantise(float32, {"image": (-1, 1), "leakyrelu_0": (low, high)})
+    images = np.linspace(-1, 1, 256, dtype=np.float32).reshape(1, 1, 1, 256)
+    tolerance = (high - low) / 255 + max(1, abs(slope)) * 2 / 255  # a step of the output, a step of the input
+    np.testing.assert_allclose(_run(model, images), _run(float32, images), atol=tolerance)
