@@ -123,11 +123,18 @@ class Completeness:
     chin: int
 
 
+class Artifact(StrEnum):
+    """What was done to the image of a face: text or lines were put over it, or it was strongly compressed."""
+
+    NONE = "none"
+    OVERLAY = "overlay"
+    COMPRESSION = "compression"
+
+
 class Tones(StrEnum):
-    """The tones of a face: those of a photo, of a strongly compressed photo, or of a negative or posterised image."""
+    """The tones of a face: those of a photo, or of a negative or posterised image."""
 
     NATURAL = "natural"
-    COMPRESSED = "compressed"
     UNNATURAL = "unnatural"
 
 
@@ -135,7 +142,7 @@ class Tones(StrEnum):
 class Quality:
     """The image quality of one face, 0-100 each: the vendor's ``FaceQualityInfo``; ``score`` is the total.
 
-    ``tones`` has no field in the vendor's response; it affects ``score`` and the grade.
+    ``tones`` and ``artifact`` have no field in the vendor's response; they affect ``score`` and the grade.
     """
 
     score: int
@@ -143,6 +150,7 @@ class Quality:
     brightness: int
     completeness: Completeness
     tones: Tones = Tones.NATURAL
+    artifact: Artifact = Artifact.NONE
 
 
 class QualityPolicy(StrEnum):

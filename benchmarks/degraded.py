@@ -59,6 +59,15 @@ def watermarked(image: Image) -> Image:
     return np.asarray(cv2.addWeighted(text, 0.6, image, 0.4, 0), np.uint8)
 
 
+def _wave_lines(width: int, image: Image) -> Image:
+    """Return the image with opaque black lines every 14 pixels, as ID photos are overprinted."""
+    drawn, x = image.copy(), np.arange(image.shape[1])
+    for y in range(0, image.shape[0] + 10, 14):
+        line = np.stack([x, y + 4 * np.sin(x / 12)], axis=1).round().astype(np.int32)
+        cv2.polylines(drawn, [line], False, (0, 0, 0), width)
+    return drawn
+
+
 DEGRADATIONS: Mapping[str, Callable[[Image], Image]] = {
     "none": lambda image: image,
     "grey": grey,
@@ -80,6 +89,7 @@ DEGRADATIONS: Mapping[str, Callable[[Image], Image]] = {
     "JPEG quality 5": lambda image: jpeg(image, 5),
     "JPEG quality 3": lambda image: jpeg(image, 3),
     "red watermark": watermarked,
+    **{f"wave lines of {width} px": partial(_wave_lines, width) for width in (1, 2)},
 }
 
 

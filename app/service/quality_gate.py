@@ -21,8 +21,9 @@ _CHINESE: Mapping[str, str] = {
     "covered chin": "下巴遮挡",
     "unnatural tones": "色调异常",
     "strong compression": "压缩过度",
+    "text or lines over the face": "人脸上有文字或线条",
 }
-"""The wording per problem: the vendor's (CompareFace page), except for tones and compression."""
+"""The wording per problem: the vendor's (CompareFace page), except for the last three."""
 
 
 @dataclass(frozen=True, slots=True)

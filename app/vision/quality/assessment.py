@@ -11,13 +11,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain import Completeness, Image, Landmarks, Quality, QualityPolicy, Tones
+from app.domain import Artifact, Completeness, Image, Landmarks, Quality, QualityPolicy, Tones
 from app.runtime.session import Session
+from app.vision.quality.artifacts import measure_artifact
 from app.vision.quality.brightness import measure_brightness
 from app.vision.quality.crop import QualityCrop, inside_cells, quality_crop
 from app.vision.quality.sharpness import measure_sharpness
 from app.vision.quality.tones import measure_tones
-from app.vision.quality.visibility import REGION_CELLS, VISIBLE, VisibilityMap, measure_completeness, predict_visibility
+from app.vision.quality.visibility import (
+    REGION_CELLS,
+    VISIBLE,
+    VisibilityMap,
+    measure_completeness,
+    predict_visibility,
+    visible_face,
+)
 
 
 class Severity(IntEnum):
@@ -92,11 +100,12 @@ Both losses are fitted to the example of the vendor's DetectFace page: sharpness
 and 99 for the other regions give a score of 63.
 """
 
-_COMPRESSED_LOSS = 0.15  # share of the score that is lost by strong compression
+_ARTIFACT_LOSS = 0.5  # share of the score that is lost by an artifact
 
-_TONE_PROBLEMS = {
-    Tones.UNNATURAL: Problem("unnatural tones", is_severe=True, is_borderline=False),
-    Tones.COMPRESSED: Problem("strong compression", is_severe=False, is_borderline=False),
+_UNNATURAL_TONES = Problem("unnatural tones", is_severe=True, is_borderline=False)
+_ARTIFACT_PROBLEMS = {
+    Artifact.OVERLAY: Problem("text or lines over the face", is_severe=True, is_borderline=False),
+    Artifact.COMPRESSION: Problem("strong compression", is_severe=True, is_borderline=False),
 }
 """Problems that the vendor does not name."""
 
@@ -113,7 +122,13 @@ def find_band(value: int, bands: tuple[Band, ...]) -> Band:
     return next(band for band in bands if value <= band.upper)
 
 
-def quality_score(sharpness: int, brightness: int, completeness: Completeness, tones: Tones = Tones.NATURAL) -> int:
+def quality_score(
+    sharpness: int,
+    brightness: int,
+    completeness: Completeness,
+    tones: Tones = Tones.NATURAL,
+    artifact: Artifact = Artifact.NONE,
+) -> int:
     """Return the total score, 0-100, the vendor's ``Score``; it is at most ``sharpness``.
 
     A better measure never lowers it. Unnatural tones have the score 0.
@@ -126,7 +141,7 @@ def quality_score(sharpness: int, brightness: int, completeness: Completeness, t
     total *= 1 - _BRIGHTNESS_LOSS * distance / _MIN_BRIGHTNESS
     for region, percent in asdict(completeness).items():
         total *= 1 - _COVERED_LOSS[region] * (1 - percent / 100)
-    return round(total * (1 - _COMPRESSED_LOSS)) if tones is Tones.COMPRESSED else round(total)
+    return round(total if artifact is Artifact.NONE else total * (1 - _ARTIFACT_LOSS))
 
 
 def problems(quality: Quality) -> list[Problem]:
@@ -139,8 +154,10 @@ def problems(quality: Quality) -> list[Problem]:
         is_borderline = band.severity is Severity.MILD and abs(value - band.boundary) <= _NEAR_GOOD_POINTS
         if band.severity:
             all_problems.append(Problem(band.problem, band.severity is Severity.SEVERE, is_borderline))
-    if quality.tones in _TONE_PROBLEMS:
-        all_problems.append(_TONE_PROBLEMS[quality.tones])
+    if quality.tones is Tones.UNNATURAL:
+        all_problems.append(_UNNATURAL_TONES)
+    if quality.artifact in _ARTIFACT_PROBLEMS:
+        all_problems.append(_ARTIFACT_PROBLEMS[quality.artifact])
     return sorted(all_problems, key=lambda problem: not problem.is_severe)
 
 
@@ -207,6 +224,8 @@ class QualityAssessor:
         """Return the quality of the face in ``crop``."""
         visibility = predict_visibility(self._visibility_network, crop)
         completeness = measure_completeness(visibility, crop.yaw)
-        brightness, tones = measure_brightness(crop, visibility), measure_tones(crop, visibility)
-        measures = measure_sharpness(crop), brightness, completeness, tones
+        visible = visible_face(crop, visibility)
+        pixels = crop.image[visible]
+        brightness, tones = measure_brightness(pixels), measure_tones(crop, visibility, pixels)
+        measures = measure_sharpness(crop), brightness, completeness, tones, measure_artifact(crop.image, visible)
         return QualityAssessment(Quality(quality_score(*measures), *measures), crop, visibility)

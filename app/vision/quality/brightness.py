@@ -6,9 +6,7 @@ the result, overexposed pixels raise it: a face that is half black is dim.
 """
 
 import numpy as np
-
-from app.vision.quality.crop import QualityCrop
-from app.vision.quality.visibility import VisibilityMap, visible_face
+from numpy.typing import NDArray
 
 UNDEREXPOSED, OVEREXPOSED = 25, 247
 """Highest value of an underexposed pixel, and lowest value of an overexposed pixel.
@@ -26,9 +24,11 @@ _LINEAR = np.where(_SRGB <= 0.04045, _SRGB / 12.92, ((_SRGB + 0.055) / 1.055) **
 _LUMINANCE_OF_BGR = np.array([0.0722, 0.7152, 0.2126], np.float32)
 
 
-def measure_brightness(crop: QualityCrop, visibility: VisibilityMap) -> int:
-    """Return the brightness, 0-100; 30 to 70 is normal, 0 is a face outside the image."""
-    pixels = crop.image[visible_face(crop, visibility)]
+def measure_brightness(pixels: NDArray[np.uint8]) -> int:
+    """Return the brightness, 0-100; 30 to 70 is normal, 0 is a face outside the image.
+
+    ``pixels``: N x 3, BGR, the visible pixels of the face.
+    """
     if not len(pixels):
         return 0
     luminance = _LINEAR[pixels] @ _LUMINANCE_OF_BGR

@@ -1,10 +1,9 @@
-"""Detect faces whose tones are not those of a photo: negatives, thresholded and posterised images, strong compression.
+"""Detect faces whose tones are not those of a photo: negatives, thresholded and posterised images.
 
-Three measures of the visible face, all independent of exposure and contrast:
+Two measures of the visible face, all independent of exposure and contrast:
 
 - The distance of the pixels from the nearest of four grey levels. A photo has a continuum of tones; a thresholded or
   posterised image has few.
-- The number of grey levels that are used. Strong compression makes areas plain, so that few levels are frequent.
 - The order of the tones: eyes, eyebrows, nostrils and lips are darker than the skin around them, and skin is more red
   than blue. A negative has the opposite order. ``models/quality/train/tones.py`` fits the weights.
 """
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from app.domain import Tones
 from app.vision.quality.brightness import OVEREXPOSED, UNDEREXPOSED
 from app.vision.quality.crop import FACE_OUTLINE, MAP_SIDE, QualityCrop, cell_shares, inside_cells
-from app.vision.quality.visibility import VISIBLE, VisibilityMap, visible_face
+from app.vision.quality.visibility import VISIBLE, VisibilityMap
 
 _VALUES = np.arange(256.0)  # of a histogram
 _EPSILON = 1e-3
@@ -30,8 +29,6 @@ The distance is in standard deviations, averaged over the colour channels. A nor
 are above 0.125 (the limit was chosen on these images).
 """
 _LEVEL_DISTANCE_QUANTILE = 0.45
-_MIN_USED_LEVELS = 1.35
-"""Used levels per standard deviation below which the image is strongly compressed; a normal distribution has 3.5."""
 _DARK, _BRIGHT = slice(UNDEREXPOSED + 1), slice(OVEREXPOSED, None)
 """The underexposed and the overexposed values of a histogram.
 
@@ -63,18 +60,17 @@ _WEIGHTS = np.array([
 # fmt: on
 
 
-def measure_tones(crop: QualityCrop, visibility: VisibilityMap) -> Tones:
-    """Return whether the tones of the face are natural, compressed or unnatural."""
-    pixels = crop.image[visible_face(crop, visibility)]
+def measure_tones(crop: QualityCrop, visibility: VisibilityMap, pixels: NDArray[np.uint8]) -> Tones:
+    """Return whether the tones of the face are natural.
+
+    ``pixels``: N x 3, BGR, the visible pixels of the face.
+    """
     if not len(pixels):
         return Tones.NATURAL  # brightness and completeness report a face outside the image
-    histograms = [_balance_extremes(np.bincount(channel, minlength=256)) for channel in (*pixels.T, _luma(pixels))]
-    *colours, luma = histograms
-    if _mean_level_distance(colours) < _MIN_LEVEL_DISTANCE:
-        return Tones.UNNATURAL
-    if float(tone_features(crop, visibility) @ _WEIGHTS) < _MIN_ORDER:
-        return Tones.UNNATURAL
-    return Tones.COMPRESSED if used_levels(luma) < _MIN_USED_LEVELS else Tones.NATURAL
+    histograms = [_balance_extremes(np.bincount(channel, minlength=256)) for channel in pixels.T]
+    has_few_levels = _mean_level_distance(histograms) < _MIN_LEVEL_DISTANCE
+    is_negative = float(tone_features(crop, visibility) @ _WEIGHTS) < _MIN_ORDER
+    return Tones.UNNATURAL if has_few_levels or is_negative else Tones.NATURAL
 
 
 def tone_features(crop: QualityCrop, visibility: VisibilityMap) -> NDArray[np.float64]:
@@ -104,19 +100,11 @@ def tone_features(crop: QualityCrop, visibility: VisibilityMap) -> NDArray[np.fl
     return np.concatenate([symmetric, colour]).astype(np.float64)
 
 
-def used_levels(histogram: NDArray[np.float64]) -> float:
-    """Return the number of equally frequent grey levels with the same Simpson index, per standard deviation.
-
-    ``histogram``: the number of pixels of each value (256).
-    """
-    shares = histogram / max(float(histogram.sum()), 1.0)
-    return 1 / max(float(np.square(shares).sum()), _EPSILON) / _deviation(histogram)
-
-
 def level_distance(histogram: NDArray[np.float64]) -> float:
     """Return the 45 % quantile of the distances from the nearest of four levels, in standard deviations.
 
-    The levels are those with the least squared error (Lloyd's algorithm). ``histogram``: as in ``used_levels``.
+    The levels are those with the least squared error (Lloyd's algorithm). ``histogram``: the number of pixels of each
+    value (256).
     """
     count, total = (np.concatenate([[0.0], np.cumsum(values)]) for values in (histogram, histogram * _VALUES))
     starts = (np.arange(_LEVELS) + 0.5) / _LEVELS * count[-1]
@@ -145,10 +133,6 @@ def _balance_extremes(histogram: NDArray[np.intp]) -> NDArray[np.float64]:
     weights[_DARK] *= fewest / max(dark, 1.0)
     weights[_BRIGHT] *= fewest / max(bright, 1.0)
     return weights
-
-
-def _luma(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.asarray((pixels @ _LUMA_OF_BGR).round(), np.uint8)
 
 
 def _deviation(histogram: NDArray[np.float64]) -> float:

@@ -48,10 +48,10 @@ def _samples(rng: np.random.Generator) -> Iterator[tuple[NDArray[np.float64], fl
         return tone_features(crop, predict_visibility(network, crop))
 
     for image, crop, detect in _training_faces():
-        for photo in (crop.image, _grey(crop.image), relight(crop.image, rng), relight(_grey(crop.image), rng)):
+        for photo in (crop.image, grey(crop.image), relight(crop.image, rng), relight(grey(crop.image), rng)):
             yield features(crop._replace(image=photo)), 1.0, 1.0
             yield features(crop._replace(image=np.asarray(255 - photo, np.uint8))), 0.0, _CROP_NEGATIVE
-        for photo in (image, _grey(image)):
+        for photo in (image, grey(image)):
             negative = detect(jpeg(np.asarray(255 - photo, np.uint8), int(rng.choice((0, 60)))))
             if negative is not None:
                 yield features(negative), 0.0, _DETECTED_NEGATIVE
@@ -92,7 +92,7 @@ def fit(
     return weights
 
 
-def _grey(image: Image) -> Image:
+def grey(image: Image) -> Image:
     return np.asarray(np.repeat((image @ _GREY).round()[..., None], 3, axis=2), np.uint8)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import Completeness, Crop, Quality, QualityPolicy, Tones
+from app.domain import Artifact, Completeness, Crop, Quality, QualityPolicy, Tones
 from app.vision.quality.assessment import QualityAssessor, accepts, grade, is_masked, problems, quality_score
 from app.vision.quality.crop import MAP_SIDE, REGIONS, SIDE, QualityCrop, cell_shares
 from tests.support.degradations import exposure, focus
@@ -143,11 +143,15 @@ def test_unnatural_tones_have_score_0_and_grade_0() -> None:
     assert [(problem.text, problem.is_severe) for problem in problems(quality)] == [("unnatural tones", True)]
 
 
-def test_strong_compression_is_a_mild_problem() -> None:
-    quality = replace(GOOD, tones=Tones.COMPRESSED)
-    assert [(problem.text, problem.is_severe) for problem in problems(quality)] == [("strong compression", False)]
-    assert grade(quality) == 3
-    assert 70 < quality_score(95, 50, COMPLETE, Tones.COMPRESSED) < 95
+@pytest.mark.parametrize(
+    ("artifact", "text"),
+    [(Artifact.OVERLAY, "text or lines over the face"), (Artifact.COMPRESSION, "strong compression")],
+)
+def test_an_artifact_is_a_severe_problem_and_halves_the_score(artifact: Artifact, text: str) -> None:
+    quality = replace(GOOD, artifact=artifact)
+    assert [(problem.text, problem.is_severe) for problem in problems(quality)] == [(text, True)]
+    assert grade(quality) == 1
+    assert quality_score(95, 50, COMPLETE, Tones.NATURAL, artifact) == 48
 
 
 @given(improvements())
