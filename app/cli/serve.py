@@ -10,12 +10,11 @@ from functools import partial
 
 import app
 from app.api.auth.keys import KeyRing
-from app.asgi import OpenEngine, create_app
+from app.asgi import OpenEngine, create_app, create_health_app
 from app.engine import Engine
 from app.environment import Settings, load_settings
 from app.ops import logs, process
-from app.server.config import bind, server_config
-from app.server.server import Server
+from app.server.config import create_server, listeners
 from app.service.services import EngineInfo
 from app.tools.models.preparing import prepare_best
 from app.tools.self_test import NO_FACE, try_request
@@ -42,18 +41,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def serve(settings: Settings, open_engine: OpenEngine) -> int:
-    """Serve until a signal arrives. The port and the key file are checked before models are downloaded and loaded."""
-    with bind(settings.server.host, settings.server.port) as listener:
+    """Serve until a signal arrives. Ports, keys and certificate are checked before models are downloaded and loaded."""
+    with listeners(settings.server) as sockets:
         application = create_app(settings, lambda _: nullcontext(engine))  # called when uvicorn starts, below
+        server = create_server(settings, application, create_health_app(settings))
         async with open_engine(settings) as engine:
             KeyRing.open(settings.auth).restrict_populations(engine.info.populations)
             await asyncio.sleep(0)  # a pending Ctrl-C is raised here, where only the engine has to be closed
             gc.collect()
             gc.freeze()  # the collector would scan the loaded models again and again, 30 ms each time
-            server = Server(server_config(settings, application), settings.server.readiness_delay_s)
-            listener.listen()  # a client may connect as soon as the announcement is printed
-            print(announcement(settings, listener.getsockname()[1], engine.info), flush=True)
-            await server.serve([listener])
+            for listener in sockets:
+                listener.listen()  # a client may connect as soon as the announcement is printed
+            print(announcement(settings, sockets[0].getsockname()[1], engine.info), flush=True)
+            await server.serve(sockets)
     return 0
 
 
@@ -71,7 +71,8 @@ async def check(settings: Settings, open_engine: OpenEngine) -> int:
 def announcement(settings: Settings, port: int, info: EngineInfo) -> str:
     """Return one line with the URL, the pack, the device, the population and the access rules of the service."""
     host = settings.server.host
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "https" if settings.server.tls_cert else "http"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     pack = f"pack {info.pack}{' (chosen automatically)' if info.pack_is_automatic else ''}"
     population = f"population {info.population}: {info.default_population_info.data}"
     details = [f"{pack} on {info.device}", population, *info.calibration_notes, _access_rules(settings)]

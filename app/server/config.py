@@ -1,16 +1,24 @@
-"""The socket and the uvicorn configuration of ``compareface serve``."""
+"""The sockets and the uvicorn server of ``compareface serve``."""
 
+import asyncio
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import cast
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.environment import Settings
 from app.imaging.decoder_pool import FILES_PER_PROCESS
 from app.ops.process import raise_open_file_limit
 from app.runtime.worker_pool import available_cores
-from app.server.connection import ConnectionLimits, protocol_factory
-from app.server.server import ACCEPT_BATCH, MAX_EXCESS_CONNECTIONS
+from app.server.certificate import Certificate
+from app.server.connection import Connection, ConnectionGroup, ConnectionLimits
+from app.server.handshake import TlsHandshake
+from app.server.server import ACCEPT_BATCH, MAX_EXCESS_CONNECTIONS, Server
+from app.settings import ServerSettings
 
 MAX_HEADER_BYTES = 64 * 1024  # the request line of a GET request may take 34 KB
 _RESERVED_FILES = 32  # for models, keys and logs
@@ -32,23 +40,57 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server_config(settings: Settings, application: FastAPI) -> uvicorn.Config:
-    """Return the uvicorn configuration; raise the limit of open files if the connections need it."""
+@contextmanager
+def listeners(settings: ServerSettings) -> Iterator[list[socket.socket]]:
+    """Yield the bound sockets of a server: the main port, then the health port if there is one."""
+    ports = [settings.port, *([settings.health_port] if settings.health_port else [])]
+    with ExitStack() as stack:
+        yield [stack.enter_context(bind(settings.host, port)) for port in ports]
+
+
+def create_server(settings: Settings, application: ASGIApp, health_application: ASGIApp) -> Server:
+    """Return the server for the sockets of :func:`listeners`; raise the limit of open files if they need it.
+
+    Raises ``SettingsError`` if the certificate cannot be used.
+    """
+    group = ConnectionGroup(_connection_limits(settings))
+    certificate = Certificate.open(settings.server)
+    drain_s = settings.server.drain_s
+    config = uvicorn_config(application, protocol_factory(group, certificate), drain_s)
+    health_config = uvicorn_config(health_application, protocol_factory(group), drain_s)
+    has_health_port = settings.server.health_port is not None
+    return Server(config, settings.server.readiness_delay_s, health_config if has_health_port else None)
+
+
+def protocol_factory(group: ConnectionGroup, certificate: Certificate | None = None) -> Callable[..., asyncio.Protocol]:
+    """Return a callable that creates the protocol of one connection; ``certificate``: None is plain http."""
+    return partial(TlsHandshake, certificate, group) if certificate else partial(Connection, group)
+
+
+def uvicorn_config(
+    application: ASGIApp, create_protocol: Callable[..., asyncio.Protocol], drain_s: int
+) -> uvicorn.Config:
+    """Return the configuration of one port."""
+    return uvicorn.Config(
+        application,
+        http=cast("type[asyncio.Protocol]", create_protocol),
+        ws="none",
+        lifespan="on",
+        backlog=ACCEPT_BATCH,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        timeout_graceful_shutdown=drain_s,
+        server_header=False,
+        access_log=False,
+        log_config=None,
+    )
+
+
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    """Return the limits, with fewer connections if the system allows fewer open files."""
     limits = settings.limits
     # A request may fetch two images by URL. Excess connections are open for a moment before they are closed.
     decoder_files = FILES_PER_PROCESS * (settings.runtime.threads or available_cores())
     other_files = 2 * limits.max_in_flight + MAX_EXCESS_CONNECTIONS + decoder_files + _RESERVED_FILES
     allowed_files = raise_open_file_limit(limits.max_connections + other_files)
     max_connections = max(1, min(limits.max_connections, allowed_files - other_files))
-    return uvicorn.Config(
-        application,
-        http=protocol_factory(ConnectionLimits(max_connections, limits.header_timeout_s, limits.deadline_s)),
-        ws="none",
-        lifespan="on",
-        backlog=ACCEPT_BATCH,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        timeout_graceful_shutdown=settings.server.drain_s,
-        server_header=False,
-        access_log=False,
-        log_config=None,
-    )
+    return ConnectionLimits(max_connections, limits.header_timeout_s, limits.deadline_s)

@@ -16,6 +16,7 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
@@ -47,15 +48,26 @@ _HANDSHAKE_S = 0.2
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server for one process; its configuration must have ``backlog=ACCEPT_BATCH``."""
+    """A uvicorn server for one process; its configuration must have ``backlog=ACCEPT_BATCH``.
 
-    def __init__(self, config: uvicorn.Config, readiness_delay_s: float) -> None:
+    The first of its sockets serves ``config``, an optional second one ``health_config``.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, readiness_delay_s: float, health_config: uvicorn.Config | None = None
+    ) -> None:
         super().__init__(config)
         self._readiness_delay_s = readiness_delay_s
+        self._configs = [config, *([health_config] if health_config else [])]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listener in sockets or ():
+        listeners = sockets or []
+        await super().startup(listeners[:1])
+        loop = asyncio.get_running_loop()
+        for listener, config in zip(listeners[1:], self._configs[1:], strict=True):
+            create_protocol = partial(self._create_protocol, config)
+            self.servers.append(await loop.create_server(create_protocol, sock=listener, backlog=ACCEPT_BATCH))
+        for listener in listeners:
             listener.listen(LISTEN_BACKLOG)  # uvicorn's `backlog` is also asyncio's number of accepts per iteration
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -65,12 +77,16 @@ class Server(uvicorn.Server):
         for listener in sockets or ():
             drop_connection_attempts(listener)
         await asyncio.sleep(_HANDSHAKE_S)
-        pending = [connection for listener in sockets or () for connection in _accept_pending(listener)]
+        pending = [
+            (config, connection)
+            for config, listener in zip(self._configs, sockets or (), strict=True)
+            for connection in _accept_pending(listener)
+        ]
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
-        for connection in pending:
-            await loop.connect_accepted_socket(self._create_protocol, connection)
+        for config, connection in pending:
+            await loop.connect_accepted_socket(partial(self._create_protocol, config), connection)
         await super().shutdown(sockets)
         if self.force_exit:  # uvicorn would skip this, and the application would end in a traceback
             await self.lifespan.shutdown()
@@ -81,9 +97,9 @@ class Server(uvicorn.Server):
         while not self.force_exit and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - uvicorn sets a flag
             await asyncio.sleep(min(left, _POLL_S))
 
-    def _create_protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg] # the arguments that uvicorn passes
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+    def _create_protocol(self, config: uvicorn.Config) -> asyncio.Protocol:
+        return config.http_protocol_class(  # type: ignore[call-arg] # the arguments that uvicorn passes
+            config=config, server_state=self.server_state, app_state=self.lifespan.state
         )
 
 

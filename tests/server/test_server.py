@@ -10,6 +10,8 @@ from app.server.connection import BODY_DRAIN_S
 from app.server.server import drop_connection_attempts
 from tests.server.harness import LONG_LIMITS, REQUEST, local_server, wait_until
 
+pytestmark = pytest.mark.usefixtures("scheme")
+
 
 async def test_during_the_readiness_delay_the_server_is_not_ready_but_accepts_requests() -> None:
     async with local_server(readiness_delay_s=0.3) as local:
