@@ -65,6 +65,7 @@ class Server(uvicorn.Server):
         await super().startup(listeners[:1])
         loop = asyncio.get_running_loop()
         for listener, config in zip(listeners[1:], self._configs[1:], strict=True):
+            config.load()
             create_protocol = partial(self._create_protocol, config)
             self.servers.append(await loop.create_server(create_protocol, sock=listener, backlog=ACCEPT_BATCH))
         for listener in listeners:
