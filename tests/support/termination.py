@@ -70,11 +70,10 @@ class _Load:
         while True:
             try:
                 if connection.sock is None:
-                    connection.connect()
-            except OSError:
-                return
-            try:
+                    connection.connect()  # with TLS, the handshake, too
                 code = server.compare(connection, self._pair if keeps_connection else b"{}")
+            except ConnectionRefusedError:
+                return
             except (OSError, HTTPException) as error:
                 with self._lock:
                     self.lost.append(repr(error))
@@ -91,11 +90,10 @@ class _Load:
             connection = server.connection(_TIMEOUT_S)
             try:
                 connection.connect()
-            except OSError:
-                return
-            try:
                 connection.request("GET", "/readyz")
                 self.saw_unready |= connection.getresponse().status == 503
+            except ConnectionRefusedError:
+                return
             except (OSError, HTTPException) as error:
                 with self._lock:
                     self.lost.append(f"/readyz: {error!r}")

@@ -20,8 +20,9 @@ function unsupported(job) {
 function config(job) {
   const profile = {
     signMethod: job.sign,
-    httpProfile: { reqMethod: job.method, endpoint: job.endpoint, protocol: "http://" },
+    httpProfile: { reqMethod: job.method, endpoint: job.endpoint },
   };
+  if (!job.authority) profile.httpProfile.protocol = "http://";
   if (job.language) profile.language = job.language;
   const credential = { secretId: job.secret_id, secretKey: job.secret_key };
   if (job.token) credential.token = job.token;
