@@ -219,3 +219,13 @@ async def test_old_versions_and_ciphers_are_refused(
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await asyncio.open_connection("localhost", local.port, ssl=context, family=socket.AF_INET)
     assert f"TLS handshake failed: {reason}" in caplog.text
+
+
+async def test_a_tls_handshake_on_a_plain_port_is_refused_and_logged_once(
+    tls_files: TlsFiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with local_server(limits=LONG_LIMITS) as local:
+        for _ in range(2):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await asyncio.open_connection("localhost", local.health_port, ssl=tls_files.client_context)
+    assert caplog.text.count("COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY") == 1
