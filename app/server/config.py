@@ -62,13 +62,17 @@ def create_server(settings: Settings, application: ASGIApp, health_application: 
     return Server(config, settings.server.readiness_delay_s, health_config if has_health_port else None)
 
 
-def protocol_factory(group: ConnectionGroup, certificate: Certificate | None = None) -> Callable[..., asyncio.Protocol]:
+def protocol_factory(
+    group: ConnectionGroup, certificate: Certificate | None = None
+) -> Callable[..., asyncio.BaseProtocol]:
     """Return a callable that creates the protocol of one connection; ``certificate``: None is plain http."""
-    return partial(TlsHandshake, certificate, group) if certificate else partial(Connection, group)
+    if certificate:
+        return partial(TlsHandshake, certificate, group)
+    return partial(Connection, group)
 
 
 def uvicorn_config(
-    application: ASGIApp, create_protocol: Callable[..., asyncio.Protocol], drain_s: int
+    application: ASGIApp, create_protocol: Callable[..., asyncio.BaseProtocol], drain_s: int
 ) -> uvicorn.Config:
     """Return the configuration of one port."""
     return uvicorn.Config(

@@ -7,10 +7,16 @@ for the connection: it counts as idle, can be closed, and takes part in the shut
 
 import asyncio
 import ssl
+from asyncio.sslproto import SSLProtocol
 from typing import Any, cast
 
 from app.server.certificate import Certificate
 from app.server.connection import IDLE_DRAIN_S, READ_SIZE, Connection, ConnectionGroup
+
+_BUFFER_SIZE = 32 * 1024
+"""Bytes of received data, encrypted and then decrypted, that a TLS connection may hold besides its request."""
+
+SSLProtocol.max_size = _BUFFER_SIZE  # asyncio allocates 256 KB per connection and has no option for it
 
 
 class TlsHandshake(asyncio.BufferedProtocol):
@@ -75,6 +81,7 @@ class TlsHandshake(asyncio.BufferedProtocol):
 
     def _hand_over(self, transport: asyncio.Transport) -> None:
         connection = Connection(self._group, **self._uvicorn_arguments)
+        cast("Any", transport).set_read_buffer_limits(_BUFFER_SIZE)  # only TLS transports have it
         transport.set_protocol(connection)
         connection.connection_made(transport)
         if self._drain_timer is not None:

@@ -13,7 +13,7 @@ port = int(health_port or os.environ.get("COMPAREFACE_SERVER__PORT", "8000"))
 if os.environ.get("COMPAREFACE_SERVER__TLS_CERT") and not health_port:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # this container's own certificate
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=4, context=context)
+    connection: http.client.HTTPConnection = http.client.HTTPSConnection("127.0.0.1", port, timeout=4, context=context)
 else:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=4)
 try:

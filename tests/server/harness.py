@@ -91,8 +91,8 @@ class LocalServer:
         return list(self.server.server_state.connections)
 
     async def connect(self) -> Client:
-        tls = {"ssl": tls_files.client_context, "server_hostname": "localhost"} if tls_files else {}
-        return self._added(await asyncio.open_connection("127.0.0.1", self.port, **tls))
+        context = tls_files.client_context if tls_files else None
+        return self._added(await asyncio.open_connection("127.0.0.1", self.port, ssl=context))
 
     async def connect_plain(self, port: int) -> Client:
         """Connect without TLS."""

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from trustme import KeyType
@@ -46,7 +47,7 @@ def _make_der(files: TlsFiles) -> None:
     (files.cert.parent / "tls.der").replace(files.cert)
 
 
-def _other_key(**issue: object) -> Callable[[TlsFiles], None]:
+def _other_key(**issue: Any) -> Callable[[TlsFiles], None]:
     def replace_key(files: TlsFiles) -> None:
         certificate = files.cert.read_bytes()
         files.renew(**issue)
@@ -57,6 +58,11 @@ def _other_key(**issue: object) -> Callable[[TlsFiles], None]:
 
 def _chain_in_reverse(files: TlsFiles) -> None:
     files.cert.write_bytes(files.ca.read_bytes() + files.cert.read_bytes())
+
+
+def _make_folder(files: TlsFiles) -> None:
+    files.cert.unlink()
+    files.cert.mkdir()
 
 
 def _swap(files: TlsFiles) -> None:
@@ -85,7 +91,7 @@ _REFUSED: dict[str, tuple[Callable[[TlsFiles], object], str]] = {
     ),
     "no certificate file": (lambda files: files.cert.unlink(), _CERT + _NO_FILE),
     "no key file": (lambda files: files.key.unlink(), _KEY + _NO_FILE),
-    "a folder": (lambda files: (files.cert.unlink(), files.cert.mkdir()), _CERT + "Is a directory"),
+    "a folder": (_make_folder, _CERT + "Is a directory"),
     "an empty certificate file": (
         lambda files: files.cert.write_bytes(b""),
         _CERT + "not a certificate chain in PEM format",
@@ -220,7 +226,12 @@ def test_the_moment_between_the_replacement_of_both_files_is_not_logged(
     renewal = _Renewal(files)
     first = renewal.serial_number()
     seen = []
-    files.renew(lambda path, data: (seen.append(renewal.serial_number()), path.write_bytes(data)))
+
+    def look_and_write(path: Path, data: bytes) -> None:
+        seen.append(renewal.serial_number())
+        path.write_bytes(data)
+
+    files.renew(look_and_write)
     assert seen == [first, first]
     assert renewal.serial_number() != first
     assert caplog.records == []

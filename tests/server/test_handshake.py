@@ -19,6 +19,7 @@ from tests.server.harness import (
     local_server,
     wait_until,
 )
+from tests.support.fakes import limited
 from tests.support.tls import TlsFiles
 
 _LEGACY_HELLO = bytes.fromhex("16 03 01 00 05 01 00 00 01 00")  # a handshake record whose message is cut off
@@ -229,3 +230,21 @@ async def test_a_tls_handshake_on_a_plain_port_is_refused_and_logged_once(
             with pytest.raises((ssl.SSLError, ConnectionError)):
                 await asyncio.open_connection("localhost", local.health_port, ssl=tls_files.client_context)
     assert caplog.text.count("COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY") == 1
+
+
+async def test_a_connection_buffers_little_received_data() -> None:
+    """Fails if another version of Python ignores the buffer size that ``app.server.handshake`` sets."""
+    comparison, body = StuckComparison(), BODY + b" " * 4_000_000
+    async with local_server(comparison, LONG_LIMITS, settings=limited(max_in_flight=1)) as local:
+        busy, queued = await local.connect(), await local.connect()
+        busy.send(REQUEST)
+        await wait_until(lambda: comparison.calls == 1)
+        queued.send(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        await asyncio.sleep(0.5)
+        sizes = [
+            connection.transport._transport._ssl_protocol._get_read_buffer_size() for connection in local.connections
+        ]
+        assert 0 < max(sizes) <= 128 * 1024
+        assert {len(connection.transport._transport._ssl_protocol._ssl_buffer) for connection in local.connections} == {
+            32 * 1024
+        }
