@@ -1,5 +1,5 @@
 # Every target installs what it needs: `make serve` and `make test` work on a fresh machine with Python 3.11 or newer
-# and a package index. Optional on the command line: HOST, PORT, PACK, DEVICE (settings), PYTHON.
+# and a package index. Optional on the command line: HOST, PORT, PACK, DEVICE (settings), TLS=self-signed, PYTHON.
 PYTHON ?= python3
 
 # Read from make's command line only, because some shells export HOST with the machine's name.
@@ -15,6 +15,14 @@ export COMPAREFACE_MODELS__PACK := $(PACK)
 endif
 ifneq ($(call from_command_line,DEVICE),)
 export COMPAREFACE_RUNTIME__DEVICE := $(DEVICE)
+endif
+
+ifeq ($(TLS),self-signed)
+export COMPAREFACE_SERVER__TLS_CERT := .tls/tls.crt
+export COMPAREFACE_SERVER__TLS_KEY := .tls/tls.key
+serve: .tls/tls.crt
+else ifneq ($(TLS),)
+$(error TLS=self-signed is the only value; other certificates: COMPAREFACE_SERVER__TLS_CERT and __TLS_KEY)
 endif
 
 # onnxruntime and onnxruntime-gpu install into the same folder, so each has its own environment.
@@ -44,8 +52,16 @@ $(READY): pyproject.toml $(LOCK)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
+# A certificate that is its own authority: clients trust the same file.
+.tls/tls.crt:
+	@mkdir -p .tls
+	@openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj /CN=localhost \
+		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext keyUsage=critical,digitalSignature,keyCertSign \
+		-keyout .tls/tls.key -out $@ 2>.tls/log || { cat .tls/log >&2; exit 1; }
+	@echo "Clients trust $(CURDIR)/$@"
+
 serve: export COMPAREFACE_PLAYGROUND__ENABLED ?= true
-serve: $(READY)  ## Set up and serve; HOST=127.0.0.1 PORT=8000 PACK=auto DEVICE=cpu
+serve: $(READY)  ## Set up and serve; HOST=127.0.0.1 PORT=8000 PACK=auto DEVICE=cpu TLS=self-signed
 	@exec $(BIN)/compareface serve --budget 5
 
 demo: $(READY)  ## Compare real faces through the official SDK
@@ -138,7 +154,7 @@ lock: $(READY)  ## Update the lock files from pyproject.toml
 	@echo setuptools | $(COMPILE) -o requirements-build.lock -
 
 clean:  ## Remove environments, caches and all weights
-	@rm -rf .venv .venv-gpu .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .schemathesis .manifests sbom.json dist build
+	@rm -rf .venv .venv-gpu .tls .conformance .browser .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .schemathesis .manifests sbom.json dist build
 	@find models -name '*.onnx' ! -path 'models/quality/*' -delete
 	@rm -rf models/*/.*.tmp models/.downloads
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

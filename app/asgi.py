@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 import app
 from app.api.auth.authenticator import Authenticator
@@ -15,7 +16,7 @@ from app.api.auth.keys import KeyRing
 from app.api.gateway import EngineLike, Gateway
 from app.api.playground.routes import PLAYGROUND
 from app.api.rate_limit import RateLimiter
-from app.api.routes import internal_error, routes
+from app.api.routes import health_routes, internal_error, routes
 from app.engine import Engine
 from app.environment import Settings, SettingsError, load_settings
 from app.ops import logs
@@ -40,14 +41,20 @@ def create_app(settings: Settings, open_engine: OpenEngine, rate_limiter: RateLi
     """
     authenticator = Authenticator(settings.auth, KeyRing.open(settings.auth), settings.is_open)
     traces = _traces(settings.traces.endpoint)
+    has_metrics = settings.metrics.enabled and settings.server.health_port is None
     return FastAPI(
         title="compareface",
         version=app.__version__,
-        routes=[*(PLAYGROUND if settings.playground.enabled else ()), *routes(settings.metrics)],
+        routes=[*(PLAYGROUND if settings.playground.enabled else ()), *routes(has_metrics=has_metrics)],
         lifespan=partial(_lifespan, settings, authenticator, open_engine, rate_limiter or RateLimiter(), traces),
         exception_handlers={Exception: internal_error},
         openapi_url=None,  # app/api/docs.py serves it
     )
+
+
+def create_health_app(settings: Settings) -> Starlette:
+    """Return the application of the health port; it needs the state of the other application."""
+    return Starlette(routes=health_routes(has_metrics=settings.metrics.enabled))
 
 
 def serve_app() -> FastAPI:

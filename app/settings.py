@@ -8,9 +8,18 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 from app.domain import MatchingStrategy, Population, QualityPolicy
@@ -32,6 +41,7 @@ def _matching(pattern: str, description: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+_EmptyIsNone = BeforeValidator(lambda value: value or None)
 _CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_split_at_commas)]
 _Host = Annotated[
     str, _matching(r"([^\s/:?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", "HOST or HOST:PORT, without scheme and path")
@@ -64,11 +74,27 @@ class ServerSettings(Group):
     workers: int | None = Field(None, ge=1)
     """Server processes behind the port; by default one per four cores, and one with a GPU. They divide the limits of
     connections and requests and the CPU threads among them."""
+    health_port: Annotated[int | None, _EmptyIsNone] = Field(None, ge=1, le=65535)
+    """Second TCP port, always plain http, for `/healthz`, `/readyz` and, if enabled, `/metrics`, which then leaves the
+    main port; by default none."""
+    tls_cert: Annotated[Path | None, _EmptyIsNone] = None
+    """PEM file with the certificate and its chain. With it, the service speaks https only. The file is reloaded when it
+    changes."""
+    tls_key: Annotated[Path | None, _EmptyIsNone] = None
+    """PEM file with the key of the certificate, not encrypted."""
     readiness_delay_s: float = Field(1.0, ge=0)
     """Seconds at shutdown during which `/readyz` returns 503 but requests are still accepted, so that load balancers
     stop sending new ones."""
     drain_s: int = Field(30, ge=0)
     """Seconds after that for running requests to finish."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("TLS_CERT and TLS_KEY must be set together")
+        if self.health_port == self.port:
+            raise ValueError("HEALTH_PORT and PORT must differ")
+        return self
 
     @property
     def is_loopback(self) -> bool:
@@ -85,7 +111,7 @@ class AuthSettings(Group):
     """`required` verifies signatures; `off` accepts every request."""
     keys: SecretStr = SecretStr("")
     """Accepted keys as `SecretId:SecretKey`, separated by commas."""
-    keys_file: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
+    keys_file: Annotated[Path | None, _EmptyIsNone] = None
     """TOML file with callers, their keys, tokens, rate limits and permissions. It is reloaded when it changes."""
     skip: Literal["refuse", "allow"] = "refuse"
     """`allow` accepts unsigned requests with `Authorization: SKIP`, an option of the SDKs."""
@@ -133,8 +159,8 @@ class LimitsSettings(Group):
     """Open connections, or fewer if the system allows fewer open files. Beyond that, the longest idle connection is
     closed. At most half as many requests are queued."""
     header_timeout_s: float = Field(10.0, gt=0)
-    """Seconds for the head of a request to arrive after the connection opens, or after the first byte of a later
-    request."""
+    """Seconds for a TLS handshake, and for the head of a request to arrive after the connection opens, or after the
+    first byte of a later request."""
     keep_alive_s: float = Field(620.0, gt=0)
     """Seconds to keep an idle connection open after a response. Choose more than the load balancer's idle timeout."""
     min_body_rate: int = Field(32 * 1024, ge=1)

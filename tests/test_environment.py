@@ -33,6 +33,7 @@ def test_an_unknown_name_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str,
         ("SERVER__PORT", "-1", "must be 0 or more, not '-1'"),
         ("SERVER__PORT", "http", "must be a whole number, not 'http'"),
         ("SERVER__PORT", "9" * 5000, f"must be a whole number of fewer digits, not '{'9' * 5000}'"),
+        ("SERVER__HEALTH_PORT", "0", "must be 1 or more, not '0'"),
         ("SERVER__HOST", "", "must be non-empty, not ''"),
         ("AUTH__MODE", "maybe", "must be 'required' or 'off', not 'maybe'"),
         ("AUTH__HOSTS", "a.example, https://b", "'https://b' is not HOST or HOST:PORT, without scheme and path"),
@@ -73,6 +74,21 @@ def test_no_invalid_value_is_described_by_a_library(value: str) -> None:
                 texts.append(str(error))
     assert texts
     assert [text for text in texts if re.search(r"Input should|Value error|[Pp]ydantic|validation error", text)] == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SERVER__TLS_CERT": "tls.crt"}, "TLS_CERT and TLS_KEY must be set together"),
+        ({"SERVER__TLS_KEY": "tls.key", "SERVER__TLS_CERT": ""}, "TLS_CERT and TLS_KEY must be set together"),
+        ({"SERVER__HEALTH_PORT": "9000", "SERVER__PORT": "9000"}, "HEALTH_PORT and PORT must differ"),
+    ],
+)
+def test_settings_of_the_server_that_contradict_each_other_are_rejected(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^COMPAREFACE_SERVER: {message}$"):
+        _load(monkeypatch, **environment)
 
 
 def test_variables_that_kubernetes_adds_for_a_service_called_compareface_are_ignored(

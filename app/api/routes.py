@@ -22,7 +22,6 @@ from app.api.gateway import EngineLike, Gateway
 from app.api.request import CloudRequest
 from app.errors import ApiError, ErrorCode
 from app.ops.metrics import MEDIA_TYPE
-from app.settings import MetricsSettings
 
 _log = logging.getLogger(__name__)
 
@@ -69,16 +68,23 @@ class CloudRoute(BaseRoute):
         await reply(scope, receive, send)
 
 
-def routes(settings: MetricsSettings) -> list[BaseRoute]:
+def routes(*, has_metrics: bool) -> list[BaseRoute]:
     """Return the routes for operators, then the route of cloud requests."""
     return [
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
+        *health_routes(has_metrics=has_metrics),
         Route("/version", version),
         Route("/openapi.json", docs.openapi),
         Route("/docs", docs.docs),
-        *([Route("/metrics", metrics)] if settings.enabled else []),
         CloudRoute(),
+    ]
+
+
+def health_routes(*, has_metrics: bool) -> list[BaseRoute]:
+    """Return the routes of the health port."""
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        *([Route("/metrics", metrics)] if has_metrics else []),
     ]
 
 

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from ctypes import Array
 from functools import partial
@@ -21,13 +21,13 @@ import numpy as np
 import app
 from app.api.auth.keys import KeyRing
 from app.api.rate_limit import BYTES_PER_PROCESS, RateLimiter
-from app.asgi import OpenEngine, create_app
+from app.asgi import OpenEngine, create_app, create_health_app
 from app.cli import exit_code
 from app.engine import Engine
 from app.environment import Settings, load_settings
 from app.ops import logs, metrics, process
 from app.runtime.worker_pool import available_cores, process_count
-from app.server.config import bind, server_config
+from app.server.config import ServerConfig, listeners, server_configs
 from app.server.server import Server
 from app.server.supervised import SupervisedServer
 from app.server.supervisor import Supervisor
@@ -56,33 +56,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def serve(settings: Settings, open_engine: OpenEngine, prepare: Callable[[], None] = lambda: None) -> int:
-    """Serve until a signal arrives. The port and the key file are checked before ``prepare`` and the loading of models.
+    """Serve until a signal arrives. Ports, keys and certificate are checked before ``prepare`` and the models.
 
     ``open_engine`` is pickled if there are several processes.
     """
     cores = settings.runtime.threads or available_cores()
     processes = settings.server.workers or process_count(cores, settings.runtime.device)
-    with bind(settings.server.host, settings.server.port) as listener:
-        application = create_app(settings, lambda _: nullcontext(engine))  # called when uvicorn starts, below
+    with listeners(settings.server) as sockets:
+        configs = _configs(settings, lambda _: nullcontext(engine))  # called when uvicorn starts, below
         prepare()
         if processes > 1:
-            return await _serve_by_processes(settings.for_each_of(processes, cores), open_engine, processes, listener)
+            return await _serve_by_processes(settings.for_each_of(processes, cores), open_engine, processes, sockets)
         async with open_engine(settings) as engine:
             await _prepare_to_serve(settings, engine.info)
-            server = Server(server_config(settings, application), settings.server.readiness_delay_s)
-            listener.listen()  # a client may connect as soon as the announcement is printed
-            print(announcement(settings, listener.getsockname()[1], engine.info), flush=True)
-            await server.serve([listener])
+            for listener in sockets:
+                listener.listen()  # a client may connect as soon as the announcement is printed
+            print(announcement(settings, sockets[0].getsockname()[1], engine.info), flush=True)
+            await Server(configs, settings.server.readiness_delay_s).serve(sockets)
     return 0
 
 
 async def _serve_by_processes(
-    settings: Settings, open_engine: OpenEngine, processes: int, listener: socket.socket
+    settings: Settings, open_engine: OpenEngine, processes: int, sockets: Sequence[socket.socket]
 ) -> int:
     """Serve by several processes, each with ``settings``."""
     context = multiprocessing.get_context("spawn")
     counts = context.RawArray(ctypes.c_uint8, processes * BYTES_PER_PROCESS)
-    port = listener.getsockname()[1]
+    port = sockets[0].getsockname()[1]
 
     def start(row: int, channel: socket.socket) -> BaseProcess:
         server_process = context.Process(
@@ -96,7 +96,7 @@ async def _serve_by_processes(
     with TemporaryDirectory(prefix="compareface-metrics-") as folder:
         os.environ[metrics.FOLDER_VARIABLE] = folder
         supervisor = Supervisor(
-            [listener], start, processes, settings.server.readiness_delay_s, on_exit=metrics.remove_process
+            sockets, start, processes, settings.server.readiness_delay_s, on_exit=metrics.remove_process
         )
         return await supervisor.run(lambda text: print(f"{text}; {processes} server processes", flush=True))
 
@@ -124,12 +124,17 @@ async def _serve_process(
     settings: Settings, open_engine: OpenEngine, channel: socket.socket, port: int, rate_limiter: RateLimiter
 ) -> int:
     async with open_engine(settings) as engine:
-        application = create_app(settings, lambda _: nullcontext(engine), rate_limiter)
+        configs = _configs(settings, lambda _: nullcontext(engine), rate_limiter)
         await _prepare_to_serve(settings, engine.info)
-        text = announcement(settings, port, engine.info)
-        server = SupervisedServer(server_config(settings, application), channel, text)
-        await server.serve([])
+        await SupervisedServer(configs, channel, announcement(settings, port, engine.info)).serve([])
     return 0
+
+
+def _configs(
+    settings: Settings, open_engine: OpenEngine, rate_limiter: RateLimiter | None = None
+) -> Sequence[ServerConfig]:
+    application = create_app(settings, open_engine, rate_limiter)
+    return server_configs(settings, application, create_health_app(settings))
 
 
 async def _prepare_to_serve(settings: Settings, info: EngineInfo) -> None:
@@ -158,7 +163,8 @@ async def check(settings: Settings, open_engine: OpenEngine) -> int:
 def announcement(settings: Settings, port: int, info: EngineInfo) -> str:
     """Return one line with the URL, the pack, the device, the population and the access rules of the service."""
     host = settings.server.host
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "https" if settings.server.tls_cert else "http"
+    url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     pack = f"pack {info.pack}{' (chosen automatically)' if info.pack_is_automatic else ''}"
     table = info.default_population_info
     status = "" if table.status == "measured" else f" ({table.status})"

@@ -8,23 +8,25 @@ A connection is idle or busy, and each state has a time limit:
 - *busy*: a request is processed. The limit is twice its deadline: once for the work, once to send the response.
 
 If a server has more than ``max_connections`` connections, it closes the one that has been idle longest. If all others
-are busy, it closes the new one.
+are busy, it closes the new one. A TLS handshake is an idle connection (``app.server.handshake``).
 
 After an early response the server keeps reading the request body. Closing a socket with unread data would reset the
-connection, and the client might lose the response (RFC 9112 section 9.6).
+connection, and the client might lose the response (RFC 9112 section 9.6). TLS cannot close only the sending half, so
+there the connection closes when the client pauses.
 
 The module subclasses uvicorn's ``H11Protocol`` and ``FlowControl`` and replaces h11's receive buffer. Neither is a
 public interface, so ``pyproject.toml`` keeps both packages below their next minor version.
 """
 
 import asyncio
-from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import h11
 from h11._receivebuffer import ReceiveBuffer
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from app.server.protocol_log import ProtocolLog
 
 IDLE_DRAIN_S = 0.5
 """Seconds at shutdown for a request to arrive on an idle connection."""
@@ -32,7 +34,13 @@ IDLE_DRAIN_S = 0.5
 BODY_DRAIN_S = 0.5
 """Seconds at shutdown for more bytes of a body to arrive after its response."""
 
-_READ_SIZE = 16 * 1024
+TLS_PAUSE_S = 2.0
+"""Seconds with TLS for more bytes to arrive after a last response."""
+
+_TLS_HANDSHAKE = b"\x16\x03"
+"""The first bytes of a TLS connection: a record of the type `handshake`, major version 3."""
+
+READ_SIZE = 16 * 1024
 """Bytes per read. A head may exceed its limit by one read, because h11 checks the limit only on incomplete heads."""
 
 _BODY_READ_SIZE = 256 * 1024
@@ -51,10 +59,22 @@ class ConnectionLimits(NamedTuple):
     deadline_s: float
 
 
-def protocol_factory(limits: ConnectionLimits) -> type[asyncio.Protocol]:
-    """Return the value of ``uvicorn.Config(http=...)``: a callable that creates the protocol of one connection."""
-    idle: dict[Connection, None] = {}
-    return cast("type[asyncio.Protocol]", partial(Connection, limits, idle))
+class _IdleConnection(Protocol):
+    def abort(self) -> None: ...
+
+
+class ConnectionGroup:
+    """The limits and the idle connections of one server, in the order in which they became idle."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
+        self.idle: dict[_IdleConnection, None] = {}
+        self.protocol_log = ProtocolLog()
+
+    def close_excess(self, connection_count: int) -> None:
+        """Close the connection that has been idle longest if there are too many."""
+        if connection_count > self.limits.max_connections:
+            next(iter(self.idle)).abort()
 
 
 class _LineLimitedBuffer(ReceiveBuffer):
@@ -76,7 +96,7 @@ def limit_header_lines(conn: h11.Connection) -> None:
 
 
 class _LingeringTransport:
-    """asyncio's transport, but ``close`` closes only the sending half while the client still sends."""
+    """asyncio's transport, but ``close`` keeps receiving while the client still sends."""
 
     def __init__(self, transport: asyncio.Transport, connection: "Connection") -> None:
         self._transport = transport
@@ -87,15 +107,22 @@ class _LingeringTransport:
         return getattr(self._transport, name)
 
     def close(self) -> None:
-        if self._is_closed or not self._connection.is_receiving or self._transport.is_closing():
-            self._transport.close()
-        else:
-            try:
-                self._transport.write_eof()
-            except OSError:  # the client has reset the connection, and asyncio has not noticed yet
-                self._transport.abort()
-            self._transport.resume_reading()
+        if not self._transport.is_closing():
+            if self._is_closed or not self._connection.is_receiving:
+                self._transport.close()
+            else:
+                self._close_sending_half()
+                self._transport.resume_reading()
         self._is_closed = True
+
+    def _close_sending_half(self) -> None:
+        if not self._transport.can_write_eof():  # TLS
+            self._connection.abort_at_pause()
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # the client has reset the connection, and asyncio has not noticed yet
+            self._transport.abort()
 
     def is_closing(self) -> bool:
         return self._is_closed or self._transport.is_closing()
@@ -123,38 +150,39 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
     ``BufferedProtocol`` is asyncio's public way to choose the size of each read.
     """
 
-    def __init__(self, limits: ConnectionLimits, idle: dict["Connection", None], **uvicorn_arguments: Any) -> None:
-        """``idle``: the idle connections of the whole server, in the order in which they became idle."""
+    def __init__(self, group: ConnectionGroup, **uvicorn_arguments: Any) -> None:
         super().__init__(**uvicorn_arguments)
         limit_header_lines(self.conn)
-        self._limits = limits
-        self._idle = idle
+        self._group = group
+        self._limits = group.limits
+        self._idle = group.idle
         self._timer: asyncio.TimerHandle | None = None
         self._is_draining = False
+        self._receives_until: float | None = None  # set once the connection closes at a pause of the client
         self._body_bytes_left = 0  # approximately, for a body of known length
-        self._read_size = _READ_SIZE
-        self._buffer = bytearray()
+        self._read_size = READ_SIZE
+        self._buffer = memoryview(b"")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
         super().connection_made(cast("asyncio.Transport", _LingeringTransport(transport, self)))
         self.flow = _PipeliningFlowControl(self.transport, self)
         self._become_idle()
-        if len(self.connections) > self._limits.max_connections:
-            next(iter(self._idle)).abort()
+        self._group.close_excess(len(self.connections))
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        self._buffer = bytearray(self._read_size)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        self._buffer = memoryview(bytearray(self._read_size))  # asyncio's TLS would write into slices of a bytearray
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        data, self._buffer = self._buffer, bytearray()
-        del data[nbytes:]
+        data, self._buffer = self._buffer[:nbytes], memoryview(b"")
         self.data_received(cast("bytes", data))
 
     def data_received(self, data: bytes) -> None:
         """Parse ``data``, but drop bytes after the last request: h11 would reject even an empty line."""
-        if self._is_draining and self.is_receiving and not self._is_busy:
-            self._abort_after(BODY_DRAIN_S)  # a client that is cut off while sending does not read its response
+        if self.scheme == "http" and self.cycle is None and data[:2] == _TLS_HANDSHAKE:
+            self._group.protocol_log.tls_on_plain_port()
+        if self._closes_at_pause and self.is_receiving and not self._is_busy:
+            self.abort_at_pause()  # a client that is cut off while sending does not read its response
         was_kept_alive = self._is_kept_alive
         if not (self.conn.their_state is h11.MUST_CLOSE or self.transport.is_closing()):
             super().data_received(data)
@@ -208,6 +236,14 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         self._idle.pop(self, None)
         self.connections.discard(self)
 
+    def abort_at_pause(self) -> None:
+        """Close once no bytes arrive for a moment, at the latest after ``deadline_s``."""
+        now = self.loop.time()
+        if self._receives_until is None:
+            self._receives_until = now + self._limits.deadline_s
+        pause_s = BODY_DRAIN_S if self._is_draining else TLS_PAUSE_S
+        self._abort_after(min(pause_s, self._receives_until - now))
+
     def enlarge_reads(self) -> None:
         """Use large reads for the rest of a body, once the application reads it. Queued requests keep small ones."""
         self._read_size = self._max_read_size
@@ -239,7 +275,7 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
 
     @property
     def _max_read_size(self) -> int:
-        return min(max(self._body_bytes_left, _READ_SIZE), _BODY_READ_SIZE)
+        return min(max(self._body_bytes_left, READ_SIZE), _BODY_READ_SIZE)
 
     def _become_busy(self) -> None:
         del self._idle[self]
@@ -252,7 +288,10 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         self._idle.pop(self, None)
         self._idle[self] = None
         if self.is_receiving:
-            self._abort_after(BODY_DRAIN_S if self._is_draining else self._limits.deadline_s)
+            if self._closes_at_pause:
+                self.abort_at_pause()
+            else:
+                self._abort_after(self._limits.deadline_s)
         else:
             limit_s = self._limits.keep_alive_s if self._has_had_request else self._limits.header_timeout_s
             self._abort_after(IDLE_DRAIN_S if self._is_draining else limit_s)
@@ -263,6 +302,11 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         self.cycle.message_event.set()
         self.cycle.response_complete = True
         self._become_idle()
+
+    @property
+    def _closes_at_pause(self) -> bool:
+        """Whether a client that still sends after its response is closed once it pauses."""
+        return self._is_draining or (self.scheme == "https" and self.transport.is_closing())
 
     def _abort_after(self, seconds: float) -> None:
         if self._timer is not None:

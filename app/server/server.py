@@ -14,8 +14,9 @@ import ctypes
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 import uvicorn
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
@@ -47,15 +48,24 @@ _HANDSHAKE_S = 0.2
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server for one process; its configuration must have ``backlog=ACCEPT_BATCH``."""
+    """A uvicorn server with a configuration for each of its listeners; all must have ``backlog=ACCEPT_BATCH``."""
 
-    def __init__(self, config: uvicorn.Config, readiness_delay_s: float) -> None:
-        super().__init__(config)
+    def __init__(self, configs: Sequence[uvicorn.Config], readiness_delay_s: float) -> None:
+        """The first of ``configs`` starts and stops its application. The others share its state."""
+        super().__init__(configs[0])
+        self._configs = configs
         self._readiness_delay_s = readiness_delay_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listener in sockets or ():
+        listeners = sockets or []
+        await super().startup(listeners[:1])
+        for config in self._configs[1:]:
+            config.load()
+        loop = asyncio.get_running_loop()
+        for index, listener in enumerate(listeners[1:], start=1):
+            create_protocol = partial(self.create_protocol, index)
+            self.servers.append(await loop.create_server(create_protocol, sock=listener, backlog=ACCEPT_BATCH))
+        for listener in listeners:
             listener.listen(LISTEN_BACKLOG)  # uvicorn's `backlog` is also asyncio's number of accepts per iteration
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -70,12 +80,14 @@ class Server(uvicorn.Server):
         """Serve the connections that are established until the listeners close."""
         await self._sleep_unless_forced(self._readiness_delay_s)
         await drop_all_connection_attempts(listeners)
-        pending = [connection for listener in listeners for connection in accept_pending(listener)]
+        pending = [
+            (index, connection) for index, listener in enumerate(listeners) for connection in accept_pending(listener)
+        ]
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
-        for connection in pending:
-            await loop.connect_accepted_socket(self.create_protocol, connection)
+        for index, connection in pending:
+            await loop.connect_accepted_socket(partial(self.create_protocol, index), connection)
 
     async def _sleep_unless_forced(self, seconds: float) -> None:
         """Sleep, but return early when a second Ctrl-C sets ``force_exit``."""
@@ -83,10 +95,11 @@ class Server(uvicorn.Server):
         while not self.force_exit and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - uvicorn sets a flag
             await asyncio.sleep(min(left, _POLL_S))
 
-    def create_protocol(self) -> asyncio.Protocol:
-        """Return the protocol of a new connection."""
-        return self.config.http_protocol_class(  # type: ignore[call-arg] # the arguments that uvicorn passes
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+    def create_protocol(self, index: int) -> asyncio.Protocol:
+        """Return the protocol of a new connection to the listener ``index``."""
+        config = self._configs[index]
+        return config.http_protocol_class(  # type: ignore[call-arg] # the arguments that uvicorn passes
+            config=config, server_state=self.server_state, app_state=self.lifespan.state
         )
 
 

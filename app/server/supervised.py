@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -19,9 +20,9 @@ class SupervisedServer(Server):
     It stops at SIGTERM, or when the supervisor exits, and accepts connections until the supervisor closes the channel.
     """
 
-    def __init__(self, config: uvicorn.Config, connections: socket.socket, announcement: str) -> None:
+    def __init__(self, configs: Sequence[uvicorn.Config], connections: socket.socket, announcement: str) -> None:
         """``announcement`` is sent to the supervisor once the server is ready."""
-        super().__init__(config, readiness_delay_s=0)
+        super().__init__(configs, readiness_delay_s=0)
         self._channel = connections
         self._announcement = announcement
         self._received = 0
@@ -53,14 +54,15 @@ class SupervisedServer(Server):
             self.should_exit = True
             return
         self._received += 1
-        handover = asyncio.create_task(self._serve_connection(received[1]))
+        handover = asyncio.create_task(self._serve_connection(*received))
         self._handovers.add(handover)
         handover.add_done_callback(self._handovers.discard)
 
-    async def _serve_connection(self, connection: socket.socket) -> None:
+    async def _serve_connection(self, index: int, connection: socket.socket) -> None:
         connection.setblocking(False)
+        create_protocol = partial(self.create_protocol, index)
         with suppress(OSError):  # the client has disconnected
-            await asyncio.get_running_loop().connect_accepted_socket(self.create_protocol, connection)
+            await asyncio.get_running_loop().connect_accepted_socket(create_protocol, connection)
         self._report_load()
 
     def _report_load(self) -> None:

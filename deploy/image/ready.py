@@ -1,13 +1,21 @@
 """Health check of the image: exit with 0 if the service accepts requests, else print the reason.
 
-Reads the port from the service's setting. Uses the standard library only, and no proxy.
+Reads the ports from the service's settings. Uses the standard library only, and no proxy.
 """
 
 import http.client
 import os
+import ssl
 import sys
 
-connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("COMPAREFACE_SERVER__PORT", "8000")), timeout=4)
+health_port = os.environ.get("COMPAREFACE_SERVER__HEALTH_PORT")
+port = int(health_port or os.environ.get("COMPAREFACE_SERVER__PORT", "8000"))
+if os.environ.get("COMPAREFACE_SERVER__TLS_CERT") and not health_port:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # this container's own certificate
+    connection: http.client.HTTPConnection = http.client.HTTPSConnection("127.0.0.1", port, timeout=4, context=context)
+else:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=4)
 try:
     connection.request("GET", "/readyz")
     status = connection.getresponse().status

@@ -62,6 +62,7 @@ async def test_check_succeeds_if_no_face_is_detected(
         ),
         ({}, {"keys": "a:b,c:d,a:e"}, "signatures required (SecretIds: 2)"),
         ({"host": "::1"}, {}, "at http://[::1]:8000: "),
+        ({"tls_cert": "a", "tls_key": "b"}, {}, "at https://127.0.0.1:8000: "),
         (
             {"host": "0.0.0.0"},
             {"mode": "off"},
@@ -134,7 +135,7 @@ async def test_the_server_accepts_long_request_lines_invalid_hosts_and_unknown_m
             servers.append(self)
             started.set()
 
-    monkeypatch.setattr("app.cli.serve.Server", Watched)
+    monkeypatch.setattr("app.server.config.Server", Watched)
     settings = OPEN.model_copy(update={"server": ServerSettings(port=0, readiness_delay_s=0)})
     running = asyncio.create_task(serve(settings, lambda _: nullcontext(FakeEngine())))
     await asyncio.wait({running, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)

@@ -172,8 +172,10 @@ def send(server: Server, case: Case | None = None, language: str = "") -> httpx.
     """Send the request of ``case``; by default a valid CompareFace request."""
     case = case or Case(ErrorCode.SERVER_ERROR, "")
     headers, body = signed_request(server, case, language)
-    url = f"http://{server.endpoint}/"
-    return httpx.request(case.method, url, content=body, headers=headers, timeout=30, trust_env=False)
+    verify = server.tls or True
+    return httpx.request(
+        case.method, server.url, content=body, headers=headers, timeout=30, trust_env=False, verify=verify
+    )
 
 
 def signed_request(server: Server, case: Case, language: str = "") -> tuple[dict[str, str], bytes]:

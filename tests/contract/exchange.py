@@ -7,6 +7,7 @@ wait, or :data:`END`, which closes the sending half. A response is identified by
 
 import json
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -101,7 +102,10 @@ class Exchange:
     """One connection and its responses."""
 
     def __init__(self, server: Server) -> None:
-        self._socket = socket.create_connection((server.host, server.port), timeout=_TIMEOUT_S)
+        self._socket = self._plain = socket.create_connection((server.host, server.port), timeout=_TIMEOUT_S)
+        if server.tls:
+            self._plain = self._socket.dup()  # an SSLSocket has no half-close
+            self._socket = server.tls.wrap_socket(self._socket, server_hostname=server.host)
         self._received = b""
 
     def __enter__(self) -> Self:
@@ -109,15 +113,16 @@ class Exchange:
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
+        self._plain.close()
 
     def play(self, steps: Iterable[Step]) -> None:
         """Run the steps; stop if the server closes the connection, because it may have responded already."""
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, ssl.SSLError):
             for step in steps:
                 if isinstance(step, bytes):
                     self._socket.sendall(step)
                 elif step is END:
-                    self._socket.shutdown(socket.SHUT_WR)
+                    self._plain.shutdown(socket.SHUT_WR)
                 else:
                     time.sleep(step)
 

@@ -10,14 +10,17 @@ from tests.contract.catalogue import send
 from tests.contract.exchange import Exchange
 from tests.support.fakes import code_of
 from tests.support.server import Server, running_server
+from tests.support.tls import TlsFiles
 
 
-@pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["http", "https"])
+def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a short header timeout; the fixture checks its log at the end."""
-    log = tmp_path_factory.mktemp("attacked") / "log"
+    folder = tmp_path_factory.mktemp("attacked")
+    log = folder / "log"
+    tls = TlsFiles(folder) if request.param == "https" else None
     with running_server(
-        {"COMPAREFACE_LIMITS__HEADER_TIMEOUT_S": "2", "COMPAREFACE_LOG__LEVEL": "info"}, log=log
+        {"COMPAREFACE_LIMITS__HEADER_TIMEOUT_S": "2", "COMPAREFACE_LOG__LEVEL": "info"}, log=log, tls=tls
     ) as server:
         yield server
         assert code_of(send(server)) == "OK"

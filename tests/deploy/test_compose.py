@@ -16,14 +16,15 @@ from app.settings import ServerSettings
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _COMPOSE = _DEPLOY / "compose"
 _DOCKERFILE = (_DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8")
-_FILES = ("cpu", "gpu", "tls", "monitoring")
+_FILES = ("cpu", "gpu", "tls", "proxy", "monitoring")
 _DOCUMENTS: dict[str, Any] = {name: yaml.safe_load((_COMPOSE / f"{name}.yml").read_text()) for name in _FILES}
 _SERVICES = {
     f"{file}: {name}": service
     for file, document in _DOCUMENTS.items()
     for name, service in document["services"].items()
     if (file, name)
-    not in {("gpu", "compareface"), ("gpu", "pull"), ("monitoring", "compareface")}  # additions to cpu.yml
+    # additions to cpu.yml
+    not in {("gpu", "compareface"), ("gpu", "pull"), ("tls", "compareface"), ("monitoring", "compareface")}
 }
 
 
@@ -66,13 +67,15 @@ def test_mounted_files_exist_or_are_documented(name: str) -> None:
     mounted = [
         volume.split(":")[0] for service in document["services"].values() for volume in service.get("volumes", [])
     ]
-    assert [path for path in mounted if path.startswith(".") and not (_COMPOSE / path).exists()] == []
+    ignored = (_DEPLOY.parent / ".gitignore").read_text().splitlines()
+    local = [path for path in mounted if path.startswith(".") and f"deploy/compose/{path[2:]}/" not in ignored]
+    assert [path for path in local if not (_COMPOSE / path).exists()] == []
     assert {path for path in mounted if not path.startswith((".", "/"))} <= set(document.get("volumes", ()))
     readme = (_DEPLOY / "README.md").read_text(encoding="utf-8")
-    ignored = (_DEPLOY.parent / ".gitignore").read_text().splitlines()
     for secret in document.get("secrets", {}).values():
-        assert Path(secret["file"]).name in readme
-        assert f"deploy/compose/{Path(secret['file']).name}" in ignored
+        path = Path(secret["file"])
+        assert path.name in readme
+        assert {f"deploy/compose/{path}", f"deploy/compose/{path.parent}/"} & set(ignored)
 
 
 @pytest.mark.parametrize("name", _FILES)
@@ -103,11 +106,15 @@ def test_the_service_starts_with_a_fit_pack_that_is_pulled_before(file: str) -> 
     assert images == {f"compareface:{file}"}
 
 
-def test_only_the_proxy_listens_beyond_loopback() -> None:
+def test_only_services_with_tls_listen_beyond_loopback() -> None:
     ports = {name: service["ports"] for name, service in _SERVICES.items() if "ports" in service}
     assert {name for name, port_list in ports.items() if not str(port_list[0]).startswith("127.0.0.1:")} == {
-        "tls: proxy"
+        "proxy: proxy"
     }
+    service = _DOCUMENTS["tls"]["services"]["compareface"]
+    assert service["ports"] == ["443:8000"]
+    folder = service["volumes"][0].split(":")[1]
+    assert service["environment"]["COMPAREFACE_SERVER__TLS_CERT"] == f"{folder}/tls.crt"
     assert "server_name iai." in (_COMPOSE / "nginx.conf").read_text()
 
 

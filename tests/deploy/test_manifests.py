@@ -9,11 +9,10 @@ import pytest
 import yaml
 from starlette.routing import Route
 
-from app.api.routes import routes
+from app.api.routes import health_routes
 from app.environment import settings_fields
 from app.imaging.address import is_public
 from app.ops.metrics import Metrics
-from app.settings import MetricsSettings
 from tests.deploy.rendering import COMPONENTS, OVERLAYS, Document, document, kustomize, render, sources, strings
 from tests.support.monitoring import ALERTS, alerts, panels
 
@@ -88,10 +87,11 @@ def test_selectors_match_the_pods_only(documents: list[Document]) -> None:
 
 def test_ports_agree_from_ingress_to_container(documents: list[Document]) -> None:
     container = _container(documents)
-    (port,) = container["ports"]
+    port, health = container["ports"]
     assert str(port["containerPort"]) == _environment(container)["COMPAREFACE_SERVER__PORT"]
-    (served,) = document(documents, "Service")["spec"]["ports"]
-    assert served["targetPort"] == port["name"]
+    assert str(health["containerPort"]) == _environment(container)["COMPAREFACE_SERVER__HEALTH_PORT"]
+    served, served_health = document(documents, "Service")["spec"]["ports"]
+    assert (served["targetPort"], served_health["targetPort"]) == (port["name"], health["name"])
     rule = document(documents, "Ingress")["spec"]["rules"][0]
     (path,) = rule["http"]["paths"]
     backend = path["backend"]["service"]
@@ -103,8 +103,19 @@ def test_ports_agree_from_ingress_to_container(documents: list[Document]) -> Non
     assert document(documents, "Ingress")["spec"]["tls"][0]["hosts"] == [rule["host"]]
     assert (path["path"], path["pathType"]) == ("/", "Exact")
     (inwards,) = document(documents, "NetworkPolicy", "compareface")["spec"]["ingress"]
-    assert [item["port"] for item in inwards["ports"]] == [port["containerPort"]]
-    assert document(documents, "ServiceMonitor")["spec"]["endpoints"][0]["port"] == served["name"]
+    assert [item["port"] for item in inwards["ports"]] == [port["containerPort"], health["containerPort"]]
+    assert document(documents, "ServiceMonitor")["spec"]["endpoints"][0]["port"] == served_health["name"]
+
+
+def test_the_certificate_is_mounted_at_the_configured_path(documents: list[Document]) -> None:
+    environment = _environment(_container(documents))
+    cert, key = (Path(environment[f"COMPAREFACE_SERVER__TLS_{name}"]) for name in ("CERT", "KEY"))
+    assert (cert.name, key.name) == ("tls.crt", "tls.key")  # of a Secret of the type kubernetes.io/tls
+    assert {"name": "tls", "mountPath": str(cert.parent), "readOnly": True} in _container(documents)["volumeMounts"]
+    volumes = document(documents, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    (secret,) = [volume["secret"]["secretName"] for volume in volumes if volume["name"] == "tls"]
+    assert secret == document(documents, "Ingress")["spec"]["tls"][0]["secretName"]
+    assert document(documents, "Service")["spec"]["ports"][0]["port"] == 443
 
 
 def test_probes_use_served_paths(documents: list[Document]) -> None:
@@ -113,14 +124,14 @@ def test_probes_use_served_paths(documents: list[Document]) -> None:
     assert {name: probe["path"] for name, probe in probes.items()} == {
         "startup": "/readyz", "readiness": "/readyz", "liveness": "/healthz",
     }  # fmt: skip
-    served = {item.path for item in routes(MetricsSettings()) if isinstance(item, Route)}
+    served = {item.path for item in health_routes(has_metrics=False) if isinstance(item, Route)}
     assert {probe["path"] for probe in probes.values()} <= served
-    assert {probe["port"] for probe in probes.values()} == {container["ports"][0]["name"]}
+    assert {probe["port"] for probe in probes.values()} == {container["ports"][1]["name"]}
 
 
 def test_the_autoscaler_uses_served_metrics(documents: list[Document]) -> None:
     assert _environment(_container(documents))["COMPAREFACE_METRICS__ENABLED"] == "true"
-    served = {item.path for item in routes(MetricsSettings(enabled=True)) if isinstance(item, Route)}
+    served = {item.path for item in health_routes(has_metrics=True) if isinstance(item, Route)}
     assert document(documents, "ServiceMonitor")["spec"]["endpoints"][0]["path"] in served
     names = [item["pods"]["metric"]["name"] for item in _metrics(documents) if item["type"] == "Pods"]
     assert [f"# TYPE {name} gauge" in Metrics().render().decode() for name in names] == [True]

@@ -1,26 +1,30 @@
 """A server in the process of the test, and raw client connections to it."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import ExitStack, asynccontextmanager, nullcontext, suppress
 from typing import Any
 
-import uvicorn
-
-from app.asgi import create_app
+from app.asgi import create_app, create_health_app
 from app.domain import CompareOptions, Comparison, ImageRef
 from app.environment import Settings
 from app.ops.stage_timer import StageTimer
-from app.server.config import MAX_HEADER_BYTES, bind
-from app.server.connection import ConnectionLimits, protocol_factory
+from app.server.certificate import Certificate
+from app.server.config import bind, protocol_factory, uvicorn_config
+from app.server.connection import ConnectionGroup, ConnectionLimits
 from app.server.server import Server
 from tests.support.fakes import OPEN, Behaviour, FakeEngine, FakeService, fixed_comparison
+from tests.support.tls import TlsFiles
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-TC-Action: CompareFace\r\nX-TC-Version: 2020-03-03\r\n"
 BODY = b'{"UrlA":"a","UrlB":"b"}'
 REQUEST = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
 SHORT_LIMITS = ConnectionLimits(max_connections=3, header_timeout_s=0.3, keep_alive_s=0.3, deadline_s=0.4)
 LONG_LIMITS = ConnectionLimits(max_connections=3, header_timeout_s=60, keep_alive_s=60, deadline_s=60)
+
+tls_files: TlsFiles | None = None
+"""The certificate of the servers; the fixture ``scheme`` sets it."""
 
 
 class Client:
@@ -58,8 +62,12 @@ class Client:
     def close(self) -> None:
         self._writer.close()
 
+    async def wait_closed(self) -> None:
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
     def close_sending_half(self) -> None:
-        self._writer.write_eof()
+        self._writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
 
     async def is_closed(self, within_s: float = 0.1) -> bool:
         try:
@@ -74,8 +82,8 @@ class Client:
 class LocalServer:
     """A running server and its clients."""
 
-    def __init__(self, server: Server, port: int) -> None:
-        self.server, self._port = server, port
+    def __init__(self, server: Server, port: int, health_port: int) -> None:
+        self.server, self.port, self.health_port = server, port, health_port
         self.clients: list[Client] = []
 
     @property
@@ -83,7 +91,15 @@ class LocalServer:
         return list(self.server.server_state.connections)
 
     async def connect(self) -> Client:
-        self.clients.append(Client(*await asyncio.open_connection("127.0.0.1", self._port)))
+        context = tls_files.client_context if tls_files else None
+        return self._added(await asyncio.open_connection("127.0.0.1", self.port, ssl=context))
+
+    async def connect_plain(self, port: int) -> Client:
+        """Connect without TLS."""
+        return self._added(await asyncio.open_connection("127.0.0.1", port))
+
+    def _added(self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> Client:
+        self.clients.append(Client(*streams))
         return self.clients[-1]
 
 
@@ -128,22 +144,24 @@ async def local_server(
     readiness_delay_s: float = 0,
     settings: Settings = OPEN,
 ) -> AsyncIterator[LocalServer]:
+    """Run a server with a health port; with TLS if ``tls_files`` is set."""
     application = create_app(settings, lambda _: nullcontext(FakeEngine(FakeService(behaviour))))
-    config = uvicorn.Config(
-        application,
-        http=protocol_factory(limits),
-        timeout_keep_alive=0,
-        log_config=None,
-        access_log=False,
-        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-    )
-    server = Server(config, readiness_delay_s)
-    with bind("127.0.0.1", 0) as listener:
-        serving = asyncio.create_task(server.serve([listener]))
+    group = ConnectionGroup(limits)
+    certificate = Certificate.open(tls_files.settings) if tls_files else None
+    configs = [
+        uvicorn_config(application, protocol_factory(group, certificate), drain_s=30),
+        uvicorn_config(create_health_app(settings), protocol_factory(group), drain_s=30),
+    ]
+    server = Server(configs, readiness_delay_s)
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(bind("127.0.0.1", 0)) for _ in range(2)]
+        serving = asyncio.create_task(server.serve(listeners))
         await wait_until(lambda: server.started)
-        local = LocalServer(server, listener.getsockname()[1])
+        local = LocalServer(server, *(listener.getsockname()[1] for listener in listeners))
         yield local
         for client in local.clients:
             client.close()
         server.should_exit = True
         await serving
+        for client in local.clients:
+            await client.wait_closed()

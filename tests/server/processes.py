@@ -11,10 +11,10 @@ from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from app.server.connection import ConnectionLimits, protocol_factory
+from app.server.config import protocol_factory, uvicorn_config
+from app.server.connection import ConnectionGroup, ConnectionLimits
 from app.server.supervised import SupervisedServer
 
 SLOW_S = 0.5
@@ -39,8 +39,9 @@ def _start(target: object, channel: socket.socket) -> BaseProcess:
 
 def _serve(channel: socket.socket) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    config = uvicorn.Config(_answer, http=protocol_factory(_LIMITS), lifespan="off", log_config=None)
-    asyncio.run(SupervisedServer(config, channel, "ready").serve([]))
+    config = uvicorn_config(_answer, protocol_factory(ConnectionGroup(_LIMITS)), drain_s=10)
+    config.lifespan = "off"
+    asyncio.run(SupervisedServer([config], channel, "ready").serve([]))
 
 
 def _fail(channel: socket.socket) -> None:

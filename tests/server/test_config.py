@@ -1,8 +1,10 @@
-"""The socket of a server."""
+"""The sockets of a server."""
 
 import pytest
 
-from app.server.config import bind
+from app.server.config import bind, listeners
+from app.settings import ServerSettings
+from tests.support.server import free_port
 
 
 def test_an_address_in_use_is_reported_with_the_address() -> None:
@@ -18,3 +20,11 @@ def test_an_address_in_use_is_reported_with_the_address() -> None:
 def test_an_unknown_host_is_reported() -> None:
     with pytest.raises(OSError, match="not an address"):
         bind("not an address", 0)
+
+
+def test_the_health_port_is_bound_after_the_main_port() -> None:
+    ports = [free_port(), free_port()]
+    with listeners(ServerSettings(port=ports[0], health_port=ports[1])) as sockets:
+        assert [listener.getsockname()[1] for listener in sockets] == ports
+    with listeners(ServerSettings(port=ports[0])) as sockets:
+        assert len(sockets) == 1

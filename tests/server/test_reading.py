@@ -12,6 +12,8 @@ from app.server.connection import Connection, ConnectionLimits
 from tests.server.harness import BODY, HEAD, LONG_LIMITS, REQUEST, GatedComparison, local_server
 from tests.support.fakes import CLOSED, OPEN, authorization, limited
 
+pytestmark = pytest.mark.usefixtures("scheme")
+
 
 async def test_pipelined_requests_do_not_accumulate_in_memory() -> None:
     """The server answers all of them and never buffers much more than one."""
@@ -45,10 +47,11 @@ async def test_only_a_body_of_known_length_is_read_in_large_chunks() -> None:
     unknown = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
     read_sizes: list[int] = []
 
-    class RecordingConnection(Connection):
-        def data_received(self, data: bytes) -> None:
-            read_sizes.append(len(data))
-            super().data_received(data)
+    receive = Connection.data_received
+
+    def recording_receive(connection: Connection, data: bytes) -> None:
+        read_sizes.append(len(data))
+        receive(connection, data)
 
     def sizes_from(offset: int) -> list[int]:
         """Return the sizes of the reads that began at or after this byte."""
@@ -56,7 +59,7 @@ async def test_only_a_body_of_known_length_is_read_in_large_chunks() -> None:
         return [size for size, start in zip(read_sizes, starts, strict=False) if start >= offset]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.server.connection.Connection", RecordingConnection)
+        patch.setattr(Connection, "data_received", recording_receive)
         for request, smallest, largest in ((known, 16 * 1024 + 1, 256 * 1024), (unknown, 1, 16 * 1024)):
             read_sizes.clear()
             async with local_server(limits=LONG_LIMITS) as local, asyncio.timeout(60):

@@ -8,7 +8,11 @@ import pytest
 from app.server.config import bind
 from app.server.connection import BODY_DRAIN_S
 from app.server.server import drop_connection_attempts
+from app.settings import MetricsSettings, ServerSettings
 from tests.server.harness import LONG_LIMITS, REQUEST, local_server, wait_until
+from tests.support.fakes import OPEN
+
+pytestmark = pytest.mark.usefixtures("scheme")
 
 
 async def test_during_the_readiness_delay_the_server_is_not_ready_but_accepts_requests() -> None:
@@ -85,3 +89,34 @@ async def test_a_client_that_still_sends_its_body_is_not_cut_off_at_shutdown() -
             await asyncio.sleep(0.1)
         assert not await client.is_closed()
         await wait_until(lambda: not local.connections)
+
+
+async def test_the_health_port_is_plain_http_with_health_checks_only() -> None:
+    statuses = {}
+    async with local_server(limits=LONG_LIMITS) as local:
+        for path in ("healthz", "readyz", "metrics", "version", ""):
+            client = await local.connect_plain(local.health_port)
+            client.send(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
+            statuses[path] = (await client.status_line())[9:12]
+    assert statuses == {"healthz": b"200", "readyz": b"200", "metrics": b"404", "version": b"404", "": b"404"}
+
+
+async def test_the_health_port_answers_503_during_the_readiness_delay() -> None:
+    async with local_server(readiness_delay_s=0.3) as local:
+        local.server.should_exit = True
+        await asyncio.sleep(0.2)
+        client = await local.connect_plain(local.health_port)
+        client.send(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await client.status_line()).startswith(b"HTTP/1.1 503 ")
+
+
+async def test_metrics_move_to_the_health_port() -> None:
+    settings = OPEN.model_copy(
+        update={"metrics": MetricsSettings(enabled=True), "server": ServerSettings(health_port=8001)}
+    )
+    async with local_server(limits=LONG_LIMITS, settings=settings) as local:
+        health, main = await local.connect_plain(local.health_port), await local.connect()
+        for client in (health, main):
+            client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"compareface_requests_total" in await health.response_body()
+        assert b"MissingParameter" in await main.response_body()

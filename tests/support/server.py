@@ -4,18 +4,20 @@ import json
 import os
 import secrets
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import NamedTuple
 
 from app.api.auth.keys import Key
 from app.tools.signing import signed_headers
+from tests.support.tls import TlsFiles
 
 PACK = os.environ.get("COMPAREFACE_MODELS__PACK", "open")
 """The pack of the servers; not `auto`, so that a result names its pack."""
@@ -34,6 +36,18 @@ class Server(NamedTuple):
     secret_id: str
     secret_key: str
     process: subprocess.Popen[bytes]
+    tls: ssl.SSLContext | None = None
+    """The context of its clients, if it speaks https."""
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.endpoint}"
+
+    def connection(self, timeout_s: float = 30.0) -> HTTPConnection:
+        """Return a connection that opens at its first request."""
+        if self.tls:
+            return HTTPSConnection(self.host, self.port, timeout=timeout_s, context=self.tls)
+        return HTTPConnection(self.host, self.port, timeout=timeout_s)
 
     @property
     def endpoint(self) -> str:
@@ -61,6 +75,7 @@ def running_server(
     program: str = "-m app",
     log: Path | None = None,
     first: str = ":",
+    tls: TlsFiles | None = None,
 ) -> Iterator[Server]:
     """Start ``compareface serve`` on a free loopback port with a new key, wait until it is ready, stop it at the end.
 
@@ -69,18 +84,22 @@ def running_server(
     """
     secret_id, secret_key = f"AKID{secrets.token_hex(8)}", secrets.token_urlsafe(24)
     port = int((environment or {}).get("COMPAREFACE_SERVER__PORT") or free_port())
+    health_port = {"COMPAREFACE_SERVER__HEALTH_PORT": str(free_port())} if tls else {}
     settings = {
+        **health_port,
         "COMPAREFACE_SERVER__HOST": HOST,
         "COMPAREFACE_SERVER__PORT": str(port),
         "COMPAREFACE_SERVER__READINESS_DELAY_S": "0",
         "COMPAREFACE_AUTH__KEYS": f"{secret_id}:{secret_key}",
         "COMPAREFACE_LOG__LEVEL": "warning",
         "COMPAREFACE_MODELS__PACK": PACK,
+        **(tls.environment if tls else {}),
         **(environment or {}),
     }
-    ready = f"http://{HOST}:{port}/readyz"
+    ready_port = settings.get("COMPAREFACE_SERVER__HEALTH_PORT", port)
+    ready = f"http://{HOST}:{ready_port}/readyz"
     with running(f"{program} serve", settings, ready, timeout_s, log=log, first=first) as process:
-        yield Server(HOST, port, secret_id, secret_key, process)
+        yield Server(HOST, port, secret_id, secret_key, process, tls.client_context if tls else None)
 
 
 @contextmanager

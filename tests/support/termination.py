@@ -7,11 +7,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from typing import NamedTuple
 
 from tests.support.images import astronaut, jpeg
 from tests.support.server import Server, running_server
+from tests.support.tls import TlsFiles
 
 _CLIENTS = 6
 _LOADED_S = 0.5
@@ -34,11 +35,11 @@ class Outcome(NamedTuple):
         return not self.lost and self.saw_unready and self.exit_code == 0 and self.codes["OK"] > 0
 
 
-def terminated_under_load(environment: Mapping[str, str] | None = None) -> Outcome:
+def terminated_under_load(environment: Mapping[str, str] | None = None, tls: TlsFiles | None = None) -> Outcome:
     """Start a server, load it, and send it SIGTERM under load."""
     load = _Load()
     with running_server(
-        {"COMPAREFACE_SERVER__READINESS_DELAY_S": str(_READINESS_DELAY_S), **(environment or {})}
+        {"COMPAREFACE_SERVER__READINESS_DELAY_S": str(_READINESS_DELAY_S), **(environment or {})}, tls=tls
     ) as server:
         clients = [threading.Thread(target=load.run, args=(server, number % 2 == 0)) for number in range(_CLIENTS)]
         watcher = threading.Thread(target=load.watch, args=(server,))
@@ -65,15 +66,14 @@ class _Load:
 
     def run(self, server: Server, keeps_connection: bool) -> None:
         """Send requests until the server no longer listens."""
-        connection = HTTPConnection(server.host, server.port, timeout=_TIMEOUT_S)
+        connection = server.connection(_TIMEOUT_S)
         while True:
             try:
                 if connection.sock is None:
-                    connection.connect()
-            except OSError:
-                return
-            try:
+                    connection.connect()  # with TLS, the handshake, too
                 code = server.compare(connection, self._pair if keeps_connection else b"{}")
+            except ConnectionRefusedError:
+                return
             except (OSError, HTTPException) as error:
                 with self._lock:
                     self.lost.append(repr(error))
@@ -87,14 +87,13 @@ class _Load:
     def watch(self, server: Server) -> None:
         """Poll ``/readyz`` until the server no longer listens."""
         while True:
-            connection = HTTPConnection(server.host, server.port, timeout=_TIMEOUT_S)
+            connection = server.connection(_TIMEOUT_S)
             try:
                 connection.connect()
-            except OSError:
-                return
-            try:
                 connection.request("GET", "/readyz")
                 self.saw_unready |= connection.getresponse().status == 503
+            except ConnectionRefusedError:
+                return
             except (OSError, HTTPException) as error:
                 with self._lock:
                     self.lost.append(f"/readyz: {error!r}")

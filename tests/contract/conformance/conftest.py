@@ -45,7 +45,7 @@ class Run:
 @pytest.fixture(scope="session")
 def run(jobs: str) -> Callable[[Client], Run]:
     """A function that runs a client's driver once and returns the cached result afterwards."""
-    return cache(lambda client: _run(client, jobs))
+    return cache(lambda client: run_driver(client, jobs, {}))
 
 
 @pytest.fixture
@@ -59,7 +59,8 @@ def outcomes(request: pytest.FixtureRequest, run: Callable[[Client], Run]) -> Ma
     return result.outcomes
 
 
-def _run(client: Client, jobs: str) -> Run:
+def run_driver(client: Client, jobs: str, trust: Mapping[str, str]) -> Run:
+    """Run the client's driver; ``trust``: environment variables that name an authority."""
     missing = [tool for tool in client.tools if shutil.which(tool) is None]
     if missing:
         return Run(skip_reason=f"{client.name} needs {', '.join(missing)} on the PATH")
@@ -73,7 +74,7 @@ def _run(client: Client, jobs: str) -> Run:
     done = subprocess.run(
         command,
         input=jobs,
-        env=environment,
+        env={**environment, **trust},
         check=False,
         capture_output=True,
         encoding="utf-8",

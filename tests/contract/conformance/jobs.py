@@ -14,9 +14,10 @@ class Job:
     """One call to make. An empty string selects the client's default."""
 
     name: str
-    endpoint: str  # host:port or host:port/path, plain http
+    endpoint: str  # host:port or host:port/path
     secret_id: str
     secret_key: str
+    authority: str = ""  # PEM file; with it, the call uses the client's default protocol, https; otherwise plain http
     token: str = ""  # of temporary credentials
     sign: str = "TC3-HMAC-SHA256"
     method: str = "POST"

@@ -103,12 +103,13 @@ class Scenario:
     path: str
     job_fields: Mapping[str, Any]
 
-    def job(self, endpoint: str, images: Mapping[SampleImage, str]) -> Job:
+    def job(self, endpoint: str, images: Mapping[SampleImage, str], authority: str = "") -> Job:
         secret_id, secret_key, token = self.caller.value
         params = {
             name: images[value] if isinstance(value, SampleImage) else value for name, value in self.params.items()
         }
-        return Job(self.name, endpoint + self.path, secret_id, secret_key, token, params=params, **self.job_fields)
+        endpoint += self.path
+        return Job(self.name, endpoint, secret_id, secret_key, authority, token, params=params, **self.job_fields)
 
 
 def encoded_images(images_url: str) -> Mapping[SampleImage, str]:

@@ -22,8 +22,9 @@ function unsupported(job) {
 function config(job) {
   const profile = {
     signMethod: job.sign,
-    httpProfile: { reqMethod: job.method, endpoint: job.endpoint, protocol: "http://" },
+    httpProfile: { reqMethod: job.method, endpoint: job.endpoint },
   };
+  if (!job.authority) profile.httpProfile.protocol = "http://";
   if (job.language) profile.language = job.language;
   // Programs that read the token from their environment pass undefined; old releases send it as text.
   const credential = { secretId: job.secret_id, secretKey: job.secret_key, token: job.token || undefined };

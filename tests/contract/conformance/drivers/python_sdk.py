@@ -43,7 +43,11 @@ def sdk_module(name: str, reason: str) -> Any:
 
 
 def profile(job: Job) -> ClientProfile:
-    http = HttpProfile(protocol="http", endpoint=job["endpoint"], reqMethod=job["method"])
+    http = HttpProfile(endpoint=job["endpoint"], reqMethod=job["method"])
+    if not job["authority"]:
+        http.protocol = "http"
+    elif not SUFFIX:  # the async client reads SSL_CERT_FILE instead
+        http.certification = job["authority"]
     client_profile = ClientProfile(signMethod=job["sign"], httpProfile=http)
     client_profile.unsignedPayload = job["unsigned"]
     if job["language"]:

@@ -20,6 +20,7 @@ type job struct {
 	Endpoint  string          `json:"endpoint"`
 	SecretId  string          `json:"secret_id"`
 	SecretKey string          `json:"secret_key"`
+	Authority string          `json:"authority"`
 	Token     string          `json:"token"`
 	Sign      string          `json:"sign"`
 	Method    string          `json:"method"`
@@ -67,7 +68,10 @@ func (j job) credential() *common.Credential {
 
 func (j job) profile() *profile.ClientProfile {
 	p := profile.NewClientProfile()
-	p.HttpProfile.Scheme, p.HttpProfile.Endpoint, p.HttpProfile.ReqMethod = "HTTP", j.Endpoint, j.Method
+	p.HttpProfile.Endpoint, p.HttpProfile.ReqMethod = j.Endpoint, j.Method
+	if j.Authority == "" {
+		p.HttpProfile.Scheme = "HTTP"
+	}
 	p.SignMethod, p.UnsignedPayload = j.Sign, j.Unsigned
 	if j.Language != "" {
 		p.Language = j.Language

@@ -21,7 +21,7 @@ public class Driver {
 
     /** A call to make; the field names are those of the JSON document. */
     static class Job {
-        String name, endpoint, secret_id, secret_key, token, sign, method, language, version, action;
+        String name, endpoint, secret_id, secret_key, authority, token, sign, method, language, version, action;
         boolean unsigned, skip, untyped;
         JsonObject params;
         int times, attempts;
@@ -142,7 +142,7 @@ public class Driver {
 
     static ClientProfile profile(Job job) {
         HttpProfile http = new HttpProfile();
-        http.setProtocol(HttpProfile.REQ_HTTP);
+        if (job.authority.isEmpty()) http.setProtocol(HttpProfile.REQ_HTTP);
         http.setEndpoint(job.endpoint);
         http.setReqMethod(job.method);
         ClientProfile profile = new ClientProfile(job.sign, http);
