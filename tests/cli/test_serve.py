@@ -135,7 +135,7 @@ async def test_the_server_accepts_long_request_lines_invalid_hosts_and_unknown_m
             servers.append(self)
             started.set()
 
-    monkeypatch.setattr("app.server.config.Server", Watched)
+    monkeypatch.setattr("app.cli.serve.Server", Watched)
     settings = OPEN.model_copy(update={"server": ServerSettings(port=0, readiness_delay_s=0)})
     running = asyncio.create_task(serve(settings, lambda _: nullcontext(FakeEngine())))
     await asyncio.wait({running, asyncio.create_task(started.wait())}, return_when=asyncio.FIRST_COMPLETED)
