@@ -34,12 +34,15 @@ def run(args: argparse.Namespace) -> int:
     comparison = asyncio.run(_compare(settings, image_ref(args.a), image_ref(args.b), options))
     version, population, cosine = comparison.face_model_version, comparison.population, comparison.cosine
     if args.json:
-        fields = {"FaceModelVersion": version, "Population": population, "Cosine": cosine}
-        fields["Degradation"] = comparison.degradation
+        fields: dict[str, object] = {"FaceModelVersion": version, "Population": population, "Cosine": cosine}
+        fields |= {"Degradation": comparison.degradation, "Notes": comparison.notes}
         print(json.dumps({"Score": comparison.score, **fields}))
     else:
         scale = f"FaceModelVersion {version}, population {population}"
         print(f"score {comparison.score:.2f} of 100 ({scale}, cosine {cosine:.4f})")
+        for image, notes in zip("AB", comparison.notes, strict=True):
+            for note in notes:
+                print(f"image {image}: {note.text}")
         if min(comparison.degradation) > 0:
             a, b = comparison.degradation
             print(f"the score is reduced, because both images are degraded ({a:.2f} and {b:.2f}; 0 is good)")

@@ -74,12 +74,14 @@ class EmbedderSpec(_Table):
     The network's input is ``(crop - mean) / std``. Its channels and those of ``mean`` have the order ``color``. With
     ``mirror``, the embedding is the mean over the crop and its mirror image. ``template``: positions of the five
     landmarks (left eye, right eye, nose, left and right mouth corner) in the crop, (x, y) in pixels. ``int8_file``: the
-    int8 model of the same network, for the CPU.
+    int8 model of the same network, for the CPU. ``min_face_side``: width and height in pixels of the original image
+    that a face needs to be recognised (``benchmarks.face_size``).
     """
 
     file: _FileName
     int8_file: _FileName | None = None
     input_size: int = Field(ge=16)
+    min_face_side: int = Field(20, ge=1)
     dimension: int = Field(ge=1)
     mean: tuple[float, float, float]
     std: float = Field(gt=0)
