@@ -28,10 +28,7 @@ def detect_large(detector: Detector, image: Image) -> list[Face]:
 
 
 def detect_small(detector: Detector, image: Image, spec: DetectorSpec) -> list[Face]:
-    """Return the upright faces of overlapping tiles, most confident first; none if full detection saw every pixel.
-
-    Only faces with the selection confidence are returned, because many tiles show many objects.
-    """
+    """Return the upright faces of overlapping tiles, most confident first; none if full detection saw every pixel."""
     if max(image.shape[:2]) <= spec.max_side:
         return []
     resized, scale = resize_and_pad(image, MAX_TILED_SIDE)
@@ -41,7 +38,6 @@ def detect_small(detector: Detector, image: Image, spec: DetectorSpec) -> list[F
         for top in rows
         for left in columns
         for face in detect_upright(detector, _tile(resized, left, top, spec.max_side))
-        if face.confidence >= spec.selection_confidence
     ]
     faces.sort(key=lambda face: -face.confidence)
     boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
