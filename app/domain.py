@@ -7,7 +7,7 @@ image in its EXIF orientation, x to the right, y down. Options named ``rotate`` 
 import math
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,11 @@ class Box:
     def area(self) -> float:
         """Area in square pixels, at least 0."""
         return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+    @property
+    def shorter_side(self) -> float:
+        """Width or height in pixels, whichever is smaller."""
+        return min(self.right - self.left, self.bottom - self.top)
 
     def to_xywh(self) -> tuple[int, int, int, int]:
         """Return x, y, width and height of the smallest rectangle of whole pixels that contains the box."""
@@ -80,6 +85,24 @@ class MatchingStrategy(IntEnum):
 
     MOST_CONFIDENT = 0
     LARGEST = 1
+
+
+class TargetNote(StrEnum):
+    """What a user should know about the choice of the target face; the values are those of the log and of JSON."""
+
+    COMPARABLE_FACE = "comparable_face"
+    DOUBTFUL_FACE = "doubtful_face"
+
+    @property
+    def text(self) -> str:
+        """The note as a sentence without a full stop."""
+        return _NOTE_TEXTS[self]
+
+
+_NOTE_TEXTS = {
+    TargetNote.COMPARABLE_FACE: "another face has a comparable size; crop the image to select a face",
+    TargetNote.DOUBTFUL_FACE: "the largest face is not compared, because its confidence is low",
+}
 
 
 class FaceModelVersion(StrEnum):
@@ -191,12 +214,19 @@ class CompareOptions:
     population: Population | None = None
 
 
+class EmbeddedFace(NamedTuple):
+    """The embedding of an image's target face, and notes about its choice."""
+
+    embedding: Embedding
+    notes: tuple[TargetNote, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """A ``score`` in [0, 100], and the cosine similarity in [-1, 1].
 
     ``face_model_version`` and ``population`` select the scale of the score. ``degradation``: that of image A and of
-    image B, 0 (none) to about 1; the cosine is reduced by their product.
+    image B, 0 (none) to about 1; the cosine is reduced by their product. ``notes``: those of image A and of image B.
     """
 
     score: float
@@ -204,6 +234,7 @@ class Comparison:
     face_model_version: FaceModelVersion
     population: Population = Population.GENERAL
     degradation: tuple[float, float] = (0.0, 0.0)
+    notes: tuple[tuple[TargetNote, ...], tuple[TargetNote, ...]] = ((), ())
 
 
 @dataclass(frozen=True, slots=True)

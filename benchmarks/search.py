@@ -25,8 +25,8 @@ from app.runtime.session import OrtSession
 from app.service.face_pipeline import FaceDetectionPipeline
 from app.vision.detect import DETECTORS
 from app.vision.detect.base import Detector
-from app.vision.search import detect_full
-from app.vision.selection import NoFaceError, select_target
+from app.vision.search import detect_full, select
+from app.vision.selection import NoFaceError
 from benchmarks import SHARED
 from benchmarks.tables import table, write_json
 from tests.support.images import jpeg
@@ -147,7 +147,7 @@ def _full(data: bytes, detector: Detector, spec: DetectorSpec) -> _Result:
     started = time.perf_counter()
     image: Image = decode(data)
     faces = detect_full(detector, image, spec, rotate=False)
-    face = select_target(faces, image, MatchingStrategy.LARGEST, spec.selection_confidence) if faces else None
+    face = select(detector, image, faces, MatchingStrategy.LARGEST, spec) if faces else None
     return _Result(face, 1000 * (time.perf_counter() - started))
 
 

@@ -47,6 +47,7 @@ _SHOWN_KINDS = (
     "rotated by 180 degrees",
 )
 """The degradations that the documentation shows beside the held-out ones; the results have all."""
+_SHOWN_WIDTHS = ("16 px", "20 px", "24 px", "34 px", "60 px")
 _NOT_SHOWN = ("LFW, used for training", "dark (Yale B)")
 
 
@@ -71,6 +72,8 @@ def main() -> None:
                 *degraded_pairs(),
                 "",
                 *stability(),
+                "",
+                *face_sizes(),
                 "",
                 *speed(),
                 "",
@@ -204,6 +207,17 @@ def stability() -> Iterator[str]:
             flips = ["{}, {}".format(*row["flips"]) for row in (before, after)]
             cells += [" -> ".join(values), " -> ".join(flips)]
         yield f"| {row['change']} | {' | '.join(cells)} |"
+
+
+def face_sizes() -> Iterator[str]:
+    """Yield FAR and TAR by the width of the face in one or both images of a pair."""
+    results = _result("face_size")
+    yield f"| face | {' | '.join(f'`{name}`: TAR at 40 / 50 | FAR at 40 / 50' for name in _PACKS)} |"
+    yield f"|---|{'---|' * 2 * len(_PACKS)}"
+    for width in _SHOWN_WIDTHS:
+        rows = [results[name][width] for name in _PACKS]
+        cells = [f"{row['one: TAR at 40 / 50']} % | {row['both: FAR at 40 / 50']} %" for row in rows]
+        yield f"| {width} | {' | '.join(cells)} |"
 
 
 def speed() -> Iterator[str]:

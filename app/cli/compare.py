@@ -75,6 +75,8 @@ async def _quality(engine: Engine, image: ImageRef, options: CompareOptions) -> 
 def _lines(comparison: Comparison, meaning: Verdicts) -> Iterator[str]:
     scale = f"FaceModelVersion {comparison.face_model_version}, population {comparison.population}"
     yield f"score {comparison.score:.2f} of 100 ({scale}, cosine {comparison.cosine:.4f})"
+    for image, notes in zip("AB", comparison.notes, strict=True):
+        yield from (f"image {image}: {note.text}" for note in notes)
     if min(comparison.degradation) > 0:
         a, b = comparison.degradation
         yield f"the score is reduced, because both images are degraded ({a:.2f} and {b:.2f}; 0 is good)"
@@ -101,6 +103,7 @@ def _record(comparison: Comparison, meaning: Verdicts, largest_faces: Mapping[st
         "Population": comparison.population,
         "Cosine": comparison.cosine,
         "Degradation": comparison.degradation,
+        "Notes": comparison.notes,
         "Thresholds": verdicts,
         "Calibration": {"Status": meaning.status, "Data": meaning.data},
         "LargestFaces": largest_faces,

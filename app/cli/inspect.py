@@ -24,14 +24,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = load_settings()
     encoded, out = args.photo.read_bytes(), output_path(args.photo, args.out)
-    image, faces, findings = inspect(settings, encoded, rotate=args.rotate)
+    image, faces, findings, notes = inspect(settings, encoded, rotate=args.rotate)
     policy = settings.quality.policy
     out.write_bytes(cv2.imencode(".png", draw(image, faces, findings, policy))[1].tobytes())
     if args.json:
         records = [as_json(finding, policy) for finding in findings]
-        print(json.dumps({"Out": str(out), "FaceNum": len(faces), "Faces": records}))
+        print(json.dumps({"Out": str(out), "FaceNum": len(faces), "Notes": notes, "Faces": records}))
     else:
         print(as_text(findings, policy))
+        for note in notes:
+            print(f"Note: {note.text}")
         omitted = f" ({len(findings)} in the table)" if len(findings) < len(faces) else ""
         print(f"{len(faces)} {'face' if len(faces) == 1 else 'faces'}{omitted}, drawn in {out}")
     return 0

@@ -77,13 +77,15 @@ class EmbedderSpec(_Table):
     ``mirror``, the embedding is the mean over the crop and its mirror image. ``template``: positions of the five
     landmarks (left eye, right eye, nose, left and right mouth corner) in the crop, (x, y) in pixels. ``int8_file``: the
     int8 model of the same network, for the CPU; it runs if both embeddings of a drawn face have a cosine of at least
-    ``int8_min_cosine``.
+    ``int8_min_cosine``. ``min_face_side``: width and height in pixels of the original image that a face needs to be
+    recognised (``benchmarks.face_size``).
     """
 
     file: _FileName
     int8_file: _FileName | None = None
     int8_min_cosine: float = Field(default=1.0, gt=0, le=1)
     input_size: int = Field(ge=16)
+    min_face_side: int = Field(20, ge=1)
     dimension: int = Field(ge=1)
     mean: tuple[float, float, float]
     std: float = Field(gt=0)

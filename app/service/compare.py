@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.domain import CompareOptions, Comparison, Embedding, FaceModelVersion, ImageRef, Population
+from app.domain import CompareOptions, Comparison, EmbeddedFace, FaceModelVersion, ImageRef, Population
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.imaging.source import load_image
@@ -39,18 +39,21 @@ class CompareService:
                 raise ApiError(ErrorCode.IMAGE_EMPTY, image=name)
         task_b = asyncio.ensure_future(self._embed("B", b, options, timer))
         try:
-            embedding_a, embedding_b = await self._embed("A", a, options, timer), await task_b
+            face_a, face_b = await self._embed("A", a, options, timer), await task_b
         finally:
             task_b.cancel()
             await asyncio.gather(task_b, return_exceptions=True)
+        (embedding_a, notes_a), (embedding_b, notes_b) = face_a, face_b
         version, population = options.face_model_version, options.population or self.population
         # The last value of an embedding is its degradation; the cosine is reduced by the product of both.
         similarity, degradation = cosine(embedding_a, embedding_b), (float(embedding_a[-1]), float(embedding_b[-1]))
         timer.details |= {"population": population.value, "degradation": [round(value, 2) for value in degradation]}
+        if notes := {name: list(values) for name, values in (("A", notes_a), ("B", notes_b)) if values}:
+            timer.details["notes"] = notes
         score = self.scales[version, population].score(similarity)
-        return Comparison(score, similarity, version, population, degradation)
+        return Comparison(score, similarity, version, population, degradation, (notes_a, notes_b))
 
-    async def _embed(self, name: str, ref: ImageRef, options: CompareOptions, timer: StageTimer) -> Embedding:
+    async def _embed(self, name: str, ref: ImageRef, options: CompareOptions, timer: StageTimer) -> EmbeddedFace:
         pipeline = self.pipelines[options.face_model_version]
         with api_errors(image=name):
             source = await load_image(ref, self.fetcher, timer)

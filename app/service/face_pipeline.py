@@ -3,12 +3,14 @@
 Blocking; runs on a worker thread. Every stage checks the deadline and records its duration.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from app.domain import CompareOptions, Embedding, Face, Image, ImageSource, MatchingStrategy
+from app.domain import CompareOptions, EmbeddedFace, Face, Image, ImageSource, MatchingStrategy, TargetNote
+from app.errors import ApiError, ErrorCode
 from app.imaging.decode import EncodedImage, decode_in_process
 from app.imaging.decoder_pool import DecoderPool
 from app.imaging.source import decode_base64
@@ -20,8 +22,9 @@ from app.vision import search
 from app.vision.align import align
 from app.vision.detect.base import Detector
 from app.vision.embed import Embedder
+from app.vision.fallback import MAX_TILED_SIDE, detect_small
 from app.vision.rotation import FACE_PER_EYE_DISTANCE
-from app.vision.selection import match_by_iou, select_target
+from app.vision.selection import match_by_iou, target_notes
 
 _MAX_ENLARGEMENT = 1.25
 """If alignment would enlarge the face by more than this factor, a higher resolution is decoded, if there is one."""
@@ -31,12 +34,13 @@ _MAX_ENLARGEMENT = 1.25
 class TargetFace:
     """An image in its EXIF orientation, its sides divided by ``reduction``, and the target face in its pixels.
 
-    ``is_from_full_resolution``: full detection at full resolution found the face.
+    ``notes``: about its choice. ``is_from_full_resolution``: full detection at full resolution found the face.
     """
 
     image: Image
     face: Face
     reduction: int
+    notes: tuple[TargetNote, ...] = ()
     is_from_full_resolution: bool = False
 
 
@@ -62,7 +66,17 @@ class FaceDetectionPipeline:
         ``rotate``: detect rotated faces, too; the image is not rotated.
         """
         image = _decode(encoded, 1, timer)
-        return image, self._detect_full(image, timer, rotate=rotate)
+        return image, self._detect_full(image, timer, rotate=rotate) or self._detect_small(image, timer)
+
+    def select(
+        self, image: Image, faces: Sequence[Face], strategy: MatchingStrategy, timer: StageTimer
+    ) -> tuple[Face, tuple[TargetNote, ...]]:
+        """Return the target face of ``faces`` and notes about the choice; raise ``NoFaceError`` if there is none."""
+        with timer.stage("detect"):
+            detector = _DeadlineDetector(self._detector, timer.deadline)
+            target = search.select(detector, image, faces, strategy, self._spec)
+        is_largest = strategy is MatchingStrategy.LARGEST
+        return target, target_notes(target, faces, image, self._spec.selection_confidence) if is_largest else ()
 
     def detect_target(
         self, encoded: EncodedImage, strategy: MatchingStrategy, face_size: float, timer: StageTimer, *, rotate: bool
@@ -76,18 +90,34 @@ class FaceDetectionPipeline:
         reduction = encoded.reduction(min_longer_side=search.COARSE_MIN_SIDE if uses_coarse else self._spec.max_side)
         image = _decode(encoded, reduction, timer)
         coarse_face = self._detect_coarse(image, timer, rotate=rotate) if uses_coarse else None
-        face = coarse_face
-        if face is None:
-            full_detection_reduction = encoded.reduction(min_longer_side=self._spec.max_side)
-            if full_detection_reduction != reduction:
-                reduction = full_detection_reduction
-                image = _decode(encoded, reduction, timer)
-            faces = self._detect_full(image, timer, rotate=rotate)
-            face = select_target(faces, image, strategy, self._spec.selection_confidence)
-        finer = _reduction_for(reduction, face.box.area**0.5 / face_size)
-        if finer == reduction:
-            return TargetFace(image, face, reduction, is_from_full_resolution=reduction == 1 and not coarse_face)
-        return TargetFace(_decode(encoded, finer, timer), face.scaled(reduction // finer), finer)
+        if coarse_face is None:
+            target = self._detect_target_fully(encoded, image, reduction, strategy, timer, rotate=rotate)
+        else:
+            target = TargetFace(image, coarse_face, reduction)
+        finer = _reduction_for(target.reduction, target.face.box.area**0.5 / face_size)
+        if finer == target.reduction:
+            return target
+        face = target.face.scaled(target.reduction // finer)
+        return TargetFace(_decode(encoded, finer, timer), face, finer, target.notes)
+
+    def _detect_target_fully(
+        self,
+        encoded: EncodedImage,
+        image: Image,
+        reduction: int,
+        strategy: MatchingStrategy,
+        timer: StageTimer,
+        *,
+        rotate: bool,
+    ) -> TargetFace:
+        """Return the target face by full detection, and by that of small faces; ``image`` has ``reduction``."""
+        image, reduction = _decode_for(encoded, image, reduction, self._spec.max_side, timer)
+        faces = self._detect_full(image, timer, rotate=rotate)
+        if not faces:
+            image, reduction = _decode_for(encoded, image, reduction, MAX_TILED_SIDE, timer)
+            faces = self._detect_small(image, timer)
+        face, notes = self.select(image, faces, strategy, timer)
+        return TargetFace(image, face, reduction, notes, is_from_full_resolution=reduction == 1)
 
     def detect_full_resolution(
         self, encoded: EncodedImage, target: TargetFace, timer: StageTimer, *, rotate: bool
@@ -130,6 +160,10 @@ class FaceDetectionPipeline:
             detector = _DeadlineDetector(self._detector, timer.deadline)
             return search.detect_full(detector, image, self._spec, rotate=rotate)
 
+    def _detect_small(self, image: Image, timer: StageTimer) -> list[Face]:
+        with timer.stage("detect"):
+            return detect_small(_DeadlineDetector(self._detector, timer.deadline), image, self._spec)
+
 
 class EmbeddingPipeline:
     """Encoded image -> embedding of its target face. Blocking; runs on a worker thread."""
@@ -147,16 +181,17 @@ class EmbeddingPipeline:
         self._quality_gate = quality_gate
         self._embedder = embedder
         self._template = np.array(pack.embedder.template, dtype=np.float32)
-        self._side = pack.embedder.input_size
+        self._side, self._min_face_side = pack.embedder.input_size, pack.embedder.min_face_side
         eye_distance = float(np.linalg.norm(self._template[1] - self._template[0]))
         self._face_size = FACE_PER_EYE_DISTANCE * eye_distance / _MAX_ENLARGEMENT
         self._matching_strategy = matching_strategy
 
-    def embed(self, source: ImageSource, options: CompareOptions, timer: StageTimer) -> Embedding:
+    def embed(self, source: ImageSource, options: CompareOptions, timer: StageTimer) -> EmbeddedFace:
         """Return the embedding of the target face; raise ``ApiError``, ``NoFaceError``, ``DeadlineExceededError``."""
         encoded = self._detection.parse(source, timer)
         strategy = self._matching_strategy if options.matching_strategy is None else options.matching_strategy
         target = self._detection.detect_target(encoded, strategy, self._face_size, timer, rotate=options.rotate)
+        self._check_size(target)
         landmarks = self._detection.refine_landmarks(target, timer, rotate=options.rotate).landmarks
         if options.quality_control:  # at full resolution, like ``DetectFace``, without changing the score
             full = self._detection.detect_full_resolution(encoded, target, timer, rotate=options.rotate)
@@ -165,7 +200,14 @@ class EmbeddingPipeline:
         with timer.stage("align"):
             crop = align(target.image, landmarks, self._template, self._side)
         with timer.stage("embed"):
-            return self._embedder.embed(crop)
+            return EmbeddedFace(self._embedder.embed(crop), target.notes)
+
+    def _check_size(self, target: TargetFace) -> None:
+        """Raise ``ApiError`` if the face is too small for the embedder."""
+        side = target.face.box.shorter_side * target.reduction
+        if side < self._min_face_side:
+            reason = f"the face has {side:.0f} pixels of the original image, not {self._min_face_side}"
+            raise ApiError(ErrorCode.FACE_SIZE_TOO_SMALL, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +225,17 @@ class _DeadlineDetector:
 def _decode(encoded: EncodedImage, reduction: int, timer: StageTimer) -> Image:
     with timer.stage("decode"):
         return encoded.pixels(reduction)
+
+
+def _decode_for(
+    encoded: EncodedImage, image: Image, reduction: int, min_longer_side: int, timer: StageTimer
+) -> tuple[Image, int]:
+    """Return the image with the largest reduction that leaves ``min_longer_side`` pixels, and this reduction.
+
+    ``image`` has ``reduction``, and is returned if that is the right one.
+    """
+    right = encoded.reduction(min_longer_side=min_longer_side)
+    return (image, reduction) if right == reduction else (_decode(encoded, right, timer), right)
 
 
 def _reduction_for(reduction: int, size_ratio: float) -> int:

@@ -18,6 +18,6 @@ def embed(pipeline: EmbeddingPipeline, encoded: bytes) -> Outcome:
     """Return the embedding of the target face of an encoded image, or the error code."""
     try:
         with api_errors():
-            return pipeline.embed(encoded, CompareOptions(), StageTimer.after(_IMAGE_DEADLINE_S))
+            return pipeline.embed(encoded, CompareOptions(), StageTimer.after(_IMAGE_DEADLINE_S)).embedding
     except ApiError as error:
         return error.code

@@ -4,15 +4,18 @@ A detector's cost grows with the size of its input, and a portrait needs only a 
 detection selects the largest face of most images. Images with small, uncertain or several faces need full detection.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.domain import Box, Face, Image, MatchingStrategy
+from app.domain import Box, Crop, Face, Image, MatchingStrategy
 from app.packs.manifest import DetectorSpec, LandmarkCrop
 from app.vision.align import apply_inverse, warp_crop
 from app.vision.detect.base import Detector
+from app.vision.fallback import detect_large
 from app.vision.rotation import (
     CLEAR_UPRIGHT_MARGIN,
     DIAGONALS,
@@ -63,16 +66,19 @@ def detect_coarse(detector: Detector, image: Image, spec: DetectorSpec, *, rotat
 
 
 def detect_full(detector: Detector, image: Image, spec: DetectorSpec, *, rotate: bool) -> list[Face]:
-    """Return all upright faces of ``image``, most confident first; with ``rotate``, those of its best rotation."""
+    """Return all upright faces of ``image``, most confident first; with ``rotate``, those of its best rotation.
+
+    If there is none, return large upright faces of smaller input sizes.
+    """
     if not rotate:
-        return detect_upright(detector, image)
+        return detect_upright(detector, image) or detect_large(detector, image)
 
     def detect(rotated_image: Image) -> tuple[list[Face], bool]:
         faces = detect_upright(detector, rotated_image)
         return faces, any(face.confidence >= spec.upright_confidence and has_accurate_landmarks(face) for face in faces)
 
     rotation, faces, _ = detect_rotated(detect, image)
-    return [rotation.unrotate_face(face) for face in faces]
+    return [rotation.unrotate_face(face) for face in faces] or detect_large(detector, image)
 
 
 def _detect_at_sizes(
@@ -99,6 +105,38 @@ def _detect_at_sizes(
         if is_large and target.confidence >= spec.selection_confidence and has_accurate_landmarks(target):
             return target, best_faces
     return None, best_faces
+
+
+def select(
+    detector: Detector, image: Image, faces: Sequence[Face], strategy: MatchingStrategy, spec: DetectorSpec
+) -> Face:
+    """Return the target face of the faces of full detection; raise ``NoFaceError`` if there is none.
+
+    Faces of comparable size are measured again on crops of fixed size, so that mirroring, resizing or compressing the
+    image seldom changes the choice.
+    """
+
+    def measure(face: Face, image: Image) -> float:
+        return _area_on_crop(detector, image, face, spec.landmark_crop)
+
+    return select_target(faces, image, strategy, spec.selection_confidence, measure)
+
+
+def _area_on_crop(detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop) -> float:
+    """Return the visible area of ``face`` in square pixels, by the boxes on its crop and on the mirrored crop.
+
+    The geometric mean of both; the area of the face's box if it is detected on neither.
+    """
+    visible = visible_area(face, image)
+    if not visible:
+        return 0.0
+    crop, matrix = _crop(image, face, landmark_crop, roll(face))
+    matches = [_match(detector, view, landmark_crop) for view in (crop, np.ascontiguousarray(crop[:, ::-1]))]
+    areas = [match.box.area for match in matches if match]
+    if not areas:
+        return visible
+    enlargement = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    return math.prod(areas) ** (1 / len(areas)) / enlargement**2 * visible / face.box.area
 
 
 def refine_landmarks(detector: Detector, image: Image, face: Face, landmark_crop: LandmarkCrop) -> Face:
@@ -171,15 +209,24 @@ def _detect_on_crop(
     Return its box in ``image``, and the landmarks and the confidence of the second detection. Return None if no face
     is detected there, or no detected face matches it.
     """
-    box, size = face.box, face.box.area**0.5
-    if not size:
+    if not face.box.area:
         return None
-    side, middle = landmark_crop.side, landmark_crop.side / 2
-    start, end = middle - landmark_crop.face / 2, middle + landmark_crop.face / 2
+    crop, matrix = _crop(image, face, landmark_crop, degrees)
+    match = _match(detector, crop, landmark_crop)
+    return Face(face.box, apply_inverse(matrix, match.landmarks), match.confidence) if match else None
+
+
+def _crop(image: Image, face: Face, landmark_crop: LandmarkCrop, degrees: float) -> tuple[Crop, NDArray[np.float64]]:
+    """Return the crop in which ``face``, rotated back by ``degrees``, has the size of the pack, and its transform."""
+    box, middle = face.box, landmark_crop.side / 2
     # Points as complex numbers: p of the image is p * factor + shift in the crop.
-    factor = landmark_crop.face / size * np.exp(-1j * np.radians(degrees))
+    factor = landmark_crop.face / box.area**0.5 * np.exp(-1j * np.radians(degrees))
     shift = middle * (1 + 1j) - factor * complex(box.left + box.right, box.top + box.bottom) / 2
     matrix = np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
-    faces = detect_upright(detector, warp_crop(image, matrix, side), side)
-    match = match_by_iou(faces, Box(start, start, end, end))
-    return Face(box, apply_inverse(matrix, match.landmarks), match.confidence) if match else None
+    return warp_crop(image, matrix, landmark_crop.side), matrix
+
+
+def _match(detector: Detector, crop: Crop, landmark_crop: LandmarkCrop) -> Face | None:
+    """Return the face that matches the centre of ``crop``, in its pixels, or None."""
+    start, end = (landmark_crop.side - landmark_crop.face) / 2, (landmark_crop.side + landmark_crop.face) / 2
+    return match_by_iou(detect_upright(detector, crop, landmark_crop.side), Box(start, start, end, end))

@@ -2,12 +2,13 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.cli import main
-from tests.support.images import another_shot, astronaut, cast, jpeg
+from tests.support.images import another_shot, astronaut, cast, jpeg, shrunk
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,8 @@ def test_the_score_is_printed(files: dict[str, str], capsys: pytest.CaptureFixtu
 def test_json_is_printed_on_request(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", files["astronaut"], files["same"], "--json", "--face-model-version", "2.0"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert list(printed)[:5] == ["Score", "FaceModelVersion", "Population", "Cosine", "Degradation"]
+    assert list(printed)[:6] == ["Score", "FaceModelVersion", "Population", "Cosine", "Degradation", "Notes"]
+    assert printed["Notes"] == [[], []]
     assert [(row["Threshold"], row["IsSamePerson"], row["FarFraction"]) for row in printed["Thresholds"]] == [
         (70, True, 1e-3),
         (80, True, 1e-4),
@@ -44,6 +46,21 @@ def test_json_is_printed_on_request(files: dict[str, str], capsys: pytest.Captur
         assert face["Width"] > 40
     assert printed["Score"] > 90
     assert printed["FaceModelVersion"] == "2.0"
+
+
+def test_notes_about_the_target_face_are_printed(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = tmp_path / "both.jpg"
+    both.write_bytes(jpeg(np.concatenate([astronaut(), shrunk(another_shot(astronaut()), 512)], axis=1)))
+    assert main(["compare", files["astronaut"], str(both)]) == 0
+    assert "image B: another face has a comparable size" in capsys.readouterr().out
+    assert main(["compare", str(both), files["astronaut"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["Notes"] == [["comparable_face"], []]
+    assert main(["inspect", str(both), "--out", str(tmp_path / "out.png")]) == 0
+    assert "Note: another face has a comparable size" in capsys.readouterr().out
+    assert main(["inspect", str(both), "--out", str(tmp_path / "out.png"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["Notes"] == ["comparable_face"]
 
 
 def test_the_population_is_selected_and_printed(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,23 +13,25 @@ import pytest
 from app.domain import (
     CompareOptions,
     DetectOptions,
-    Embedding,
+    EmbeddedFace,
     FaceModelVersion,
     Image,
     ImageRef,
     MatchingStrategy,
     Population,
     QualityPolicy,
+    TargetNote,
 )
 from app.engine import Engine
 from app.environment import Settings
 from app.errors import ApiError, ErrorCode
 from app.imaging.fetch import Fetcher
 from app.ops.stage_timer import StageTimer
+from app.packs.manifest import Pack
 from app.runtime.worker_pool import ThreadBudget, WorkerPool
 from app.service.compare import CompareService
 from app.settings import CompareSettings, FetchSettings, QualitySettings
-from tests.support.images import another_shot, astronaut, blurred, cast, jpeg
+from tests.support.images import another_shot, astronaut, blurred, cast, jpeg, shrunk
 
 _V2 = CompareOptions(face_model_version=FaceModelVersion.V2)
 
@@ -93,6 +95,33 @@ async def test_the_degradation_of_both_images_is_estimated_and_logged(engine: En
     good, degraded = comparison.degradation
     assert degraded > good + 0.1
     assert timer.details["degradation"] == [round(good, 2), round(degraded, 2)]
+
+
+def _side_by_side(left: Image, right: Image) -> ImageRef:
+    return _ref(jpeg(np.concatenate([left, right], axis=1)))
+
+
+async def test_a_second_face_of_comparable_size_is_noted_and_logged(engine: Engine) -> None:
+    timer = _timer()
+    both = _side_by_side(astronaut(), shrunk(another_shot(astronaut()), 512))
+    comparison = await engine.services.compare(_ASTRONAUT, both, CompareOptions(), timer)
+    assert comparison.notes == ((), (TargetNote.COMPARABLE_FACE,))
+    assert timer.details["notes"] == {"B": ["comparable_face"]}
+    alone = _timer()
+    assert (await engine.services.compare(_ASTRONAUT, _SAME, CompareOptions(), alone)).notes == ((), ())
+    assert "notes" not in alone.details
+
+
+async def test_a_face_too_small_for_the_pack_is_an_error_with_a_reason(engine: Engine, pack: Pack) -> None:
+    for side, is_accepted in ((pack.embedder.min_face_side + 4, True), (pack.embedder.min_face_side - 4, False)):
+        small = _ref(jpeg(shrunk(astronaut(), round(512 * side / 90)), 95))
+        if is_accepted:
+            assert (await engine.services.compare(_ASTRONAUT, small, CompareOptions(), _timer())).score > 0
+            continue
+        with pytest.raises(ApiError) as caught:
+            await engine.services.compare(_ASTRONAUT, small, CompareOptions(), _timer())
+        assert (caught.value.code, caught.value.image) == (ErrorCode.FACE_SIZE_TOO_SMALL, "B")
+        assert "pixels of the original image" in caught.value.reason
 
 
 async def test_the_order_of_the_images_does_not_matter(engine: Engine) -> None:
@@ -219,9 +248,9 @@ class _ConcurrentPipeline:
     def __init__(self) -> None:
         self._barrier = threading.Barrier(2, timeout=10)
 
-    def embed(self, _data: str, _options: CompareOptions, _timer: StageTimer) -> Embedding:
+    def embed(self, _data: str, _options: CompareOptions, _timer: StageTimer) -> EmbeddedFace:
         self._barrier.wait()
-        return np.array([1.0, 0.0], dtype=np.float32)
+        return EmbeddedFace(np.array([1.0, 0.0], dtype=np.float32))
 
 
 class _LateErrorForA:
@@ -230,7 +259,7 @@ class _LateErrorForA:
     def __init__(self) -> None:
         self._b_failed = threading.Event()
 
-    def embed(self, data: str, _options: CompareOptions, _timer: StageTimer) -> Embedding:
+    def embed(self, data: str, _options: CompareOptions, _timer: StageTimer) -> EmbeddedFace:
         if data == _ref(b"A").base64:
             assert self._b_failed.wait(10)
             raise ApiError(ErrorCode.NO_FACE_IN_PHOTO)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.domain import DetectOptions, Face, Image, MatchingStrategy
+from app.domain import Box, DetectOptions, Face, Image, MatchingStrategy
 from app.engine import Pipelines
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import DeadlineExceededError
@@ -22,7 +22,7 @@ from app.vision.quality.assessment import QualityAssessor
 from app.vision.rotation import roll
 from app.vision.selection import RotatedFaceError
 from tests.support.detectors import CountingDetector, RotationBlindDetector
-from tests.support.images import astronaut, jpeg
+from tests.support.images import astronaut, jpeg, shrunk
 
 
 class _SlowDetector:
@@ -44,6 +44,28 @@ def test_no_rotation_is_tried_after_the_deadline(pack: Pack) -> None:
     with pytest.raises(DeadlineExceededError):
         detection.detect_all(detection.parse(grey, timer), timer, rotate=True)
     assert detector.calls < 4
+
+
+def test_no_tile_is_searched_after_the_deadline(pack: Pack) -> None:
+    detector = _SlowDetector()
+    grey = jpeg(np.full((2000, 2000, 3), 90, np.uint8))
+    detection, timer = FaceDetectionPipeline(detector, pack.detector), StageTimer.after(2.5)
+    with pytest.raises(DeadlineExceededError):
+        detection.detect_target(detection.parse(grey, timer), MatchingStrategy.LARGEST, 80.0, timer, rotate=False)
+    assert 6 < detector.calls < 12  # three coarse sizes, full detection, two smaller sizes, and some of 16 tiles
+
+
+@pytest.mark.parametrize("strategy", MatchingStrategy)
+def test_a_small_face_of_a_large_image_is_found(pipelines: Pipelines, strategy: MatchingStrategy) -> None:
+    canvas = np.full((3000, 4000, 3), 120, np.uint8)
+    canvas[2100:2190, 1300:1390] = shrunk(astronaut()[0:250, 100:350], 90)  # the face is 32 pixels wide
+    detection, timer = pipelines.detection, StageTimer.after(30)
+    encoded = detection.parse(jpeg(canvas, 95), timer)
+    target = detection.detect_target(encoded, strategy, 80.0, timer, rotate=False)
+    (face,) = detection.detect_all(encoded, timer, rotate=False)[1]
+    assert target.reduction == 1
+    assert target.face.box.iou(face.box) > 0.6
+    assert target.face.box.iou(Box(1329, 2121, 1361, 2164)) > 0.4
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def _load(store: Store, pack: Pack) -> str:
     embedding_pipeline = open_pipelines(settings, store, pack, shared).embedding
     options, timer = CompareOptions(rotate=False), StageTimer.after(60)
     first, same, other = (
-        embedding_pipeline.embed(jpeg(image), options, timer)
+        embedding_pipeline.embed(jpeg(image), options, timer).embedding
         for image in (astronaut(), another_shot(astronaut()), cast())
     )
     return f"loaded: cosine {cosine(first, same):.2f} for one person, {cosine(first, other):.2f} for two"

@@ -5,6 +5,8 @@ import { element } from "./dom.js";
 import { imageFromFile, imageFromUrl } from "./image.js";
 import { formatNumber, translate } from "./i18n.js";
 
+const COMPARABLE_AREA = 0.5; // share of the largest face's area from which the server chooses by more than the area
+
 export class PhotoInput {
   // onChange() is called when the image is replaced or removed.
   constructor(root, side, onChange) {
@@ -134,12 +136,14 @@ export class PhotoInput {
   }
 
   notes() {
-    const faceCount = this.detection?.response?.FaceInfos.length;
+    const faces = this.detection?.response?.FaceInfos;
+    const faceCount = faces?.length;
     return [
       this.cameraFailed && translate("noteCamera"),
       this.image?.note && translate(this.image.note.key, this.image.note.values),
       this.image?.url && this.detection?.response && translate("fetchedByServer"),
       faceCount && translate(faceCount === 1 ? "oneFace" : "facesLargest", { count: formatNumber(faceCount) }),
+      faceCount > 1 && area(faces[1]) >= COMPARABLE_AREA * area(faces[0]) && translate("comparableFaces"),
       this.detection?.error?.code === "AuthFailure.UnauthorizedOperation" && translate("detectionForbidden"),
     ].filter(Boolean).map((text) => element("p", { class: "hint" }, text));
   }
@@ -159,6 +163,10 @@ export class PhotoInput {
     }
     return element("figure", { class: "preview" }, photo, drawing);
   }
+}
+
+function area(face) {
+  return face.Width * face.Height;
 }
 
 // The bounding boxes; that of the first and largest face is highlighted.

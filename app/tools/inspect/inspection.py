@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from app.domain import CompareOptions, Face, Image
+from app.domain import CompareOptions, Face, Image, TargetNote
 from app.engine import open_pipelines, open_shared_resources
 from app.environment import Settings
 from app.errors import OperatorError
@@ -13,7 +13,7 @@ from app.ops.stage_timer import StageTimer
 from app.packs.store import Store
 from app.service.errors import api_errors
 from app.tools.inspect.findings import Finding, inspect_face
-from app.vision.selection import RotatedFaceError, largest_first, select_target
+from app.vision.selection import RotatedFaceError, largest_first
 
 _MAX_FINDINGS = 4
 
@@ -23,11 +23,12 @@ class InspectError(OperatorError):
 
 
 class Inspection(NamedTuple):
-    """A decoded image, its faces, and findings about the target face and the largest other faces."""
+    """A decoded image, its faces, findings about the target face and the largest others, notes about its choice."""
 
     image: Image
     faces: list[Face]
     findings: list[Finding]
+    notes: tuple[TargetNote, ...]
 
 
 def output_path(photo: Path, out: Path | None) -> Path:
@@ -48,10 +49,10 @@ def inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> Inspection:
     timer = StageTimer.after(settings.limits.deadline_s)
     with api_errors():
         image, faces = detection.detect_all(detection.parse(encoded, timer), timer, rotate=rotate)
-        target = select_target(faces, image, settings.compare.matching_strategy, pack.detector.selection_confidence)
+        target, notes = detection.select(image, faces, settings.compare.matching_strategy, timer)
         if not (rotate or detection.is_upright(image, target, timer)):
             raise RotatedFaceError
-        embedding = pipelines.embedding.embed(encoded, CompareOptions(rotate=rotate), timer)
+        embedding, _ = pipelines.embedding.embed(encoded, CompareOptions(rotate=rotate), timer)
     inspected = [target, *(face for face in largest_first(faces, image) if face is not target)][:_MAX_FINDINGS]
     offset = pack.detector.pitch_offset
     findings = [
@@ -59,4 +60,4 @@ def inspect(settings: Settings, encoded: bytes, *, rotate: bool) -> Inspection:
         for face in inspected
     ]
     findings[0] = replace(findings[0], degradation=float(embedding[-1]))
-    return Inspection(image, faces, findings)
+    return Inspection(image, faces, findings, notes)
