@@ -91,9 +91,9 @@ class ServerSettings(Group):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("TLS_CERT and TLS_KEY must be set together")
+            raise ValueError("COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY must be set together")
         if self.health_port == self.port:
-            raise ValueError("HEALTH_PORT and PORT must differ")
+            raise ValueError("COMPAREFACE_SERVER__HEALTH_PORT and COMPAREFACE_SERVER__PORT must differ")
         return self
 
     @property

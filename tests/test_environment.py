@@ -79,9 +79,18 @@ def test_no_invalid_value_is_described_by_a_library(value: str) -> None:
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"SERVER__TLS_CERT": "tls.crt"}, "TLS_CERT and TLS_KEY must be set together"),
-        ({"SERVER__TLS_KEY": "tls.key", "SERVER__TLS_CERT": ""}, "TLS_CERT and TLS_KEY must be set together"),
-        ({"SERVER__HEALTH_PORT": "9000", "SERVER__PORT": "9000"}, "HEALTH_PORT and PORT must differ"),
+        (
+            {"SERVER__TLS_CERT": "tls.crt"},
+            "COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY must be set together",
+        ),
+        (
+            {"SERVER__TLS_KEY": "tls.key", "SERVER__TLS_CERT": ""},
+            "COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY must be set together",
+        ),
+        (
+            {"SERVER__HEALTH_PORT": "9000", "SERVER__PORT": "9000"},
+            "COMPAREFACE_SERVER__HEALTH_PORT and COMPAREFACE_SERVER__PORT must differ",
+        ),
     ],
 )
 def test_settings_of_the_server_that_contradict_each_other_are_rejected(

@@ -43,10 +43,9 @@ def sdk_module(name: str, reason: str) -> Any:
 
 
 def profile(job: Job) -> ClientProfile:
-    http = HttpProfile(endpoint=job["endpoint"], reqMethod=job["method"])
-    if not job["authority"]:
-        http.protocol = "http"
-    elif not SUFFIX:  # the async client reads SSL_CERT_FILE instead
+    protocol = None if job["authority"] else "http"
+    http = HttpProfile(protocol, job["endpoint"], job["method"])
+    if job["authority"] and not SUFFIX:  # the async client reads SSL_CERT_FILE instead
         http.certification = job["authority"]
     client_profile = ClientProfile(signMethod=job["sign"], httpProfile=http)
     client_profile.unsignedPayload = job["unsigned"]
