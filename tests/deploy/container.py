@@ -136,18 +136,27 @@ def missing() -> str | None:
 
 
 @contextmanager
-def container() -> Iterator[Container]:
+def container(build_arguments: Mapping[str, str]) -> Iterator[Container]:
     """Build the image of this checkout and make a container of it, on the stand-in for its base if need be."""
-    if _BASE not in _buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
-        subprocess.run([TOOLS / "build-base-image.sh", _BASE], check=True)
-    # The format of Docker, because OCI's has no health check.
-    options = ["--pull-never", "--layers", "--format", "docker", "--target", "cpu", "-t", TAG]
-    subprocess.run([TOOLS / "buildah.sh", "bud", *options, ROOT], check=True)
-    name = _buildah("from", "--pull-never", TAG).strip()
+    tag = f"{TAG}-{build_arguments['PACK']}"
+    done = build(build_arguments, tag)
+    assert done.returncode == 0, done.stderr
+    name = _buildah("from", "--pull-never", tag).strip()
     try:
         yield Container(name)
     finally:
         _buildah("rm", name)
+
+
+def build(build_arguments: Mapping[str, str], tag: str) -> subprocess.CompletedProcess[str]:
+    """Build the image of this checkout."""
+    if _BASE not in _buildah("images", "--format", "{{.Name}}:{{.Tag}}").split():
+        subprocess.run([TOOLS / "build-base-image.sh", _BASE], check=True)
+    # The format of Docker, because OCI's has no health check.
+    options = ["--pull-never", "--layers", "--format", "docker", "--target", "cpu", "-t", tag]
+    arguments = [f"--build-arg={name}={value}" for name, value in build_arguments.items()]
+    command = [str(TOOLS / "buildah.sh"), "bud", *options, *arguments, str(ROOT)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _buildah(*arguments: str) -> str:

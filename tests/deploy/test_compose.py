@@ -24,7 +24,7 @@ _SERVICES = {
     for name, service in document["services"].items()
     if (file, name)
     # additions to cpu.yml
-    not in {("gpu", "compareface"), ("gpu", "pull"), ("tls", "compareface"), ("monitoring", "compareface")}
+    not in {("gpu", "compareface"), ("tls", "compareface"), ("monitoring", "compareface")}
 }
 
 
@@ -92,18 +92,11 @@ def test_keys_come_from_a_secret_and_the_service_has_time_to_stop() -> None:
     assert int(service["stop_grace_period"].removesuffix("s")) > settings.readiness_delay_s + settings.drain_s
 
 
-@pytest.mark.parametrize("file", ["cpu", "gpu"])
-def test_the_service_starts_with_a_fit_pack_that_is_pulled_before(file: str) -> None:
-    service, pull = (_DOCUMENTS["cpu"]["services"][name] for name in ("compareface", "pull"))
-    environment = service["environment"]
-    assert environment["COMPAREFACE_MODELS__REQUIRE_FIT"] == "true"
-    assert pull["command"] == ["models", "pull", environment["COMPAREFACE_MODELS__PACK"]]
-    assert service["depends_on"] == {"pull": {"condition": "service_completed_successfully"}}
-    (volume,) = pull["volumes"]
-    assert service["volumes"] == [f"{volume}:ro"]
-    assert f"COMPAREFACE_MODELS__WEIGHTS_DIR={volume.partition(':')[2]} " in _DOCKERFILE
-    images = {_DOCUMENTS[file]["services"][name]["image"] for name in ("compareface", "pull")}
-    assert images == {f"compareface:{file}"}
+def test_the_service_requires_a_fit_pack_and_uses_that_of_the_image() -> None:
+    service = _DOCUMENTS["cpu"]["services"]["compareface"]
+    assert service["environment"]["COMPAREFACE_MODELS__REQUIRE_FIT"] == "true"
+    assert "COMPAREFACE_MODELS__PACK" not in service["environment"]
+    assert "volumes" not in service
 
 
 def test_only_services_with_tls_listen_beyond_loopback() -> None:

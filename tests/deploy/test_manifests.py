@@ -76,7 +76,7 @@ def test_selectors_match_the_pods_only(documents: list[Document]) -> None:
         document(documents, "Service")["metadata"]["labels"].items()
     )
     policies = [item for item in documents if item["kind"] == "NetworkPolicy"]
-    assert len(policies) == 4
+    assert len(policies) == 3
     assert [item["spec"]["podSelector"] for item in policies] == [{"matchLabels": _LABELS}] * 4
     spread = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert [item["labelSelector"]["matchLabels"] for item in spread] == [_LABELS] * 2
@@ -175,37 +175,22 @@ def test_a_pod_meets_the_restricted_standard(documents: list[Document]) -> None:
         10001,
         {"type": "RuntimeDefault"},
     )
-    containers = [*spec["containers"], *spec["initContainers"]]
-    assert len(containers) == 2
-    for container in containers:
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
-        }  # fmt: skip
-        assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
-        assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
-        assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
-    mounted = {mount["name"] for container in containers for mount in container["volumeMounts"]}
+    (container,) = spec["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+    }  # fmt: skip
+    assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+    assert {"cpu", "memory"} <= container["resources"]["limits"].keys()
+    assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
     assert mounted == {volume["name"] for volume in spec["volumes"]}
 
 
-def test_the_pulled_pack_is_the_configured_one(documents: list[Document]) -> None:
-    (pull,) = document(documents, "Deployment")["spec"]["template"]["spec"]["initContainers"]
-    serve = _container(documents)
-    assert pull["args"] == ["models", "pull", _environment(serve)["COMPAREFACE_MODELS__PACK"]]
-    assert pull["image"] == serve["image"] != "compareface"
-    folder = _environment(pull)["COMPAREFACE_MODELS__WEIGHTS_DIR"]
-    assert folder == _environment(serve)["COMPAREFACE_MODELS__WEIGHTS_DIR"]
-    assert {"name": "weights", "mountPath": folder} in pull["volumeMounts"]
-    assert {"name": "weights", "mountPath": folder, "readOnly": True} in serve["volumeMounts"]
-
-
-def test_the_overlays_require_a_fit_pack_and_pull_it() -> None:
+def test_the_pods_require_a_fit_pack_and_use_that_of_the_image() -> None:
     (deployment,) = [documents for path, (documents, *_) in sources().items() if path.match("base/deployment.yaml")]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert _environment(container)["COMPAREFACE_MODELS__REQUIRE_FIT"] == "true"
-    overlays = [content for path, (content, *_) in sources().items() if path.match("overlays/*/kustomization.yaml")]
-    assert len(overlays) == len(OVERLAYS)
-    assert all("../../components/omz-pack" in overlay["components"] for overlay in overlays)
+    assert "COMPAREFACE_MODELS__PACK" not in _environment(container)
 
 
 def test_keys_are_mounted_at_the_configured_path(documents: list[Document]) -> None:
@@ -238,9 +223,10 @@ def test_without_components_only_dns_may_leave_the_pod(overlay: str, tmp_path: P
         "2606:4700::1111", "2a00:1450::1",
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("name", ["url-input", "omz-pack"])
-def test_network_policy_and_service_allow_the_same_addresses(name: str, address: str) -> None:
-    ((policy,),) = [documents for path, documents in sources().items() if path.match(f"components/{name}/network.yaml")]
+def test_network_policy_and_service_allow_the_same_addresses(address: str) -> None:
+    ((policy,),) = [
+        documents for path, documents in sources().items() if path.match("components/url-input/network.yaml")
+    ]
     (rule,) = policy["spec"]["egress"]
     where = ip_address(address)
     blocks = [item["ipBlock"] for item in rule["to"]]
