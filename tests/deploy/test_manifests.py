@@ -77,7 +77,7 @@ def test_selectors_match_the_pods_only(documents: list[Document]) -> None:
     )
     policies = [item for item in documents if item["kind"] == "NetworkPolicy"]
     assert len(policies) == 3
-    assert [item["spec"]["podSelector"] for item in policies] == [{"matchLabels": _LABELS}] * 4
+    assert [item["spec"]["podSelector"] for item in policies] == [{"matchLabels": _LABELS}] * 3
     spread = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert [item["labelSelector"]["matchLabels"] for item in spread] == [_LABELS] * 2
     assert document(documents, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"] == {
