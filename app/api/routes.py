@@ -1,17 +1,18 @@
 """HTTP <-> gateway. A cloud request is a request of the vendor's API 3.0, which this service answers.
 
-Every request is a cloud request, except GET of the playground and of these operator paths:
+Every request is a cloud request, except GET of the playground and of these operator paths, and GET without ``Action``:
 
 ``/healthz``: whether the process is alive. ``/readyz``: whether the service accepts requests, false during shutdown.
 ``/version``: version, model pack and device. ``/metrics``: metrics for Prometheus, if enabled. ``/docs`` and
-``/openapi.json``: description of the cloud requests.
+``/openapi.json``: description of the cloud requests. Without the parameter ``Action``, ``/`` names the service, and any
+other path returns 404, so that a probe of a wrong path fails.
 """
 
 import logging
 from dataclasses import asdict
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
 
@@ -46,6 +47,35 @@ async def metrics(request: Request) -> Response:
     return Response(engine.metrics.render(), headers=NO_STORE_HEADERS, media_type=MEDIA_TYPE)
 
 
+async def _index(_: Request) -> Response:
+    text = "Face comparison service with the interface of Tencent Cloud API 3.0."
+    content = {"name": "compareface", "description": text, "documentation": "/docs"}
+    return JSONResponse(content, headers=NO_STORE_HEADERS)
+
+
+async def _not_found(_: Request) -> Response:
+    text = "There is no such path. Cloud requests need the parameter Action, see /docs.\n"
+    return PlainTextResponse(text, 404, headers=NO_STORE_HEADERS)
+
+
+class _PageRoute(BaseRoute):
+    """GET and HEAD without credential and without the parameter ``Action``: no SDK sends such a request."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        is_page = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and not _has_cloud_parameter(scope)
+        return Match.FULL if is_page else Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        page = await (_index if scope["path"] == "/" else _not_found)(Request(scope))
+        await page(scope, receive, send)
+
+
+def _has_cloud_parameter(scope: Scope) -> bool:
+    names = {name for name, _ in scope["headers"]}
+    query_names = {pair.partition(b"=")[0] for pair in scope["query_string"].split(b"&")}
+    return not names.isdisjoint({b"authorization", b"x-tc-action"}) or b"Action" in query_names
+
+
 class CloudRoute(BaseRoute):
     """Cloud requests: every path and method that no earlier route matches."""
 
@@ -75,6 +105,7 @@ def routes(*, has_metrics: bool) -> list[BaseRoute]:
         Route("/version", version),
         Route("/openapi.json", docs.openapi),
         Route("/docs", docs.docs),
+        _PageRoute(),
         CloudRoute(),
     ]
 

@@ -1,6 +1,7 @@
 """Routes for operators, and requests that end outside the gateway."""
 
 import logging
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -71,7 +72,43 @@ async def test_metrics_are_served_if_enabled() -> None:
 
 async def test_metrics_are_disabled_by_default() -> None:
     async with client_of(OPEN) as client:
-        assert code_of(await client.get("/metrics")) == "MissingParameter"
+        assert (await client.get("/metrics")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/", 200, "Tencent Cloud API 3.0"),
+        ("/?", 200, "Tencent Cloud API 3.0"),
+        ("/?action=CompareFace", 200, "Tencent Cloud API 3.0"),
+        ("/healthz/", 404, "no such path"),
+        ("/foo/bar", 404, "no such path"),
+        ("/%0a", 404, "no such path"),
+        ("/..%2f", 404, "no such path"),
+    ],
+)
+async def test_a_get_request_without_an_action_is_no_cloud_request(path: str, status: int, text: str) -> None:
+    async with client_of() as client:
+        reply = await client.get(path)
+        assert (reply.status_code, text in reply.text) == (status, True)
+        assert (await client.head(path)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("Action=CompareFace", {}),
+        ("a=b&Action=", {}),
+        ("", {"X-TC-Action": "CompareFace"}),
+        ("", {"Authorization": "x"}),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/foo"])
+async def test_a_get_request_with_an_action_or_a_credential_is_a_cloud_request(
+    path: str, query: str, headers: Mapping[str, str]
+) -> None:
+    async with client_of() as client:
+        assert "Error" in response_of(await client.get(f"{path}?{query}", headers=headers))
 
 
 @pytest.mark.parametrize("path", ["/", "/?", "/foo/bar", "/docs", "/openapi.json", "/healthz/", "/%0a", "/..%2f"])

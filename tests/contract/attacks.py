@@ -138,24 +138,24 @@ _METHODS_AND_PATHS = (
     _open("a method in lower case", _request(b"get /"), "UnsupportedProtocol"),
     _open("a method of 1,000 letters", _request(b"A" * 1000 + b" /"), "UnsupportedProtocol"),
     _open("`CONNECT`, as to a proxy", _request(b"CONNECT internal:443"), "HTTP 405"),
-    _open("an absolute URL, as to a proxy", _request(b"GET http://internal/healthz"), "MissingParameter"),
-    _open("`/../../etc/passwd`", get("/../../etc/passwd"), "MissingParameter"),
+    _open("an absolute URL, as to a proxy", _request(b"GET http://internal/healthz"), "HTTP 404"),
+    _open("`/../../etc/passwd`", get("/../../etc/passwd"), "HTTP 404"),
     _open(
         "`/%00`, `/%2e%2e%2f`, `//`, `/;`, each in one packet",
         packet(get("/%00"), get("/%2e%2e%2f"), get("//"), get("/;")),
-        *["MissingParameter"] * 4,
+        *["HTTP 404"] * 4,
     ),
     _closed("a path that is not ASCII", _request("GET /é".encode()), _BAD_REQUEST),
-    _open("a query of 40,000 letters", get("/?a=" + "a" * 40_000), "RequestSizeLimitExceeded"),
+    _open("a query of 40,000 letters", get("/?Action=" + "a" * 40_000), "RequestSizeLimitExceeded"),
     _open(
         "a WebSocket handshake",
         get("/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
-        "MissingParameter",
+        "HTTP 200",
     ),
     _open(
         "an upgrade to HTTP/2",
         get("/", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
-        "MissingParameter",
+        "HTTP 200",
     ),
 )
 

@@ -119,4 +119,4 @@ async def test_metrics_move_to_the_health_port() -> None:
         for client in (health, main):
             client.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b"compareface_requests_total" in await health.response_body()
-        assert b"MissingParameter" in await main.response_body()
+        assert b"no such path" in await main.response_body()
