@@ -88,6 +88,7 @@ def test_the_measurements_in_the_documentation_are_current() -> None:
         *tables.degraded(),
         *tables.degraded_pairs(),
         *tables.stability(),
+        *tables.face_sizes(),
         *tables.speed(),
         *tables.sizing(),
     ]
