@@ -147,7 +147,7 @@ class Completeness:
 
 
 class Artifact(StrEnum):
-    """What was done to the image of a face: text or lines were put over it, or it was strongly compressed."""
+    """An alteration of the image of a face: text or lines over it, or strong compression."""
 
     NONE = "none"
     OVERLAY = "overlay"

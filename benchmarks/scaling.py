@@ -1,6 +1,6 @@
 """Comparisons per second of a service by its number of server processes, with networks replaced by recorded outputs.
 
-What is left is the work of Python for a request. It limits a process with many cores, because Python runs one thread
+So only Python works for a request. That limits a process with many cores, because Python runs one thread
 at a time. The client runs on the same machine, so its CPU time is stated. ``--networks`` runs the networks.
 """
 

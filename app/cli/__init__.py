@@ -101,7 +101,10 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 def _error_text(error: Exception) -> str:
     if isinstance(error, ApiError):
-        return f"{error.code.value}: {error.message(chinese=False)}" + (f" [{error.reason}]" if error.reason else "")
+        message = error.message(chinese=False)
+        return f"{error.code.value}: {message}" + (
+            f" [{error.reason}]" if error.reason and error.reason not in message else ""
+        )
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

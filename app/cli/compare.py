@@ -16,6 +16,9 @@ from app.tools.verdict import Verdicts, verdicts_on
 
 _DETECT_TIMEOUT_S = 60.0
 
+_VISIBLE_REDUCTION = 0.01
+"""Reduction of the cosine that moves a score by about a point."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="IMAGE_A", help="image A: a file or an http(s) URL")
@@ -73,15 +76,17 @@ async def _quality(engine: Engine, image: ImageRef, options: CompareOptions) -> 
 
 
 def _lines(comparison: Comparison, meaning: Verdicts) -> Iterator[str]:
-    scale = f"FaceModelVersion {comparison.face_model_version}, population {comparison.population}"
+    scale = f"pack {meaning.pack}, FaceModelVersion {comparison.face_model_version}"
     yield f"score {comparison.score:.2f} of 100 ({scale}, cosine {comparison.cosine:.4f})"
     for image, notes in zip("AB", comparison.notes, strict=True):
         yield from (f"image {image}: {note.text}" for note in notes)
-    if min(comparison.degradation) > 0:
-        a, b = comparison.degradation
+    a, b = comparison.degradation
+    if a * b > _VISIBLE_REDUCTION:
         yield f"the score is reduced, because both images are degraded ({a:.2f} and {b:.2f}; 0 is good)"
     yield from map(str, meaning.verdicts)
     yield f"rates of the population {comparison.population}, {meaning.status}: {meaning.data}"
+    if meaning.unfit:
+        yield meaning.unfit
 
 
 def _record(comparison: Comparison, meaning: Verdicts, largest_faces: Mapping[str, object]) -> dict[str, object]:
@@ -105,6 +110,8 @@ def _record(comparison: Comparison, meaning: Verdicts, largest_faces: Mapping[st
         "Degradation": comparison.degradation,
         "Notes": comparison.notes,
         "Thresholds": verdicts,
+        "Pack": meaning.pack,
+        "Unfit": meaning.unfit,
         "Calibration": {"Status": meaning.status, "Data": meaning.data},
         "LargestFaces": largest_faces,
     }

@@ -7,7 +7,7 @@ from typing import Any
 from tqdm import tqdm
 
 _LINE_INTERVAL_S = 30.0
-_LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {rate_fmt}, {remaining} remaining"
+_LINE = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} remaining"
 
 
 def progress(
@@ -15,13 +15,13 @@ def progress(
 ) -> "tqdm[Any]":
     """Return ``items`` with a display of the rate and the remaining time; without them, call ``update``."""
     if sys.stderr.isatty():
-        return tqdm(items, total=total, initial=initial, desc=description, unit=unit)
+        return tqdm(items, total=total, initial=initial, desc=description, unit=f" {unit}s")
     lines: tqdm[Any] = _Lines(
         items,
         total=total,
         initial=initial,
         desc=description,
-        unit=unit,
+        unit=f" {unit}s",
         bar_format=_LINE,
         mininterval=_LINE_INTERVAL_S,
         maxinterval=_LINE_INTERVAL_S,

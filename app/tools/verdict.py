@@ -34,11 +34,16 @@ class Verdict(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """The verdicts from lenient to strict, and the data and the status of their rates."""
+    """The verdicts from lenient to strict, the data and the status of their rates, and the pack.
+
+    ``unfit``: why the pack does not suit decisions about people, or "".
+    """
 
     verdicts: tuple[Verdict, ...]
     data: str
     status: Status
+    pack: str
+    unfit: str
 
 
 def verdicts_on(comparison: Comparison, settings: ModelsSettings) -> Verdicts:
@@ -53,7 +58,7 @@ def verdicts_on(comparison: Comparison, settings: ModelsSettings) -> Verdicts:
     for name, (threshold, far) in zip(_NAMES, SCORE_THRESHOLDS[comparison.face_model_version].items(), strict=True):
         tar, is_same = round(_tar(table, points[far].cosine), 2), comparison.score >= threshold
         verdicts.append(Verdict(name, threshold, is_same, far, tar, points[far].is_extrapolated))
-    return Verdicts(tuple(verdicts), table.data, measured.status(comparison.population))
+    return Verdicts(tuple(verdicts), table.data, measured.status(comparison.population), pack.name, pack.unfit or "")
 
 
 def _tar(table: PopulationTable, cosine: float) -> float:

@@ -19,7 +19,7 @@ class RotatedFaceError(NoFaceError):
     """The face does not stand upright, and the request does not ask for rotation."""
 
     def __init__(self) -> None:
-        super().__init__("the face seems rotated; NeedRotateDetection 1 detects rotated faces")
+        super().__init__("the face seems rotated; NeedRotateDetection 1 (`--rotate`) detects rotated faces")
 
 
 def visible_area(face: Face, image: Image) -> float:

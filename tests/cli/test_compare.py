@@ -68,7 +68,8 @@ def test_the_population_is_selected_and_printed(files: dict[str, str], capsys: p
     for population in ("general", "matched"):
         assert main(["compare", files["astronaut"], files["same"], "--population", population]) == 0
         printed = capsys.readouterr().out
-        assert f"(FaceModelVersion 3.0, population {population}, cosine " in printed
+        assert "(pack open, FaceModelVersion 3.0, cosine " in printed
+        assert f"rates of the population {population}, " in printed
         scores[population] = float(printed.split()[1])
     assert scores["matched"] < scores["general"]
 
@@ -80,7 +81,9 @@ def test_the_verdict_at_each_threshold_is_printed(files: dict[str, str], capsys:
         thresholds = [line for line in lines if line.startswith("threshold")]
         assert [re.split(" {2,}", line)[1] for line in thresholds] == [person] * 3
         assert [re.findall("FAR ([0-9.]+) %, ", line) for line in thresholds] == [["0.1"], ["0.01"], ["0.001"]]
-        assert lines[-1].startswith("rates of the population general, measured: LFW")
+        assert lines[-2].startswith("rates of the population general, measured: LFW")
+        assert lines[-1] == "The pack open is for trying out and not for decisions about people: use the pack omz."
+        assert "degraded" not in lines[1]
     assert main(["compare", files["astronaut"], files["same"], "--population", "matched"]) == 0
     assert capsys.readouterr().out.count("%, extrapolated, TAR") == 3
 

@@ -12,10 +12,10 @@ def test_a_pipe_gets_a_line_with_rate_and_remaining_time_now_and_then(
     with progress(total=4, initial=1, description="Embedding", unit="image") as shown:
         shown.update(2)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "Embedding: 1 of 4 images, ?image/s, ? remaining"
+    assert lines[0] == "Embedding: 1 of 4 images, ? images/s, ? remaining"
     assert lines[1].startswith("Embedding: 3 of 4 images, ")
     assert lines[1].endswith(" remaining")
-    assert not any("\r" in line for line in lines)
+    assert not any("\r" in text for text in lines)
 
 
 def test_few_lines_are_printed_for_short_work(capsys: pytest.CaptureFixture[str]) -> None:

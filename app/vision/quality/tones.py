@@ -1,6 +1,6 @@
 """Detect faces whose tones are not those of a photo: negatives, thresholded and posterised images.
 
-Two measures of the visible face, all independent of exposure and contrast:
+Two measures of the visible face, both independent of exposure and contrast:
 
 - The distance of the pixels from the nearest of four grey levels. A photo has a continuum of tones; a thresholded or
   posterised image has few.
