@@ -65,7 +65,6 @@ serve: $(READY)  ## Set up and serve; HOST=127.0.0.1 PORT=8000 PACK=auto DEVICE=
 	@exec $(BIN)/compareface serve --budget 5
 
 demo: $(READY)  ## Compare real faces through the official SDK
-	@$(BIN)/compareface models prepare $(or $(COMPAREFACE_MODELS__PACK),open)
 	@$(BIN)/python -m benchmarks.demo
 
 test: $(READY)  ## Set up and run all tests with the coverage floor

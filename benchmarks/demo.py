@@ -2,14 +2,21 @@
 
 import json
 
+from app.environment import load_settings
+from app.tools.models.preparing import prepare_best
 from tests.support.images import another_shot, astronaut, cast, jpeg
 from tests.support.sdk import compare_request, sdk_client
 from tests.support.server import open_without_proxy, running_server
 
+_DOWNLOAD_BUDGET_S = 5.0
+"""Seconds for the download of `omz`, as in ``make serve``."""
+
 
 def main() -> None:
     a, same, other = jpeg(astronaut()), jpeg(another_shot(astronaut()), 70), jpeg(cast())
-    with running_server() as server:
+    models = load_settings().models
+    print(prepare_best(models, _DOWNLOAD_BUDGET_S))
+    with running_server({"COMPAREFACE_MODELS__PACK": models.pack}) as server:
         print(f"compareface serves on http://{server.endpoint}; calling it with tencentcloud-sdk-python")
         client = sdk_client(server)
         for title, b in (("same person, altered photo", same), ("different people", other)):
