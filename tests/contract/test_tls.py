@@ -21,9 +21,12 @@ from tests.support.tls import TlsFiles
         ),
         (
             {"COMPAREFACE_SERVER__TLS_CERT": "{folder}/tls.crt"},
-            "COMPAREFACE_SERVER: TLS_CERT and TLS_KEY must be set together",
+            "COMPAREFACE_SERVER: COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY must be set together",
         ),
-        ({"COMPAREFACE_SERVER__TLS_KEY": "x"}, "COMPAREFACE_SERVER: TLS_CERT and TLS_KEY must be set together"),
+        (
+            {"COMPAREFACE_SERVER__TLS_KEY": "x"},
+            "COMPAREFACE_SERVER: COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY must be set together",
+        ),
         (
             {"COMPAREFACE_SERVER__TLS_CERT": "{folder}/tls.crt", "COMPAREFACE_SERVER__TLS_KEY": "{folder}/ca.pem"},
             "COMPAREFACE_SERVER__TLS_KEY: {folder}/ca.pem: not a private key in PEM format",
