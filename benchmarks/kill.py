@@ -1,0 +1,95 @@
+"""Kill server processes under load: ``python -m benchmarks.kill 20``.
+
+Clients keep their connections and compare two faces with a service of two server processes. One process after the other
+is killed. Only requests on the connections of the killed process may fail, by a connection error. At the end
+``/metrics`` must have counted every response; requests that were being answered at a kill may be counted in addition.
+"""
+
+import argparse
+import base64
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from tests.support.images import astronaut, jpeg
+from tests.support.server import Server, running_server
+
+_CLIENTS = 8
+_LOADED_S = 1.0
+_SETTINGS = {"COMPAREFACE_SERVER__WORKERS": "2", "COMPAREFACE_METRICS__ENABLED": "true"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("times", nargs="?", type=int, default=20)
+    times = parser.parse_args().times
+    codes: Counter[str] = Counter()
+    stop = threading.Event()
+    with running_server(_SETTINGS, log=Path(os.devnull)) as server:
+        clients = [threading.Thread(target=_send, args=(server, stop, codes), daemon=True) for _ in range(_CLIENTS)]
+        for client in clients:
+            client.start()
+        for _ in range(times):
+            time.sleep(_LOADED_S)
+            os.kill(_server_processes(server)[0], signal.SIGKILL)
+            while not _has_two_ready_processes(server):
+                time.sleep(0.1)
+        stop.set()
+        for client in clients:
+            client.join()
+        counted = _counted(server)
+    most_lost = times * _CLIENTS
+    print(f"{times} kills: responses {dict(codes)}, counted in /metrics: {counted}")
+    is_good = set(codes) <= {"OK", "connection error"} and codes["connection error"] <= most_lost
+    return 0 if is_good and codes["OK"] <= counted <= codes["OK"] + codes["connection error"] else 1
+
+
+def _send(server: Server, stop: threading.Event, codes: Counter[str]) -> None:
+    face = base64.b64encode(jpeg(astronaut()[0:250, 100:350].copy())).decode()
+    pair = json.dumps({"ImageA": face, "ImageB": face}).encode()
+    connection = HTTPConnection(server.host, server.port, timeout=30)
+    while not stop.is_set():
+        try:
+            codes[server.compare(connection, pair)] += 1
+        except (OSError, HTTPException):
+            codes["connection error"] += 1
+            connection.close()
+
+
+def _server_processes(server: Server) -> list[int]:
+    """Return the process IDs of the server processes, oldest first."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(child) for child in children if b"multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def _metric(server: Server, name: str) -> float | None:
+    """Return a metric, or None if the process that should answer was killed."""
+    try:
+        with closing(HTTPConnection(server.host, server.port, timeout=30)) as connection:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+    except (OSError, HTTPException):
+        return None
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+def _has_two_ready_processes(server: Server) -> bool:
+    """Return whether ``/metrics`` adds the memory of two processes, which it does once both are ready."""
+    memory = _metric(server, "process_resident_memory_bytes")
+    sizes = [int(Path(f"/proc/{child}/statm").read_text().split()[1]) for child in _server_processes(server)]
+    return len(sizes) > 1 and memory is not None and memory > 1.5 * min(sizes) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _counted(server: Server) -> int:
+    return int(_metric(server, 'compareface_requests_total{action="CompareFace",code="OK"}') or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
