@@ -232,10 +232,10 @@ def _decode_for(
 ) -> tuple[Image, int]:
     """Return the image with the largest reduction that leaves ``min_longer_side`` pixels, and this reduction.
 
-    ``image`` has ``reduction``, and is returned if that is the right one.
+    ``image`` has ``reduction``, and is returned if no other reduction is needed.
     """
-    right = encoded.reduction(min_longer_side=min_longer_side)
-    return (image, reduction) if right == reduction else (_decode(encoded, right, timer), right)
+    needed = encoded.reduction(min_longer_side=min_longer_side)
+    return (image, reduction) if needed == reduction else (_decode(encoded, needed, timer), needed)
 
 
 def _reduction_for(reduction: int, size_ratio: float) -> int:

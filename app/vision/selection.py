@@ -75,7 +75,7 @@ def _weight(face: Face, image: Image, selection_confidence: float) -> float:
 def target_notes(
     target: Face, faces: Sequence[Face], image: Image, selection_confidence: float
 ) -> tuple[TargetNote, ...]:
-    """Return what users of the target face that ``LARGEST`` selected should know about the other faces."""
+    """Return the notes about the choice of ``target``, which ``LARGEST`` selected from ``faces``."""
     area = visible_area(target, image)
     others = [face for face in faces if face is not target and visible_area(face, image) >= MIN_AREA_RATIO * area]
     largest = max(others, key=lambda face: visible_area(face, image), default=target)
