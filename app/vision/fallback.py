@@ -30,10 +30,12 @@ def detect_large(detector: Detector, image: Image) -> list[Face]:
 def detect_small(detector: Detector, image: Image, spec: DetectorSpec) -> list[Face]:
     """Return the upright faces of overlapping tiles, most confident first, at most 2,000.
 
-    Return none if full detection does not shrink the image.
+    Return none if full detection does not shrink the image. Faces need a higher confidence than in full detection,
+    because many tiles show many objects.
     """
     if max(image.shape[:2]) <= spec.max_side:
         return []
+    confidence = (spec.confidence + spec.selection_confidence) / 2
     resized, scale = resize_and_pad(image, MAX_TILED_SIDE)
     rows, columns = (_starts(length, spec.max_side) for length in resized.shape[:2])
     faces = [
@@ -41,6 +43,7 @@ def detect_small(detector: Detector, image: Image, spec: DetectorSpec) -> list[F
         for top in rows
         for left in columns
         for face in detect_upright(detector, _tile(resized, left, top, spec.max_side))
+        if face.confidence >= confidence
     ]
     faces = sorted(faces, key=lambda face: -face.confidence)[:MAX_CANDIDATES]
     boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]

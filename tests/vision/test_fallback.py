@@ -16,9 +16,9 @@ _SPEC = detector_spec("scripted", 0.5, 0.8, LandmarkCrop(side=128, face=64.0))
 _UPRIGHT = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32) / 100
 
 
-def _face(left: int, top: int, width: int, height: int) -> Face:
+def _face(left: int, top: int, width: int, height: int, confidence: float = 0.9) -> Face:
     box = Box(left, top, left + width, top + height)
-    return Face(box, (_UPRIGHT * [width, height] + [left, top]).astype(np.float32), 0.9)
+    return Face(box, (_UPRIGHT * [width, height] + [left, top]).astype(np.float32), confidence)
 
 
 class _BlobDetector:
@@ -53,6 +53,22 @@ def test_small_faces_are_found_in_tiles_wherever_they_stand(width: int, height: 
         assert max(face.box.iou(expected) for face in faces) > 0.8
         assert len(detector.shapes) == tiles
         assert max(max(shape) for shape in detector.shapes) <= _SPEC.max_side
+
+
+class _DoubtfulDetector:
+    """Returns one face of every image, with a confidence."""
+
+    def __init__(self, confidence: float) -> None:
+        self._confidence = confidence
+
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        return [_face(200, 200, 40, 40, self._confidence)]
+
+
+@pytest.mark.parametrize(("confidence", "is_found"), [(0.5, False), (0.64, False), (0.66, True), (0.8, True)])
+def test_a_small_face_needs_more_confidence_than_a_face_of_full_detection(confidence: float, is_found: bool) -> None:
+    image = np.zeros((1000, 1000, 3), np.uint8)
+    assert bool(detect_small(_DoubtfulDetector(confidence), image, _SPEC)) is is_found
 
 
 class _CrowdDetector:
