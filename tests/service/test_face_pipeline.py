@@ -55,8 +55,8 @@ class _FaceDetector:
         self._side = side
 
     def detect(self, image: Image, side: int | None = None) -> list[Face]:
-        landmarks = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32) * self._side / 100
-        return [Face(Box(0, 0, self._side, self._side), landmarks, 0.99)]
+        landmarks = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]]) * self._side / 100
+        return [Face(Box(0, 0, self._side, self._side), landmarks.astype(np.float32), 0.99)]
 
 
 def test_the_reason_names_fewer_pixels_than_the_minimum(store: Store, pack: Pack, assessor: QualityAssessor) -> None:
