@@ -29,14 +29,14 @@ def normalise_bmp(data: bytes) -> StrippedFile:
     is_cut = len(data) < file_size
     if header_size not in _HEADER_SIZES or compression not in {_UNCOMPRESSED, _BIT_FIELDS, _ALPHA_BIT_FIELDS}:
         return StrippedFile(data, is_cut)
-    row = width * bits
-    padded_row = -(-row // 32) * 4
+    row, padded_row = -(-width * bits // 8), -(-width * bits // 32) * 4
     end = start + padded_row * abs(height)
-    if 0 < end - len(data) <= padded_row - row // 8:
-        data += bytes(end - len(data))
+    missing = max(0, end - len(data))
+    if missing <= padded_row - row:
+        data += bytes(missing)
     if compression != _UNCOMPRESSED and bits in _TARGET_MASKS:
         data = _convert(data[start:end], width, height, bits, _MASKS.unpack_from(data, _HEADER.size))
-    return StrippedFile(data, is_cut)
+    return StrippedFile(data, is_cut or missing > 0)
 
 
 def _convert(rows: bytes, width: int, height: int, bits: int, masks: tuple[int, ...]) -> bytes:

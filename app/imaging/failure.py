@@ -38,16 +38,16 @@ INNER_SPACE = re.compile(r" (?<=[\w+/=-] ) *+[\w+/=-]", re.ASCII)
 """Spaces between two characters of base64 on one line. The search is linear."""
 _FOREIGN = re.compile(r"[^\w+/=\s:;,-]", re.ASCII)
 """Characters of neither base64 nor the prefix of a data URL."""
-_HEXADECIMAL_IMAGE = re.compile(r"\s*(0x)?(ffd8ff|89504e47|424d)[0-9a-f]{16}", re.I)
+_HEXADECIMAL_IMAGE = re.compile(r"\s*+(0x)?(ffd8ff|89504e47|424d)[0-9a-f]{16}", re.I)
 _TEXT_PATTERNS = (
-    (re.compile(r"\s*(https?|file|blob|content):", re.I), _URL),
-    (re.compile(r"\s*b['\"]"), _BYTES_LITERAL),
-    (re.compile(r"\s*\"|[^\\]*\\"), _JSON_ESCAPED),
+    (re.compile(r"\s*+(https?|file|blob|content):", re.I), _URL),
+    (re.compile(r"\s*+b['\"]"), _BYTES_LITERAL),
+    (re.compile(r"\s*+\"|[^\\]*\\"), _JSON_ESCAPED),
     (re.compile(r"[^%]*%[0-9a-f]{2}", re.I), _PERCENT_ENCODED),
     (_HEXADECIMAL_IMAGE, _HEXADECIMAL),
 )
 _CONTENT_PATTERNS = (
-    (re.compile(r"\s*(/9j/|iVBORw0KGgo|Qk[\w+/-]{14}|data:)", re.ASCII), _ENCODED_TWICE),
+    (re.compile(r"\s*+(/9j/|iVBORw0KGgo|Qk[\w+/-]{14}|data:)", re.ASCII), _ENCODED_TWICE),
     (_HEXADECIMAL_IMAGE, _HEXADECIMAL),
 )
 _INSPECTED_BYTES = 96

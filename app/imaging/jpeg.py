@@ -70,9 +70,10 @@ def strip_jpeg(data: bytes) -> StrippedFile:
         return StrippedFile(_without_removable(data, segments))
     if _lacks_coefficients(segments):
         raise decode_failed(TRUNCATED)
-    rows = _rows(data, scans[-1].end)
+    last_scan = scans[-1].end
+    rows = _rows(data, last_scan)
     # If rows end before a restart, the decoder skips to the next restart marker, so the probe needs both.
-    probe = rows + _NOT_ZERO + _next_restart(rows) + _NOT_ZERO
+    probe = rows + _NOT_ZERO + _next_restart(rows, last_scan) + _NOT_ZERO
     complete, probe = (strip_jpeg(content + _END_MARKER).data for content in (rows, probe))
     return StrippedFile(complete, is_cut=True, probe=probe)
 
@@ -88,9 +89,9 @@ def _rows(data: bytes, last_scan: int) -> bytes:
     return rows
 
 
-def _next_restart(rows: bytes) -> bytes:
-    """Return the restart marker after the last one in ``rows`` (B.2.1)."""
-    last = max(range(-1, len(_RESTARTS) - 1), key=lambda number: rows.rfind(_RESTARTS[number]))
+def _next_restart(rows: bytes, last_scan: int) -> bytes:
+    """Return the restart marker after the last one of the last scan; every scan begins with the first (B.2.1)."""
+    last = max(range(-1, len(_RESTARTS) - 1), key=lambda number: rows.rfind(_RESTARTS[number], last_scan))
     return _RESTARTS[last + 1]
 
 

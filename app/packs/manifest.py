@@ -56,8 +56,9 @@ class DetectorSpec(_Table):
 
     ``confidence``: minimum for a face. ``selection_confidence``: minimum for a face that is preferred when the largest
     face is selected. ``upright_confidence``: minimum for a face that is treated as upright; the detector also
-    reports upside-down faces, with a lower confidence. ``max_side``: longer side of the detector's input in pixels.
-    ``pitch_offset``: mean pitch that the detector's landmarks yield on frontal faces, in degrees (200 LFW images).
+    reports upside-down faces, with a lower confidence. ``max_side``: longer side of the detector's input in pixels, at
+    least that of coarse detection. ``pitch_offset``: mean pitch that the detector's landmarks yield on frontal faces,
+    in degrees (200 LFW images).
     """
 
     family: _Name
@@ -65,7 +66,7 @@ class DetectorSpec(_Table):
     confidence: float = Field(gt=0, lt=1)
     selection_confidence: float = Field(gt=0, lt=1)
     upright_confidence: float = Field(gt=0, lt=1)
-    max_side: int = Field(ge=32)
+    max_side: int = Field(ge=320)
     pitch_offset: float = Field(gt=-45, lt=45)
     landmark_crop: LandmarkCrop
 

@@ -3,6 +3,7 @@
 Blocking; runs on a worker thread. Every stage checks the deadline and records its duration.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -206,7 +207,7 @@ class EmbeddingPipeline:
         """Raise ``ApiError`` if the face is too small for the embedder."""
         side = target.face.box.shorter_side * target.reduction
         if side < self._min_face_side:
-            reason = f"the face has {side:.0f} pixels of the original image, not {self._min_face_side}"
+            reason = f"the face has {math.floor(side)} pixels of the original image, less than {self._min_face_side}"
             raise ApiError(ErrorCode.FACE_SIZE_TOO_SMALL, reason=reason)
 
 
@@ -232,10 +233,10 @@ def _decode_for(
 ) -> tuple[Image, int]:
     """Return the image with the largest reduction that leaves ``min_longer_side`` pixels, and this reduction.
 
-    ``image`` has ``reduction``, and is returned if that is the right one.
+    ``image`` has ``reduction``, and is returned if no other reduction is needed.
     """
-    right = encoded.reduction(min_longer_side=min_longer_side)
-    return (image, reduction) if right == reduction else (_decode(encoded, right, timer), right)
+    needed = encoded.reduction(min_longer_side=min_longer_side)
+    return (image, reduction) if needed == reduction else (_decode(encoded, needed, timer), needed)
 
 
 def _reduction_for(reduction: int, size_ratio: float) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.domain import Box, Face, Image
 from app.packs.manifest import DetectorSpec
-from app.vision.detect.base import Detector, nms, resize_and_pad
+from app.vision.detect.base import MAX_CANDIDATES, Detector, nms, resize_and_pad
 from app.vision.rotation import detect_upright
 
 MAX_TILED_SIDE = 2560
@@ -28,9 +28,14 @@ def detect_large(detector: Detector, image: Image) -> list[Face]:
 
 
 def detect_small(detector: Detector, image: Image, spec: DetectorSpec) -> list[Face]:
-    """Return the upright faces of overlapping tiles, most confident first; none if full detection saw every pixel."""
+    """Return the upright faces of overlapping tiles, most confident first, at most 2,000.
+
+    Return none if full detection does not shrink the image. Faces need a higher confidence than in full detection,
+    because many tiles show many objects.
+    """
     if max(image.shape[:2]) <= spec.max_side:
         return []
+    confidence = (spec.confidence + spec.selection_confidence) / 2
     resized, scale = resize_and_pad(image, MAX_TILED_SIDE)
     rows, columns = (_starts(length, spec.max_side) for length in resized.shape[:2])
     faces = [
@@ -38,8 +43,9 @@ def detect_small(detector: Detector, image: Image, spec: DetectorSpec) -> list[F
         for top in rows
         for left in columns
         for face in detect_upright(detector, _tile(resized, left, top, spec.max_side))
+        if face.confidence >= confidence
     ]
-    faces.sort(key=lambda face: -face.confidence)
+    faces = sorted(faces, key=lambda face: -face.confidence)[:MAX_CANDIDATES]
     boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
     kept = nms(np.array(boxes, np.float32).reshape(-1, 4), _MAX_IOU)
     return [faces[index].scaled(1 / scale) for index in kept]

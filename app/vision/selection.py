@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 from app.domain import Box, Face, Image, MatchingStrategy, TargetNote
 
 MIN_AREA_RATIO = 0.5
 """Minimum share of the target face's visible area for another face to be of comparable size."""
 _DOUBT_RANGE = 0.2  # confidence below the selection confidence at which the area of a face counts half
+_MAX_MEASURED = 8  # faces that are measured again; bounds the work on a photo of many people
 _MIN_IOU = 0.3  # minimum IoU of the boxes of two detections of one face
 
 
@@ -45,7 +47,7 @@ def select_target(
     ``LARGEST`` selects the largest visible area. Of faces with comparable areas, the one near the centre of the image
     is preferred, and one with ``selection_confidence``: the area of a face counts half in a corner of the image, or if
     its confidence is lower by 0.2 or more. A face with more than twice the area therefore always wins. ``measure``: a
-    more exact area in square pixels, used for the faces whose areas are comparable.
+    more exact area in square pixels, used for at most eight faces whose areas are comparable.
     """
     if not faces:
         raise NoFaceError
@@ -55,9 +57,9 @@ def select_target(
     def rank(face: Face, area: float) -> tuple[float, float]:
         return area * _weight(face, image, selection_confidence), face.confidence
 
-    ranks = [rank(face, visible_area(face, image)) for face in faces]
-    highest, _ = max(ranks)
-    rivals = [face for face, (value, _) in zip(faces, ranks, strict=True) if value >= MIN_AREA_RATIO * highest]
+    ranked = sorted(((rank(face, visible_area(face, image)), face) for face in faces), key=itemgetter(0), reverse=True)
+    (highest, _), _ = ranked[0]
+    rivals = [face for (value, _), face in ranked[:_MAX_MEASURED] if value >= MIN_AREA_RATIO * highest]
     return rivals[0] if len(rivals) == 1 else max(rivals, key=lambda face: rank(face, measure(face, image)))
 
 
@@ -73,7 +75,7 @@ def _weight(face: Face, image: Image, selection_confidence: float) -> float:
 def target_notes(
     target: Face, faces: Sequence[Face], image: Image, selection_confidence: float
 ) -> tuple[TargetNote, ...]:
-    """Return what users of the target face that ``LARGEST`` selected should know about the other faces."""
+    """Return the notes about the choice of ``target``, which ``LARGEST`` selected from ``faces``."""
     area = visible_area(target, image)
     others = [face for face in faces if face is not target and visible_area(face, image) >= MIN_AREA_RATIO * area]
     largest = max(others, key=lambda face: visible_area(face, image), default=target)

@@ -1,5 +1,6 @@
 """BMP with bit fields of every header size, layout and order, in the colours that were drawn; damaged BMPs."""
 
+import math
 import struct
 
 import numpy as np
@@ -118,14 +119,26 @@ def test_bit_fields_without_all_rows_are_truncated(drawn: Image, layout: str) ->
     assert decode_error(data[:-4]) == TRUNCATED_MESSAGE
 
 
+def _with_file_size(data: bytes, size: int) -> bytes:
+    return data[:2] + struct.pack("<I", size) + data[6:]
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_wrong_file_size_in_the_header_is_ignored(astronaut: Pillow.Image, size: int) -> None:
+    complete = write(astronaut, "BMP")
+    wrong = _with_file_size(complete, size)
+    assert np.array_equal(decode(wrong), decode(complete))
+    assert decode_error(wrong[:-900]) == TRUNCATED_MESSAGE
+
+
 @pytest.mark.parametrize("width", [65, 66, 67, 68])
-@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize(("mode", "bits"), [("RGB", 24), ("L", 8), ("1", 1)])
 def test_only_the_padding_of_the_last_row_of_a_bmp_may_be_missing(
-    astronaut: Pillow.Image, mode: str, width: int
+    astronaut: Pillow.Image, mode: str, bits: int, width: int
 ) -> None:
     image = astronaut.convert(mode).crop((100, 100, 100 + width, 180))
     complete = write(image, "BMP")
-    padding = -width * len(mode) % 4
+    padding = -math.ceil(width * bits / 8) % 4
     for lost in range(padding + 1):
         assert np.array_equal(decode(complete[: len(complete) - lost]), decode(complete))
     assert decode_error(complete[: len(complete) - padding - 1]) == TRUNCATED_MESSAGE

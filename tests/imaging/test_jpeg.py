@@ -65,6 +65,14 @@ def test_a_jpeg_without_all_rows_is_truncated(astronaut: Pillow.Image, kind: str
     ] == []
 
 
+@pytest.mark.parametrize("blocks", range(1, 9))
+def test_a_last_scan_that_ends_before_its_first_restart_is_truncated(astronaut: Pillow.Image, blocks: int) -> None:
+    """The previous scan ends with any restart marker."""
+    data = write(astronaut.crop((0, 0, 300, 200)), "JPEG", progressive=True, restart_marker_blocks=blocks)
+    restart = data.index(b"\xff\xd0", data.rindex(b"\xff\xda"))
+    assert decode_error(data[:restart]) == TRUNCATED_MESSAGE
+
+
 def _pixels_or_message(data: bytes) -> Image | str:
     try:
         return decode(data)

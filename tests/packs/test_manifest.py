@@ -85,6 +85,7 @@ def test_a_pack_is_immutable(pack: Pack) -> None:
     [
         ('summary = "for tests"\n', "", "summary: is missing"),
         ("max_side = 640", "max_side = 640\nmin_side = 3", "detector.min_side: is not a known name"),
+        ("max_side = 640", "max_side = 128", "detector.max_side: .*320 or more"),
         ("mirror = true\n", "", "embedder.mirror: is missing"),
         ('color = "RGB"', 'color = "GRAY"', "embedder.color: .*'RGB' or 'BGR'"),
         ("std = 127.5", "std = 0", "embedder.std: .*greater than 0"),

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.domain import Box, DetectOptions, Face, Image, MatchingStrategy
+from app.domain import Box, CompareOptions, DetectOptions, Face, Image, MatchingStrategy, QualityPolicy
 from app.engine import Pipelines
 from app.errors import ApiError, ErrorCode
 from app.ops.deadline import DeadlineExceededError
@@ -16,8 +16,10 @@ from app.packs.store import Store
 from app.runtime.session import OrtSession
 from app.service.detect import FaceAnalyzer
 from app.service.errors import api_errors
-from app.service.face_pipeline import FaceDetectionPipeline
+from app.service.face_pipeline import EmbeddingPipeline, FaceDetectionPipeline
+from app.service.quality_gate import QualityGate
 from app.vision.detect import DETECTORS
+from app.vision.embed import Embedder
 from app.vision.quality.assessment import QualityAssessor
 from app.vision.rotation import roll
 from app.vision.selection import RotatedFaceError
@@ -44,6 +46,28 @@ def test_no_rotation_is_tried_after_the_deadline(pack: Pack) -> None:
     with pytest.raises(DeadlineExceededError):
         detection.detect_all(detection.parse(grey, timer), timer, rotate=True)
     assert detector.calls < 4
+
+
+class _FaceDetector:
+    """Finds one upright face, ``side`` pixels wide and high."""
+
+    def __init__(self, side: float) -> None:
+        self._side = side
+
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        landmarks = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]]) * self._side / 100
+        return [Face(Box(0, 0, self._side, self._side), landmarks.astype(np.float32), 0.99)]
+
+
+def test_the_reason_names_fewer_pixels_than_the_minimum(store: Store, pack: Pack, assessor: QualityAssessor) -> None:
+    minimum = pack.embedder.min_face_side
+    detection = FaceDetectionPipeline(_FaceDetector(minimum - 0.3), pack.detector)
+    gate = QualityGate(assessor, QualityPolicy.ACCEPT_DESCRIBED)
+    embedder = Embedder(OrtSession.open(store.resolve(pack)[pack.embedder.file], "cpu", 1), pack.embedder)
+    pipeline = EmbeddingPipeline(detection, gate, embedder, pack, MatchingStrategy.LARGEST)
+    with pytest.raises(ApiError) as caught:
+        pipeline.embed(jpeg(np.zeros((64, 64, 3), np.uint8)), CompareOptions(), StageTimer.after(30))
+    assert caught.value.reason == f"the face has {minimum - 1} pixels of the original image, less than {minimum}"
 
 
 def test_no_tile_is_searched_after_the_deadline(pack: Pack) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain import Box, Face, Image
 from app.packs.manifest import DetectorSpec, LandmarkCrop
-from app.vision.detect.base import Detector
+from app.vision.detect.base import MAX_CANDIDATES, Detector
 from app.vision.fallback import detect_large, detect_small
 from app.vision.search import detect_full
 from tests.support.detectors import CountingDetector, detector_spec
@@ -16,9 +16,9 @@ _SPEC = detector_spec("scripted", 0.5, 0.8, LandmarkCrop(side=128, face=64.0))
 _UPRIGHT = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.float32) / 100
 
 
-def _face(left: int, top: int, width: int, height: int) -> Face:
+def _face(left: int, top: int, width: int, height: int, confidence: float = 0.9) -> Face:
     box = Box(left, top, left + width, top + height)
-    return Face(box, (_UPRIGHT * [width, height] + [left, top]).astype(np.float32), 0.9)
+    return Face(box, (_UPRIGHT * [width, height] + [left, top]).astype(np.float32), confidence)
 
 
 class _BlobDetector:
@@ -55,7 +55,35 @@ def test_small_faces_are_found_in_tiles_wherever_they_stand(width: int, height: 
         assert max(max(shape) for shape in detector.shapes) <= _SPEC.max_side
 
 
-def test_an_image_that_full_detection_saw_entirely_has_no_tiles() -> None:
+class _DoubtfulDetector:
+    """Returns one face of every image, with a confidence."""
+
+    def __init__(self, confidence: float) -> None:
+        self._confidence = confidence
+
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        return [_face(200, 200, 40, 40, self._confidence)]
+
+
+@pytest.mark.parametrize(("confidence", "is_found"), [(0.5, False), (0.64, False), (0.66, True), (0.8, True)])
+def test_a_small_face_needs_more_confidence_than_a_face_of_full_detection(confidence: float, is_found: bool) -> None:
+    image = np.zeros((1000, 1000, 3), np.uint8)
+    assert bool(detect_small(_DoubtfulDetector(confidence), image, _SPEC)) is is_found
+
+
+class _CrowdDetector:
+    """Returns 961 faces of every image."""
+
+    def detect(self, image: Image, side: int | None = None) -> list[Face]:
+        return [_face(left, top, 20, 20) for top in range(0, 620, 20) for left in range(0, 620, 20)]
+
+
+def test_a_crowd_in_every_tile_is_limited_to_bound_the_time_of_nms() -> None:
+    faces = detect_small(_CrowdDetector(), np.zeros((4000, 4000, 3), np.uint8), _SPEC)
+    assert 1000 < len(faces) <= MAX_CANDIDATES
+
+
+def test_an_image_that_full_detection_does_not_shrink_has_no_tiles() -> None:
     detector = _BlobDetector()
     assert not detect_small(detector, _image_with_square(640, 480, 100, 100, 48), _SPEC)
     assert not detector.shapes

@@ -92,6 +92,18 @@ def test_only_faces_of_comparable_size_are_measured_again() -> None:
     assert measured == [first, second]
 
 
+def test_at_most_eight_faces_are_measured_again() -> None:
+    faces = [_centred(20 + index / 10, 150, 100) for index in range(100)]
+    measured: list[Face] = []
+
+    def measure(face: Face, _: Image) -> float:
+        measured.append(face)
+        return 100 if face is faces[-8] else 1
+
+    assert select_target(faces, _IMAGE, _LARGEST, 0.8, measure) is faces[-8]
+    assert measured == faces[:-9:-1]
+
+
 @pytest.mark.parametrize(
     ("faces", "expected"),
     [

@@ -17,9 +17,10 @@ from app.vision.align import average_blocks
 STRIDES = (8, 16, 32)
 """Pixels per grid cell, in families with one grid each for small, medium and large faces."""
 
+MAX_CANDIDATES = 2000
+"""Limit of the candidates of NMS; bounds the work on an image full of faces."""
 _INPUT_MULTIPLE = 32  # the networks take images whose sides in pixels are multiples of it
 _MIN_BLOCKS = 32  # minimum number of blocks per side after block averaging
-_MAX_CANDIDATES = 2000  # limit of decoded candidates; bounds the work on an image full of faces
 
 
 class Detector(Protocol):
@@ -122,7 +123,7 @@ def top_candidates(scores: NDArray[np.float32], confidence: float) -> NDArray[np
     Equal scores keep their order.
     """
     indices = np.flatnonzero(scores >= confidence)
-    return indices[np.argsort(-scores[indices], kind="stable")[:_MAX_CANDIDATES]]
+    return indices[np.argsort(-scores[indices], kind="stable")[:MAX_CANDIDATES]]
 
 
 def to_faces(candidates: Candidates, max_iou: float) -> list[Face]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.domain import Artifact, Crop
 from app.vision.quality.crop import FACE_OUTLINE, REGIONS, polygon_mask
 
-_MARGIN = 9
+_MARGIN = 9  # pixels
 _NEIGHBOURHOOD = np.ones((_MARGIN, _MARGIN), np.uint8)  # of a pixel; must be visible
 _LEFT, _TOP = np.min(FACE_OUTLINE, axis=0) - _MARGIN
 _RIGHT, _BOTTOM = np.max(FACE_OUTLINE, axis=0) + _MARGIN
@@ -20,10 +20,10 @@ _WINDOW = slice(_TOP, _BOTTOM), slice(_LEFT, _RIGHT)  # the part of the crop tha
 
 _SCALES = 3  # each has half the pixels per side of the previous one
 _SIGMA = 1.2  # pixels; detail is what a Gaussian blur of this sigma removes
-_LINE = np.ones((5, 5), np.uint8)  # neighbourhood whose lines, narrower than it, the top-hat transform finds
+_LINE = np.ones((5, 5), np.uint8)  # the top-hat transform finds lines that are narrower than this neighbourhood
 _QUANTILES = np.array([0.25, 0.5, 0.75, 0.9, 0.97])
 _EPSILON = 0.2  # grey levels; keeps logarithms finite
-_HALF = 128  # of a pixel of 255
+_HALF = 128  # of 255, the value of a pixel of skin before the mask is halved in size
 _MIN_SKIN = 0.2  # share of the skin that must be visible
 _YCBCR_OF_BGR = np.array([[0.114, 0.587, 0.299], [0.5, -0.3313, -0.1687], [-0.0813, -0.4187, 0.5]], np.float32)
 """Of JPEG (ITU-T T.871), without the offset of Cb and Cr."""
@@ -51,7 +51,7 @@ _WEIGHTS = {
 
 
 def measure_artifact(image: Crop, visible: NDArray[np.bool_]) -> Artifact:
-    """Return the artifact of the face, of two the clearer one.
+    """Return the artifact of the face; the clearer one if the face has both.
 
     ``image``: a quality crop, SIDE x SIDE x 3, uint8, BGR. ``visible``: SIDE x SIDE, the visible pixels of the face.
     """
