@@ -42,8 +42,8 @@ def _problems(log: Path) -> list[dict[str, object]]:
 
 def test_sigterm_under_load_loses_no_request_and_readiness_drops_first() -> None:
     """``python -m benchmarks.drain 50`` repeats this test more often."""
-    outcomes = [terminated_under_load() for _ in range(5)]
-    assert [outcome.lost for outcome in outcomes] == [[]] * 5
+    outcomes = [terminated_under_load() for _ in range(2)]
+    assert [outcome.lost for outcome in outcomes] == [[]] * 2
     assert all(outcome.is_good for outcome in outcomes), outcomes
 
 

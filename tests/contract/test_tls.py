@@ -57,7 +57,7 @@ def test_renewals_under_load_lose_no_request(tmp_path: Path) -> None:
 
 
 def test_sigterm_under_load_loses_no_request_over_tls(tmp_path: Path) -> None:
+    """``python -m benchmarks.drain 50 --tls`` repeats this test more often."""
     files = TlsFiles(tmp_path)
-    outcomes = [terminated_under_load(tls=files) for _ in range(3)]
-    assert [outcome.lost for outcome in outcomes] == [[]] * 3
-    assert all(outcome.is_good for outcome in outcomes), outcomes
+    outcome = terminated_under_load(tls=files)
+    assert outcome.is_good, outcome

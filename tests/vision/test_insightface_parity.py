@@ -19,12 +19,12 @@ from tests.support import standin
 pytestmark = pytest.mark.shared
 
 _MODELS = Path(__file__).resolve().parents[2] / "models"
-_FACES = 100
+_FACES = 40
 
 
 @pytest.fixture(scope="module")
 def images(shared: Path) -> list[Path]:
-    return sorted((shared / "data/lfw").glob("*/*_0001.jpg"))[::25][:_FACES]
+    return sorted((shared / "data/lfw").glob("*/*_0001.jpg"))[::60][:_FACES]
 
 
 @pytest.fixture(scope="module")

@@ -30,14 +30,20 @@ class Rate(NamedTuple):
     low: float
     high: float
 
+    @property
+    def bound(self) -> str:
+        """The bound in percent, such as "< 0.0104 %", if no or all pairs are accepted, else ""."""
+        if 0 < self.value < 1:
+            return ""
+        return f"> {percent(self.low)}" if self.value else f"< {percent(self.high)}"
+
     def text(self, pairs: int) -> str:
         """Return the rate of ``pairs`` in percent; if no or all pairs are accepted, "< 0.0104 % (0 of 37,018)"."""
         if not pairs:
             return "unknown (no pairs)"
-        if 0 < self.value < 1:
-            return f"{percent(self.value)} [{digits(100 * self.low)}, {digits(100 * self.high)}]"
-        bound = f"> {percent(self.low)}" if self.value else f"< {percent(self.high)}"
-        return f"{bound} ({self.value * pairs:,.0f} of {pairs:,})"
+        if self.bound:
+            return f"{self.bound} ({self.value * pairs:,.0f} of {pairs:,})"
+        return f"{percent(self.value)} [{digits(100 * self.low)}, {digits(100 * self.high)}]"
 
 
 class Rates(NamedTuple):

@@ -5,6 +5,7 @@ Memory is bounded by the tile size, not by the number of embeddings; 13,000 embe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ class ListedPairs(NamedTuple):
     groups: NDArray[np.str_] | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PairCounts:
     """Pairs per cosine bin, ascending: int64 arrays of equal length."""
 
@@ -56,17 +57,24 @@ class PairCounts:
 
     @property
     def genuine_pairs(self) -> int:
-        return int(self.genuine.sum())
+        return int(self._genuine_from_bin[0])
 
     @property
     def impostor_pairs(self) -> int:
-        return int(self.impostor.sum())
+        return int(self._impostor_from_bin[0])
+
+    @cached_property
+    def _genuine_from_bin(self) -> NDArray[np.int64]:
+        return _at_or_above(self.genuine)
+
+    @cached_property
+    def _impostor_from_bin(self) -> NDArray[np.int64]:
+        return _at_or_above(self.impostor)
 
     def at_or_above(self, cosines: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the number of genuine and of impostor pairs at or above each of ``cosines``."""
         first_bins = np.clip(np.ceil((np.asarray(cosines) + 1.0) * (_BINS / 2) - 1e-6), 0, _BINS).astype(np.int64)
-        genuine, impostor = (np.append(np.cumsum(bins[::-1])[::-1], 0) for bins in (self.genuine, self.impostor))
-        return genuine[first_bins], impostor[first_bins]
+        return self._genuine_from_bin[first_bins], self._impostor_from_bin[first_bins]
 
     def far(self, cosine: float) -> float:
         """Return the share of impostor pairs at or above ``cosine``; 0 without pairs."""
@@ -82,7 +90,8 @@ class PairCounts:
 
     def cosines_at_fars(self, fars: ArrayLike) -> NDArray[np.float64]:
         """Return ``cosine_at_far`` of each of ``fars``."""
-        bins = np.searchsorted(np.cumsum(self.impostor[::-1]), np.asarray(fars) * self.impostor_pairs, side="right")
+        accepted = np.floor(np.asarray(fars) * self.impostor_pairs).astype(np.int64)
+        bins = np.searchsorted(self._impostor_from_bin[-2::-1], accepted, side="right")
         return np.asarray((_BINS - bins) * 2.0 / _BINS - 1.0)
 
     def cosine_at_tar(self, tar: float) -> float:
@@ -103,9 +112,14 @@ class PairCounts:
 
     def best_accuracy(self) -> float:
         """Return the highest mean of TAR and 1 - FAR over all thresholds (chance is 0.5)."""
-        tar = np.cumsum(self.genuine[::-1]) / max(1, self.genuine_pairs)
-        far = np.cumsum(self.impostor[::-1]) / max(1, self.impostor_pairs)
+        tar = self._genuine_from_bin[:-1] / max(1, self.genuine_pairs)
+        far = self._impostor_from_bin[:-1] / max(1, self.impostor_pairs)
         return float(np.max(tar + 1.0 - far) / 2.0)
+
+
+def _at_or_above(histogram: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the pairs in each bin and those above it, and a last 0."""
+    return np.append(np.cumsum(histogram[::-1])[::-1], 0)
 
 
 def person_labels(people: Sequence[str]) -> NDArray[np.intp]:

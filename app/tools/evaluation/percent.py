@@ -1,17 +1,13 @@
 """Rates for people: percent with three significant digits. JSON and ``calibration.toml`` contain fractions."""
 
-import numpy as np
-
-_MAX_FRACTIONAL = 1000
-"""Numbers from here on have no decimals."""
+from decimal import Decimal
 
 
-def percent(share: float) -> str:
-    return f"{digits(100 * share)} %"
+def percent(share: float, *, trailing_zeros: bool = False) -> str:
+    return f"{digits(100 * share, trailing_zeros=trailing_zeros)} %"
 
 
-def digits(value: float) -> str:
-    """Return ``value`` with three significant digits, without an exponent."""
-    if value >= _MAX_FRACTIONAL:
-        return f"{float(f'{value:.3g}'):,.0f}"
-    return np.format_float_positional(value, precision=3, fractional=False, trim="-")
+def digits(value: float, *, trailing_zeros: bool = False) -> str:
+    """Return ``value`` with three significant digits, without an exponent; 0 has no trailing zeros."""
+    rounded = Decimal(f"{value:.2e}")
+    return f"{rounded if value and trailing_zeros else rounded.normalize():,f}"

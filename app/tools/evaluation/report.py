@@ -6,7 +6,6 @@ The page loads no resources and runs no scripts. It names images but shows none.
 
 import base64
 import hashlib
-import math
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -185,31 +184,31 @@ def _thresholds(evaluation: Evaluation, texts: Texts) -> str:
 
 
 def _far(rate: Rate, pairs: int, texts: Texts) -> str:
-    """Return a FAR, and its interval."""
-    if rate.value in {0.0, 1.0}:
-        return escape(rate.text(pairs))
-    interval = texts("interval", low=_digits(100 * rate.low), high=_share(rate.high))
+    """Return a FAR with three significant digits, and its interval."""
+    if rate.bound:
+        return _bound(rate, pairs, texts)
+    interval = texts("interval", low=digits(100 * rate.low, trailing_zeros=True), high=_share(rate.high))
     return f"{_share(rate.value)}<small>{interval}</small>"
+
+
+def _tar(rate: Rate, pairs: int, texts: Texts) -> str:
+    """Return a TAR with one decimal, and its interval."""
+    if rate.bound:
+        return _bound(rate, pairs, texts)
+    interval = texts("interval", low=f"{100 * rate.low:.1f}", high=f"{100 * rate.high:.1f} %")
+    return f"{100 * rate.value:.1f} %<small>{interval}</small>"
+
+
+def _bound(rate: Rate, pairs: int, texts: Texts) -> str:
+    """Return a rate at which no or all pairs are accepted."""
+    if not pairs:
+        return texts("noPairs")
+    return texts("bound", bound=escape(rate.bound), accepted=f"{rate.value * pairs:,.0f}", pairs=f"{pairs:,}")
 
 
 def _share(share: float) -> str:
     """Return a counted share of pairs in percent, always with three significant digits."""
-    return f"{_digits(100 * share)} %"
-
-
-def _digits(value: float) -> str:
-    if not value:
-        return "0"
-    decimals = max(0, 2 - math.floor(math.log10(float(f"{value:.2e}"))))
-    return f"{value:.{decimals}f}"
-
-
-def _tar(rate: Rate, pairs: int, texts: Texts) -> str:
-    """Return a TAR with one decimal."""
-    if rate.value in {0.0, 1.0}:
-        return escape(rate.text(pairs))
-    interval = texts("interval", low=f"{100 * rate.low:.1f}", high=f"{100 * rate.high:.1f} %")
-    return f"{100 * rate.value:.1f} %<small>{interval}</small>"
+    return percent(share, trailing_zeros=True)
 
 
 def _groups(evaluation: Evaluation, groups: Sequence[GroupRates], texts: Texts) -> str:

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.group_rates import group_rates
 from app.tools.evaluation.report import render
 from tests.api.playground.conftest import check_accessibility
 from tests.support.server import Server
-from tests.tools.evaluation.random_faces import PACK, grouped_measurement
+from tests.tools.evaluation.random_faces import grouped_calibration, grouped_measurement
 
 pytestmark = [pytest.mark.browser, pytest.mark.parametrize("width", [1280, 390])]
 _FITS = "document.documentElement.scrollWidth <= innerWidth"
@@ -19,8 +18,7 @@ _FITS = "document.documentElement.scrollWidth <= innerWidth"
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a report."""
-    measured = grouped_measurement()
-    calibration = calibrate(measured, PACK, "random")
+    measured, calibration = grouped_measurement(), grouped_calibration()
     file: Path = tmp_path_factory.mktemp("report") / "report.html"
     file.write_text(render(measured.evaluate(calibration), group_rates(measured, calibration)), encoding="utf-8")
     return file.as_uri()

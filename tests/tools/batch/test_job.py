@@ -39,7 +39,7 @@ def _crops(folder: Path, number: int) -> Iterator[str]:
 
 
 def test_a_killed_batch_continues_and_writes_the_same_bytes(tmp_path: Path) -> None:
-    names = list(_crops(tmp_path, 150))
+    names = list(_crops(tmp_path, 120))
     pairs, out, uninterrupted = (tmp_path / name for name in ("pairs.csv", "scores.csv", "uninterrupted.csv"))
     pairs.write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in zip(names, [*names[1:], names[0]], strict=True)))
     work = tmp_path / ".scores.csv.work"
@@ -61,36 +61,40 @@ def test_a_killed_batch_continues_and_writes_the_same_bytes(tmp_path: Path) -> N
 
 
 def test_an_interrupted_batch_keeps_its_work_and_prints_how_to_continue(tmp_path: Path) -> None:
-    names = list(_crops(tmp_path, 210))
+    names = list(_crops(tmp_path, 160))
     pairs, out, work = (tmp_path / name for name in ("pairs.csv", "scores.csv", ".scores.csv.work"))
     pairs.write_text("a,b\n" + "".join(f"{name},{name}\n" for name in names))
     with subprocess.Popen(batch_command(pairs, out), stderr=subprocess.PIPE, text=True, process_group=0) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("Embedding: 0 of 210 images, ")
+        assert process.stderr.readline().startswith("Embedding: 0 of 160 images, ")
         time.sleep(1.2)
         os.killpg(process.pid, signal.SIGINT)
         errors = process.stderr.read()
     assert process.returncode == 130, errors
     kept = _committed(work)
-    message = f"interrupted; {kept} of 210 images are done and kept in {work}: run the same command again to continue"
+    message = f"interrupted; {kept} of 160 images are done and kept in {work}: run the same command again to continue"
     assert message in errors
-    assert 0 < kept < 210
+    assert 0 < kept < 160
     completed = run_batch(pairs, out)
-    assert f"Embedding: {kept} of 210 images" in completed.stderr
-    assert len(read_table(out)) == 210
+    assert f"Embedding: {kept} of 160 images" in completed.stderr
+    assert len(read_table(out)) == 160
 
 
-def test_a_finished_batch_is_not_repeated(pairs: Path) -> None:
+def test_a_finished_batch_is_not_repeated(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = pairs.with_name("scores.csv")
-    assert run_batch(pairs, out).returncode == 0
+
+    def run() -> str:
+        assert main(["batch", str(pairs), "--out", str(out)]) == 0
+        return capsys.readouterr().err
+
+    assert "1 scored" in run()
     written = out.stat().st_mtime_ns
-    again = run_batch(pairs, out)
-    assert (again.returncode, out.stat().st_mtime_ns) == (0, written)
-    assert again.stderr == f"{out}: complete already, nothing to do; delete the file to score the pairs again\n"
+    assert run() == f"{out}: complete already, nothing to do; delete the file to score the pairs again\n"
+    assert out.stat().st_mtime_ns == written
     out.write_text("changed")
-    assert "1 scored" in run_batch(pairs, out).stderr
+    assert "1 scored" in run()
     pairs.write_text(_PAIRS + "shot.jpg,shot.jpg\n")
-    assert "2 scored" in run_batch(pairs, out).stderr
+    assert "2 scored" in run()
 
 
 def _committed(work: Path) -> int:
@@ -110,12 +114,13 @@ def _committed(work: Path) -> int:
         return 0
 
 
-def test_after_a_failed_start_a_corrected_table_is_accepted(pairs: Path) -> None:
+def test_after_a_failed_start_a_corrected_table_is_accepted(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = pairs.with_name("scores.csv")
     pairs.write_text(_PAIRS + "too few\n")
-    assert "line 3: 1 values for 2 columns" in run_batch(pairs, out).stderr
+    assert main(["batch", str(pairs), "--out", str(out)]) == 1
+    assert "line 3: 1 values for 2 columns" in capsys.readouterr().err
     pairs.write_text(_PAIRS)
-    assert run_batch(pairs, out).returncode == 0
+    assert main(["batch", str(pairs), "--out", str(out)]) == 0
 
 
 def test_another_degradation_model_is_another_batch(settings: Settings, pack: Pack, tmp_path: Path) -> None:

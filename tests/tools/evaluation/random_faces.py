@@ -1,5 +1,6 @@
 """Random embeddings of people with four images each, and their calibration."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from app.domain import Population
 from app.packs import manifest
 from app.scoring.calibration import Calibration, PopulationTable
-from app.tools.evaluation.calibrate import genuine_points, impostor_points
+from app.tools.evaluation.calibrate import calibrate, genuine_points, impostor_points
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import Measurement, all_pairs
 from app.tools.evaluation.pairs import LabelledFaces, PairCounts
@@ -24,6 +25,7 @@ def random_faces(people: int) -> LabelledFaces:
     return LabelledFaces(without_degradation(rows), names, [f"{name}/{i}.jpg" for i, name in enumerate(names)])
 
 
+@cache
 def grouped_measurement() -> Measurement:
     """Return people of two groups: those of ``alike`` share a direction, so their impostor pairs are more similar."""
     faces = random_faces(300)
@@ -32,6 +34,12 @@ def grouped_measurement() -> Measurement:
     gallery = Gallery(rows, tuple(map(Path, faces.names)), tuple(faces.people), {})
     groups = {"alike": gallery.select(is_alike), "varied": gallery.select(~is_alike)}
     return all_pairs(gallery)._replace(groups={name: all_pairs(group) for name, group in groups.items()})
+
+
+@cache
+def grouped_calibration() -> Calibration:
+    """Return the calibration of :func:`grouped_measurement`."""
+    return calibrate(grouped_measurement(), PACK, "random")
 
 
 def calibration_of(counts: PairCounts, faces: LabelledFaces, data: str = "random") -> Calibration:

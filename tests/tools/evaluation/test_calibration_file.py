@@ -1,13 +1,12 @@
 import tomllib
 
 from app.domain import Population
-from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.calibration_file import render
-from tests.tools.evaluation.random_faces import PACK, grouped_measurement
+from tests.tools.evaluation.random_faces import grouped_calibration
 
 
 def test_each_population_is_a_table_with_its_points_and_groups() -> None:
-    calibration = calibrate(grouped_measurement(), PACK, "random")
+    calibration = grouped_calibration()
     document = tomllib.loads(render(calibration))
     assert list(document) == ["about", "general", "matched"]
     assert document["about"]["status"] == "partly extrapolated"
@@ -20,7 +19,7 @@ def test_each_population_is_a_table_with_its_points_and_groups() -> None:
 
 
 def test_comments_count_the_pairs_of_the_deciding_group() -> None:
-    calibration = calibrate(grouped_measurement(), PACK, "random")
+    calibration = grouped_calibration()
     alike, _ = calibration.table(Population.MATCHED).groups
     matched = render(calibration).partition("[matched]")[2]
     assert f"far = 0.5  # {0.5 * alike.impostor_pairs:.4g} impostor pairs above" in matched

@@ -5,12 +5,11 @@ from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.group_rates import group_rates
 from app.tools.evaluation.measure import Measurement, all_pairs
 from app.tools.evaluation.pairs import ListedPairs, count_listed_pairs
-from tests.tools.evaluation.random_faces import PACK, grouped_measurement
+from tests.tools.evaluation.random_faces import PACK, grouped_calibration, grouped_measurement
 
 
 def test_the_far_of_each_group_is_reported_for_each_population() -> None:
-    measured = grouped_measurement()
-    rates = group_rates(measured, calibrate(measured, PACK, "random"))
+    rates = group_rates(grouped_measurement(), grouped_calibration())
     assert [(row.group, row.population) for row in rates] == [
         (group, population) for group in ("alike", "varied") for population in Population
     ]

@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import re
 import xml.etree.ElementTree as ET
-from html import unescape
+from html import escape, unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -13,12 +13,13 @@ import pytest
 import app
 from app.domain import Population
 from app.scoring.calibration import Status
-from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.evaluation import Evaluation, evaluate
 from app.tools.evaluation.group_rates import group_rates
+from app.tools.evaluation.intervals import binomial
 from app.tools.evaluation.pairs import count_pairs
-from app.tools.evaluation.report import _share, render
-from tests.tools.evaluation.random_faces import PACK, calibration_of, grouped_measurement, random_faces
+from app.tools.evaluation.report import _far, _share, _tar, render
+from app.tools.evaluation.report_texts import Texts
+from tests.tools.evaluation.random_faces import calibration_of, grouped_calibration, grouped_measurement, random_faces
 
 
 @pytest.fixture(scope="module", params=[50, 600])
@@ -156,8 +157,7 @@ def test_the_summary_recommends_a_threshold_per_use(evaluation: Evaluation, page
 
 
 def test_the_summary_of_matched_has_the_highest_far_of_the_groups() -> None:
-    measured = grouped_measurement()
-    calibration = calibrate(measured, PACK, "random")
+    measured, calibration = grouped_measurement(), grouped_calibration()
     groups = group_rates(measured, calibration)
     worst = max(row.fars[1].value for row in groups if row.population is Population.MATCHED)
     rows = _rows(render(measured.evaluate(calibration), groups), "Summary")
@@ -187,8 +187,7 @@ def test_counted_shares_have_three_significant_digits(share: float, text: str) -
 
 
 def test_the_far_of_each_group_and_the_deciding_groups_are_listed(page: str) -> None:
-    measured = grouped_measurement()
-    calibration = calibrate(measured, PACK, "random")
+    measured, calibration = grouped_measurement(), grouped_calibration()
     grouped = render(measured.evaluate(calibration), group_rates(measured, calibration))
     rows = _rows(grouped, "FAR by group")
     assert [row[0] for row in rows] == ["alike", "alike", "varied", "varied"]
@@ -211,3 +210,26 @@ def test_both_languages_have_the_same_structure(page: str) -> None:
         for text in (english, chinese)
     ]
     assert numbers[0] == numbers[1]
+
+
+def test_the_chinese_page_has_no_english_text(page: str, evaluation: Evaluation) -> None:
+    chinese = page.partition('<main lang="zh-CN">')[2]
+    for shown in (evaluation.table.data, *(name for match in evaluation.hardest for name in (match.a, match.b))):
+        chinese = chinese.replace(escape(shown), "")
+    words = set(re.findall("[A-Za-z]{2,}", unescape(re.sub("<[^>]+>", " ", chinese))))
+    terms = {"FAR", "TAR", "FRR", "DET", "ROC", "FaceModelVersion", "general", "matched", "float", "sha"}
+    names = {"compareface", "calibrate", "groups", "random", evaluation.calibration.embedder_sha256[:16]}
+    assert words - terms - names == set()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "pairs", "text"),
+    [
+        (0, 37_018, "&lt; 0.0104 %（37,018 对中的 0 对）"),
+        (40, 40, "&gt; 91.2 %（40 对中的 40 对）"),
+        (0, 0, "未知（没有图片对）"),
+    ],
+)
+def test_bounds_are_translated(accepted: int, pairs: int, text: str) -> None:
+    assert _far(binomial(accepted, pairs), pairs, Texts("zh-CN")) == text
+    assert _tar(binomial(accepted, pairs), pairs, Texts("zh-CN")) == text
