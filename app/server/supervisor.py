@@ -206,6 +206,7 @@ class _ServerProcess:
                 self._channel.close()
                 raise
         self.number = number
+        self.pid = self._process.pid or 0
         self._on_change = on_change
         self.announcement = ""
         self._sent = 0
@@ -216,10 +217,6 @@ class _ServerProcess:
         self._ready: asyncio.Future[bool] = self._loop.create_future()
         self._loop.add_reader(self._process.sentinel, self._report_exit)
         self._loop.add_reader(self._channel, self._receive)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid or 0
 
     @property
     def was_ready(self) -> bool:
@@ -285,6 +282,7 @@ class _ServerProcess:
         self._channel.close()
         self._process.join()
         self._exited.set_result(self._process.exitcode or 0)
+        self._process.close()
         if not self._ready.done():
             self._ready.set_result(False)
         self._on_change()

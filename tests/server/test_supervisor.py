@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,11 @@ async def _wait_until(condition: Callable[[], bool]) -> None:
 def _status_line(client: socket.socket) -> bytes:
     with client:
         return client.recv(1000).partition(b"\r\n")[0]
+
+
+def _open_pipes() -> int:
+    folder = Path("/proc/self/fd")
+    return sum(str(file.readlink()).startswith("pipe:") for file in folder.iterdir() if file.is_symlink())
 
 
 @asynccontextmanager
@@ -118,12 +124,14 @@ async def test_a_process_that_is_terminated_alone_answers_its_requests_and_is_re
     async with _supervised() as (running, _):
         first, second = running.connect(), running.connect()
         terminated, survivor = await running.answer(first), await running.answer(second)
+        pipes = _open_pipes()
         slow = asyncio.create_task(running.answer(first, "/slow"))
         await asyncio.sleep(processes.SLOW_S / 4)
         os.kill(terminated, signal.SIGTERM)
         assert await slow == terminated
         await _wait_until(lambda: running.exited == [terminated])
         assert await running.answer(running.connect()) == survivor
+        assert _open_pipes() == pipes
 
 
 async def test_a_process_that_cannot_be_started_at_once_is_started_later(caplog: pytest.LogCaptureFixture) -> None:
