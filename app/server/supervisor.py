@@ -104,6 +104,7 @@ class Supervisor:
         if is_first:
             self._stop_signal = number
             self._stop.set()
+            self._changed.set()  # if no process is left, waiting connections are closed
         elif number == signal.SIGINT:
             self._force.set()
         else:

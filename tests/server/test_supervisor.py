@@ -150,6 +150,26 @@ async def test_a_process_that_cannot_be_started_at_once_is_started_later(caplog:
         assert "server process could not be started" in caplog.text
 
 
+async def test_a_connection_that_waits_while_no_process_is_left_does_not_delay_the_shutdown() -> None:
+    started: list[int] = []
+
+    def start(number: int, channel: socket.socket) -> BaseProcess:
+        started.append(number)
+        if len(started) > 2:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return processes.start(number, channel)
+
+    async with _supervised(start) as (running, task):
+        for process in [await running.answer(running.connect()) for _ in range(2)]:
+            os.kill(process, signal.SIGKILL)
+        await _wait_until(lambda: len(running.exited) == 2)
+        with await asyncio.to_thread(running.send_request):
+            await asyncio.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGTERM)
+            async with asyncio.timeout(10):
+                assert await task == 0
+
+
 async def test_an_error_of_the_supervisor_ends_the_processes() -> None:
     def announce(_: str) -> None:
         raise BrokenPipeError
