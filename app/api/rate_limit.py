@@ -60,4 +60,4 @@ class RateLimiter:
             entry["count"] = first_of_second
         entry["count"] += 1
         counts = self._rows["count"][self._rows["caller"] == caller]
-        return int((counts[counts >= first_of_second] - first_of_second).sum())
+        return int((counts[counts >> 32 == second] - first_of_second).sum())

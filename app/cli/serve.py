@@ -89,8 +89,10 @@ async def _serve_by_processes(
             target=serve_process, args=(settings, open_engine, channel, port, counts, row), daemon=True
         )
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited, until `serve_process`
-        server_process.start()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        try:
+            server_process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         return server_process
 
     with TemporaryDirectory(prefix="compareface-metrics-") as folder:

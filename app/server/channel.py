@@ -10,7 +10,11 @@ import struct
 from typing import NamedTuple
 
 MAX_ANNOUNCEMENT_BYTES = 16 * 1024
-_LOAD = struct.Struct("=QI")
+_LOAD = struct.Struct("=QI?")
+
+
+class LostConnectionError(OSError):
+    """The process has no file descriptor left for a connection, so the kernel has closed it."""
 
 
 class Load(NamedTuple):
@@ -18,6 +22,7 @@ class Load(NamedTuple):
 
     received: int
     open: int
+    is_stopping: bool
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -35,10 +40,12 @@ def send_connection(channel: socket.socket, listener: int, connection: socket.so
 def receive_connection(channel: socket.socket) -> tuple[int, socket.socket] | None:
     """Return the next connection and the index of its listener, or None if the supervisor sends no more.
 
-    Raises ``BlockingIOError`` if none is there yet.
+    Raises ``BlockingIOError`` if none is there yet, and ``LostConnectionError``.
     """
     data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
-    return (data[0], socket.socket(fileno=descriptors[0])) if descriptors else None
+    if data and not descriptors:
+        raise LostConnectionError
+    return (data[0], socket.socket(fileno=descriptors[0])) if data else None
 
 
 def send_load(channel: socket.socket, load: Load) -> None:

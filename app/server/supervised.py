@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from app.server import channel
-from app.server.channel import Load
+from app.server.channel import Load, LostConnectionError
 from app.server.server import Server
 
 
@@ -18,6 +18,7 @@ class SupervisedServer(Server):
     """The server of one of several processes.
 
     It stops at SIGTERM, or when the supervisor exits, and accepts connections until the supervisor closes the channel.
+    The supervisor does so at the end of its own shutdown, or at once if it has not sent the signal.
     """
 
     def __init__(self, configs: Sequence[uvicorn.Config], connections: socket.socket, announcement: str) -> None:
@@ -37,6 +38,7 @@ class SupervisedServer(Server):
         asyncio.get_running_loop().add_reader(self._channel, self._receive)
 
     async def stop_accepting(self, sockets: list[socket.socket]) -> None:
+        self._report_load()
         await self._last_received.wait()
         await asyncio.gather(*self._handovers, return_exceptions=True)
 
@@ -45,6 +47,10 @@ class SupervisedServer(Server):
         try:
             received = channel.receive_connection(self._channel)
         except BlockingIOError:
+            return
+        except LostConnectionError:
+            self._received += 1
+            self._report_load()
             return
         except OSError:
             received = None  # the supervisor was killed
@@ -66,8 +72,9 @@ class SupervisedServer(Server):
         self._report_load()
 
     def _report_load(self) -> None:
+        load = Load(self._received, len(self.server_state.connections), is_stopping=self.should_exit)
         with suppress(OSError):  # a later report follows, or the supervisor has exited
-            channel.send_load(self._channel, Load(self._received, len(self.server_state.connections)))
+            channel.send_load(self._channel, load)
 
 
 class _ObservedSet(set[Any]):

@@ -65,7 +65,12 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._receive_signal, number)
-        status = await self._run(announce)
+        try:
+            status = await self._run(announce)
+        finally:  # after an error the processes would run on
+            self._stop.set()
+            for process in self._running:
+                process.close_channel()
         if self._stop_signal == signal.SIGINT:
             raise KeyboardInterrupt
         return 0 if self._stop_signal else status
@@ -99,6 +104,7 @@ class Supervisor:
         if is_first:
             self._stop_signal = number
             self._stop.set()
+            self._changed.set()  # if no process is left, waiting connections are closed
         elif number == signal.SIGINT:
             self._force.set()
         else:
@@ -118,11 +124,24 @@ class Supervisor:
                 "server process exited, starting another one",
                 extra={"fields": {"process_id": process.pid, "exit_status": status}},
             )
-            if not process.was_ready:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), _RESTART_DELAY_S)
+            if not process.was_ready and await self._stops_within(_RESTART_DELAY_S):
+                return
+            while (successor := self._try_to_start(process.number)) is None:
+                if await self._stops_within(_RESTART_DELAY_S):
                     return
-            process = self._start_process(process.number)
+            process = successor
+
+    def _try_to_start(self, number: int) -> "_ServerProcess | None":
+        try:
+            return self._start_process(number)
+        except OSError as error:  # such as too many processes
+            _log.error("server process could not be started", extra={"fields": {"reason": error.strerror}})
+            return None
+
+    async def _stops_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._stop.wait(), seconds)
+        return False
 
     async def _dispatch_all(self, index: int, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -132,20 +151,29 @@ class Supervisor:
             except OSError:  # the client has disconnected, or no file descriptor is left
                 await asyncio.sleep(_ACCEPT_RETRY_S)
                 continue
-            await self._dispatch(index, connection)
+            handover = asyncio.create_task(self._dispatch(index, connection))
+            try:
+                await asyncio.shield(handover)
+            finally:  # if the shutdown cancels this task, the connection is still passed on
+                await handover
 
     async def _dispatch(self, index: int, connection: socket.socket) -> None:
-        """Pass ``connection`` to the ready process with the fewest open connections; wait until there is one."""
+        """Pass ``connection`` to the ready process with the fewest open connections; wait until there is one.
+
+        If none is left at the shutdown, close the connection.
+        """
         with connection:
-            while True:
-                self._changed.clear()
-                if self._offer(index, connection):
+            while not self._offer(index, connection):
+                if self._stop.is_set() and not self._ready():
                     return
+                self._changed.clear()
                 await self._changed.wait()
 
     def _offer(self, index: int, connection: socket.socket) -> bool:
-        ready = sorted((process for process in self._running if process.is_ready), key=_open_connections)
-        return any(process.offer(index, connection) for process in ready)
+        return any(process.offer(index, connection) for process in sorted(self._ready(), key=_open_connections))
+
+    def _ready(self) -> "list[_ServerProcess]":
+        return [process for process in self._running if process.is_ready]
 
     async def _shut_down(self, dispatchers: Iterable[asyncio.Task[None]]) -> None:
         with suppress(TimeoutError):
@@ -156,8 +184,7 @@ class Supervisor:
         await asyncio.gather(*dispatchers, return_exceptions=True)
         for index, listener in enumerate(self._listeners):
             for connection in accept_pending(listener):
-                with connection:
-                    self._offer(index, connection)
+                await self._dispatch(index, connection)
             listener.close()
         for process in self._running:
             process.close_channel()
@@ -174,21 +201,23 @@ class _ServerProcess:
         """``on_change`` is called when the process becomes ready, has less load or exits."""
         self._channel, theirs = channel.pair()
         with theirs:
-            self._process = start(number, theirs)
+            try:
+                self._process = start(number, theirs)
+            except OSError:
+                self._channel.close()
+                raise
         self.number = number
+        self.pid = self._process.pid or 0
         self._on_change = on_change
         self.announcement = ""
         self._sent = 0
-        self._load = Load(0, 0)
+        self._load = Load(0, 0, is_stopping=False)
+        self._is_signalled = False
         self._loop = asyncio.get_running_loop()
         self._exited: asyncio.Future[int] = self._loop.create_future()
         self._ready: asyncio.Future[bool] = self._loop.create_future()
         self._loop.add_reader(self._process.sentinel, self._report_exit)
         self._loop.add_reader(self._channel, self._receive)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid or 0
 
     @property
     def was_ready(self) -> bool:
@@ -221,6 +250,7 @@ class _ServerProcess:
         return True
 
     def send_signal(self, number: int) -> None:
+        self._is_signalled = True
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
@@ -235,6 +265,8 @@ class _ServerProcess:
                 load = channel.receive_load(self._channel)
                 self._load = load or self._load
                 is_open = load is not None
+                if self._load.is_stopping and not self._is_signalled:
+                    self.close_channel()
             else:
                 self.announcement = self._channel.recv(channel.MAX_ANNOUNCEMENT_BYTES).decode()
                 is_open = self.was_ready
@@ -251,6 +283,7 @@ class _ServerProcess:
         self._channel.close()
         self._process.join()
         self._exited.set_result(self._process.exitcode or 0)
+        self._process.close()
         if not self._ready.done():
             self._ready.set_result(False)
         self._on_change()

@@ -40,6 +40,12 @@ def test_processes_count_together() -> None:
     assert _accepted(limiters[0], "b", 5)
 
 
+def test_a_process_that_is_already_in_the_next_second_does_not_count() -> None:
+    memory = np.zeros(2 * BYTES_PER_PROCESS, np.uint8)
+    assert _accepted(RateLimiter(memory, 0, clock=lambda: 8.0), "a", 1)
+    assert _accepted(RateLimiter(memory, 1, clock=lambda: 7.9), "a", 1)
+
+
 def test_a_replaced_process_continues_the_counts_of_its_row() -> None:
     memory = np.zeros(2 * BYTES_PER_PROCESS, np.uint8)
     killed = RateLimiter(memory, 1, clock=lambda: 7.0)

@@ -18,7 +18,7 @@ from app.server.connection import ConnectionGroup, ConnectionLimits
 from app.server.supervised import SupervisedServer
 
 SLOW_S = 0.5
-_LIMITS = ConnectionLimits(max_connections=100, header_timeout_s=60, keep_alive_s=60, deadline_s=60)
+_LIMITS = ConnectionLimits(max_connections=1000, header_timeout_s=60, keep_alive_s=60, deadline_s=60)
 
 
 def start(number: int, channel: socket.socket) -> BaseProcess:

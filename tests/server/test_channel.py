@@ -1,9 +1,10 @@
+import resource
 import socket
 
 import pytest
 
 from app.server import channel
-from app.server.channel import Load
+from app.server.channel import Load, LostConnectionError
 
 
 def test_a_connection_arrives_with_the_index_of_its_listener() -> None:
@@ -27,10 +28,24 @@ def test_the_end_of_the_connections_is_reported() -> None:
         assert channel.receive_connection(theirs) is None
 
 
+def test_a_connection_without_a_free_file_descriptor_is_lost_and_not_the_end() -> None:
+    ours, theirs = channel.pair()
+    client, accepted = socket.socketpair()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ours, theirs, client, accepted:
+        channel.send_connection(ours, 1, accepted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(LostConnectionError):
+                channel.receive_connection(theirs)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def test_loads_arrive_one_by_one() -> None:
     ours, theirs = channel.pair()
     with ours, theirs:
-        loads = [Load(received, received % 3) for received in range(5)]
+        loads = [Load(received, received % 3, received == 4) for received in range(5)]
         for load in loads:
             channel.send_load(theirs, load)
         assert [channel.receive_load(ours) for _ in loads] == loads

@@ -4,12 +4,22 @@ import asyncio
 import socket
 
 from app.server import channel
+from app.server.channel import Load
 from tests.server import processes
 
 
 async def _announcement(ours: socket.socket) -> bytes:
     async with asyncio.timeout(20):
         return await asyncio.get_running_loop().sock_recv(ours, channel.MAX_ANNOUNCEMENT_BYTES)
+
+
+async def _load(ours: socket.socket) -> Load | None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return channel.receive_load(ours)
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
 
 
 async def test_a_process_stops_when_the_supervisor_is_gone() -> None:
@@ -20,6 +30,17 @@ async def test_a_process_stops_when_the_supervisor_is_gone() -> None:
     ours.close()
     process.join(timeout=10)
     assert process.exitcode == 0
+
+
+async def test_a_lost_connection_does_not_stop_a_process() -> None:
+    ours, theirs = channel.pair()
+    with theirs:
+        process = processes.start(0, theirs)
+    assert await _announcement(ours) == b"ready"
+    ours.send(bytes([0]))  # as if no file descriptor were left
+    assert await _load(ours) == Load(1, 0, is_stopping=False)
+    ours.close()
+    process.join(timeout=10)
 
 
 async def test_after_sigterm_connections_are_accepted_until_the_supervisor_sends_no_more() -> None:

@@ -1,6 +1,7 @@
 """Server processes behind one address, with real processes and sockets."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -8,6 +9,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http.client import HTTPConnection, HTTPException
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +32,11 @@ class _Running:
         self.connections.append(HTTPConnection("127.0.0.1", self._port, timeout=20))
         return self.connections[-1]
 
+    def send_request(self) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", self._port), timeout=20)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        return client
+
     async def answer(self, connection: HTTPConnection, path: str = "/") -> int:
         """Return the ID of the process that answers."""
         return await asyncio.to_thread(_get, connection, path)
@@ -44,6 +52,16 @@ async def _wait_until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0.01)
+
+
+def _status_line(client: socket.socket) -> bytes:
+    with client:
+        return client.recv(1000).partition(b"\r\n")[0]
+
+
+def _open_pipes() -> int:
+    folder = Path("/proc/self/fd")
+    return sum(str(file.readlink()).startswith("pipe:") for file in folder.iterdir() if file.is_symlink())
 
 
 @asynccontextmanager
@@ -100,6 +118,83 @@ async def test_a_killed_process_is_replaced_and_only_its_connections_are_lost(ca
                 connection = running.connect()
                 answers.add(await running.answer(connection))
         assert killed not in answers
+
+
+async def test_a_process_that_is_terminated_alone_answers_its_requests_and_is_replaced() -> None:
+    async with _supervised() as (running, _):
+        first, second = running.connect(), running.connect()
+        terminated, survivor = await running.answer(first), await running.answer(second)
+        pipes = _open_pipes()
+        slow = asyncio.create_task(running.answer(first, "/slow"))
+        await asyncio.sleep(processes.SLOW_S / 4)
+        os.kill(terminated, signal.SIGTERM)
+        assert await slow == terminated
+        await _wait_until(lambda: running.exited == [terminated])
+        assert await running.answer(running.connect()) == survivor
+        assert _open_pipes() == pipes
+
+
+async def test_a_process_that_cannot_be_started_at_once_is_started_later(caplog: pytest.LogCaptureFixture) -> None:
+    started: list[int] = []
+
+    def start(number: int, channel: socket.socket) -> BaseProcess:
+        started.append(number)
+        if len(started) == 3:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # as `fork` without a free process
+        return processes.start(number, channel)
+
+    async with _supervised(start) as (running, _):
+        os.kill(await running.answer(running.connect()), signal.SIGKILL)
+        await _wait_until(lambda: len(started) == 4)
+        assert started[2] == started[3]
+        assert "server process could not be started" in caplog.text
+
+
+async def test_a_connection_that_waits_while_no_process_is_left_does_not_delay_the_shutdown() -> None:
+    started: list[int] = []
+
+    def start(number: int, channel: socket.socket) -> BaseProcess:
+        started.append(number)
+        if len(started) > 2:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return processes.start(number, channel)
+
+    async with _supervised(start) as (running, task):
+        for process in [await running.answer(running.connect()) for _ in range(2)]:
+            os.kill(process, signal.SIGKILL)
+        await _wait_until(lambda: len(running.exited) == 2)
+        with await asyncio.to_thread(running.send_request):
+            await asyncio.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGTERM)
+            async with asyncio.timeout(10):
+                assert await task == 0
+
+
+async def test_an_error_of_the_supervisor_ends_the_processes() -> None:
+    def announce(_: str) -> None:
+        raise BrokenPipeError
+
+    with bind("127.0.0.1", 0) as listener:
+        exited: list[int] = []
+        with pytest.raises(BrokenPipeError):
+            await Supervisor([listener], processes.start, 2, readiness_delay_s=0, on_exit=exited.append).run(announce)
+        await _wait_until(lambda: len(exited) == 2)
+
+
+async def test_connections_that_wait_for_a_process_at_the_shutdown_are_answered() -> None:
+    async with _supervised() as (running, task):
+        kept = [running.connect() for _ in range(2)]
+        stopped = [await running.answer(connection) for connection in kept]
+        for process in stopped:
+            os.kill(process, signal.SIGSTOP)
+        clients = [await asyncio.to_thread(running.send_request) for _ in range(600)]  # more than the channels hold
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0.6)
+        for process in stopped:
+            os.kill(process, signal.SIGCONT)
+        answers = [await asyncio.to_thread(_status_line, client) for client in clients]
+        assert set(answers) == {b"HTTP/1.1 200 OK"}
+        assert await task == 0
 
 
 async def test_a_request_in_process_at_the_shutdown_is_answered() -> None:
