@@ -14,18 +14,18 @@ After an early response the server keeps reading the request body. Closing a soc
 connection, and the client might lose the response (RFC 9112 section 9.6). TLS cannot close only the sending half, so
 there the connection closes when the client pauses.
 
-The module subclasses uvicorn's ``H11Protocol`` and ``FlowControl`` and replaces h11's receive buffer. Neither is a
-public interface, so ``pyproject.toml`` keeps both packages below their next minor version.
+The module subclasses uvicorn's ``H11Protocol`` and ``FlowControl``. They are no public interface, so
+``pyproject.toml`` keeps uvicorn below its next minor version.
 """
 
 import asyncio
 from typing import Any, NamedTuple, Protocol, cast
 
 import h11
-from h11._receivebuffer import ReceiveBuffer
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER, FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from app.server.header_lines import limit_header_lines
 from app.server.protocol_log import ProtocolLog
 
 IDLE_DRAIN_S = 0.5
@@ -45,9 +45,6 @@ READ_SIZE = 16 * 1024
 
 _BODY_READ_SIZE = 256 * 1024
 """Bytes per read of a body of known length, which needs no parsing."""
-
-MAX_HEADER_LINES = 500
-"""Limit for a head, and for the trailers of a chunked body. h11 needs 5 us per line, and 64 KB hold up to 32,000."""
 
 
 class ConnectionLimits(NamedTuple):
@@ -75,24 +72,6 @@ class ConnectionGroup:
         """Close the connection that has been idle longest if there are too many."""
         if connection_count > self.limits.max_connections:
             next(iter(self.idle)).abort()
-
-
-class _LineLimitedBuffer(ReceiveBuffer):
-    """h11's receive buffer, with a limit on the lines of a head or of trailers."""
-
-    def maybe_extract_lines(self) -> list[bytearray] | None:
-        lines = super().maybe_extract_lines()
-        if lines is not None and len(lines) > MAX_HEADER_LINES:
-            raise h11.LocalProtocolError("too many lines")  # h11 raises it again as a RemoteProtocolError
-        return lines
-
-
-def limit_header_lines(conn: h11.Connection) -> None:
-    """Make ``conn`` reject more than ``MAX_HEADER_LINES`` header lines before it parses them.
-
-    h11 limits only the bytes of a head, and offers no public hook between splitting and parsing its lines.
-    """
-    conn._receive_buffer = _LineLimitedBuffer()  # noqa: SLF001
 
 
 class _LingeringTransport:
