@@ -9,6 +9,7 @@ import { language, switchLanguage, translate, translatePage } from "./i18n.js";
 
 const MAX_FACES = 120; // the maximum of DetectFace, because the page shows the number of faces
 const STORAGE_KEY = "compareface-key";
+const SETTINGS_ERRORS = ["AuthFailure", "InvalidParameterValue.NoFaceInPhoto"]; // their remedy is a key or an option
 const KEY_INPUTS = { secretId: byId("secret-id"), secretKey: byId("secret-key"), token: byId("token") };
 
 const photoInputs = ["A", "B"].map((side) => new PhotoInput(byId(`photo-${side.toLowerCase()}`), side, clearResult));
@@ -85,9 +86,9 @@ async function compare(event) {
   setBusy(false);
 }
 
-// Collapses key and options after the first success, and opens them if the key is the problem.
+// Collapses key and options after the first success, and opens them if one of them is the remedy of an error.
 function showSettings({ error }) {
-  if (error?.code.startsWith("AuthFailure")) byId("settings").open = true;
+  if (SETTINGS_ERRORS.some((code) => error?.code.startsWith(code))) byId("settings").open = true;
   if (error || state.hasSucceeded) return;
   state.hasSucceeded = true;
   byId("settings").open = false;

@@ -246,6 +246,10 @@ def test_a_photo_without_a_face_is_named_in_its_slot(
         assert page.locator(".no-face").all_inner_texts() == ["No face found in this photo"]
         assert page.locator("#photo-b .no-face").count() == 1
         assert "Image quality (A): no problems." in text
+        _compare(page, photos["a"], photos["b"])
+        assert page.locator("#rotate").is_hidden()
+        _compare(page, photos["a"], photos[other])
+        assert page.locator("#rotate").is_visible()
         page.set_checked("#rotate", True)
         page.click("#compare")
         assert ("Same person" in _result_text(page)) == (other == "rotated")
