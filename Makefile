@@ -113,7 +113,7 @@ soak: $(READY)  ## Serve a hostile load at saturation; MINUTES=1
 	@$(BIN)/compareface models prepare open
 	@$(BIN)/python -m benchmarks.soak $(MINUTES)
 
-manifests: $(READY)  ## Render deploy/k8s and validate it by the Kubernetes schemas; needs go
+manifests: $(READY)  ## Render deploy/k8s and deploy/helm, compare and validate them; needs go
 	@$(call extra,manifests)
 	@$(BIN)/python -m tests.deploy.tools
 	@$(BIN)/python -m pytest -m manifests --no-header -rP tests/deploy

@@ -1,9 +1,10 @@
-"""Kustomize over a copy of ``deploy/k8s`` with a file of keys in it, as an operator would have it."""
+"""Render ``deploy/k8s`` by kustomize and ``deploy/helm`` by Helm, as an operator would, and validate the documents."""
 
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,8 +12,12 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "deploy/k8s"
+CHART = ROOT / "deploy/helm/compareface"
 TOOLS = ROOT / ".manifests"
 """Tools that ``make manifests`` builds."""
+SCHEMAS = TOOLS / "schemas"
+KEYS = '[callers.AKIDtest]\nkeys = [{ label = "1", secret_key = "k" }]\n'
+"""A key file."""
 
 OVERLAYS = tuple(sorted(path.name for path in (MANIFESTS / "overlays").iterdir()))
 COMPONENTS = tuple(sorted(path.name for path in (MANIFESTS / "components").iterdir()))
@@ -33,7 +38,7 @@ def render(command: Sequence[str], folder: Path, overlay: str, components: Seque
     """Return the documents of an overlay with exactly ``components``."""
     copy = folder / "k8s"
     shutil.copytree(MANIFESTS, copy, dirs_exist_ok=True)
-    (copy / "components/keys/keys.toml").write_text('[callers.AKIDtest]\nkeys = [{ label = "1", secret_key = "k" }]\n')
+    (copy / "components/keys/keys.toml").write_text(KEYS)
     kustomization = copy / "overlays" / overlay / "kustomization.yaml"
     overlay_config = yaml.safe_load(kustomization.read_text(encoding="utf-8"))
     overlay_config["components"] = [f"../../components/{name}" for name in components]
@@ -41,6 +46,21 @@ def render(command: Sequence[str], folder: Path, overlay: str, components: Seque
     rendered = subprocess.run([*command, str(kustomization.parent)], capture_output=True, text=True, check=False)
     assert rendered.returncode == 0, rendered.stderr
     return list(yaml.safe_load_all(rendered.stdout))
+
+
+def helm_template(values: Mapping[str, object]) -> subprocess.CompletedProcess[str]:
+    """Render the chart with ``values`` in place of its defaults."""
+    command = [str(TOOLS / "bin/helm"), "template", "compareface", str(CHART), "--values", "-"]
+    return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False, timeout=60)
+
+
+def kubeconform(documents: Sequence[Document]) -> subprocess.CompletedProcess[str]:
+    """Validate documents by the schemas of Kubernetes and of the Prometheus operator."""
+    place = f"{SCHEMAS}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
+    command = [str(TOOLS / "bin/kubeconform"), "-strict", "-summary", "-verbose", "-schema-location", place]
+    return subprocess.run(
+        command, input=yaml.safe_dump_all(documents), capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def sources() -> dict[Path, list[Document]]:

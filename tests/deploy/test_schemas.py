@@ -1,13 +1,10 @@
 """``make manifests``: every overlay, with each component and with all, passes kubeconform in strict mode."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.deploy.rendering import COMPONENTS, OVERLAYS, TOOLS, Document, render
-from tests.deploy.tools import SCHEMAS
+from tests.deploy.rendering import COMPONENTS, OVERLAYS, SCHEMAS, TOOLS, Document, kubeconform, render
 
 _KUSTOMIZE, _KUBECONFORM = TOOLS / "bin/kustomize", TOOLS / "bin/kubeconform"
 
@@ -22,19 +19,11 @@ pytestmark = [
 _CHOICES = {"none": (), **{name: (name,) for name in COMPONENTS}, "all": COMPONENTS}
 
 
-def _conform(documents: list[Document]) -> subprocess.CompletedProcess[str]:
-    place = f"{SCHEMAS}/{{{{ .ResourceKind }}}}{{{{ .KindSuffix }}}}.json"
-    command = [str(_KUBECONFORM), "-strict", "-summary", "-verbose", "-schema-location", place]
-    return subprocess.run(
-        command, input=yaml.safe_dump_all(documents), capture_output=True, text=True, check=False, timeout=60
-    )
-
-
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("choice", _CHOICES)
 def test_rendered_manifests_are_valid(overlay: str, choice: str, tmp_path: Path) -> None:
     documents = render([str(_KUSTOMIZE), "build"], tmp_path, overlay, _CHOICES[choice])
-    result = _conform(documents)
+    result = kubeconform(documents)
     print(result.stdout + result.stderr)  # noqa: T201 - the output of `make manifests`
     assert result.returncode == 0
     assert f"Valid: {len(documents)}, Invalid: 0, Errors: 0, Skipped: 0" in result.stdout
@@ -57,6 +46,6 @@ def test_an_invalid_manifest_fails(kind: str, where: tuple[str, ...], wrong: Doc
     for name in where:
         part = part[name]
     part.update(wrong)
-    result = _conform(documents)
+    result = kubeconform(documents)
     assert result.returncode == 1
     assert "Invalid: 1, Errors: 0" in result.stdout

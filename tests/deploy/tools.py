@@ -1,4 +1,4 @@
-"""Install what ``make manifests`` needs into ``.manifests``: kustomize, kubeconform, and Kubernetes schemas.
+"""Install what ``make manifests`` needs into ``.manifests``: Helm, kustomize, kubeconform, and Kubernetes schemas.
 
 The programs are built through the Go module proxy. The schemas come from the Python package ``kubernetes-validate`` and
 from the sources of the Prometheus operator. Existing programs are not built again.
@@ -13,14 +13,13 @@ from typing import Any
 
 import yaml
 
-from tests.deploy.rendering import TOOLS
+from tests.deploy.rendering import SCHEMAS, TOOLS
 
 KUBERNETES = "1.34.0"
 """Version of the schemas; the resources in use are the same since 1.25."""
 
-SCHEMAS = TOOLS / "schemas"
-
 _PROGRAMS = {
+    "helm": "helm.sh/helm/v3/cmd/helm@v3.22.0",
     "kustomize": "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1",
     "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0",
 }
