@@ -73,7 +73,9 @@ class _PageRoute(BaseRoute):
 def _has_cloud_parameter(scope: Scope) -> bool:
     names = {name for name, _ in scope["headers"]}
     query_names = {pair.partition(b"=")[0] for pair in scope["query_string"].split(b"&")}
-    return not names.isdisjoint({b"authorization", b"x-tc-action"}) or b"Action" in query_names
+    return not (
+        names.isdisjoint({b"authorization", b"x-tc-action"}) and query_names.isdisjoint({b"Action", b"SecretId"})
+    )
 
 
 class CloudRoute(BaseRoute):

@@ -99,6 +99,7 @@ async def test_a_get_request_without_an_action_is_no_cloud_request(path: str, st
     [
         ("Action=CompareFace", {}),
         ("a=b&Action=", {}),
+        ("SecretId=a", {}),
         ("", {"X-TC-Action": "CompareFace"}),
         ("", {"Authorization": "x"}),
     ],
