@@ -4,8 +4,8 @@ A refactoring must not move a score. The set has 300 pairs of LFW, 40 pairs whos
 of large photos (London, 1350 x 1350). The scores come from the engine that serves requests, decoder processes
 included.
 
-    python -m benchmarks.score_baseline omz open open-float32 --write
-    python -m benchmarks.score_baseline omz open open-float32
+    python -m benchmarks.score_baseline omz omz-float32 open open-float32 --write
+    python -m benchmarks.score_baseline omz omz-float32 open open-float32
 
 The second call prints the largest change of each configuration and exits with 1 where one exceeds ``MAX_CHANGE``. Needs
 ``../shared`` and the weights of the packs.
@@ -34,6 +34,7 @@ from benchmarks import SHARED
 RESULTS = Path(__file__).parent / "results/scores.json"
 CONFIGURATIONS: Mapping[str, Mapping[str, str]] = {
     "omz": {"COMPAREFACE_MODELS__PACK": "omz"},
+    "omz-float32": {"COMPAREFACE_MODELS__PACK": "omz", "COMPAREFACE_RUNTIME__INT8": "false"},
     "open": {"COMPAREFACE_MODELS__PACK": "open"},
     "open-float32": {"COMPAREFACE_MODELS__PACK": "open", "COMPAREFACE_RUNTIME__INT8": "false"},
 }

@@ -26,6 +26,7 @@ _DEGRADATIONS = (
     "levels",
     "JPEG",
     "watermark",
+    "wave lines",
 )
 """Parts of the names of degradations."""
 _SHOWN_KINDS = (
