@@ -24,7 +24,7 @@ _MAX_INTRA_OP = 4
 """Small face models gain little from more threads in one run."""
 
 _CORES_PER_PROCESS = 4
-"""Python runs one thread at a time, and the networks of four cores keep it busy half of the time."""
+"""Python runs one thread at a time, and the networks of four cores keep it busy most of the time."""
 
 _WORKERS_PER_CORE = 4
 """With a GPU, most workers wait for the device while one decodes or detects."""
