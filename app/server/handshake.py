@@ -60,10 +60,9 @@ class TlsHandshake(asyncio.BufferedProtocol):
         try:
             if not self._transport.is_closing():
                 transport = await self._upgrade()
-        except ssl.SSLError as error:
-            self._group.protocol_log.failed_handshake(error)
-        except OSError:
-            pass  # the client disconnected or was too slow
+        except OSError as error:
+            if isinstance(error, ssl.SSLError):  # otherwise the client disconnected or was too slow
+                self._group.protocol_log.failed_handshake(error)
         finally:
             self._leave()
         if transport is not None:

@@ -94,6 +94,21 @@ class LocalServer:
         context = tls_files.client_context if tls_files else None
         return self._added(await asyncio.open_connection("127.0.0.1", self.port, ssl=context))
 
+    async def answered_client(self) -> Client:
+        """Return a client whose first request has been answered."""
+        client = await self.connect()
+        client.send(REQUEST)
+        assert await client.response_head()
+        return client
+
+    async def busy_clients(self, comparison: "StuckComparison", count: int) -> list[Client]:
+        """Return clients whose requests are being processed."""
+        clients = [await self.connect() for _ in range(count)]
+        for client in clients:
+            client.send(REQUEST)
+        await wait_until(lambda: comparison.calls == count)
+        return clients
+
     async def connect_plain(self, port: int) -> Client:
         """Connect without TLS."""
         return self._added(await asyncio.open_connection("127.0.0.1", port))

@@ -69,9 +69,7 @@ async def test_a_later_head_must_arrive_in_time(pipelined: int) -> None:
 
 async def test_the_start_of_a_head_does_not_delay_shutdown() -> None:
     async with local_server(limits=LONG_LIMITS) as local:
-        client = await local.connect()
-        client.send(REQUEST)
-        assert await client.response_head()
+        client = await local.answered_client()
         local.server.should_exit = True
         await wait_until(lambda: not local.server.servers[0].is_serving())
         client.send(HEAD[:20])
@@ -92,10 +90,7 @@ async def test_too_many_connections_close_the_longest_idle_one() -> None:
 async def test_too_many_connections_close_the_newest_one_if_all_others_are_busy() -> None:
     comparison = StuckComparison()
     async with local_server(comparison, ConnectionLimits(2, 60, 60, 60)) as local:
-        busy = [await local.connect() for _ in range(2)]
-        for client in busy:
-            client.send(REQUEST)
-        await wait_until(lambda: comparison.calls == 2)
+        busy = await local.busy_clients(comparison, 2)
         assert await (await local.connect_plain(local.port)).is_closed()
         assert [await client.is_closed() for client in busy] == [False, False]
 

@@ -116,9 +116,7 @@ async def test_handshakes_count_as_idle_connections() -> None:
     async with local_server(limits=LONG_LIMITS) as local:
         silent = [await local.connect_plain(local.port) for _ in range(4)]
         assert [await client.is_closed() for client in silent] == [True, False, False, False]
-        client = await local.connect()
-        client.send(REQUEST)
-        assert await client.response_head()
+        await local.answered_client()
         assert await silent[1].is_closed()
         assert len(local.connections) == 3
 
@@ -126,10 +124,7 @@ async def test_handshakes_count_as_idle_connections() -> None:
 async def test_a_handshake_is_closed_if_all_connections_are_busy() -> None:
     comparison = StuckComparison()
     async with local_server(comparison, ConnectionLimits(2, 60, 60, 60)) as local:
-        busy = [await local.connect() for _ in range(2)]
-        for client in busy:
-            client.send(REQUEST)
-        await wait_until(lambda: comparison.calls == 2)
+        await local.busy_clients(comparison, 2)
         assert await (await local.connect_plain(local.port)).is_closed()
         assert len(local.connections) == 2
 

@@ -57,9 +57,7 @@ async def test_a_second_signal_skips_the_readiness_delay() -> None:
 
 async def test_a_request_that_arrives_after_the_listener_closed_is_answered() -> None:
     async with local_server(limits=LONG_LIMITS) as local:
-        client = await local.connect()
-        client.send(REQUEST)
-        assert await client.response_head()
+        client = await local.answered_client()
         local.server.should_exit = True
         await wait_until(lambda: not local.server.servers[0].is_serving())
         client.send(REQUEST)
@@ -68,9 +66,7 @@ async def test_a_request_that_arrives_after_the_listener_closed_is_answered() ->
 
 async def test_an_unfinished_body_does_not_delay_shutdown() -> None:
     async with local_server(limits=LONG_LIMITS) as local, asyncio.timeout(10):
-        client = await local.connect()
-        client.send(REQUEST)
-        assert await client.response_head()
+        client = await local.answered_client()
         local.server.should_exit = True
         await wait_until(lambda: not local.server.servers[0].is_serving())
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n")

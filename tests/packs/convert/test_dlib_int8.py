@@ -1,5 +1,4 @@
 import hashlib
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from app.packs.store import Store
 from app.vision.align import align
 from app.vision.embed import blob
 from app.vision.search import refine_landmarks
+from tests.packs.convert.optimised import op_counts
 from tests.support.images import astronaut, blurred
 from tests.support.int8_ranges import blobs, measured_ranges
 
@@ -65,12 +65,8 @@ def test_convolution_weights_do_not_overflow_on_any_cpu(quantised: bytes) -> Non
 
 
 def test_every_layer_except_the_capped_addition_runs_in_integers(quantised: bytes, tmp_path: Path) -> None:
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(quantised, options, providers=["CPUExecutionProvider"])
-    op_counts = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
-    assert (op_counts["QLinearConv"], op_counts["QLinearAdd"], op_counts["Conv"], op_counts["Add"]) == (29, 13, 0, 1)
+    counts = op_counts(quantised, tmp_path)
+    assert (counts["QLinearConv"], counts["QLinearAdd"], counts["Conv"], counts["Add"]) == (29, 13, 0, 1)
 
 
 def test_int8_and_float32_embeddings_of_real_faces_agree(

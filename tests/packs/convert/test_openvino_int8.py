@@ -1,15 +1,14 @@
 import hashlib
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import numpy_helper
 
 from app.packs.convert import openvino_int8
 from app.packs.store import Store
+from tests.packs.convert.optimised import op_counts
 
 pytestmark = pytest.mark.shared
 
@@ -38,11 +37,7 @@ def test_convolution_weights_do_not_overflow_on_any_cpu(quantised: bytes) -> Non
 
 
 def test_every_layer_before_the_last_stage_runs_in_integers(quantised: bytes, tmp_path: Path) -> None:
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
-    options.log_severity_level = 3
-    onnxruntime.InferenceSession(quantised, options, providers=["CPUExecutionProvider"])
-    counts = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    counts = op_counts(quantised, tmp_path)
     # The additions are 10 of residuals and one in place of each LeakyRelu.
     assert (counts["QLinearConv"], counts["QLinearAdd"], counts["Max"]) == (63, 49, 39)
     assert "QLinearLeakyRelu" not in counts
