@@ -1,11 +1,12 @@
 """HTTP <-> gateway. A cloud request is a request of the vendor's API 3.0, which this service answers.
 
-Every request is a cloud request, except GET of the playground and of these operator paths, and GET without ``Action``:
+Every request is a cloud request, except GET of the playground and of these operator paths, and GET or HEAD that names
+neither an action nor a caller:
 
 ``/healthz``: whether the process is alive. ``/readyz``: whether the service accepts requests, false during shutdown.
 ``/version``: version, model pack and device. ``/metrics``: metrics for Prometheus, if enabled. ``/docs`` and
-``/openapi.json``: description of the cloud requests. Without the parameter ``Action``, ``/`` names the service, and any
-other path returns 404, so that a probe of a wrong path fails.
+``/openapi.json``: description of the cloud requests. Any other GET of ``/`` describes the service, and of another path
+returns 404, so that a probe of a wrong path fails.
 """
 
 import logging
@@ -59,7 +60,7 @@ async def _not_found(_: Request) -> Response:
 
 
 class _PageRoute(BaseRoute):
-    """GET and HEAD without credential and without the parameter ``Action``: no SDK sends such a request."""
+    """GET and HEAD that name neither an action nor a caller: no SDK sends such a request."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         is_page = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and not _has_cloud_parameter(scope)

@@ -10,7 +10,7 @@ from app.cli.arguments import add_population, image_ref, with_population
 from app.domain import CompareOptions, Comparison, DetectOptions, FaceModelVersion, ImageRef, MatchingStrategy
 from app.engine import Engine
 from app.environment import Settings, load_settings
-from app.errors import ApiError
+from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
 from app.tools.verdict import Verdicts, verdicts_on
 
@@ -65,11 +65,13 @@ async def _compare(
 
 
 async def _quality(engine: Engine, image: ImageRef, options: CompareOptions) -> object:
-    """Return the largest face as ``DetectFace`` describes it; None if it is too unclear for ``DetectFace``."""
+    """Return the largest face as ``DetectFace`` describes it, or None if ``DetectFace`` finds no face."""
     detect = DetectOptions(options.face_model_version, min_size=1, quality=True, rotate=options.rotate)
     try:
         detected = await engine.services.detect(image, detect, StageTimer.after(_DETECT_TIMEOUT_S))
-    except ApiError:
+    except ApiError as error:
+        if error.code is not ErrorCode.NO_FACE_IN_PHOTO:
+            raise
         return None
     described = face_info(detected.faces[0], landmarks=False).model_dump(by_alias=True)
     return {name: described[name] for name in ("X", "Y", "Width", "Height", "FaceQualityInfo")}

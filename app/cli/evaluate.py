@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         "genuine": counts.genuine_pairs,
         "impostor": counts.impostor_pairs,
     }
+    if pack.unfit:
+        print(f"warning: {pack.unfit}", file=sys.stderr)
     if warning := few_people_text(counts.impostor_pairs):
         print(f"warning: {warning}", file=sys.stderr)
     accuracy, rows = counts.best_accuracy(), measured.evaluate(active, population).rows

@@ -1,12 +1,12 @@
 """All Prometheus metrics, served as text at ``/metrics``.
 
-Label values come from small fixed sets, never from a request. With several server processes, each one writes its values
-to files, and any of them answers for all (``prometheus_client.multiprocess``). Values of a process that exited remain.
+Label values come from small fixed sets or are process IDs, never from a request. With several server processes, each
+one writes its values to files, and any of them answers for all (``prometheus_client.multiprocess``). Counters and
+histograms of a process that exited remain; its gauges are removed.
 """
 
-import operator
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Sample
 
 import app
 
@@ -100,7 +99,10 @@ class Metrics:
 
 
 class _AllProcesses(Collector):
-    """The metrics of ``ProcessCollector``, added over all server processes."""
+    """The metrics of ``ProcessCollector`` for each server process, with the label ``pid``.
+
+    A sum over the running processes would fall when one is replaced, which ``rate`` reads as a restarted counter.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -110,18 +112,10 @@ class _AllProcesses(Collector):
         for file in self._folder.glob("gauge_livesum_*.db"):  # removed when its process exits
             process_id = file.stem.rpartition("_")[2]
             for metric in ProcessCollector(pid=partial(int, process_id), registry=None).collect():
-                if metric.name in metrics:
-                    add = _NOT_ADDED.get(metric.name, operator.add)
-                    (first,), (second,) = metrics[metric.name].samples, metric.samples
-                    metric.samples = [Sample(first.name, first.labels, add(first.value, second.value))]  # type: ignore[no-untyped-call]
-                metrics[metric.name] = metric
+                merged = metrics.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+                for sample in metric.samples:
+                    merged.add_sample(sample.name, {"pid": process_id}, sample.value)
         return metrics.values()
-
-
-_NOT_ADDED: Mapping[str, Callable[[float, float], float]] = {
-    "process_start_time_seconds": min,
-    "process_max_fds": min,
-}
 
 
 def remove_process(process_id: int) -> None:

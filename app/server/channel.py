@@ -1,8 +1,8 @@
 """The channel between the supervisor and one server process: a pair of Unix sockets that keep message boundaries.
 
 The supervisor sends accepted connections, each with the index of its listener. The process first sends its
-announcement, which means that it is ready, and then its load whenever it changes. The supervisor closes the channel to
-say that no further connection follows.
+announcement, which means that it is ready, and then its load whenever it changes. A closed channel
+means that no further connection follows.
 """
 
 import socket
@@ -18,7 +18,10 @@ class LostConnectionError(OSError):
 
 
 class Load(NamedTuple):
-    """The connections that a server process has received since its start, and those that are open now."""
+    """The connections that a server process has received since its start, and those that are open now.
+
+    ``is_stopping``: whether the process is shutting down.
+    """
 
     received: int
     open: int

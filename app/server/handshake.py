@@ -1,8 +1,8 @@
 """The TLS handshake of a connection, within the limits of connections.
 
 asyncio creates the protocol of a TLS connection before the handshake, but reports only handshakes that succeed. So the
-server accepts plain connections and upgrades each with ``loop.start_tls``. Until then, a :class:`TlsHandshake` stands
-for the connection: it counts as idle, can be closed, and takes part in the shutdown.
+server accepts plain connections and upgrades each with ``loop.start_tls``. Until then, :class:`TlsHandshake` is the
+protocol of the connection: it counts as idle, can be closed, and takes part in the shutdown.
 """
 
 import asyncio

@@ -78,12 +78,16 @@ class SupervisedServer(Server):
 
 
 class _ObservedSet(set[Any]):
-    """A set that calls a function after each removal."""
+    """A set that calls a function after each addition and removal."""
 
-    def __init__(self, on_removal: Callable[[], None]) -> None:
+    def __init__(self, on_change: Callable[[], None]) -> None:
         super().__init__()
-        self._on_removal = on_removal
+        self._on_change = on_change
+
+    def add(self, element: object) -> None:
+        super().add(element)
+        self._on_change()
 
     def discard(self, element: object) -> None:
         super().discard(element)
-        self._on_removal()
+        self._on_change()

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
@@ -15,6 +14,7 @@ from app.domain import Image
 from tests.contract.catalogue import CASES, Case, send
 from tests.support.fakes import KEYS_FILE, code_of
 from tests.support.images import another_shot, astronaut, blurred, cast, jpeg, shrunk
+from tests.support.rotation import rotate
 from tests.support.sdk import compare_request, sdk_client
 from tests.support.server import Server, running_server
 
@@ -45,11 +45,6 @@ def _score(server: Server, a: Image, b: Image, **parameters: int) -> float:
     return float(sdk_client(server).CompareFace(request).Score)
 
 
-def _rotated(image: Image, degrees: int) -> Image:
-    turns = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-    return np.ascontiguousarray(cv2.rotate(image, turns[degrees]).astype(np.uint8))
-
-
 def test_one_person_reaches_the_strict_threshold_and_another_not_the_lenient_one(omz_server: Server) -> None:
     assert _score(omz_server, astronaut(), another_shot(astronaut())) > 80
     assert _score(omz_server, astronaut(), cast()) < 40
@@ -63,7 +58,7 @@ def test_a_mirrored_image_keeps_its_score(omz_server: Server) -> None:
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_a_rotated_face_needs_the_flag(omz_server: Server, degrees: int) -> None:
-    rotated = _rotated(astronaut(), degrees)
+    rotated, _ = rotate(astronaut(), None, degrees)
     assert _score(omz_server, astronaut(), rotated, NeedRotateDetection=1) > 90
     with pytest.raises(TencentCloudSDKException) as caught:
         _score(omz_server, astronaut(), rotated)
@@ -78,7 +73,7 @@ def test_quality_control_refuses_a_blurred_face(omz_server: Server) -> None:
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (2400, 0), (1000, 1900), (2400, 3500)])
-def test_a_face_of_a_fortieth_of_a_large_image_is_found_at_any_place(
+def test_a_face_of_a_fortieth_of_a_large_image_is_detected_at_any_position(
     omz_server: Server, corner: tuple[int, int]
 ) -> None:
     large = np.full((3000, 4000, 3), 90, dtype=np.uint8)

@@ -126,7 +126,7 @@ class Service:
 
 
 def missing() -> str | None:
-    """Return what this machine lacks, or an empty text."""
+    """Return why the image cannot be built on this machine, or None."""
     if not (TOOLS / "buildah.sh").exists():
         return "../shared/tools is absent"
     if os.geteuid() != 0:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
-from app.server.config import protocol_factory, uvicorn_config
+from app.server.config import ServerConfig, protocol_factory, uvicorn_config
 from app.server.connection import ConnectionGroup, ConnectionLimits
 from app.server.supervised import SupervisedServer
 
@@ -37,11 +37,16 @@ def _start(target: object, channel: socket.socket) -> BaseProcess:
     return process
 
 
+def config() -> ServerConfig:
+    """Return the configuration of the application."""
+    created = uvicorn_config(_answer, protocol_factory(ConnectionGroup(_LIMITS)), drain_s=10)
+    created.lifespan = "off"
+    return created
+
+
 def _serve(channel: socket.socket) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    config = uvicorn_config(_answer, protocol_factory(ConnectionGroup(_LIMITS)), drain_s=10)
-    config.lifespan = "off"
-    asyncio.run(SupervisedServer([config], channel, "ready").serve([]))
+    asyncio.run(SupervisedServer([config()], channel, "ready").serve([]))
 
 
 def _fail(channel: socket.socket) -> None:

@@ -5,6 +5,7 @@ import socket
 
 from app.server import channel
 from app.server.channel import Load
+from app.server.supervised import SupervisedServer
 from tests.server import processes
 
 
@@ -62,3 +63,17 @@ async def test_after_sigterm_connections_are_accepted_until_the_supervisor_sends
         assert b"\r\nconnection: close\r\n" in response
     process.join(timeout=10)
     assert process.exitcode == 0
+
+
+async def test_each_added_and_removed_connection_is_reported() -> None:
+    """A TLS handshake leaves the set before its connection joins it."""
+    ours, theirs = channel.pair()
+    with ours, theirs:
+        theirs.setblocking(False)
+        connections = SupervisedServer([processes.config()], theirs, "ready").server_state.connections
+        handshake, connection = object(), object()
+        connections.add(handshake)  # type: ignore[arg-type]
+        connections.discard(handshake)
+        connections.add(connection)  # type: ignore[arg-type]
+        loads = [channel.receive_load(ours) for _ in range(3)]
+        assert [load.open for load in loads if load] == [1, 0, 1]
