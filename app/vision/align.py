@@ -3,6 +3,8 @@
 A transform is a 2 x 3 float64 matrix that maps points (x, y) in pixels of one image to pixels of another.
 """
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +43,7 @@ def align(image: Image, landmarks: Landmarks, template: NDArray[np.float32], sid
 
 def warp_crop(image: Image, matrix: NDArray[np.float64], side: int) -> Crop:
     """Return ``side`` x ``side`` pixels of ``image`` transformed by ``matrix``; black outside the image."""
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    scale = math.hypot(matrix[0, 0], matrix[1, 0])
     if scale < _MIN_BILINEAR_SCALE:
         image, matrix = _shrink(image, matrix, scale, side)
     crop = cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

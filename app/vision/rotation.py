@@ -7,6 +7,8 @@ Detectors are reliable up to about 30 degrees of roll. They also detect most sid
 :func:`has_upright_landmarks` rejects those.
 """
 
+import cmath
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -95,7 +97,7 @@ class Rotation:
 
 def uprightness(face: Face) -> float:
     """Return the confidence of ``face`` times the cosine of its roll."""
-    return face.confidence * float(np.cos(np.radians(roll(face))))
+    return face.confidence * math.cos(math.radians(roll(face)))
 
 
 def detect_rotated(
@@ -137,7 +139,7 @@ def detect_upright(detector: Detector, image: Image, side: int | None = None) ->
 
 def roll(face: Face) -> float:
     """Return the roll in degrees, clockwise, in (-180, 180]."""
-    return float(np.degrees(np.angle(_scale_and_roll(face))))
+    return math.degrees(cmath.phase(_scale_and_roll(_points(face))))
 
 
 def has_accurate_landmarks(face: Face, input_roll: float = 0.0) -> bool:
@@ -165,22 +167,27 @@ def has_upright_landmarks(face: Face) -> bool:
     ``face``: in pixels of the detector's input. Faces with more roll have wrong landmarks, whose computed roll may be
     small.
     """
-    scale_and_roll = _scale_and_roll(face)
-    left_eye, right_eye, _, mouth_left, mouth_right = face.landmarks
-    height = float(np.hypot(*(mouth_left + mouth_right - left_eye - right_eye))) / 2
+    points = _points(face)
+    scale_and_roll = _scale_and_roll(points)
+    left_eye, right_eye, _, mouth_left, mouth_right = points.tolist()
+    height = abs(mouth_left + mouth_right - left_eye - right_eye) / 2
     scale = max(abs(scale_and_roll), height / _EYES_TO_MOUTH)  # the eyes of a profile are close together
-    has_small_roll = abs(float(np.degrees(np.angle(scale_and_roll)))) < _MAX_INPUT_ROLL
+    has_small_roll = abs(math.degrees(cmath.phase(scale_and_roll))) < _MAX_INPUT_ROLL
     return has_small_roll and scale * _EYE_DISTANCE > _MIN_EYE_DISTANCE_RATIO * face.box.area**0.5
 
 
 def landmark_box(face: Face) -> Box:
     """Return the square around the landmarks, of the size of a detector's box for a frontal face."""
     x, y = face.landmarks.mean(axis=0).tolist()
-    half = FACE_PER_EYE_DISTANCE * _EYE_DISTANCE * abs(_scale_and_roll(face)) / 2
+    half = FACE_PER_EYE_DISTANCE * _EYE_DISTANCE * abs(_scale_and_roll(_points(face))) / 2
     return Box(x - half, y - half, x + half, y + half)
 
 
-def _scale_and_roll(face: Face) -> complex:
-    """Return scale (modulus) and roll (angle) of the head model that fits the landmarks best."""
-    points = face.landmarks[:, 0] + 1j * face.landmarks[:, 1].astype(np.float64)
+def _points(face: Face) -> NDArray[np.complex128]:
+    """Return the landmarks as complex numbers, x + iy."""
+    return face.landmarks.astype(np.float64, order="C").view(np.complex128).ravel()
+
+
+def _scale_and_roll(points: NDArray[np.complex128]) -> complex:
+    """Return scale (modulus) and roll (angle) of the head model that fits the landmarks ``points`` best."""
     return complex(np.vdot(_HEAD_POINTS, points)) / _HEAD_NORM

@@ -4,6 +4,7 @@ A detector's cost grows with the size of its input, and a portrait needs only a 
 detection selects the largest face of most images. Images with small, uncertain or several faces need full detection.
 """
 
+import cmath
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -135,7 +136,7 @@ def _area_on_crop(detector: Detector, image: Image, face: Face, landmark_crop: L
     areas = [match.box.area for match in matches if match]
     if not areas:
         return visible
-    enlargement = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    enlargement = math.hypot(matrix[0, 0], matrix[1, 0])
     return math.prod(areas) ** (1 / len(areas)) / enlargement**2 * visible / face.box.area
 
 
@@ -220,7 +221,7 @@ def _crop(image: Image, face: Face, landmark_crop: LandmarkCrop, degrees: float)
     """Return the crop in which ``face``, rotated back by ``degrees``, has the size of the pack, and its transform."""
     box, middle = face.box, landmark_crop.side / 2
     # Points as complex numbers: p of the image is p * factor + shift in the crop.
-    factor = landmark_crop.face / box.area**0.5 * np.exp(-1j * np.radians(degrees))
+    factor = cmath.rect(landmark_crop.face / box.area**0.5, -math.radians(degrees))
     shift = middle * (1 + 1j) - factor * complex(box.left + box.right, box.top + box.bottom) / 2
     matrix = np.array([[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]])
     return warp_crop(image, matrix, landmark_crop.side), matrix

@@ -86,8 +86,9 @@ def resize_and_pad(image: Image, max_side: int) -> tuple[Image, float]:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     bottom, right = (-side % _INPUT_MULTIPLE for side in image.shape[:2])
-    padded = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
-    return padded.astype(np.uint8, copy=False), scale / factor
+    if bottom or right:
+        image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT).astype(np.uint8, copy=False)
+    return image, scale / factor
 
 
 def to_blob(image: Image) -> Tensor:

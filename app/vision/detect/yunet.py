@@ -1,8 +1,9 @@
 """YuNet (Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023), as published in the OpenCV Zoo.
 
-Input: BGR, 0-255, without mean or scale. Output, at three strides, per cell: a class score, an objectness, a box
-(offset of its centre, log of its size) and five landmarks. The unit is the stride. Decoding and NMS follow OpenCV's
-``FaceDetectorYN`` (modules/objdetect/src/face_detect.cpp), but boxes are not rounded to whole pixels before NMS.
+Input: BGR, 0-255, without mean or scale. Output, at three strides, per cell: a class score and an objectness (both
+outputs of a sigmoid), a box (offset of its centre, log of its size) and five landmarks. The unit is the stride.
+Decoding and NMS follow OpenCV's ``FaceDetectorYN`` (modules/objdetect/src/face_detect.cpp), but boxes are not rounded
+to whole pixels before NMS.
 """
 
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ def decode(outputs: Sequence[Tensor], height: int, width: int, confidence: float
     ``outputs``: class scores (N x 1), objectness (N x 1), boxes (N x 4), landmarks (N x 10), each for all strides.
     """
     classes, objectness, boxes, points = join_strides(outputs)
-    scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objectness[:, 0], 0, 1))
+    scores = np.sqrt(classes[:, 0] * objectness[:, 0])
     top = top_candidates(scores, confidence)
     cells = grid_cells(height, width, 1)[top]
     corners, strides = cells[:, :2], cells[:, 2:]
