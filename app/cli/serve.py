@@ -118,6 +118,7 @@ def serve_process(
     process.disable_core_dumps()
     logs.configure(settings.log.level)
     _exit_at_sigterm()
+    metrics.add_process(row)
     rate_limiter = RateLimiter(np.frombuffer(memoryview(counts), np.uint8), row)
     sys.exit(exit_code(lambda: asyncio.run(_serve_process(settings, open_engine, channel, port, rate_limiter))))
 

@@ -1,8 +1,8 @@
 """All Prometheus metrics, served as text at ``/metrics``.
 
 Label values come from small fixed sets or are process IDs, never from a request. With several server processes, each
-one writes its values to files, and any of them answers for all (``prometheus_client.multiprocess``). Counters and
-histograms of a process that exited remain; its gauges are removed.
+one writes its values to files, and any of them answers for all (``prometheus_client.multiprocess``). The replacement of
+a process that exited continues its counters and histograms; its gauges are removed.
 """
 
 import os
@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, values
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
+from prometheus_client.values import MultiProcessValue
 
 import app
 
@@ -23,6 +24,8 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder of the files. ``prometheus_client`` reads it when it is imported."""
 
+_RUNNING = ".pid"
+"""Suffix of the files that name the running server processes."""
 _REQUEST_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30)
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _WAIT_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
@@ -109,8 +112,8 @@ class _AllProcesses(Collector):
 
     def collect(self) -> Iterable[Metric]:
         metrics: dict[str, Metric] = {}
-        for file in self._folder.glob("gauge_livesum_*.db"):  # removed when its process exits
-            process_id = file.stem.rpartition("_")[2]
+        for file in self._folder.glob(f"*{_RUNNING}"):
+            process_id = file.stem
             for metric in ProcessCollector(pid=partial(int, process_id), registry=None).collect():
                 merged = metrics.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
                 for sample in metric.samples:
@@ -118,6 +121,20 @@ class _AllProcesses(Collector):
         return metrics.values()
 
 
-def remove_process(process_id: int) -> None:
-    """Remove the gauges of a server process that exited; its counters remain."""
-    mark_process_dead(process_id, os.environ[FOLDER_VARIABLE])  # type: ignore[no-untyped-call]
+def add_process(number: int) -> None:
+    """Use the files of server process ``number`` in this process; call it before ``Metrics``.
+
+    Files named by process ID, as ``prometheus_client`` names them, would become more with each replaced process.
+    """
+    values.ValueClass = MultiProcessValue(process_identifier=lambda: number)  # type: ignore[no-untyped-call]
+    _running_file(os.getpid()).touch()
+
+
+def remove_process(number: int, process_id: int) -> None:
+    """Remove the gauges of a server process that exited; call it before its replacement starts."""
+    mark_process_dead(number, os.environ[FOLDER_VARIABLE])  # type: ignore[no-untyped-call]
+    _running_file(process_id).unlink(missing_ok=True)
+
+
+def _running_file(process_id: int) -> Path:
+    return Path(os.environ[FOLDER_VARIABLE], f"{process_id}{_RUNNING}")

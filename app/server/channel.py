@@ -1,15 +1,17 @@
 """The channel between the supervisor and one server process: a pair of Unix sockets that keep message boundaries.
 
 The supervisor sends accepted connections, each with the index of its listener. The process first sends its
-announcement, which means that it is ready, and then its load whenever it changes. A closed channel
-means that no further connection follows.
+announcement, which means that it is ready. It then reports its load whenever it changes, and every
+``REPORT_INTERVAL_S`` seconds. A closed channel means that no further connection follows.
 """
 
 import socket
 import struct
 from typing import NamedTuple
 
-MAX_ANNOUNCEMENT_BYTES = 16 * 1024
+REPORT_INTERVAL_S = 1.0
+
+_MAX_ANNOUNCEMENT_BYTES = 16 * 1024
 _LOAD = struct.Struct("=QI?")
 
 
@@ -49,6 +51,16 @@ def receive_connection(channel: socket.socket) -> tuple[int, socket.socket] | No
     if data and not descriptors:
         raise LostConnectionError
     return (data[0], socket.socket(fileno=descriptors[0])) if data else None
+
+
+def send_announcement(channel: socket.socket, text: str) -> None:
+    """Report that the process is ready; raise ``OSError`` if the supervisor has exited."""
+    channel.send(text.encode())
+
+
+def receive_announcement(channel: socket.socket) -> str | None:
+    """Return the announcement, or None if the process has exited; raise ``BlockingIOError`` if it is not there yet."""
+    return channel.recv(_MAX_ANNOUNCEMENT_BYTES).decode() or None
 
 
 def send_load(channel: socket.socket, load: Load) -> None:

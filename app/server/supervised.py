@@ -33,9 +33,10 @@ class SupervisedServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
-        self._channel.send(self._announcement.encode())
+        channel.send_announcement(self._channel, self._announcement)
         self._channel.setblocking(False)
         asyncio.get_running_loop().add_reader(self._channel, self._receive)
+        self._report_regularly()
 
     async def stop_accepting(self, sockets: list[socket.socket]) -> None:
         self._report_load()
@@ -70,6 +71,11 @@ class SupervisedServer(Server):
         with suppress(OSError):  # the client has disconnected
             await asyncio.get_running_loop().connect_accepted_socket(create_protocol, connection)
         self._report_load()
+
+    def _report_regularly(self) -> None:
+        """Report the load until the event loop ends, so that the supervisor sees that it runs."""
+        self._report_load()
+        asyncio.get_running_loop().call_later(channel.REPORT_INTERVAL_S, self._report_regularly)
 
     def _report_load(self) -> None:
         load = Load(self._received, len(self.server_state.connections), is_stopping=self.should_exit)

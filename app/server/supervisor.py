@@ -5,32 +5,29 @@ process with the fewest open ones. A listener shared by all processes would not 
 them, and clients keep their connections.
 
 A process that exits is replaced. Its connections are lost, and clients see a connection error, which they may retry.
+A process that hangs, so that its event loop sends no reports, is killed and replaced.
 The steps of the shutdown are those of ``app.server.server``.
 """
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from multiprocessing.process import BaseProcess
-from typing import TypeAlias
 
-from app.server import channel
-from app.server.channel import Load
+from app.server.channel import REPORT_INTERVAL_S
 from app.server.server import LISTEN_BACKLOG, accept_pending, drop_all_connection_attempts
+from app.server.server_process import ServerProcess, StartProcess
 
 _RESTART_DELAY_S = 1.0
 """Seconds before a process is replaced that exited while it started."""
+_MAX_MISSED_REPORTS = 60
+"""One minute, so that a process is not killed because the machine is overloaded."""
 _ACCEPT_RETRY_S = 0.1
 """Seconds before the next connection is accepted after an error, such as too many open files."""
 
 _log = logging.getLogger(__name__)
-
-StartProcess: TypeAlias = Callable[[int, socket.socket], BaseProcess]
-"""Starts the server process with this number and its end of the channel. A replacement has the same number."""
 
 
 class Supervisor:
@@ -42,15 +39,21 @@ class Supervisor:
         start: StartProcess,
         count: int,
         readiness_delay_s: float,
-        on_exit: Callable[[int], None] = lambda _: None,
+        on_exit: Callable[[int, int], None] = lambda *_: None,
+        max_missed_reports: int = _MAX_MISSED_REPORTS,
     ) -> None:
-        """``listeners`` are bound, not listening; ``on_exit`` gets the process ID of every process that exited."""
+        """``listeners`` are bound, not listening.
+
+        ``on_exit`` gets the number and the process ID of every process that exited, before it is replaced.
+        A process that misses ``max_missed_reports`` in a row is killed.
+        """
         self._listeners = listeners
         self._start = start
         self._count = count
         self._readiness_delay_s = readiness_delay_s
         self._on_exit = on_exit
-        self._running: set[_ServerProcess] = set()
+        self._max_missed_reports = max_missed_reports
+        self._running: set[ServerProcess] = set()
         self._changed = asyncio.Event()
         """A process has become ready or has less load, so a connection may be offered again."""
         self._stop, self._force = asyncio.Event(), asyncio.Event()
@@ -65,9 +68,11 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._receive_signal, number)
+        watch = asyncio.create_task(self._watch())
         try:
             status = await self._run(announce)
         finally:  # after an error the processes would run on
+            watch.cancel()
             self._stop.set()
             for process in self._running:
                 process.close_channel()
@@ -93,8 +98,8 @@ class Supervisor:
         await asyncio.gather(*keepers)
         return 0
 
-    def _start_process(self, number: int) -> "_ServerProcess":
-        process = _ServerProcess(number, self._start, self._changed.set)
+    def _start_process(self, number: int) -> ServerProcess:
+        process = ServerProcess(number, self._start, self._changed.set)
         self._running.add(process)
         return process
 
@@ -112,12 +117,12 @@ class Supervisor:
         for process in self._running:
             process.send_signal(signal.SIGTERM if is_first else signal.SIGINT)
 
-    async def _keep(self, process: "_ServerProcess") -> None:
+    async def _keep(self, process: ServerProcess) -> None:
         """Replace ``process`` and its successors when they exit, until the shutdown."""
         while True:
             status = await process.exited()
             self._running.discard(process)
-            self._on_exit(process.pid)
+            self._on_exit(process.number, process.pid)
             if self._stop.is_set():
                 return
             _log.error(
@@ -131,12 +136,28 @@ class Supervisor:
                     return
             process = successor
 
-    def _try_to_start(self, number: int) -> "_ServerProcess | None":
+    def _try_to_start(self, number: int) -> ServerProcess | None:
         try:
             return self._start_process(number)
         except OSError as error:  # such as too many processes
             _log.error("server process could not be started", extra={"fields": {"reason": error.strerror}})
             return None
+
+    async def _watch(self) -> None:
+        """Kill each process that misses too many reports; one that is still starting, only at the shutdown.
+
+        Reports are counted, not seconds: while the machine or the supervisor is suspended, at most one is missed.
+        """
+        while True:
+            await asyncio.sleep(REPORT_INTERVAL_S)
+            for process in self._running:
+                if not process.was_ready and not self._stop.is_set():
+                    continue  # it sends no reports, and may need minutes to prepare the models for a GPU
+                process.missed_reports += 1
+                if process.missed_reports == self._max_missed_reports:
+                    fields = {"process_id": process.pid, "missed_reports": process.missed_reports}
+                    _log.error("server process hangs, killing it", extra={"fields": fields})
+                    process.send_signal(signal.SIGKILL)
 
     async def _stops_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
@@ -170,9 +191,9 @@ class Supervisor:
                 await self._changed.wait()
 
     def _offer(self, index: int, connection: socket.socket) -> bool:
-        return any(process.offer(index, connection) for process in sorted(self._ready(), key=_open_connections))
+        return any(process.offer(index, connection) for process in sorted(self._ready(), key=_preference))
 
-    def _ready(self) -> "list[_ServerProcess]":
+    def _ready(self) -> list[ServerProcess]:
         return [process for process in self._running if process.is_ready]
 
     async def _shut_down(self, dispatchers: Iterable[asyncio.Task[None]]) -> None:
@@ -190,100 +211,6 @@ class Supervisor:
             process.close_channel()
 
 
-def _open_connections(process: "_ServerProcess") -> int:
-    return process.open_connections
-
-
-class _ServerProcess:
-    """A server process and the supervisor's end of its channel. ``announcement`` is empty until it is ready."""
-
-    def __init__(self, number: int, start: StartProcess, on_change: Callable[[], None]) -> None:
-        """``on_change`` is called when the process becomes ready, has less load or exits."""
-        self._channel, theirs = channel.pair()
-        with theirs:
-            try:
-                self._process = start(number, theirs)
-            except OSError:
-                self._channel.close()
-                raise
-        self.number = number
-        self.pid = self._process.pid or 0
-        self._on_change = on_change
-        self.announcement = ""
-        self._sent = 0
-        self._load = Load(0, 0, is_stopping=False)
-        self._is_signalled = False
-        self._loop = asyncio.get_running_loop()
-        self._exited: asyncio.Future[int] = self._loop.create_future()
-        self._ready: asyncio.Future[bool] = self._loop.create_future()
-        self._loop.add_reader(self._process.sentinel, self._report_exit)
-        self._loop.add_reader(self._channel, self._receive)
-
-    @property
-    def was_ready(self) -> bool:
-        return bool(self.announcement)
-
-    @property
-    def is_ready(self) -> bool:
-        return self.was_ready and not self._exited.done()
-
-    @property
-    def open_connections(self) -> int:
-        """The open connections, with those that the process has not received yet."""
-        return self._sent - self._load.received + self._load.open
-
-    async def becomes_ready(self) -> bool:
-        """Wait until the process is ready or has exited; return whether it is ready."""
-        return await asyncio.shield(self._ready)
-
-    async def exited(self) -> int:
-        """Return the exit status, once the process has exited; negative for a signal."""
-        return await asyncio.shield(self._exited)
-
-    def offer(self, index: int, connection: socket.socket) -> bool:
-        """Send ``connection``; return False if the process cannot take it."""
-        try:
-            channel.send_connection(self._channel, index, connection)
-        except OSError:
-            return False
-        self._sent += 1
-        return True
-
-    def send_signal(self, number: int) -> None:
-        self._is_signalled = True
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
-
-    def close_channel(self) -> None:
-        """Report that no further connection follows."""
-        with suppress(OSError):
-            self._channel.shutdown(socket.SHUT_WR)
-
-    def _receive(self) -> None:
-        try:
-            if self.was_ready:
-                load = channel.receive_load(self._channel)
-                self._load = load or self._load
-                is_open = load is not None
-                if self._load.is_stopping and not self._is_signalled:
-                    self.close_channel()
-            else:
-                self.announcement = self._channel.recv(channel.MAX_ANNOUNCEMENT_BYTES).decode()
-                is_open = self.was_ready
-                self._ready.set_result(is_open)
-        except OSError:
-            is_open = False
-        if not is_open:
-            self._loop.remove_reader(self._channel)  # the process exits
-        self._on_change()
-
-    def _report_exit(self) -> None:
-        self._loop.remove_reader(self._process.sentinel)
-        self._loop.remove_reader(self._channel)
-        self._channel.close()
-        self._process.join()
-        self._exited.set_result(self._process.exitcode or 0)
-        self._process.close()
-        if not self._ready.done():
-            self._ready.set_result(False)
-        self._on_change()
+def _preference(process: ServerProcess) -> tuple[bool, int]:
+    """Return a key that sorts processes whose reports are late last, and others by their open connections."""
+    return process.is_late, process.open_connections

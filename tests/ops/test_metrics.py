@@ -1,7 +1,24 @@
 """Metrics in Prometheus's text format; tests/api/test_routes.py reads them over HTTP."""
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 import app
-from app.ops.metrics import Metrics
+from app.ops.metrics import FOLDER_VARIABLE, Metrics, remove_process
+
+_SERVER_PROCESS = """
+import os
+from app.ops import metrics
+metrics.add_process(1)
+values = metrics.Metrics()
+values.record_request("CompareFace", "OK", 0.04, {"decode": 0.003})
+values.in_flight.inc()
+print(os.getpid())
+print(values.render().decode())
+"""
 
 
 def _lines(metrics: Metrics) -> list[str]:
@@ -50,3 +67,19 @@ def test_build_information_names_version_pack_and_device() -> None:
     (line,) = [line for line in _lines(metrics) if line.startswith("compareface_engine_info")]
     for label in (f'version="{app.__version__}"', 'pack="open"', 'device="cpu"', 'provider="CPUExecutionProvider"'):
         assert label in line
+
+
+def test_a_replacement_continues_the_files_of_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    files = []
+    for count in (1, 2, 3):
+        output = subprocess.run([sys.executable, "-c", _SERVER_PROCESS], capture_output=True, text=True, check=True)
+        process_id, *lines = output.stdout.splitlines()
+        assert f'compareface_requests_total{{action="CompareFace",code="OK"}} {count}.0' in lines
+        assert f'compareface_request_seconds_count{{action="CompareFace"}} {count}.0' in lines
+        assert "compareface_in_flight 1.0" in lines
+        assert len([line for line in lines if line.startswith("process_cpu_seconds_total{")]) == 1
+        assert any(line.startswith(f'process_cpu_seconds_total{{pid="{process_id}"}}') for line in lines)
+        remove_process(1, int(process_id))
+        files.append(sorted(file.name for file in tmp_path.iterdir()))
+    assert files == [["counter_1.db", "histogram_1.db"]] * 3

@@ -1,4 +1,8 @@
-"""A small application in several server processes: it answers with its process ID, at ``/slow`` after a moment."""
+"""A small application in several server processes, which answers with its process ID.
+
+It answers at ``/slow`` after a moment, and at ``/busy`` after computing for ``BUSY_S`` seconds in threads. At ``/hang``
+its event loop blocks.
+"""
 
 import asyncio
 import multiprocessing
@@ -6,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
@@ -18,6 +23,7 @@ from app.server.connection import ConnectionGroup, ConnectionLimits
 from app.server.supervised import SupervisedServer
 
 SLOW_S = 0.5
+BUSY_S = 4.5
 _LIMITS = ConnectionLimits(max_connections=1000, header_timeout_s=60, keep_alive_s=60, deadline_s=60)
 
 
@@ -29,6 +35,11 @@ def start(number: int, channel: socket.socket) -> BaseProcess:
 def start_failing(number: int, channel: socket.socket) -> BaseProcess:
     """Start a process that exits with status 4 before it is ready."""
     return _start(_fail, channel)
+
+
+def start_hanging(number: int, channel: socket.socket) -> BaseProcess:
+    """Start a process that never becomes ready and ignores SIGTERM."""
+    return _start(_hang, channel)
 
 
 def _start(target: object, channel: socket.socket) -> BaseProcess:
@@ -53,9 +64,24 @@ def _fail(channel: socket.socket) -> None:
     sys.exit(4)
 
 
+def _hang(channel: socket.socket) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(3600)
+
+
+def _compute() -> None:
+    until = time.monotonic() + BUSY_S
+    while time.monotonic() < until:
+        pass
+
+
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["path"] == "/slow":
         await asyncio.sleep(SLOW_S)
+    elif scope["path"] == "/busy":
+        await asyncio.gather(*(asyncio.to_thread(_compute) for _ in range(3)))
+    elif scope["path"] == "/hang":
+        time.sleep(3600)  # noqa: ASYNC251 - the event loop must not run
     body = str(os.getpid()).encode()
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

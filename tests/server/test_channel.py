@@ -42,6 +42,19 @@ def test_a_connection_without_a_free_file_descriptor_is_lost_and_not_the_end() -
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_the_announcement_or_the_exit_of_a_starting_process_arrives() -> None:
+    ours, theirs = channel.pair()
+    with ours, theirs:
+        with pytest.raises(BlockingIOError):
+            channel.receive_announcement(ours)
+        channel.send_announcement(theirs, "at https://[::1]:1 · ready")
+        channel.send_load(theirs, Load(0, 0, is_stopping=False))
+        assert channel.receive_announcement(ours) == "at https://[::1]:1 · ready"
+        assert channel.receive_load(ours) == Load(0, 0, is_stopping=False)
+        theirs.close()
+        assert channel.receive_announcement(ours) is None
+
+
 def test_loads_arrive_one_by_one() -> None:
     ours, theirs = channel.pair()
     with ours, theirs:

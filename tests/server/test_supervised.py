@@ -2,32 +2,36 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
+from typing import TypeVar
 
 from app.server import channel
 from app.server.channel import Load
 from app.server.supervised import SupervisedServer
 from tests.server import processes
 
+_T = TypeVar("_T")
 
-async def _announcement(ours: socket.socket) -> bytes:
+
+async def _received(receive: Callable[[socket.socket], _T], ours: socket.socket) -> _T:
     async with asyncio.timeout(20):
-        return await asyncio.get_running_loop().sock_recv(ours, channel.MAX_ANNOUNCEMENT_BYTES)
-
-
-async def _load(ours: socket.socket) -> Load | None:
-    async with asyncio.timeout(10):
         while True:
             try:
-                return channel.receive_load(ours)
+                return receive(ours)
             except BlockingIOError:
                 await asyncio.sleep(0.01)
+
+
+async def _ready(ours: socket.socket) -> None:
+    assert await _received(channel.receive_announcement, ours) == "ready"
+    assert await _received(channel.receive_load, ours) == Load(0, 0, is_stopping=False)
 
 
 async def test_a_process_stops_when_the_supervisor_is_gone() -> None:
     ours, theirs = channel.pair()
     with theirs:
         process = processes.start(0, theirs)
-    assert await _announcement(ours) == b"ready"
+    await _ready(ours)
     ours.close()
     process.join(timeout=10)
     assert process.exitcode == 0
@@ -37,9 +41,11 @@ async def test_a_lost_connection_does_not_stop_a_process() -> None:
     ours, theirs = channel.pair()
     with theirs:
         process = processes.start(0, theirs)
-    assert await _announcement(ours) == b"ready"
+    await _ready(ours)
     ours.send(bytes([0]))  # as if no file descriptor were left
-    assert await _load(ours) == Load(1, 0, is_stopping=False)
+    while (load := await _received(channel.receive_load, ours)) == Load(0, 0, is_stopping=False):
+        pass
+    assert load == Load(1, 0, is_stopping=False)
     ours.close()
     process.join(timeout=10)
 
@@ -48,7 +54,7 @@ async def test_after_sigterm_connections_are_accepted_until_the_supervisor_sends
     ours, theirs = channel.pair()
     with theirs:
         process = processes.start(0, theirs)
-    assert await _announcement(ours) == b"ready"
+    await _ready(ours)
     process.terminate()
     await asyncio.sleep(0.3)
     client, accepted = socket.socketpair()
@@ -61,6 +67,21 @@ async def test_after_sigterm_connections_are_accepted_until_the_supervisor_sends
         response = await asyncio.to_thread(client.recv, 1000)
         assert response.startswith(b"HTTP/1.1 200 ")
         assert b"\r\nconnection: close\r\n" in response
+    process.join(timeout=10)
+    assert process.exitcode == 0
+
+
+async def test_an_idle_process_reports_its_load_regularly_and_during_its_shutdown() -> None:
+    ours, theirs = channel.pair()
+    with theirs:
+        process = processes.start(0, theirs)
+    with ours:
+        await _ready(ours)
+        assert await _received(channel.receive_load, ours) == Load(0, 0, is_stopping=False)
+        process.terminate()
+        while await _received(channel.receive_load, ours) == Load(0, 0, is_stopping=False):
+            pass
+        assert await _received(channel.receive_load, ours) == Load(0, 0, is_stopping=True)
     process.join(timeout=10)
     assert process.exitcode == 0
 

@@ -5,6 +5,7 @@ import errno
 import os
 import signal
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,8 +16,11 @@ from pathlib import Path
 import pytest
 
 from app.server.config import bind
-from app.server.supervisor import StartProcess, Supervisor
+from app.server.server_process import StartProcess
+from app.server.supervisor import Supervisor
 from tests.server import processes
+
+_MAX_MISSED_REPORTS = 4
 
 
 class _Running:
@@ -27,6 +31,10 @@ class _Running:
         self.announcements: list[str] = []
         self.exited: list[int] = []
         self.connections: list[HTTPConnection] = []
+
+    def on_exit(self, number: int, process_id: int) -> None:
+        assert number in {0, 1}
+        self.exited.append(process_id)
 
     def connect(self) -> HTTPConnection:
         self.connections.append(HTTPConnection("127.0.0.1", self._port, timeout=20))
@@ -65,10 +73,12 @@ def _open_pipes() -> int:
 
 
 @asynccontextmanager
-async def _supervised(start: StartProcess = processes.start) -> AsyncIterator[tuple[_Running, asyncio.Task[int]]]:
+async def _supervised(
+    start: StartProcess = processes.start, max_missed_reports: int = 60
+) -> AsyncIterator[tuple[_Running, asyncio.Task[int]]]:
     with bind("127.0.0.1", 0) as listener:
         running = _Running(listener)
-        supervisor = Supervisor([listener], start, 2, readiness_delay_s=0.1, on_exit=running.exited.append)
+        supervisor = Supervisor([listener], start, 2, 0.1, running.on_exit, max_missed_reports)
         task = asyncio.create_task(supervisor.run(running.announcements.append))
         try:
             await _wait_until(lambda: bool(running.announcements) or task.done())
@@ -175,10 +185,10 @@ async def test_an_error_of_the_supervisor_ends_the_processes() -> None:
         raise BrokenPipeError
 
     with bind("127.0.0.1", 0) as listener:
-        exited: list[int] = []
+        running = _Running(listener)
         with pytest.raises(BrokenPipeError):
-            await Supervisor([listener], processes.start, 2, readiness_delay_s=0, on_exit=exited.append).run(announce)
-        await _wait_until(lambda: len(exited) == 2)
+            await Supervisor([listener], processes.start, 2, 0, running.on_exit).run(announce)
+        await _wait_until(lambda: len(running.exited) == 2)
 
 
 async def test_connections_that_wait_for_a_process_at_the_shutdown_are_answered() -> None:
@@ -213,3 +223,75 @@ async def test_a_process_that_cannot_start_ends_the_supervisor_with_its_exit_sta
     async with _supervised(processes.start_failing) as (running, task):
         assert await task == 4
         assert running.announcements == []
+
+
+@pytest.mark.parametrize("path", ["/", "/hang"], ids=["stopped", "blocked"])
+async def test_a_process_that_hangs_gets_no_connections_and_is_replaced(
+    path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with _supervised(max_missed_reports=6) as (running, _):
+        kept, lost = running.connect(), running.connect()
+        survivor, hung = await running.answer(kept), await running.answer(lost)
+        if path == "/":
+            os.kill(hung, signal.SIGSTOP)
+        reply = asyncio.create_task(running.answer(lost, path))
+        await asyncio.sleep(3.5)  # three reports are missing
+        assert {await running.answer(running.connect()) for _ in range(8)} == {survivor}
+        with pytest.raises((HTTPException, OSError)):
+            await reply
+        await _wait_until(lambda: running.exited == [hung])
+        assert [record.levelname for record in caplog.records if "hangs" in record.message] == ["ERROR"]
+        assert await running.answer(kept) == survivor
+        async with asyncio.timeout(60):
+            while await running.answer(running.connect()) == survivor:
+                pass
+
+
+async def test_a_process_that_computes_for_long_is_not_killed_nor_its_reply_at_the_shutdown() -> None:
+    async with _supervised(max_missed_reports=_MAX_MISSED_REPORTS) as (running, task):
+        connection = running.connect()
+        process = await running.answer(connection)
+        for signals in ([], [signal.SIGTERM]):
+            busy = asyncio.create_task(running.answer(connection, "/busy"))
+            await asyncio.sleep(0.5)
+            for number in signals:
+                os.kill(os.getpid(), number)
+            assert await busy == process
+        assert await task == 0
+
+
+async def test_no_process_is_killed_after_the_whole_machine_was_suspended() -> None:
+    async with _supervised(max_missed_reports=_MAX_MISSED_REPORTS) as (running, _):
+        answers = [await running.answer(running.connect()) for _ in range(2)]
+        for process in answers:
+            os.kill(process, signal.SIGSTOP)
+        time.sleep(_MAX_MISSED_REPORTS + 1)  # noqa: ASYNC251 - the supervisor must not run
+        for process in answers:
+            os.kill(process, signal.SIGCONT)
+        await asyncio.sleep(1.5)
+        assert [await running.answer(connection) for connection in running.connections] == answers
+        assert running.exited == []
+
+
+async def test_a_process_that_hangs_does_not_prevent_the_shutdown() -> None:
+    async with _supervised(max_missed_reports=_MAX_MISSED_REPORTS) as (running, task):
+        answers = [await running.answer(running.connect()) for _ in range(2)]
+        os.kill(answers[0], signal.SIGSTOP)
+        slow = asyncio.create_task(running.answer(running.connections[1], "/slow"))
+        await asyncio.sleep(processes.SLOW_S / 4)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await slow == answers[1]
+        async with asyncio.timeout(30):
+            assert await task == 0
+        assert sorted(running.exited) == sorted(answers)
+
+
+async def test_a_process_that_hangs_while_it_starts_is_killed_only_at_the_shutdown() -> None:
+    with bind("127.0.0.1", 0) as listener:
+        supervisor = Supervisor([listener], processes.start_hanging, 2, 0, max_missed_reports=2)
+        task = asyncio.create_task(supervisor.run(lambda _: None))
+        await asyncio.sleep(3.5)
+        assert not task.done()
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(30):
+            assert await task == 0
