@@ -1,8 +1,9 @@
 """Kill server processes under load: ``python -m benchmarks.kill 20``.
 
 Clients keep their connections and compare two faces with a service of two server processes. One process after the other
-is killed. Only requests on the connections of the killed process may fail, by a connection error. At the end
-``/metrics`` must have counted every response; requests that were being answered at a kill may be counted in addition.
+is killed. Only requests on the connections of the killed process may fail, by a connection error; a client that
+reconnects before the process has exited may get it once more. At the end ``/metrics`` must have counted every response;
+requests that were being answered at a kill may be counted in addition.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def main() -> int:
     total = sum(codes, Counter[str]())
     ok, lost = total["OK"], total["connection error"]
     print(f"{times} kills: responses {dict(total)}, counted in /metrics: {counted}")
-    is_good = total.total() == ok + lost and lost <= times * _CLIENTS and ok <= counted <= ok + lost
+    is_good = total.total() == ok + lost and lost <= 2 * times * _CLIENTS and ok <= counted <= ok + lost
     return 0 if is_good else 1
 
 
@@ -66,38 +67,32 @@ def _send(server: Server, stop: threading.Event, codes: Counter[str]) -> None:
 
 def _server_processes(server: Server) -> list[int]:
     """Return the process IDs of the server processes, oldest first."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return [int(child) for child in children if b"multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [
+        child
+        for child in _children(server.process.pid)
+        if b"multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
 
 
-def _metric(server: Server, name: str) -> float | None:
-    """Return a metric, or None if the process that should answer was killed."""
-    try:
-        with closing(HTTPConnection(server.host, server.port, timeout=30)) as connection:
-            connection.request("GET", "/metrics")
-            lines = connection.getresponse().read().decode().splitlines()
-    except (OSError, HTTPException):
-        return None
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+def _children(process: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split()))
 
 
 def _wait_for_two_processes(server: Server) -> None:
+    """Wait until two processes have started their decoders, which is the last step before they are ready."""
     until = time.monotonic() + _REPLACED_S
-    while not _has_two_ready_processes(server):
+    while len([process for process in _server_processes(server) if _children(process)]) < 2:  # noqa: PLR2004
         if time.monotonic() > until:
             raise TimeoutError("the killed process was not replaced")
         time.sleep(0.1)
 
 
-def _has_two_ready_processes(server: Server) -> bool:
-    """Return whether ``/metrics`` adds the memory of two processes, which it does once both are ready."""
-    memory = _metric(server, "process_resident_memory_bytes")
-    sizes = [int(Path(f"/proc/{child}/statm").read_text().split()[1]) for child in _server_processes(server)]
-    return len(sizes) > 1 and memory is not None and memory > 1.5 * min(sizes) * os.sysconf("SC_PAGE_SIZE")
-
-
 def _counted(server: Server) -> int:
-    return int(_metric(server, 'compareface_requests_total{action="CompareFace",code="OK"}') or 0)
+    with closing(HTTPConnection(server.host, server.port, timeout=30)) as connection:
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+    name = 'compareface_requests_total{action="CompareFace",code="OK"}'
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith(name))
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ class _AllProcesses(Collector):
 def add_process(number: int) -> None:
     """Use the files of server process ``number`` in this process; call it before ``Metrics``.
 
-    Files named by process ID, as ``prometheus_client`` names them, would become more with each replaced process.
+    Files with the process ID in their name, the default of ``prometheus_client``, would accumulate.
     """
     values.ValueClass = MultiProcessValue(process_identifier=lambda: number)  # type: ignore[no-untyped-call]
     _running_file(os.getpid()).touch()
