@@ -25,9 +25,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.tools.bench.load import Target, http_request, run_open_loop
-from benchmarks.services import process_tree
 from tests.support.images import astronaut, jpeg
 from tests.support.monitoring import ALERTS, PrometheusClient, Query, alerts, panels
+from tests.support.processes import process_tree
 from tests.support.server import HOST, Server, free_port, open_without_proxy, running_server
 
 _LOAD_S, _QUERY_AFTER_S = 60.0, 45.0

@@ -2,7 +2,10 @@
 
 import json
 
+from app.domain import FaceModelVersion
 from app.environment import load_settings
+from app.scoring.scale import SCORE_THRESHOLDS
+from app.tools.evaluation.percent import percent
 from app.tools.models.preparing import prepare_best
 from tests.support.images import another_shot, astronaut, cast, jpeg
 from tests.support.sdk import compare_request, sdk_client
@@ -24,7 +27,8 @@ def main() -> None:
             print(f"{title + ':':<30} Score {reply.Score:6.2f}   RequestId {reply.RequestId}")
         with open_without_proxy(f"http://{server.endpoint}/version") as reply:
             unfit = json.load(reply)["engine"]["unfit"]
-    print("Scores of 40, 50 and 60 mean false-accept rates of 0.1 %, 0.01 % and 0.001 %.")
+    for score, far in SCORE_THRESHOLDS[FaceModelVersion.V3].items():
+        print(f"A score of {score:g} means a false-accept rate of {percent(far)}.")
     for sentence in unfit.values():
         print(sentence)
 

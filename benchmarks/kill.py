@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.support.images import astronaut, jpeg
+from tests.support.processes import child_processes, server_processes
 from tests.support.server import Server, running_server
 
 _CLIENTS = 8
@@ -40,12 +40,12 @@ def main() -> int:
             client.start()
         for _ in range(times):
             time.sleep(_LOADED_S)
-            os.kill(_server_processes(server)[0], signal.SIGKILL)
+            os.kill(server_processes(server.process.pid)[0], signal.SIGKILL)
             _wait_for_two_processes(server)
         stop.set()
         for client in clients:
             client.join()
-        counted = _counted(server)
+        counted = int(server.metric('compareface_requests_total{action="CompareFace",code="OK"}'))
     total = sum(codes, Counter[str]())
     ok, lost = total["OK"], total["connection error"]
     print(f"{times} kills: responses {dict(total)}, counted in /metrics: {counted}")
@@ -65,34 +65,13 @@ def _send(server: Server, stop: threading.Event, codes: Counter[str]) -> None:
             connection.close()
 
 
-def _server_processes(server: Server) -> list[int]:
-    """Return the process IDs of the server processes, oldest first."""
-    return [
-        child
-        for child in _children(server.process.pid)
-        if b"multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-
-
-def _children(process: int) -> list[int]:
-    return list(map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split()))
-
-
 def _wait_for_two_processes(server: Server) -> None:
     """Wait until two processes have started their decoders, which is the last step before they are ready."""
     until = time.monotonic() + _REPLACED_S
-    while len([process for process in _server_processes(server) if _children(process)]) < 2:  # noqa: PLR2004
+    while sum(bool(child_processes(process)) for process in server_processes(server.process.pid)) < 2:  # noqa: PLR2004
         if time.monotonic() > until:
             raise TimeoutError("the killed process was not replaced")
         time.sleep(0.1)
-
-
-def _counted(server: Server) -> int:
-    with closing(HTTPConnection(server.host, server.port, timeout=30)) as connection:
-        connection.request("GET", "/metrics")
-        lines = connection.getresponse().read().decode().splitlines()
-    name = 'compareface_requests_total{action="CompareFace",code="OK"}'
-    return sum(int(float(line.split()[-1])) for line in lines if line.startswith(name))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ at a time. The client runs on the same machine, so its CPU time is stated. ``--n
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 import zlib
@@ -22,8 +21,9 @@ from app.runtime.session import OrtSession, Tensor
 from app.runtime.worker_pool import available_cores
 from app.tools.bench.load import run_closed_loop
 from benchmarks import SHARED
-from benchmarks.services import MeasuredService, image_sets, process_tree
+from benchmarks.services import MeasuredService, image_sets
 from benchmarks.tables import min_median_max, table, write_json
+from tests.support.processes import cpu_seconds, process_tree
 from tests.support.server import running_server
 
 _CALLERS_PER_CORE = 4
@@ -101,8 +101,7 @@ def _measure(pack: str, program: str, processes: int, files: Sequence[bytes], ro
 
 def _cpu_s(pid: int) -> float:
     """Return the CPU seconds of a process and its descendants."""
-    fields = [Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split() for process in process_tree(pid)]
-    return sum(int(values[11]) + int(values[12]) for values in fields) / os.sysconf("SC_CLK_TCK")
+    return sum(map(cpu_seconds, process_tree(pid)))
 
 
 if sys.argv[1:] == ["serve"] or __name__ == "__mp_main__":

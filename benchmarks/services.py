@@ -1,6 +1,5 @@
 """The services that are measured side by side, and their images."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from app.packs.store import Store
 from app.tools.bench.load import Target, compare_bodies, http_request
 from benchmarks import SHARED
 from tests.support import standin
+from tests.support.processes import process_status, process_tree
 from tests.support.server import HOST, Server, free_port, running, running_server
 
 BASELINE, STANDIN = "baseline", "standin"
@@ -43,20 +43,6 @@ class MeasuredService(NamedTuple):
     @property
     def resident_mib(self) -> float:
         return sum(process_status(pid)["VmRSS"] for pid in process_tree(self.pid)) / 1024
-
-
-def process_tree(pid: int) -> Iterator[int]:
-    """Yield a process and its running descendants."""
-    yield pid
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            yield from process_tree(int(child))
-
-
-def process_status(pid: int) -> dict[str, int]:
-    """Return the numbers of ``/proc/PID/status``; memory in KiB."""
-    lines = re.findall(r"^(\w+):\s+([0-9]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return {name: int(value) for name, value in lines}
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.services import process_status, process_tree
 from tests.support.images import another_shot, astronaut, jpeg
+from tests.support.processes import process_status, process_tree
 from tests.support.server import Server, running_server
 
 _WARM_S = 60.0

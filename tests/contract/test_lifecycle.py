@@ -19,6 +19,7 @@ import pytest
 from app.errors import ErrorCode
 from tests.contract.catalogue import VALID_COMPARE, Case, send, signed_request
 from tests.support.fakes import SECRET_KEY, code_of, response_of
+from tests.support.processes import cpu_seconds
 from tests.support.server import Server, running_server
 from tests.support.termination import terminated_under_load
 
@@ -211,10 +212,10 @@ def test_connections_beyond_the_file_limit_do_not_affect_other_clients(
     server, log = server_with_few_files
     connections = [socket.create_connection((server.host, server.port), timeout=10) for _ in range(400)]
     time.sleep(0.5)
-    used_before = _cpu_s(server)
+    used_before = cpu_seconds(server.process.pid)
     assert code_of(send(server)) == "OK"
     time.sleep(1)
-    assert _cpu_s(server) - used_before < 0.8, "the server uses CPU time while it is idle"
+    assert cpu_seconds(server.process.pid) - used_before < 0.8, "the server uses CPU time while it is idle"
     assert len(list(Path(f"/proc/{server.process.pid}/fd").iterdir())) < 300
     closed = sum(_is_closed(connection) for connection in connections)
     assert closed >= 200
@@ -222,11 +223,6 @@ def test_connections_beyond_the_file_limit_do_not_affect_other_clients(
         connection.close()
     assert code_of(send(server)) == "OK"
     assert [record for record in _records(log) if record["level"] == "error"] == []
-
-
-def _cpu_s(server: Server) -> float:
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _is_closed(connection: socket.socket) -> bool:

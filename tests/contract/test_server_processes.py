@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import process_status, server_processes
 from tests.support.server import Server, running_server
 from tests.support.termination import terminated_under_load
 
@@ -41,40 +42,23 @@ def _codes(server: Server, connections: int, requests: int) -> Counter[str]:
         return Counter(server.compare(connection, b"{}") for _ in range(requests) for connection in opened)
 
 
-def _metric(server: Server, name: str) -> float:
-    with closing(HTTPConnection(server.host, server.port, timeout=20)) as connection:
-        connection.request("GET", "/metrics")
-        lines = connection.getresponse().read().decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name))
-
-
-def _server_processes(server: Server) -> list[int]:
-    """Return the process IDs of the server processes, without their decoders and Python's resource tracker."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
-    return [child for child, command in commands.items() if b"multiprocessing.spawn" in command]
-
-
 def test_the_metrics_count_the_requests_of_all_processes(service: Server) -> None:
     (code,) = _codes(service, connections=1, requests=1)
     name = f'compareface_requests_total{{action="CompareFace",code="{code}"}}'
-    before = _metric(service, name)
+    before = service.metric(name)
     assert _codes(service, connections=4, requests=5) == {code: 20}
-    assert _metric(service, name) == before + 20
-    assert _metric(service, "compareface_in_flight") == 0
-    for process in _server_processes(service):
-        assert _metric(service, f'process_cpu_seconds_total{{pid="{process}"}}') > 0
-    one_process = min(
-        int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        for process in _server_processes(service)
-    )
-    assert _metric(service, "process_resident_memory_bytes") > 1.5 * one_process
+    assert service.metric(name) == before + 20
+    assert service.metric("compareface_in_flight") == 0
+    for process in server_processes(service.process.pid):
+        assert service.metric(f'process_cpu_seconds_total{{pid="{process}"}}') > 0
+    one_process = 1024 * min(process_status(process)["VmRSS"] for process in server_processes(service.process.pid))
+    assert service.metric("process_resident_memory_bytes") > 1.5 * one_process
 
 
 def test_a_killed_process_is_replaced_and_its_counts_remain(service: Server) -> None:
     (code,) = _codes(service, connections=2, requests=3)
     name = f'compareface_requests_total{{action="CompareFace",code="{code}"}}'
-    before, processes = _metric(service, name), _server_processes(service)
+    before, processes = service.metric(name), server_processes(service.process.pid)
     with ExitStack() as stack:
         connections = [
             stack.enter_context(closing(HTTPConnection(service.host, service.port, timeout=20))) for _ in range(2)
@@ -86,12 +70,12 @@ def test_a_killed_process_is_replaced_and_its_counts_remain(service: Server) -> 
         outcomes = [_outcome(service, connection) for connection in connections]
     assert sorted(outcomes) == sorted([code, "lost"])
     until = time.monotonic() + 30
-    while len(_server_processes(service)) < 2 and time.monotonic() < until:
+    while len(server_processes(service.process.pid)) < 2 and time.monotonic() < until:
         time.sleep(0.1)
-    assert processes[0] not in _server_processes(service)
-    assert _metric(service, name) == before + 3
+    assert processes[0] not in server_processes(service.process.pid)
+    assert service.metric(name) == before + 3
     assert _codes(service, connections=4, requests=2) == {code: 8}
-    assert _metric(service, name) == before + 11
+    assert service.metric(name) == before + 11
 
 
 def _outcome(server: Server, connection: HTTPConnection) -> str:
@@ -122,7 +106,7 @@ def test_sigterm_under_load_loses_no_request() -> None:
 
 def test_the_processes_end_with_a_killed_supervisor() -> None:
     with running_server(_TWO) as server:
-        processes = _server_processes(server)
+        processes = server_processes(server.process.pid)
         server.process.kill()
         until = time.monotonic() + 20
         while any(Path(f"/proc/{process}/cmdline").exists() for process in processes) and time.monotonic() < until:

@@ -108,7 +108,7 @@ class Service:
 
     def first_process(self) -> Path:
         """Return the folder in ``/proc`` of the process that is number 1 in the container."""
-        (folder,) = (path for path in Path("/proc").glob("[0-9]*") if self._is_it(path))
+        (folder,) = (path for path in Path("/proc").glob("[0-9]*") if self._is_first_process(path))
         return folder
 
     def end(self) -> int:
@@ -117,7 +117,7 @@ class Service:
             os.kill(int(self.first_process().name), signal.SIGTERM)
         return self._process.wait(_TIMEOUT_S)
 
-    def _is_it(self, path: Path) -> bool:
+    def _is_first_process(self, path: Path) -> bool:
         try:
             words, environment_options = ((path / name).read_bytes().split(b"\0") for name in ("cmdline", "environ"))
         except OSError:
@@ -131,8 +131,8 @@ def missing() -> str | None:
         return "../shared/tools is absent"
     if os.geteuid() != 0:
         return "only root can build and mount an image here"
-    wanting = [tool for tool in ("debootstrap", "buildah", "unshare", "ip") if shutil.which(tool) is None]
-    return f"not installed: {', '.join(wanting)}" if wanting else None
+    missing_tools = [tool for tool in ("debootstrap", "buildah", "unshare", "ip") if shutil.which(tool) is None]
+    return f"not installed: {', '.join(missing_tools)}" if missing_tools else None
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from tencentcloud.iai.v20200303 import iai_client, models
 
 from deploy.ray.app import CompareFace
 from tests.support.images import astronaut, jpeg
+from tests.support.processes import cpu_seconds
 from tests.support.server import free_port, open_without_proxy
 
 _CONFIG = Path(__file__).parents[2] / "deploy/ray/serve.yaml"
@@ -105,8 +106,7 @@ class Replica(NamedTuple):
 
     def cpu_s(self) -> float:
         """Return the CPU seconds used; a replica that answers requests uses CPU."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
 
 def replicas() -> list[Replica]:

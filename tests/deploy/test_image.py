@@ -12,26 +12,22 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tencentcloud.common import credential
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
-from tencentcloud.common.profile.client_profile import ClientProfile
-from tencentcloud.common.profile.http_profile import HttpProfile
-from tencentcloud.iai.v20200303 import iai_client
 
 from tests.deploy.container import ROOT, Container, build, container, missing
 from tests.support.images import another_shot, astronaut, cast, jpeg
-from tests.support.sdk import compare_request
+from tests.support.sdk import compare_request, sdk_client_of
 from tests.support.server import HOST, free_port
 
-_ASKED = "IMAGE_TEST" in os.environ
-_MOST_BYTES = 900_000_000
+_IS_REQUESTED = "IMAGE_TEST" in os.environ
+_MAX_BYTES = 900_000_000
 _MADE_BY_ENGINES = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
-_PLACES = ("opt/venv", "opt/compareface", "var/lib/compareface")
+_FOLDERS = ("opt/venv", "opt/compareface", "var/lib/compareface")
 
 pytestmark = [
     pytest.mark.image,
-    pytest.mark.skipif(not _ASKED, reason="takes minutes: make image-test"),
-    pytest.mark.skipif(_ASKED and missing() is not None, reason=missing() or ""),
+    pytest.mark.skipif(not _IS_REQUESTED, reason="takes minutes: make image-test"),
+    pytest.mark.skipif(_IS_REQUESTED and missing() is not None, reason=missing() or ""),
 ]
 
 
@@ -82,14 +78,15 @@ def test_the_container_answers_the_sdk_without_root_and_stops_at_sigterm(
     before = _files(image.root)
     with image.serving(settings, tmp_path / "log") as service:
         process = service.first_process()
-        client = _client(port, key)
+        endpoint = f"{HOST}:{port}"
+        client = sdk_client_of(endpoint, *key)
         a = jpeg(astronaut())
         same = client.CompareFace(compare_request(a, jpeg(another_shot(astronaut()), 70))).Score
         other = client.CompareFace(compare_request(a, jpeg(cast()))).Score
         assert same > 60
         assert other < 40
         with pytest.raises(TencentCloudSDKException, match="SignatureFailure"):
-            _client(port, (key[0], "not-the-key")).CompareFace(compare_request(a, a))
+            sdk_client_of(endpoint, key[0], "not-the-key").CompareFace(compare_request(a, a))
         assert _identities(process) == {"10001"}
         assert service.end() == 0
     print(f"\nscore of a genuine pair {same:.2f}, of an impostor pair {other:.2f}")
@@ -125,7 +122,7 @@ def test_a_build_that_cannot_download_the_pack_names_two_remedies() -> None:
 
 
 def test_the_image_has_only_what_it_needs(image: Container, pack: str) -> None:
-    paths = [path for place in _PLACES for path in (image.root / place).rglob("*")]
+    paths = [path for folder in _FOLDERS for path in (image.root / folder).rglob("*")]
     names = {path.relative_to(image.root).as_posix() for path in paths}
     tools = {path.name for folder in ("usr/bin", "usr/local/bin") for path in (image.root / folder).glob("*")}
     assert tools.isdisjoint({"gcc", "g++", "cc", "c++", "clang", "ld", "as", "make", "curl", "wget", "git"})
@@ -143,18 +140,13 @@ def test_the_image_has_only_what_it_needs(image: Container, pack: str) -> None:
 def test_the_image_fits_its_size_budget(image: Container) -> None:
     packages = image.root / "opt/venv/lib/python3.11/site-packages"
     parts = {path.name: _bytes(path) for path in packages.iterdir()}
-    parts |= {place: _bytes(image.root / place) for place in _PLACES[1:]}
+    parts |= {folder: _bytes(image.root / folder) for folder in _FOLDERS[1:]}
     whole = _bytes(image.root)
     parts["base"] = whole - _bytes(image.root / "opt") - parts["var/lib/compareface"]
     print(f"\n{whole / 1e6:.0f} MB in all")
     for name, size in sorted(parts.items(), key=lambda part: -part[1])[:16]:
         print(f"{size / 1e6:6.0f} MB  {name}")
-    assert whole <= _MOST_BYTES
-
-
-def _client(port: int, key: tuple[str, str]) -> iai_client.IaiClient:
-    profile = ClientProfile(httpProfile=HttpProfile(protocol="http", endpoint=f"{HOST}:{port}"))
-    return iai_client.IaiClient(credential.Credential(*key), "", profile)
+    assert whole <= _MAX_BYTES
 
 
 def _identities(process: Path) -> set[str]:

@@ -11,9 +11,14 @@ from tests.support.server import Server
 
 
 def sdk_client(server: Server) -> iai_client.IaiClient:
-    """Return the official client of ``server``; only the endpoint differs from the cloud's."""
-    profile = HttpProfile(protocol="http", endpoint=server.endpoint)
-    key = credential.Credential(server.secret_id, server.secret_key)
+    """Return the official client of ``server``."""
+    return sdk_client_of(server.endpoint, server.secret_id, server.secret_key)
+
+
+def sdk_client_of(endpoint: str, secret_id: str, secret_key: str) -> iai_client.IaiClient:
+    """Return the official client of a server at ``host:port``; only the endpoint differs from the cloud's."""
+    profile = HttpProfile(protocol="http", endpoint=endpoint)
+    key = credential.Credential(secret_id, secret_key)
     return iai_client.IaiClient(key, "", ClientProfile(httpProfile=profile))
 
 

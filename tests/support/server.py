@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +59,13 @@ class Server(NamedTuple):
         key = Key(label="only", secret_key=self.secret_key)
         signed = signed_headers(self.secret_id, key, self.endpoint, body, int(time.time()))
         return {**signed, "X-TC-Action": action, "X-TC-Version": "2020-03-03"}
+
+    def metric(self, name: str) -> float:
+        """Return the sum of the samples of ``/metrics`` that start with ``name``."""
+        with closing(self.connection()) as connection:
+            connection.request("GET", "/metrics")
+            lines = connection.getresponse().read().decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
     def compare(self, connection: HTTPConnection, body: bytes) -> str:
         """Send the JSON ``body`` to CompareFace; return the error code of the response, or "OK"."""
