@@ -6,6 +6,7 @@ rejected, so that a misspelt setting is noticed.
 
 import os
 import re
+from enum import Enum
 from typing import Self
 
 from pydantic import ValidationError
@@ -76,6 +77,20 @@ def settings_fields() -> dict[str, FieldInfo]:
         for group, defaults in Settings.model_construct()
         for name, field in type(defaults).model_fields.items()
     }
+
+
+def environment_text(value: object) -> str:
+    """Return a setting in the form of an environment variable; "" for no value, asterisks for a secret."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case Enum():
+            return str(value.value)
+        case tuple():
+            return ",".join(map(environment_text, value))
+    return str(value)
 
 
 def load_settings() -> Settings:

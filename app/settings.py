@@ -41,7 +41,7 @@ def _matching(pattern: str, description: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-_EmptyIsNone = BeforeValidator(lambda value: value or None)
+_Optional = Annotated[_T | None, BeforeValidator(lambda value: None if value == "" else value)]
 _CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_split_at_commas)]
 _Host = Annotated[
     str, _matching(r"([^\s/:?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", "HOST or HOST:PORT, without scheme and path")
@@ -71,16 +71,16 @@ class ServerSettings(Group):
     """Address to listen on."""
     port: int = Field(8000, ge=0, le=65535)
     """TCP port; 0 selects a free port."""
-    workers: int | None = Field(None, ge=1)
+    workers: _Optional[int] = Field(None, ge=1)
     """Server processes behind the port; by default one per four cores, and one with a GPU. They divide the limits of
     connections and requests and the CPU threads among them."""
-    health_port: Annotated[int | None, _EmptyIsNone] = Field(None, ge=1, le=65535)
+    health_port: _Optional[int] = Field(None, ge=1, le=65535)
     """Second TCP port, always plain http, for `/healthz`, `/readyz` and, if enabled, `/metrics`, which then leaves the
     main port; by default none."""
-    tls_cert: Annotated[Path | None, _EmptyIsNone] = None
+    tls_cert: _Optional[Path] = None
     """PEM file with the certificate and its chain. With it, the service speaks https only. The file is reloaded when it
     changes."""
-    tls_key: Annotated[Path | None, _EmptyIsNone] = None
+    tls_key: _Optional[Path] = None
     """PEM file with the key of the certificate, not encrypted."""
     readiness_delay_s: float = Field(1.0, ge=0)
     """Seconds at shutdown during which `/readyz` returns 503 but requests are still accepted, so that load balancers
@@ -111,7 +111,7 @@ class AuthSettings(Group):
     """`required` verifies signatures; `off` accepts every request."""
     keys: SecretStr = SecretStr("")
     """Accepted keys as `SecretId:SecretKey`, separated by commas."""
-    keys_file: Annotated[Path | None, _EmptyIsNone] = None
+    keys_file: _Optional[Path] = None
     """TOML file with callers, their keys, tokens, rate limits and permissions. It is reloaded when it changes."""
     skip: Literal["refuse", "allow"] = "refuse"
     """`allow` accepts unsigned requests with `Authorization: SKIP`, an option of the SDKs."""
@@ -199,9 +199,9 @@ class ModelsSettings(Group):
 
     pack: _PackName = "auto"
     """Model pack; `auto` selects `omz` if it is installed, else `open`."""
-    weights_dir: Path | None = None
+    weights_dir: _Optional[Path] = None
     """Folder for weight files; by default `models/` in a checkout, else the user's cache."""
-    pack_2_0: _PackName | None = None
+    pack_2_0: _Optional[_PackName] = None
     """Pack for `FaceModelVersion` 2.0; by default the same pack."""
     require_fit: bool = False
     """Whether to refuse packs that are unfit for decisions about people: `open`, and those whose calibration is
@@ -220,7 +220,7 @@ class RuntimeSettings(Group):
 
     device: Literal["cpu", "cuda", "tensorrt"] = "cpu"
     """Device for the models: `cpu`, `cuda` or `tensorrt`. The service does not start without it."""
-    threads: int | None = Field(None, ge=1)
+    threads: _Optional[int] = Field(None, ge=1)
     """CPU threads; by default the cores that the CPU affinity and the cgroup quota allow."""
     int8: bool = True
     """Whether to run a pack's int8 model on the CPU, if it has one."""
@@ -269,6 +269,6 @@ class MetricsSettings(Group):
 class TracesSettings(Group):
     """OpenTelemetry traces."""
 
-    endpoint: _UrlWithPath | None = None
+    endpoint: _Optional[_UrlWithPath] = None
     """URL of a collector for OTLP over HTTP, such as `http://collector:4318/v1/traces`; by default no traces. Needs the
     extra `otel`."""

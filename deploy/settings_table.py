@@ -2,11 +2,8 @@
 
 import sys
 from collections.abc import Iterator
-from enum import Enum
 
-from pydantic import SecretStr
-
-from app.environment import settings_fields
+from app.environment import environment_text, settings_fields
 
 
 def settings_table() -> str:
@@ -22,12 +19,8 @@ def _rows() -> Iterator[str]:
 
 
 def _default_text(value: object) -> str:
-    """Return a default as an environment variable would set it; empty for secrets and missing defaults."""
-    if value is None or value == () or isinstance(value, SecretStr):
-        return ""
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return f"`{value.value if isinstance(value, Enum) else value}`"
+    text = environment_text(value)
+    return f"`{text}`" if text else ""
 
 
 if __name__ == "__main__":

@@ -26,6 +26,12 @@ def test_an_unknown_name_is_rejected(monkeypatch: pytest.MonkeyPatch, name: str,
         _load(monkeypatch, **{name: value})
 
 
+@pytest.mark.parametrize("name", [name for name, field in settings_fields().items() if field.default is None])
+def test_an_empty_value_of_an_optional_setting_is_no_value(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "")
+    assert load_settings() == Settings()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

@@ -1,16 +1,13 @@
 """``compareface config``: print the effective settings as ``NAME=value`` lines, with secrets masked.
 
-Secrets and settings without a value are printed as comments, so that the output can be used as an environment file.
+Secrets are printed as comments, so that the output can be used as an environment file.
 """
 
 import argparse
-from enum import Enum
 
 from pydantic import SecretStr
 
-from app.environment import load_settings, settings_fields
-
-_MASK = "********"
+from app.environment import environment_text, load_settings, settings_fields
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,24 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(_: argparse.Namespace) -> int:
     values = [value for _, group in load_settings() for _, value in group]
     for name, value in zip(settings_fields(), values, strict=True):
-        text = _text(value)
-        print(f"# {name}={text}" if value is None or text == _MASK else f"{name}={text}")
+        is_secret = isinstance(value, SecretStr) and len(value) > 0
+        print(f"{'# ' if is_secret else ''}{name}={environment_text(value)}")
     return 0
 
 
 def _default_text(value: object) -> str:
-    text = _text(value)
+    text = environment_text(value)
     return f"default: {text}" if text else "no default"
-
-
-def _text(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case SecretStr():
-            return _MASK if value.get_secret_value() else ""
-        case tuple():
-            return ",".join(value)
-        case Enum():
-            return str(value.value)
-    return str(value)
