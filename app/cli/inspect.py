@@ -15,7 +15,7 @@ from app.tools.inspect.inspection import inspect, output_path
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Draw the faces of an image and the components of their quality as a PNG; print the numbers."
     parser.add_argument("photo", metavar="IMAGE", type=Path, help="an image file")
-    out = "default: IMAGE's name with .inspect.png, in the current folder"
+    out = "default: IMAGE.inspect.png in the current folder, if there is no such file"
     parser.add_argument("--out", metavar="FILE.png", type=Path, help=out)
     parser.add_argument("--rotate", action="store_true", help="also detect rotated faces (NeedRotateDetection 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -43,9 +43,9 @@ def test_numbers_are_printed_and_the_drawing_is_in_the_current_folder(
     assert [row for row in _ROWS if f"\n  {row} " not in output] == []
     assert "Face 1, compared: confidence 0.9" in output
     assert "eyes 44 px apart" in output
-    assert output.endswith("1 face, drawn in a.inspect.png\n")
-    assert _count_pixels(folder / "a.inspect.png", COMPARED) > 1000
-    assert _count_pixels(folder / "a.inspect.png", SHOWN) < 200, "only in the legend"
+    assert output.endswith("1 face, drawn in a.jpg.inspect.png\n")
+    assert _count_pixels(folder / "a.jpg.inspect.png", COMPARED) > 1000
+    assert _count_pixels(folder / "a.jpg.inspect.png", SHOWN) < 200, "only in the legend"
 
 
 def test_the_table_has_four_faces_and_begins_with_the_target_face(
@@ -65,7 +65,7 @@ def test_json_has_the_names_of_the_api(folder: Path, capsys: pytest.CaptureFixtu
     assert main(["inspect", _save(folder, astronaut()), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     (face,) = printed["Faces"]
-    assert printed["Out"] == "a.inspect.png"
+    assert printed["Out"] == "a.jpg.inspect.png"
     assert printed["FaceNum"] == 1
     assert set(face["FaceQualityInfo"]) == {"Score", "Sharpness", "Brightness", "Completeness"}
     assert set(face["FaceQualityInfo"]["Completeness"]) == set(_ROWS[3:])
@@ -79,7 +79,7 @@ def test_a_rotated_face_has_the_quality_of_the_upright_face(
 ) -> None:
     faces = []
     for image in (astronaut(), np.ascontiguousarray(np.rot90(astronaut(), quarter_turns))):
-        assert main(["inspect", _save(folder, image), "--rotate", "--json"]) == 0
+        assert main(["inspect", _save(folder, image), "--rotate", "--json", "--out", "b.png"]) == 0
         faces.append(json.loads(capsys.readouterr().out)["Faces"][0])
     upright, rotated = faces
     assert (rotated["Roll"] - upright["Roll"] + 90 * quarter_turns + 180) % 360 - 180 == pytest.approx(0, abs=3)
@@ -112,7 +112,7 @@ def test_an_unusable_photo_is_reported_in_one_line(
     assert output.startswith("compareface: ")
     assert message in output
     assert output.count("\n") == 1
-    assert not (folder / "a.inspect.png").exists()
+    assert not (folder / "a.jpg.inspect.png").exists()
 
 
 def test_the_photo_is_never_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,6 +123,14 @@ def test_the_photo_is_never_overwritten(folder: Path, capsys: pytest.CaptureFixt
         assert main(["inspect", str(photo), "--out", out]) == 1
         assert "is the photo itself" in capsys.readouterr().err
     assert photo.read_bytes() == before
+
+
+def test_a_drawing_of_another_photo_is_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drawing = folder / "a.jpg.inspect.png"
+    drawing.write_bytes(b"of another photo")
+    assert main(["inspect", _save(folder, astronaut())]) == 1
+    assert "a.jpg.inspect.png exists" in capsys.readouterr().err
+    assert drawing.read_bytes() == b"of another photo"
 
 
 def test_a_missing_output_folder_is_reported_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

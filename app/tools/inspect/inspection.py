@@ -1,5 +1,6 @@
 """Detect the faces of an image and measure the target face and the largest other faces."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -32,10 +33,15 @@ class Inspection(NamedTuple):
 
 
 def output_path(photo: Path, out: Path | None) -> Path:
-    """Return the file to write; raise :class:`InspectError` if that is the photo itself."""
-    path = out or Path(f"{photo.stem}.inspect.png")
+    """Return the file to write. Only ``out`` may replace a file, because equal names of photos give the same default.
+
+    Raises :class:`InspectError` otherwise, and if the file is the photo itself.
+    """
+    path = out or Path(f"{photo.name}.inspect.png")
     if path.exists() and path.samefile(photo):
         raise InspectError(f"{path} is the photo itself; name another file with --out")
+    if path.exists() and not out:
+        raise InspectError(f"{path} exists; replace it with --out {shlex.quote(str(path))}, or name another file")
     return path
 
 
