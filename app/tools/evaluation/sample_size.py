@@ -24,7 +24,10 @@ def people_needed(far: float, images_per_person: int = _IMAGES_PER_PERSON) -> in
 
 
 def few_people_text(impostor_pairs: int) -> str:
-    """Return which thresholds ``impostor_pairs`` do not measure, and how many people would; "" if there are none."""
+    """Return which thresholds ``impostor_pairs`` do not measure, and how many people would; "" if there are none.
+
+    A FAR that is not measured is still bounded by its interval.
+    """
     thresholds = SCORE_THRESHOLDS[FaceModelVersion.V3].items()
     missing = [(score, far) for score, far in thresholds if not is_measured(far, impostor_pairs)]
     if not missing:
@@ -33,13 +36,15 @@ def few_people_text(impostor_pairs: int) -> str:
     people = _enumerate([f"{people_needed(far):,}" for _, far in missing])
     return (
         f"too few people to measure the FAR at {scores}: that takes {people} people with two images each; "
-        f"these {impostor_pairs:,} impostor pairs measure {_measurable(impostor_pairs)}"
+        f"these {impostor_pairs:,} impostor pairs {_measurable_text(impostor_pairs)}"
     )
 
 
-def _measurable(impostor_pairs: int) -> str:
+def _measurable_text(impostor_pairs: int) -> str:
     lowest = MIN_EXPECTED_IMPOSTORS / max(1, impostor_pairs)
-    return f"a FAR of {percent(lowest)} or more" if lowest < 1 else "no FAR"
+    if lowest >= 1:
+        return "only bound the FAR"
+    return f"measure a FAR of {percent(lowest)} or more, and only bound a lower one"
 
 
 def _enumerate(items: Sequence[str]) -> str:

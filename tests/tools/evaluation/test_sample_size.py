@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.tools.evaluation.intervals import binomial
 from app.tools.evaluation.sample_size import MIN_EXPECTED_IMPOSTORS, few_people_text, is_measured, people_needed
 
 _ROOT = Path(__file__).resolve().parents[3]
@@ -42,14 +43,16 @@ def test_the_documentation_states_the_people_of_the_rule() -> None:
             2_999_999,
             (
                 "too few people to measure the FAR at 60 (0.001 %): that takes 1,226 people with two images each; "
-                "these 2,999,999 impostor pairs measure a FAR of 0.001 % or more"
+                "these 2,999,999 impostor pairs measure a FAR of 0.001 % or more, and only bound "
+                "a lower one"
             ),
         ),
         (
             112,
             (
                 "too few people to measure the FAR at 40 (0.1 %), 50 (0.01 %) and 60 (0.001 %): that takes 123, 388 "
-                "and 1,226 people with two images each; these 112 impostor pairs measure a FAR of 26.8 % or more"
+                "and 1,226 people with two images each; these 112 impostor pairs measure a FAR of 26.8 % or more, "
+                "and only bound a lower one"
             ),
         ),
     ],
@@ -58,5 +61,11 @@ def test_the_text_names_the_thresholds_that_are_not_measured(impostor_pairs: int
     assert few_people_text(impostor_pairs) == text
 
 
-def test_a_handful_of_pairs_measures_nothing() -> None:
-    assert few_people_text(29).endswith("these 29 impostor pairs measure no FAR")
+@pytest.mark.parametrize("impostor_pairs", [1, 12, 30])
+def test_a_handful_of_pairs_bounds_the_far_as_the_printed_rate_does(impostor_pairs: int) -> None:
+    assert few_people_text(impostor_pairs).endswith(f"these {impostor_pairs} impostor pairs only bound the FAR")
+    assert binomial(0, impostor_pairs).text(impostor_pairs).startswith("< ")
+
+
+def test_the_documentation_has_an_example_of_a_bound() -> None:
+    assert f"`evaluate` only bounds it, as in `{binomial(0, 12).text(12)}`" in (_ROOT / "models/README.md").read_text()
