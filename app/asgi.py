@@ -81,7 +81,7 @@ async def _lifespan(
         is_lenient = settings.wire.parameters == "lenient"
         gateway = Gateway(authenticator, settings.limits, engine, rate_limiter, is_lenient=is_lenient, traces=traces)
         try:
-            yield {"engine": engine, "gateway": gateway}
+            yield {"engine": engine, "gateway": gateway, "server_processes": rate_limiter.processes}
         finally:
             if traces:
                 await asyncio.to_thread(traces.close)

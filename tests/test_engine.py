@@ -195,7 +195,7 @@ async def test_other_devices_than_the_cpu_batch_images_and_return_the_same_score
             assert {network.max_batch_size for network in engine.info.networks["open"].values()} == {
                 1 if device == "cpu" else 16
             }
-            assert engine.info.workers == thread_budget(available_cores(), device).workers
+            assert engine.info.worker_threads == thread_budget(available_cores(), device).workers
             pairs = [(a, b) for a in images for b in images] * 2
             comparisons = [engine.services.compare(a, b, CompareOptions(), StageTimer.after(60)) for a, b in pairs]
             return [comparison.score for comparison in await asyncio.gather(*comparisons)]

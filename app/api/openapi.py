@@ -52,7 +52,15 @@ _OPTIONAL_HEADERS: dict[str, tuple[str, Schema]] = {
 _OPERATOR_PATHS: Mapping[str, tuple[str, Schema]] = {
     "healthz": ("Whether the process is alive", {"alive": {"const": True}}),
     "readyz": ("Whether the service accepts requests", {"ready": {"const": True}}),
-    "version": ("Version, model pack and device", {"name": _STRING, "version": _STRING, "engine": {"type": "object"}}),
+    "version": (
+        "Version, number of server processes, model pack and device",
+        {
+            "name": _STRING,
+            "version": _STRING,
+            "server_processes": {"type": "integer", "minimum": 1},
+            "engine": {"type": "object"},
+        },
+    ),
 }
 
 

@@ -37,6 +37,11 @@ class RateLimiter:
         self._own = self._rows[row]
         self._clock = clock
 
+    @property
+    def processes(self) -> int:
+        """The number of server processes that share the memory."""
+        return len(self._rows)
+
     def count(self, secret_id: str, action: str, max_per_second: int) -> None:
         """Count one call; raise ``RequestLimitExceeded`` if it is more than ``max_per_second``."""
         calls = self._count(f"{secret_id} {action}", int(self._clock()))

@@ -4,7 +4,7 @@ Every request is a cloud request, except GET of the playground and of these oper
 neither an action nor a caller:
 
 ``/healthz``: whether the process is alive. ``/readyz``: whether the service accepts requests, false during shutdown.
-``/version``: version, model pack and device. ``/metrics``: metrics for Prometheus, if enabled. ``/docs`` and
+``/version``: version, processes, model pack and device. ``/metrics``: metrics for Prometheus, if enabled. ``/docs`` and
 ``/openapi.json``: description of the cloud requests. Any other GET of ``/`` describes the service, and of another path
 returns 404, so that a probe of a wrong path fails.
 """
@@ -39,7 +39,12 @@ async def readyz(request: Request) -> Response:
 
 async def version(request: Request) -> Response:
     engine: EngineLike = request.state.engine
-    content = {"name": "compareface", "version": app.__version__, "engine": asdict(engine.info)}
+    content = {
+        "name": "compareface",
+        "version": app.__version__,
+        "server_processes": request.state.server_processes,
+        "engine": asdict(engine.info),
+    }
     return JSONResponse(content, headers=NO_STORE_HEADERS)
 
 

@@ -26,6 +26,7 @@ async def test_operator_routes_return_plain_json() -> None:
         assert (await client.get("/version")).json() == {
             "name": "compareface",
             "version": app.__version__,
+            "server_processes": 1,
             "engine": {
                 "pack": "fake",
                 "pack_is_automatic": False,
@@ -33,8 +34,8 @@ async def test_operator_routes_return_plain_json() -> None:
                 "device": "cpu",
                 "provider": "CPUExecutionProvider",
                 "networks": {},
-                "workers": 2,
-                "threads_per_worker": 1,
+                "worker_threads": 2,
+                "threads_per_model_run": 1,
                 "population": "general",
                 "calibration": {
                     "fake": {

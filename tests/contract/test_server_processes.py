@@ -1,5 +1,6 @@
 """A real service of two server processes: limits and metrics hold over both, and a killed process is replaced."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import process_status, server_processes
-from tests.support.server import Server, running_server
+from tests.support.server import Server, open_without_proxy, running_server
 from tests.support.termination import terminated_under_load
 
 _TWO = {"COMPAREFACE_SERVER__WORKERS": "2", "COMPAREFACE_METRICS__ENABLED": "true"}
@@ -53,6 +54,13 @@ def test_the_metrics_count_the_requests_of_all_processes(service: Server) -> Non
         assert service.metric(f'process_cpu_seconds_total{{pid="{process}"}}') > 0
     one_process = 1024 * min(process_status(process)["VmRSS"] for process in server_processes(service.process.pid))
     assert service.metric("process_resident_memory_bytes") > 1.5 * one_process
+
+
+def test_version_states_the_number_of_processes(service: Server) -> None:
+    with open_without_proxy(f"{service.url}/version") as reply:
+        version = json.load(reply)
+    assert version["server_processes"] == len(server_processes(service.process.pid)) == 2
+    assert version["engine"]["worker_threads"] >= 2
 
 
 def test_a_killed_process_is_replaced_and_its_counts_remain(service: Server) -> None:

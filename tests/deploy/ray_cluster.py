@@ -166,9 +166,9 @@ def options() -> dict[str, Any]:
 def check_version(port: int) -> None:
     with open_without_proxy(f"http://127.0.0.1:{port}/version") as reply:
         engine = json.loads(reply.read())["engine"]
-    print(f"num_cpus 1 is {engine['workers']} workers with {engine['threads_per_worker']} thread in a model run")
-    assert engine["workers"] == 2
-    assert engine["threads_per_worker"] == 1
+    threads, threads_per_run = engine["worker_threads"], engine["threads_per_model_run"]
+    print(f"num_cpus 1 is {threads} worker threads with {threads_per_run} thread in a model run")
+    assert (threads, threads_per_run) == (2, 1)
 
 
 def check_signatures(port: int) -> None:
