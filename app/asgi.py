@@ -32,21 +32,28 @@ OpenEngine: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[EngineL
 """Opens an engine, which closes when the context ends."""
 
 
+def check_settings(settings: Settings) -> None:
+    """Raise ``SettingsError`` if the key file is not valid or a required package is missing. Opens nothing."""
+    KeyRing.open(settings.auth)
+    if settings.traces.endpoint:
+        _traces_class()
+
+
 def create_app(settings: Settings, open_engine: OpenEngine, rate_limiter: RateLimiter | None = None) -> FastAPI:
     """Return the application. It opens the engine at startup and closes it at shutdown.
 
     ``rate_limiter``: None if this is the only process.
 
-    Reads the key file. Raises ``SettingsError`` if the file is not valid or a required package is missing.
+    Reads the key file. Raises ``SettingsError`` as :func:`check_settings` does.
     """
+    check_settings(settings)
     authenticator = Authenticator(settings.auth, KeyRing.open(settings.auth), settings.is_open)
-    traces = _traces(settings.traces.endpoint)
     has_metrics = settings.metrics.enabled and settings.server.health_port is None
     return FastAPI(
         title="compareface",
         version=app.__version__,
         routes=[*(PLAYGROUND if settings.playground.enabled else ()), *routes(has_metrics=has_metrics)],
-        lifespan=partial(_lifespan, settings, authenticator, open_engine, rate_limiter or RateLimiter(), traces),
+        lifespan=partial(_lifespan, settings, authenticator, open_engine, rate_limiter or RateLimiter()),
         exception_handlers={Exception: internal_error},
         openapi_url=None,  # app/api/docs.py serves it
     )
@@ -71,13 +78,13 @@ async def _lifespan(
     authenticator: Authenticator,
     open_engine: OpenEngine,
     rate_limiter: RateLimiter,
-    traces: "Traces | None",
     _: FastAPI,
 ) -> AsyncIterator[Mapping[str, object]]:
     async with open_engine(settings) as engine:
         authenticator.restrict_populations(engine.info.populations)
         authenticator.log_short_keys()
         _log_start(engine.info)
+        traces = _open_traces(settings.traces.endpoint)
         is_lenient = settings.wire.parameters == "lenient"
         gateway = Gateway(authenticator, settings.limits, engine, rate_limiter, is_lenient=is_lenient, traces=traces)
         try:
@@ -96,13 +103,15 @@ def _log_start(info: EngineInfo) -> None:
         _log.warning(sentence, extra={"fields": {"pack": pack}})
 
 
-def _traces(endpoint: str | None) -> "Traces | None":
-    if endpoint is None:
-        return None
+def _open_traces(endpoint: str | None) -> "Traces | None":
+    return _traces_class().to_collector(endpoint) if endpoint else None
+
+
+def _traces_class() -> "type[Traces]":
     try:
         from app.ops.traces import Traces  # noqa: PLC0415 - needs packages of the extra `otel`
     except ImportError as error:
         raise SettingsError(
             f"COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: run `{install_command('otel')}`"
         ) from error
-    return Traces.to_collector(endpoint)
+    return Traces

@@ -1,16 +1,18 @@
 """The application for other ASGI servers."""
 
 import logging
+import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.asgi import serve_app
+from app.asgi import create_app, serve_app
 from app.domain import Population
 from app.environment import Settings, SettingsError
 from app.service.services import CalibrationInfo
-from app.settings import AuthSettings
+from app.settings import AuthSettings, TracesSettings
 from tests.support.fakes import INFO, KEYS_FILE, FakeEngine, client_of
 
 
@@ -33,6 +35,18 @@ def test_serve_app_is_configured_by_the_environment(monkeypatch: pytest.MonkeyPa
     finally:
         root.handlers = handlers
         root.setLevel(level)
+
+
+def test_the_settings_are_checked_before_the_application_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "app.ops.traces", None)
+    without_packages = Settings(traces=TracesSettings(endpoint="http://127.0.0.1:9/v1/traces"))
+    (tmp_path / "keys.toml").write_text("[callers")
+    invalid_keys = Settings(auth=AuthSettings(keys_file=tmp_path / "keys.toml"))
+    for settings, message in ((without_packages, "COMPAREFACE_TRACES__ENDPOINT"), (invalid_keys, "not TOML")):
+        with pytest.raises(SettingsError, match=message):
+            create_app(settings, lambda _: nullcontext(FakeEngine()))
 
 
 async def test_the_start_is_logged_with_the_population_and_unfit_packs(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,13 +20,15 @@ import numpy as np
 
 import app
 from app.api.auth.keys import KeyRing
+from app.api.gateway import EngineLike
 from app.api.rate_limit import BYTES_PER_PROCESS, RateLimiter
-from app.asgi import OpenEngine, create_app, create_health_app
+from app.asgi import OpenEngine, check_settings, create_app, create_health_app
 from app.cli import exit_code
 from app.engine import Engine
 from app.environment import Settings, load_settings
 from app.ops import logs, metrics, process
 from app.runtime.worker_pool import available_cores, process_count
+from app.server.certificate import Certificate
 from app.server.config import ServerConfig, listeners, server_configs
 from app.server.server import Server
 from app.server.supervised import SupervisedServer
@@ -56,24 +58,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def serve(settings: Settings, open_engine: OpenEngine, prepare: Callable[[], None] = lambda: None) -> int:
-    """Serve until a signal arrives. Ports, keys and certificate are checked before ``prepare`` and the models.
+    """Serve until a signal arrives. Ports and settings are checked before ``prepare`` and the models.
 
     ``open_engine`` is pickled if there are several processes.
     """
     cores = settings.runtime.threads or available_cores()
     processes = settings.server.workers or process_count(cores, settings.runtime.device)
     with listeners(settings.server) as sockets:
-        configs = _configs(settings, lambda _: nullcontext(engine))  # called when uvicorn starts, below
+        _check_startup(settings)
         prepare()
         if processes > 1:
             return await _serve_by_processes(settings.for_each_of(processes, cores), open_engine, processes, sockets)
         async with open_engine(settings) as engine:
-            await _prepare_to_serve(settings, engine.info)
+            configs = await _configs(settings, engine)
             for listener in sockets:
                 listener.listen()  # a client may connect as soon as the announcement is printed
             print(announcement(settings, sockets[0].getsockname()[1], engine.info), flush=True)
             await Server(configs, settings.server.readiness_delay_s).serve(sockets)
     return 0
+
+
+def _check_startup(settings: Settings) -> None:
+    """Raise ``SettingsError`` if the server could not start with its keys, packages or certificate; open nothing."""
+    check_settings(settings)
+    Certificate.open(settings.server)
 
 
 async def _serve_by_processes(
@@ -127,24 +135,22 @@ async def _serve_process(
     settings: Settings, open_engine: OpenEngine, channel: socket.socket, port: int, rate_limiter: RateLimiter
 ) -> int:
     async with open_engine(settings) as engine:
-        configs = _configs(settings, lambda _: nullcontext(engine), rate_limiter)
-        await _prepare_to_serve(settings, engine.info)
+        configs = await _configs(settings, engine, rate_limiter)
         await SupervisedServer(configs, channel, announcement(settings, port, engine.info)).serve([])
     return 0
 
 
-def _configs(
-    settings: Settings, open_engine: OpenEngine, rate_limiter: RateLimiter | None = None
+async def _configs(
+    settings: Settings, engine: EngineLike, rate_limiter: RateLimiter | None = None
 ) -> Sequence[ServerConfig]:
-    application = create_app(settings, open_engine, rate_limiter)
-    return server_configs(settings, application, create_health_app(settings))
-
-
-async def _prepare_to_serve(settings: Settings, info: EngineInfo) -> None:
-    KeyRing.open(settings.auth).restrict_populations(info.populations)
+    """Return the configuration of each listener; freeze the objects that live as long as the process."""
+    KeyRing.open(settings.auth).restrict_populations(engine.info.populations)
+    application = create_app(settings, lambda _: nullcontext(engine), rate_limiter)
+    configs = server_configs(settings, application, create_health_app(settings))
     await asyncio.sleep(0)  # a pending Ctrl-C is raised here, where only the engine has to be closed
     gc.collect()
     gc.freeze()  # the collector would scan the loaded models again and again, 30 ms each time
+    return configs
 
 
 def _exit_at_sigterm() -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
@@ -23,7 +25,7 @@ from app.ops.stage_timer import StageTimer
 from app.server.config import bind
 from app.server.server import Server
 from app.service.services import CalibrationInfo
-from app.settings import AuthSettings, ServerSettings
+from app.settings import AuthSettings, ServerSettings, TracesSettings
 from tests.support.fakes import (
     COMMON,
     INFO,
@@ -96,18 +98,58 @@ def test_announcement_has_the_notes_of_the_calibration() -> None:
     assert "on cpu; population general: random; PROVISIONAL calibration; no keys: " in line
 
 
-async def test_an_invalid_key_file_is_reported_before_models_are_opened(tmp_path: Path) -> None:
-    (tmp_path / "keys.toml").write_text("[callers")
-    auth = AuthSettings(keys_file=tmp_path / "keys.toml")
-    opened: list[Settings] = []
+class _PreparedError(Exception):
+    """The weights would be prepared."""
 
-    def open_engine(settings: Settings) -> AbstractAsyncContextManager[FakeEngine]:
-        opened.append(settings)
-        return nullcontext(FakeEngine())
 
-    with pytest.raises(SettingsError, match="not TOML"):
-        await serve(Settings(server=ServerSettings(port=0), auth=auth), open_engine)
-    assert opened == []
+def _prepare() -> None:
+    raise _PreparedError
+
+
+def _never_opened(_: Settings) -> AbstractAsyncContextManager[FakeEngine]:
+    raise AssertionError
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    ("server", "auth", "message"),
+    [
+        ({}, {"keys_file": "{file}"}, "COMPAREFACE_AUTH__KEYS_FILE: {file}, end of document: not TOML"),
+        (
+            {"tls_cert": "{file}", "tls_key": "{file}"},
+            {},
+            "COMPAREFACE_SERVER__TLS_CERT: {file}: not a certificate chain in PEM format",
+        ),
+        ({"port": "{port}"}, {}, "Address already in use. Select another port"),
+        ({"health_port": "{port}"}, {}, "Address already in use. Select another port"),
+    ],
+)
+async def test_keys_certificate_and_ports_are_checked_before_the_weights_are_prepared(
+    tmp_path: Path, workers: str, server: Mapping[str, str], auth: Mapping[str, str], message: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("[callers")
+    with bind("127.0.0.1", 0) as used:
+        used.listen()
+        values = {"file": str(file), "port": str(used.getsockname()[1])}
+        settings = Settings.model_validate(
+            {
+                "server": {"port": "0", "workers": workers}
+                | {key: text.format(**values) for key, text in server.items()},
+                "auth": {key: text.format(**values) for key, text in auth.items()},
+            }
+        )
+        with pytest.raises((SettingsError, OSError), match=re.escape(message.format(**values))):
+            await serve(settings, _never_opened, _prepare)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_no_thread_of_an_exporter_runs_before_the_weights_are_prepared(workers: int) -> None:
+    traces = TracesSettings(endpoint="http://127.0.0.1:9/v1/traces")
+    threads = set(threading.enumerate())
+    with pytest.raises(_PreparedError):
+        await serve(Settings(server=ServerSettings(port=0, workers=workers), traces=traces), _never_opened, _prepare)
+    assert set(threading.enumerate()) == threads
 
 
 async def test_a_key_of_an_unavailable_population_stops_the_start_before_clients_connect(
