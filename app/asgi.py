@@ -16,7 +16,7 @@ from app.api.auth.keys import KeyRing
 from app.api.gateway import EngineLike, Gateway
 from app.api.playground.routes import PLAYGROUND
 from app.api.rate_limit import RateLimiter
-from app.api.routes import health_routes, internal_error, routes
+from app.api.routes import health_routes, internal_error, not_found, routes
 from app.engine import Engine
 from app.environment import Settings, SettingsError, load_settings
 from app.ops import logs
@@ -54,14 +54,14 @@ def create_app(settings: Settings, open_engine: OpenEngine, rate_limiter: RateLi
         version=app.__version__,
         routes=[*(PLAYGROUND if settings.playground.enabled else ()), *routes(has_metrics=has_metrics)],
         lifespan=partial(_lifespan, settings, authenticator, open_engine, rate_limiter or RateLimiter()),
-        exception_handlers={Exception: internal_error},
+        exception_handlers={404: not_found, Exception: internal_error},
         openapi_url=None,  # app/api/docs.py serves it
     )
 
 
 def create_health_app(settings: Settings) -> Starlette:
     """Return the application of the health port; it needs the state of the other application."""
-    return Starlette(routes=health_routes(has_metrics=settings.metrics.enabled))
+    return Starlette(routes=health_routes(has_metrics=settings.metrics.enabled), exception_handlers={404: not_found})
 
 
 def serve_app() -> FastAPI:

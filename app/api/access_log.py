@@ -1,4 +1,7 @@
-"""One record per request: a log line, metrics, and a trace. Never images, secret keys, signatures or URLs."""
+"""One record per cloud request: a log line, metrics, and a trace. Never images, secret keys, signatures or URLs.
+
+A request for an unknown path is a log line only.
+"""
 
 import logging
 import time
@@ -60,6 +63,11 @@ class AccessLog:
             attributes = {"request_id": record.request_id, "action": record.action, "code": record.code}
             is_error = record.code == ErrorCode.SERVER_ERROR
             self._traces.record_request(request.headers, attributes, record.started_at, timer.stages, is_error=is_error)
+
+
+def log_unknown_path() -> None:
+    """Log a request that got status 404, without its path, which is text of the client and may name a person."""
+    _log.info("no such path", extra={"fields": {"status": 404}})
 
 
 def _milliseconds(seconds: float) -> float:

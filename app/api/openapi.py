@@ -31,6 +31,9 @@ of a body of type `application/x-www-form-urlencoded` (POST). `X-TC-Region` and 
 Parameter names and JSON types are strict. An unknown name returns `UnknownParameter`, a wrong type
 `InvalidParameter`. Null counts as absent. With `COMPAREFACE_WIRE__PARAMETERS=lenient`, unknown names are ignored and
 types are converted.
+
+The status of a reply is 200, also for an error. GET and HEAD without an action (`X-TC-Action`, `Action`) and without a
+credential (`Authorization`, `SecretId`) call no action: `/` describes the service, and unknown paths get status 404.
 """
 _AUTHORIZATION = (
     "`TC3-HMAC-SHA256 Credential=<SecretId>/<date>/iai/tc3_request, SignedHeaders=content-type;host, "

@@ -12,6 +12,7 @@ returns 404, so that a probe of a wrong path fails.
 import logging
 from dataclasses import asdict
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match, Route
@@ -19,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 import app
 from app.api import docs, envelope
+from app.api.access_log import log_unknown_path
 from app.api.envelope import NO_STORE_HEADERS
 from app.api.gateway import EngineLike, Gateway
 from app.api.request import CloudRequest
@@ -59,8 +61,10 @@ async def _index(_: Request) -> Response:
     return JSONResponse(content, headers=NO_STORE_HEADERS)
 
 
-async def _not_found(_: Request) -> Response:
-    text = "There is no such path. Cloud requests need the parameter Action, see /docs.\n"
+async def not_found(_: Request, __: Exception) -> Response:
+    """Log and report an unknown path of either port."""
+    log_unknown_path()
+    text = "There is no such path. Cloud requests need the main port and the parameter Action, see its /docs.\n"
     return PlainTextResponse(text, 404, headers=NO_STORE_HEADERS)
 
 
@@ -72,7 +76,9 @@ class _PageRoute(BaseRoute):
         return Match.FULL if is_page else Match.NONE, {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        page = await (_index if scope["path"] == "/" else _not_found)(Request(scope))
+        if scope["path"] != "/":
+            raise HTTPException(404)
+        page = await _index(Request(scope))
         await page(scope, receive, send)
 
 

@@ -1,8 +1,10 @@
 """Routes for operators, and requests that end outside the gateway."""
 
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -11,11 +13,17 @@ from starlette.types import Message
 import app
 from app.api.routes import CloudRoute
 from app.asgi import create_app
+from app.ops.logs import JsonFormatter
 from app.settings import MetricsSettings
 from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of, response_of
 
 _TABLE = {"status": "measured", "data": "random", "people": 9, "impostor_pairs": 36, "genuine_pairs": 9, "groups": {}}
+_NO_SUCH_PATH = {"time": "", "level": "info", "logger": "app.api.access_log", "message": "no such path", "status": 404}
 _WITH_METRICS = OPEN.model_copy(update={"metrics": MetricsSettings(enabled=True)})
+
+
+def _access_log(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name == "app.api.access_log"]
 
 
 async def test_operator_routes_return_plain_json() -> None:
@@ -88,11 +96,16 @@ async def test_metrics_are_disabled_by_default() -> None:
         ("/..%2f", 404, "no such path"),
     ],
 )
-async def test_a_get_request_without_an_action_is_no_cloud_request(path: str, status: int, text: str) -> None:
+async def test_a_get_request_without_an_action_is_no_cloud_request(
+    path: str, status: int, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     async with client_of() as client:
         reply = await client.get(path)
         assert (reply.status_code, text in reply.text) == (status, True)
         assert (await client.head(path)).status_code == status
+    lines = [json.loads(JsonFormatter().format(record)) for record in _access_log(caplog)]
+    assert [{**line, "time": ""} for line in lines] == [_NO_SUCH_PATH] * (2 if status == HTTPStatus.NOT_FOUND else 0)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +191,7 @@ async def test_a_disconnect_while_sending_is_logged_as_abandoned_without_a_reply
         }
         await application(scope, receive, send)
     assert sent == []
-    records = [record for record in caplog.records if record.name == "app.api.access_log"]
-    assert [vars(record)["fields"]["code"] for record in records] == ["Abandoned"]
+    assert [vars(record)["fields"]["code"] for record in _access_log(caplog)] == ["Abandoned"]
 
 
 async def test_repeated_headers_are_one_value() -> None:

@@ -1,6 +1,7 @@
 """Graceful shutdown, on real sockets."""
 
 import asyncio
+import logging
 import socket
 
 import pytest
@@ -87,7 +88,8 @@ async def test_a_client_that_still_sends_its_body_is_not_cut_off_at_shutdown() -
         await wait_until(lambda: not local.connections)
 
 
-async def test_the_health_port_is_plain_http_with_health_checks_only() -> None:
+async def test_the_health_port_is_plain_http_with_health_checks_only(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "app.api.access_log")
     statuses = {}
     async with local_server(limits=LONG_LIMITS) as local:
         for path in ("healthz", "readyz", "metrics", "version", ""):
@@ -95,6 +97,8 @@ async def test_the_health_port_is_plain_http_with_health_checks_only() -> None:
             client.send(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
             statuses[path] = (await client.status_line())[9:12]
     assert statuses == {"healthz": b"200", "readyz": b"200", "metrics": b"404", "version": b"404", "": b"404"}
+    messages = [record.message for record in caplog.records if record.name == "app.api.access_log"]
+    assert messages == ["no such path"] * 3
 
 
 async def test_the_health_port_answers_503_during_the_readiness_delay() -> None:

@@ -7,6 +7,7 @@ sends them to ``/``, like any client.
 from functools import cache
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -31,7 +32,7 @@ async def file(request: Request) -> Response:
     """Return a file of the playground, by default its page."""
     name = request.path_params.get("name", "index.html")
     if name not in FILES:
-        return Response(status_code=404, headers=HEADERS)
+        raise HTTPException(404)
     return Response(_content(name), media_type=FILES[name], headers=HEADERS)
 
 
