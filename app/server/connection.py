@@ -160,6 +160,8 @@ class Connection(H11Protocol, asyncio.BufferedProtocol):
         """Parse ``data``, but drop bytes after the last request: h11 would reject even an empty line."""
         if self.scheme == "http" and self.cycle is None and data[:2] == _TLS_HANDSHAKE:
             self._group.protocol_log.tls_on_plain_port()
+            self.send_400_response("This port speaks plain http.")  # h11's error would be a second warning
+            return
         if self._closes_at_pause and self.is_receiving and not self._is_busy:
             self.abort_at_pause()  # a client that is cut off while sending does not read its response
         was_kept_alive = self._is_kept_alive

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 
 _INTERVAL_S = 60.0
+_NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")
+"""OpenSSL's reasons for plain http; they depend on the method of the request."""
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ class ProtocolLog:
         )
 
     def failed_handshake(self, error: ssl.SSLError) -> None:
-        if error.reason == "HTTP_REQUEST":
+        if error.reason in _NOT_TLS:
             self._warn("a plain http request arrived on the https port: set the protocol of the client to https")
         else:
             self._warn(f"TLS handshake failed: {error.reason}")
