@@ -99,8 +99,24 @@ def test_the_measurements_in_the_documentation_are_current() -> None:
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_ROOT)))
 def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8"))
+    targets = [((page.parent / path) if path else page, anchor) for path, anchor in links]
+    assert [str(target) for target, _ in targets if not target.exists()] == []
+    assert [anchor for target, anchor in targets if anchor and anchor not in _anchors(target)] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
+def test_the_readme_has_a_table_of_contents(name: str) -> None:
+    (contents,) = re.findall(r"^(?:Contents: |目录：)((?:.+\n)+)", _text(name), flags=re.MULTILINE)
+    _, *sections, _ = _anchors(_ROOT / name)  # without the title and the links at the end
+    assert re.findall(r"\]\(#([^)]+)\)", contents) == sections
+
+
+def _anchors(page: Path) -> list[str]:
+    """Return the anchors of the headings, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 def _modules() -> list[str]:
