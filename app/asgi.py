@@ -33,10 +33,10 @@ OpenEngine: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[EngineL
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise ``SettingsError`` if the key file is not valid or a required package is missing. Opens nothing."""
+    """Raise ``SettingsError`` if the key file, the packages for traces, or their variables are not valid."""
     KeyRing.open(settings.auth)
-    if settings.traces.endpoint:
-        _traces_class()
+    if traces := _open_traces(settings.traces.endpoint):
+        traces.close()
 
 
 def create_app(settings: Settings, open_engine: OpenEngine, rate_limiter: RateLimiter | None = None) -> FastAPI:
@@ -44,9 +44,8 @@ def create_app(settings: Settings, open_engine: OpenEngine, rate_limiter: RateLi
 
     ``rate_limiter``: None if this is the only process.
 
-    Reads the key file. Raises ``SettingsError`` as :func:`check_settings` does.
+    Reads the key file. Raises ``SettingsError`` if the file is not valid.
     """
-    check_settings(settings)
     authenticator = Authenticator(settings.auth, KeyRing.open(settings.auth), settings.is_open)
     has_metrics = settings.metrics.enabled and settings.server.health_port is None
     return FastAPI(
@@ -68,6 +67,7 @@ def serve_app() -> FastAPI:
     """Return the application configured by the environment, for ``uvicorn --factory app.asgi:serve_app``."""
     settings = load_settings()
     settings.check_may_serve(on_loopback=False)  # the ASGI server chooses the address, so it may be public
+    check_settings(settings)
     logs.configure(settings.log.level)
     return create_app(settings, Engine.open)
 
@@ -85,9 +85,11 @@ async def _lifespan(
         authenticator.log_short_keys()
         _log_start(engine.info)
         traces = _open_traces(settings.traces.endpoint)
-        is_lenient = settings.wire.parameters == "lenient"
-        gateway = Gateway(authenticator, settings.limits, engine, rate_limiter, is_lenient=is_lenient, traces=traces)
         try:
+            is_lenient = settings.wire.parameters == "lenient"
+            gateway = Gateway(
+                authenticator, settings.limits, engine, rate_limiter, is_lenient=is_lenient, traces=traces
+            )
             yield {"engine": engine, "gateway": gateway, "server_processes": rate_limiter.processes}
         finally:
             if traces:
@@ -104,14 +106,15 @@ def _log_start(info: EngineInfo) -> None:
 
 
 def _open_traces(endpoint: str | None) -> "Traces | None":
-    return _traces_class().to_collector(endpoint) if endpoint else None
-
-
-def _traces_class() -> "type[Traces]":
+    if endpoint is None:
+        return None
     try:
         from app.ops.traces import Traces  # noqa: PLC0415 - needs packages of the extra `otel`
+
+        return Traces.to_collector(endpoint)
     except ImportError as error:
         raise SettingsError(
             f"COMPAREFACE_TRACES__ENDPOINT needs packages that are not installed: run `{install_command('otel')}`"
         ) from error
-    return Traces
+    except ValueError as error:
+        raise SettingsError(f"a variable OTEL_* is not valid: {error}") from error

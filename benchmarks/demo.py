@@ -28,7 +28,7 @@ def main() -> None:
         with open_without_proxy(f"http://{server.endpoint}/version") as reply:
             unfit = json.load(reply)["engine"]["unfit"]
     for score, far in SCORE_THRESHOLDS[FaceModelVersion.V3].items():
-        print(f"A score of {score:g} means a false-accept rate of {percent(far)}.")
+        print(f"At a threshold of {score:g}, the false-accept rate is {percent(far)}.")
     for sentence in unfit.values():
         print(sentence)
 

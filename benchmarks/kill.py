@@ -19,12 +19,11 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.support.images import astronaut, jpeg
-from tests.support.processes import child_processes, server_processes
+from tests.support.processes import server_processes, wait_for_replacement
 from tests.support.server import Server, running_server
 
 _CLIENTS = 8
 _LOADED_S = 1.0
-_REPLACED_S = 60.0
 _SETTINGS = {"COMPAREFACE_SERVER__WORKERS": "2", "COMPAREFACE_METRICS__ENABLED": "true"}
 
 
@@ -40,8 +39,9 @@ def main() -> int:
             client.start()
         for _ in range(times):
             time.sleep(_LOADED_S)
-            os.kill(server_processes(server.process.pid)[0], signal.SIGKILL)
-            _wait_for_two_processes(server)
+            killed = server_processes(server.process.pid)[0]
+            os.kill(killed, signal.SIGKILL)
+            wait_for_replacement(server.process.pid, killed)
         stop.set()
         for client in clients:
             client.join()
@@ -63,15 +63,6 @@ def _send(server: Server, stop: threading.Event, codes: Counter[str]) -> None:
         except (OSError, HTTPException):
             codes["connection error"] += 1
             connection.close()
-
-
-def _wait_for_two_processes(server: Server) -> None:
-    """Wait until two processes have started their decoders, which is the last step before they are ready."""
-    until = time.monotonic() + _REPLACED_S
-    while sum(bool(child_processes(process)) for process in server_processes(server.process.pid)) < 2:  # noqa: PLR2004
-        if time.monotonic() > until:
-            raise TimeoutError("the killed process was not replaced")
-        time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,8 @@ def main() -> None:
                 "",
                 *degraded_pairs(),
                 "",
+                *highest_degraded_fars(),
+                "",
                 *stability(),
                 "",
                 *face_sizes(),
@@ -190,6 +192,16 @@ def degraded_pairs() -> Iterator[str]:
             ]
             mark = "*" if rows[0]["group"] == "held out" else ""
             yield f"| {rows[0]['kind']}{mark} | {' | '.join(cells)} |"
+
+
+def highest_degraded_fars() -> Iterator[str]:
+    """Yield the highest FAR at 50 of pairs degraded alike, as a part of a sentence."""
+    highest = []
+    for name in _PACKS:
+        rows = _result("degradation")[name]["rows"]
+        row = max(rows, key=lambda row: row["far_after"][1])
+        highest.append(f"{_two_digits(100 * row['far_after'][1])} % with `{name}` ({row['kind']})")
+    yield f"of {len(rows)} measured kinds, at most {' and '.join(highest)} at 50"
 
 
 def stability() -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.asgi import create_app, serve_app
+from app.asgi import check_settings, create_app, serve_app
 from app.domain import Population
 from app.environment import Settings, SettingsError
 from app.service.services import CalibrationInfo
@@ -37,16 +37,28 @@ def test_serve_app_is_configured_by_the_environment(monkeypatch: pytest.MonkeyPa
         root.setLevel(level)
 
 
-def test_the_settings_are_checked_before_the_application_starts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "app.ops.traces", None)
-    without_packages = Settings(traces=TracesSettings(endpoint="http://127.0.0.1:9/v1/traces"))
+_TRACES = Settings(traces=TracesSettings(endpoint="http://127.0.0.1:9/v1/traces"))
+
+
+def test_an_invalid_key_file_is_an_error_of_the_settings(tmp_path: Path) -> None:
     (tmp_path / "keys.toml").write_text("[callers")
-    invalid_keys = Settings(auth=AuthSettings(keys_file=tmp_path / "keys.toml"))
-    for settings, message in ((without_packages, "COMPAREFACE_TRACES__ENDPOINT"), (invalid_keys, "not TOML")):
-        with pytest.raises(SettingsError, match=message):
-            create_app(settings, lambda _: nullcontext(FakeEngine()))
+    settings = Settings(auth=AuthSettings(keys_file=tmp_path / "keys.toml"))
+    with pytest.raises(SettingsError, match="not TOML"):
+        check_settings(settings)
+    with pytest.raises(SettingsError, match="not TOML"):
+        create_app(settings, lambda _: nullcontext(FakeEngine()))
+
+
+def test_missing_packages_for_traces_are_an_error_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "app.ops.traces", None)
+    with pytest.raises(SettingsError, match="COMPAREFACE_TRACES__ENDPOINT"):
+        check_settings(_TRACES)
+
+
+def test_an_invalid_variable_of_opentelemetry_is_an_error_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SPAN_EVENT_COUNT_LIMIT", "abc")
+    with pytest.raises(SettingsError, match=r"OTEL_.*OTEL_SPAN_EVENT_COUNT_LIMIT"):
+        check_settings(_TRACES)
 
 
 async def test_the_start_is_logged_with_the_population_and_unfit_packs(caplog: pytest.LogCaptureFixture) -> None:

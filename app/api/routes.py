@@ -64,7 +64,7 @@ async def _index(_: Request) -> Response:
 async def not_found(_: Request, __: Exception) -> Response:
     """Log and report an unknown path of either port."""
     log_unknown_path()
-    text = "There is no such path. Cloud requests need the main port and the parameter Action, see its /docs.\n"
+    text = "There is no such path. Cloud requests need the main port and the parameter Action; /docs describes them.\n"
     return PlainTextResponse(text, 404, headers=NO_STORE_HEADERS)
 
 

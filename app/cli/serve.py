@@ -70,7 +70,8 @@ async def serve(settings: Settings, open_engine: OpenEngine, prepare: Callable[[
         if processes > 1:
             return await _serve_by_processes(settings.for_each_of(processes, cores), open_engine, processes, sockets)
         async with open_engine(settings) as engine:
-            configs = await _configs(settings, engine)
+            configs = _configs(settings, engine)
+            await _prepare_to_serve(settings, engine.info)
             for listener in sockets:
                 listener.listen()  # a client may connect as soon as the announcement is printed
             print(announcement(settings, sockets[0].getsockname()[1], engine.info), flush=True)
@@ -79,7 +80,7 @@ async def serve(settings: Settings, open_engine: OpenEngine, prepare: Callable[[
 
 
 def _check_startup(settings: Settings) -> None:
-    """Raise ``SettingsError`` if the server could not start with its keys, packages or certificate; open nothing."""
+    """Raise ``SettingsError`` if the server could not start with its keys, traces or certificate; keep nothing open."""
     check_settings(settings)
     Certificate.open(settings.server)
 
@@ -135,22 +136,24 @@ async def _serve_process(
     settings: Settings, open_engine: OpenEngine, channel: socket.socket, port: int, rate_limiter: RateLimiter
 ) -> int:
     async with open_engine(settings) as engine:
-        configs = await _configs(settings, engine, rate_limiter)
+        configs = _configs(settings, engine, rate_limiter)
+        await _prepare_to_serve(settings, engine.info)
         await SupervisedServer(configs, channel, announcement(settings, port, engine.info)).serve([])
     return 0
 
 
-async def _configs(
-    settings: Settings, engine: EngineLike, rate_limiter: RateLimiter | None = None
-) -> Sequence[ServerConfig]:
-    """Return the configuration of each listener; freeze the objects that live as long as the process."""
-    KeyRing.open(settings.auth).restrict_populations(engine.info.populations)
+def _configs(settings: Settings, engine: EngineLike, rate_limiter: RateLimiter | None = None) -> Sequence[ServerConfig]:
+    """Return the configuration of each listener."""
     application = create_app(settings, lambda _: nullcontext(engine), rate_limiter)
-    configs = server_configs(settings, application, create_health_app(settings))
+    return server_configs(settings, application, create_health_app(settings))
+
+
+async def _prepare_to_serve(settings: Settings, info: EngineInfo) -> None:
+    """Check the populations of callers; freeze the objects that live as long as the process."""
+    KeyRing.open(settings.auth).restrict_populations(info.populations)
     await asyncio.sleep(0)  # a pending Ctrl-C is raised here, where only the engine has to be closed
     gc.collect()
     gc.freeze()  # the collector would scan the loaded models again and again, 30 ms each time
-    return configs
 
 
 def _exit_at_sigterm() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 _INTERVAL_S = 60.0
 _NOT_TLS = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER")
-"""OpenSSL's reasons for plain http; they depend on the method of the request."""
+"""OpenSSL's reasons for data without TLS: plain http by its method, and any other data."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,10 @@ class ProtocolLog:
 
     def failed_handshake(self, error: ssl.SSLError) -> None:
         if error.reason in _NOT_TLS:
-            self._warn("a plain http request arrived on the https port: set the protocol of the client to https")
+            self._warn(
+                "data without TLS, such as a plain http request, arrived on the https port: set the protocol of the "
+                "client to https"
+            )
         else:
             self._warn(f"TLS handshake failed: {error.reason}")
 

@@ -1,4 +1,4 @@
-"""A server process, as the supervisor sees it: its state, its load and its end of the channel."""
+"""State, load and channel of a started server process, for the supervisor."""
 
 import asyncio
 import os
@@ -19,13 +19,10 @@ StartProcess: TypeAlias = Callable[[int, socket.socket], BaseProcess]
 
 
 class ServerProcess:
-    """A started server process. ``announcement`` is empty until it is ready.
-
-    ``missed_reports``: the supervisor increments it at the interval of the reports, and each report sets it to 0.
-    """
+    """A started server process. ``announcement`` is empty until it is ready."""
 
     def __init__(self, number: int, start: StartProcess, on_change: Callable[[], None]) -> None:
-        """``on_change`` is called when the process becomes ready, has less load or exits."""
+        """``on_change`` is called when the process becomes ready, reports its load or exits."""
         self._channel, theirs = channel.pair()
         with theirs:
             try:
@@ -34,10 +31,10 @@ class ServerProcess:
                 self._channel.close()
                 raise
         self.number = number
-        self.pid = self._process.pid or 0
+        self.pid: int = self._process.pid  # type: ignore[assignment] # it has started
         self._on_change = on_change
         self.announcement = ""
-        self.missed_reports = 0
+        self._missed_reports = 0
         self._sent = 0
         self._load = Load(0, 0, is_stopping=False)
         self._is_signalled = False
@@ -63,7 +60,12 @@ class ServerProcess:
     @property
     def is_late(self) -> bool:
         """Whether reports are missing, so that the process may hang."""
-        return self.missed_reports >= _LATE_REPORTS
+        return self._missed_reports >= _LATE_REPORTS
+
+    def miss_report(self) -> int:
+        """Count a report as missed until one arrives; return the number of reports missed in a row."""
+        self._missed_reports += 1
+        return self._missed_reports
 
     async def becomes_ready(self) -> bool:
         """Wait until the process is ready or has exited; return whether it is ready."""
@@ -84,8 +86,9 @@ class ServerProcess:
 
     def send_signal(self, number: int) -> None:
         self._is_signalled = True
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        if not self._exited.done():  # afterwards the ID may belong to another process
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def close_channel(self) -> None:
         """Report that no further connection follows."""
@@ -104,7 +107,9 @@ class ServerProcess:
                 self.announcement = channel.receive_announcement(self._channel) or ""
                 is_open = self.was_ready
                 self._ready.set_result(is_open)
-            self.missed_reports = 0
+            self._missed_reports = 0
+        except BlockingIOError:
+            return
         except OSError:
             is_open = False
         if not is_open:

@@ -21,11 +21,18 @@ class SupervisedServer(Server):
     The supervisor does so at the end of its own shutdown, or at once if it has not sent the signal.
     """
 
-    def __init__(self, configs: Sequence[uvicorn.Config], connections: socket.socket, announcement: str) -> None:
+    def __init__(
+        self,
+        configs: Sequence[uvicorn.Config],
+        connections: socket.socket,
+        announcement: str,
+        report_interval_s: float = channel.REPORT_INTERVAL_S,
+    ) -> None:
         """``announcement`` is sent to the supervisor once the server is ready."""
         super().__init__(configs, readiness_delay_s=0)
         self._channel = connections
         self._announcement = announcement
+        self._report_interval_s = report_interval_s
         self._received = 0
         self._last_received = asyncio.Event()
         self._handovers: set[asyncio.Task[None]] = set()
@@ -33,6 +40,8 @@ class SupervisedServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
+        if not self.started:  # the application failed to start
+            return
         channel.send_announcement(self._channel, self._announcement)
         self._channel.setblocking(False)
         asyncio.get_running_loop().add_reader(self._channel, self._receive)
@@ -75,7 +84,7 @@ class SupervisedServer(Server):
     def _report_regularly(self) -> None:
         """Report the load until the event loop ends, so that the supervisor sees that it runs."""
         self._report_load()
-        asyncio.get_running_loop().call_later(channel.REPORT_INTERVAL_S, self._report_regularly)
+        asyncio.get_running_loop().call_later(self._report_interval_s, self._report_regularly)
 
     def _report_load(self) -> None:
         load = Load(self._received, len(self.server_state.connections), is_stopping=self.should_exit)

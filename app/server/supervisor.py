@@ -15,6 +15,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from app.server.channel import REPORT_INTERVAL_S
 from app.server.server import LISTEN_BACKLOG, accept_pending, drop_all_connection_attempts
@@ -22,12 +23,23 @@ from app.server.server_process import ServerProcess, StartProcess
 
 _RESTART_DELAY_S = 1.0
 """Seconds before a process is replaced that exited while it started."""
-_MAX_MISSED_REPORTS = 60
-"""One minute, so that a process is not killed because the machine is overloaded."""
 _ACCEPT_RETRY_S = 0.1
 """Seconds before the next connection is accepted after an error, such as too many open files."""
 
 _log = logging.getLogger(__name__)
+
+
+class ReportLimits(NamedTuple):
+    """A process that misses ``max_missed`` reports in a row, one every ``interval_s`` seconds, is killed.
+
+    Half a minute by default, so that no process is killed because the machine is overloaded.
+    """
+
+    interval_s: float = REPORT_INTERVAL_S
+    max_missed: int = 30
+
+
+_REPORT_LIMITS = ReportLimits()
 
 
 class Supervisor:
@@ -40,19 +52,18 @@ class Supervisor:
         count: int,
         readiness_delay_s: float,
         on_exit: Callable[[int, int], None] = lambda *_: None,
-        max_missed_reports: int = _MAX_MISSED_REPORTS,
+        report_limits: ReportLimits = _REPORT_LIMITS,
     ) -> None:
         """``listeners`` are bound, not listening.
 
         ``on_exit`` gets the number and the process ID of every process that exited, before it is replaced.
-        A process that misses ``max_missed_reports`` in a row is killed.
         """
         self._listeners = listeners
         self._start = start
         self._count = count
         self._readiness_delay_s = readiness_delay_s
         self._on_exit = on_exit
-        self._max_missed_reports = max_missed_reports
+        self._report_limits = report_limits
         self._running: set[ServerProcess] = set()
         self._changed = asyncio.Event()
         """A process has become ready or has less load, so a connection may be offered again."""
@@ -104,7 +115,7 @@ class Supervisor:
         return process
 
     def _receive_signal(self, number: int) -> None:
-        """Stop the processes; a second SIGINT makes them skip the rest of their shutdown."""
+        """Stop the processes. A second SIGINT makes them skip the rest of their shutdown, and kills those that hang."""
         is_first = not self._stop.is_set()
         if is_first:
             self._stop_signal = number
@@ -115,7 +126,8 @@ class Supervisor:
         else:
             return
         for process in self._running:
-            process.send_signal(signal.SIGTERM if is_first else signal.SIGINT)
+            forced = signal.SIGKILL if process.is_late else signal.SIGINT
+            process.send_signal(signal.SIGTERM if is_first else forced)
 
     async def _keep(self, process: ServerProcess) -> None:
         """Replace ``process`` and its successors when they exit, until the shutdown."""
@@ -149,13 +161,12 @@ class Supervisor:
         Reports are counted, not seconds: while the machine or the supervisor is suspended, at most one is missed.
         """
         while True:
-            await asyncio.sleep(REPORT_INTERVAL_S)
+            await asyncio.sleep(self._report_limits.interval_s)
             for process in self._running:
                 if not process.was_ready and not self._stop.is_set():
                     continue  # it sends no reports, and may need minutes to prepare the models for a GPU
-                process.missed_reports += 1
-                if process.missed_reports == self._max_missed_reports:
-                    fields = {"process_id": process.pid, "missed_reports": process.missed_reports}
+                if process.miss_report() == self._report_limits.max_missed:
+                    fields = {"process_id": process.pid, "missed_reports": self._report_limits.max_missed}
                     _log.error("server process hangs, killing it", extra={"fields": fields})
                     process.send_signal(signal.SIGKILL)
 

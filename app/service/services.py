@@ -56,7 +56,8 @@ class EngineInfo:
     ``pack_is_automatic``: the installed files determined ``pack``. ``pack_of_version_2_0``: the pack of
     ``FaceModelVersion`` 2.0. ``population``: that of callers that select none. ``unfit``: by pack, why its scores do
     not suit decisions about people; empty if all packs are fit. ``calibration_notes``: a note per pack with a
-    provisional or custom calibration. ``worker_threads``: the images that one server process works on at a time.
+    provisional or custom calibration. ``worker_threads``: the number of images that
+    one server process works on at a time.
     """
 
     pack: str

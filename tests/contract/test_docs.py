@@ -87,6 +87,7 @@ def test_the_measurements_in_the_documentation_are_current() -> None:
         *tables.quality(),
         *tables.degraded(),
         *tables.degraded_pairs(),
+        *tables.highest_degraded_fars(),
         *tables.stability(),
         *tables.face_sizes(),
         *tables.speed(),

@@ -23,7 +23,8 @@ from app.server.connection import ConnectionGroup, ConnectionLimits
 from app.server.supervised import SupervisedServer
 
 SLOW_S = 0.5
-BUSY_S = 4.5
+BUSY_S = 2.5
+REPORT_INTERVAL_S = 0.2
 _LIMITS = ConnectionLimits(max_connections=1000, header_timeout_s=60, keep_alive_s=60, deadline_s=60)
 
 
@@ -57,7 +58,7 @@ def config() -> ServerConfig:
 
 def _serve(channel: socket.socket) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    asyncio.run(SupervisedServer([config()], channel, "ready").serve([]))
+    asyncio.run(SupervisedServer([config()], channel, "ready", REPORT_INTERVAL_S).serve([]))
 
 
 def _fail(channel: socket.socket) -> None:

@@ -163,14 +163,15 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_plain_http_on_the_tls_port_is_closed_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_data_without_tls_on_the_tls_port_is_closed_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async with local_server(limits=LONG_LIMITS) as local:
-        for method in (b"GET", b"POST", b"HEAD", b"PUT", b"CONNECT", b"DELETE", b"OPTIONS"):
+        methods = (b"GET", b"POST", b"HEAD", b"PUT", b"CONNECT", b"DELETE", b"OPTIONS")
+        for line in (*(method + b" / HTTP/1.1" for method in methods), b"PROXY TCP4 192.0.2.1 192.0.2.2 4000 443"):
             client = await local.connect_plain(local.port)
-            client.send(method + b" / HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.send(line + b"\r\nHost: a\r\n\r\n")
             assert await client.is_closed(within_s=2)
     (warning,) = _warnings(caplog)
-    assert warning.startswith("a plain http request arrived on the https port")
+    assert warning.startswith("data without TLS, such as a plain http request, arrived on the https port")
 
 
 def _connect_without_the_authority(port: int) -> None:

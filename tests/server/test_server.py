@@ -92,13 +92,14 @@ async def test_the_health_port_is_plain_http_with_health_checks_only(caplog: pyt
     caplog.set_level(logging.INFO, "app.api.access_log")
     statuses = {}
     async with local_server(limits=LONG_LIMITS) as local:
-        for path in ("healthz", "readyz", "metrics", "version", ""):
+        for request in ("GET /healthz", "GET /readyz", "GET /metrics", "GET /version", "GET /", "POST /"):
             client = await local.connect_plain(local.health_port)
-            client.send(b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
-            statuses[path] = (await client.status_line())[9:12]
-    assert statuses == {"healthz": b"200", "readyz": b"200", "metrics": b"404", "version": b"404", "": b"404"}
+            client.send(b"%s HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" % request.encode())
+            statuses[request] = (await client.status_line())[9:12]
+    served = {"GET /healthz": b"200", "GET /readyz": b"200"}
+    assert statuses == {**dict.fromkeys(statuses, b"404"), **served}
     messages = [record.message for record in caplog.records if record.name == "app.api.access_log"]
-    assert messages == ["no such path"] * 3
+    assert messages == ["no such path"] * 4
 
 
 async def test_the_health_port_answers_503_during_the_readiness_delay() -> None:

@@ -17,10 +17,12 @@ import pytest
 
 from app.server.config import bind
 from app.server.server_process import StartProcess
-from app.server.supervisor import Supervisor
+from app.server.supervisor import ReportLimits, Supervisor
 from tests.server import processes
 
-_MAX_MISSED_REPORTS = 4
+_REPORT_LIMITS = ReportLimits(processes.REPORT_INTERVAL_S, max_missed=10)
+_KILLED_S = _REPORT_LIMITS.interval_s * _REPORT_LIMITS.max_missed
+_PATIENT = ReportLimits(processes.REPORT_INTERVAL_S, max_missed=1000)
 
 
 class _Running:
@@ -74,12 +76,12 @@ def _open_pipes() -> int:
 
 @asynccontextmanager
 async def _supervised(
-    start: StartProcess = processes.start, max_missed_reports: int = 60
+    start: StartProcess = processes.start, report_limits: ReportLimits = _PATIENT
 ) -> AsyncIterator[tuple[_Running, asyncio.Task[int]]]:
     with bind("127.0.0.1", 0) as listener:
         running = _Running(listener)
-        supervisor = Supervisor([listener], start, 2, 0.1, running.on_exit, max_missed_reports)
-        task = asyncio.create_task(supervisor.run(running.announcements.append))
+        supervisor = Supervisor([listener], start, 2, 0.1, running.on_exit, report_limits)
+        task = asyncio.create_task(_run(supervisor, running))
         try:
             await _wait_until(lambda: bool(running.announcements) or task.done())
             yield running, task
@@ -89,6 +91,14 @@ async def _supervised(
             if not task.done():
                 os.kill(os.getpid(), signal.SIGTERM)
             await task
+
+
+async def _run(supervisor: Supervisor, running: _Running) -> int:
+    """Return the exit status; that of a shell after Ctrl-C, because pytest would stop at the exception."""
+    try:
+        return await supervisor.run(running.announcements.append)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 async def test_connections_are_spread_evenly_and_stay_with_their_process() -> None:
@@ -229,13 +239,13 @@ async def test_a_process_that_cannot_start_ends_the_supervisor_with_its_exit_sta
 async def test_a_process_that_hangs_gets_no_connections_and_is_replaced(
     path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with _supervised(max_missed_reports=6) as (running, _):
+    async with _supervised(report_limits=_REPORT_LIMITS) as (running, _):
         kept, lost = running.connect(), running.connect()
         survivor, hung = await running.answer(kept), await running.answer(lost)
         if path == "/":
             os.kill(hung, signal.SIGSTOP)
         reply = asyncio.create_task(running.answer(lost, path))
-        await asyncio.sleep(3.5)  # three reports are missing
+        await asyncio.sleep(5 * processes.REPORT_INTERVAL_S)  # three reports are missing, perhaps a fourth
         assert {await running.answer(running.connect()) for _ in range(8)} == {survivor}
         with pytest.raises((HTTPException, OSError)):
             await reply
@@ -247,8 +257,8 @@ async def test_a_process_that_hangs_gets_no_connections_and_is_replaced(
                 pass
 
 
-async def test_a_process_that_computes_for_long_is_not_killed_nor_its_reply_at_the_shutdown() -> None:
-    async with _supervised(max_missed_reports=_MAX_MISSED_REPORTS) as (running, task):
+async def test_a_process_that_computes_for_long_is_not_killed_and_replies_during_the_shutdown() -> None:
+    async with _supervised(report_limits=_REPORT_LIMITS) as (running, task):
         connection = running.connect()
         process = await running.answer(connection)
         for is_shutdown in (False, True):
@@ -261,20 +271,20 @@ async def test_a_process_that_computes_for_long_is_not_killed_nor_its_reply_at_t
 
 
 async def test_no_process_is_killed_after_the_whole_machine_was_suspended() -> None:
-    async with _supervised(max_missed_reports=_MAX_MISSED_REPORTS) as (running, _):
+    async with _supervised(report_limits=_REPORT_LIMITS) as (running, _):
         answers = [await running.answer(running.connect()) for _ in range(2)]
         for process in answers:
             os.kill(process, signal.SIGSTOP)
-        time.sleep(_MAX_MISSED_REPORTS + 1)  # noqa: ASYNC251 - the supervisor must not run
+        time.sleep(_KILLED_S + 0.5)  # noqa: ASYNC251 - the supervisor must not run
         for process in answers:
             os.kill(process, signal.SIGCONT)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(3 * processes.REPORT_INTERVAL_S)
         assert [await running.answer(connection) for connection in running.connections] == answers
         assert running.exited == []
 
 
 async def test_a_process_that_hangs_does_not_prevent_the_shutdown() -> None:
-    async with _supervised(max_missed_reports=_MAX_MISSED_REPORTS) as (running, task):
+    async with _supervised(report_limits=_REPORT_LIMITS) as (running, task):
         answers = [await running.answer(running.connect()) for _ in range(2)]
         os.kill(answers[0], signal.SIGSTOP)
         slow = asyncio.create_task(running.answer(running.connections[1], "/slow"))
@@ -288,10 +298,24 @@ async def test_a_process_that_hangs_does_not_prevent_the_shutdown() -> None:
 
 async def test_a_process_that_hangs_while_it_starts_is_killed_only_at_the_shutdown() -> None:
     with bind("127.0.0.1", 0) as listener:
-        supervisor = Supervisor([listener], processes.start_hanging, 2, 0, max_missed_reports=2)
+        limits = ReportLimits(processes.REPORT_INTERVAL_S, max_missed=2)
+        supervisor = Supervisor([listener], processes.start_hanging, 2, 0, report_limits=limits)
         task = asyncio.create_task(supervisor.run(lambda _: None))
-        await asyncio.sleep(3.5)
+        await asyncio.sleep(1)
         assert not task.done()
         os.kill(os.getpid(), signal.SIGTERM)
         async with asyncio.timeout(30):
             assert await task == 0
+
+
+async def test_a_second_ctrl_c_kills_a_process_that_hangs() -> None:
+    async with _supervised() as (running, task):
+        answers = [await running.answer(running.connect()) for _ in range(2)]
+        os.kill(answers[0], signal.SIGSTOP)
+        await asyncio.sleep(5 * processes.REPORT_INTERVAL_S)
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(0.1)
+        async with asyncio.timeout(20):
+            assert await task == 128 + signal.SIGINT
+        assert sorted(running.exited) == sorted(answers)

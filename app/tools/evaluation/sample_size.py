@@ -44,7 +44,7 @@ def _measurable_text(impostor_pairs: int) -> str:
     lowest = MIN_EXPECTED_IMPOSTORS / max(1, impostor_pairs)
     if lowest >= 1:
         return "only bound the FAR"
-    return f"measure a FAR of {percent(lowest)} or more, and only bound a lower one"
+    return f"measure a FAR above {percent(lowest)}, and only bound a lower one"
 
 
 def _enumerate(items: Sequence[str]) -> str:

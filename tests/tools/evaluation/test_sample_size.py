@@ -43,15 +43,14 @@ def test_the_documentation_states_the_people_of_the_rule() -> None:
             2_999_999,
             (
                 "too few people to measure the FAR at 60 (0.001 %): that takes 1,226 people with two images each; "
-                "these 2,999,999 impostor pairs measure a FAR of 0.001 % or more, and only bound "
-                "a lower one"
+                "these 2,999,999 impostor pairs measure a FAR above 0.001 %, and only bound a lower one"
             ),
         ),
         (
             112,
             (
                 "too few people to measure the FAR at 40 (0.1 %), 50 (0.01 %) and 60 (0.001 %): that takes 123, 388 "
-                "and 1,226 people with two images each; these 112 impostor pairs measure a FAR of 26.8 % or more, "
+                "and 1,226 people with two images each; these 112 impostor pairs measure a FAR above 26.8 %, "
                 "and only bound a lower one"
             ),
         ),
