@@ -1,8 +1,9 @@
-"""Fixtures for all tests: settings, real models, the folder ../shared."""
+"""Fixtures for all tests: settings, real models, a live service, the folder ../shared."""
 
 # ruff: noqa: E402 - the environment is cleared before app is imported
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -20,6 +21,8 @@ from app.runtime.worker_pool import ThreadBudget
 from app.service.face_pipeline import EmbeddingPipeline
 from app.vision.quality.assessment import QualityAssessor
 from benchmarks import SHARED
+from tests.support.fakes import KEYS_FILE
+from tests.support.server import Server, running_server
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine must not fail a test
 hypothesis.settings.load_profile("untimed")
@@ -78,6 +81,16 @@ def pipelines(settings: Settings, store: Store, pack: Pack, shared_models: Share
 @pytest.fixture(scope="session")
 def embedding_pipeline(pipelines: Pipelines) -> EmbeddingPipeline:
     return pipelines.embedding
+
+
+@pytest.fixture(scope="session")
+def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A live service for the whole session, which also accepts the callers of ``KEYS_FILE``."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
+    keys.write_text(KEYS_FILE)
+    settings = {"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", "COMPAREFACE_AUTH__KEYS_FILE": str(keys)}
+    with running_server(settings) as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,20 +1,13 @@
 """``compareface bench``: the stages of a real image, and load on a real service."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.cli import main
 from tests.support.images import astronaut, jpeg, shrunk
-from tests.support.server import Server, running_server
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running_server() as running:
-        yield running
+from tests.support.server import Server
 
 
 @pytest.fixture
@@ -25,8 +18,8 @@ def photo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def key(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", f"{server.secret_id}:{server.secret_key}")
+def key(live_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", f"{live_server.secret_id}:{live_server.secret_key}")
 
 
 def test_stages_are_printed_as_a_table(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,9 +33,9 @@ def test_stages_are_printed_as_a_table(photo: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("loop", [["--concurrency", "2"], ["--rate", "5"]])
 def test_a_service_under_load_is_measured(
-    server: Server, photo: Path, loop: list[str], capsys: pytest.CaptureFixture[str]
+    live_server: Server, photo: Path, loop: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    endpoint = f"http://{server.endpoint}"
+    endpoint = f"http://{live_server.endpoint}"
     command = ["bench", "load", str(photo), "--endpoint", endpoint, "--seconds", "1", "--json", *loop]
     assert main(command) == 0
     output = json.loads(capsys.readouterr().out)
@@ -70,10 +63,10 @@ def test_seconds_and_rate_must_be_above_zero(
 
 @pytest.mark.usefixtures("key")
 def test_a_load_without_success_prints_valid_json(
-    server: Server, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    live_server: Server, photo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", "unknown:key")
-    command = ["bench", "load", str(photo), "--endpoint", f"http://{server.endpoint}", "--seconds", "0.2"]
+    command = ["bench", "load", str(photo), "--endpoint", f"http://{live_server.endpoint}", "--seconds", "0.2"]
     assert main([*command, "--json"]) == 1
     output = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert output["median_ms"] is output["max_ms"] is None

@@ -1,4 +1,4 @@
-"""A live service for the whole session, and a web server on loopback from which it may fetch images."""
+"""A web server on loopback from which the live service may fetch images."""
 
 import threading
 import time
@@ -8,9 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.support.fakes import KEYS_FILE
 from tests.support.images import astronaut, jpeg
-from tests.support.server import Server, running_server
 
 STALL_S = 5.0
 
@@ -41,13 +39,3 @@ def images_url() -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-
-
-@pytest.fixture(scope="session")
-def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service that also accepts the callers of ``KEYS_FILE``."""
-    keys = tmp_path_factory.mktemp("keys") / "keys.toml"
-    keys.write_text(KEYS_FILE)
-    settings = {"COMPAREFACE_FETCH__ALLOW": "127.0.0.1", "COMPAREFACE_AUTH__KEYS_FILE": str(keys)}
-    with running_server(settings) as server:
-        yield server

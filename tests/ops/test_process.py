@@ -29,7 +29,9 @@ def _output(command: str) -> str:
 def test_a_program_that_is_not_on_the_path_is_named_by_its_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shell_command("--version") == f"{_PROGRAM} --version"
     assert _output(shell_command("--version")) == f"compareface {app.__version__}\n"
-    monkeypatch.chdir(_PROGRAM.parents[1])
+    (folder / "bin").mkdir()
+    (folder / "bin/compareface").symlink_to(_PROGRAM)
+    monkeypatch.setattr(sys, "executable", str(folder / "bin/python"))
     assert shell_command("--version") == "bin/compareface --version"
     assert _output(shell_command("--version")) == f"compareface {app.__version__}\n"
 

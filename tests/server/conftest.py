@@ -1,9 +1,18 @@
-"""Runs tests of connections with plain http and with TLS."""
+"""Runs tests of connections with plain http and with TLS, and shortens the pauses of the server."""
 
 import pytest
 
+from app.server import connection, server, supervisor
 from tests.server import harness
 from tests.support.tls import TlsFiles
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten pauses for slow networks, which nearly every test would wait for."""
+    monkeypatch.setattr(connection, "TLS_PAUSE_S", 0.3)
+    monkeypatch.setattr(server, "_HANDSHAKE_S", 0.02)
+    monkeypatch.setattr(supervisor, "_RESTART_DELAY_S", 0.2)
 
 
 @pytest.fixture(scope="session")

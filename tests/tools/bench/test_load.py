@@ -1,7 +1,6 @@
 """The load generator of ``compareface bench load``, on a real server, and its statistics."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,9 @@ from app.tools.bench.load import (
     run_closed_loop,
     run_open_loop,
 )
-from tests.support.server import Server, running_server
+from tests.support.server import Server
 
 _OK, _REFUSED = "OK", "RequestLimitExceeded"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running_server() as running:
-        yield running
 
 
 def test_answers_after_the_end_do_not_count() -> None:
@@ -36,8 +29,10 @@ def test_answers_after_the_end_do_not_count() -> None:
     assert load.skip(1.8).codes == {_OK: 1}
 
 
-def test_answers_are_counted_by_error_code(server: Server) -> None:
-    target = Target(server.host, server.port, [http_request(server.endpoint, {"X-TC-Action": "CompareFace"}, b"{}")])
+def test_answers_are_counted_by_error_code(live_server: Server) -> None:
+    target = Target(
+        live_server.host, live_server.port, [http_request(live_server.endpoint, {"X-TC-Action": "CompareFace"}, b"{}")]
+    )
     load = asyncio.run(run_closed_loop(target, 2, 0.3))
     assert set(load.codes) == {"MissingParameter"}
     assert load.codes["MissingParameter"] > 10

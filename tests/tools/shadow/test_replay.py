@@ -49,9 +49,8 @@ _CODES = {
 
 
 @pytest.fixture(scope="module")
-def local() -> Iterator[Server]:
-    with running_server() as server:
-        yield server
+def local(live_server: Server) -> Server:
+    return live_server
 
 
 @pytest.fixture(scope="module")
