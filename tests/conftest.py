@@ -3,11 +3,13 @@
 # ruff: noqa: E402 - the environment is cleared before app is imported
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+from coverage import Coverage
 
 for _name in [name for name in os.environ if name.upper().startswith("COMPAREFACE_")]:
     del os.environ[_name]  # settings of the developer must not affect the tests
@@ -98,3 +100,25 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return an empty folder that the settings name as the folder of weights."""
     monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def weights_of_open(weights: Path, store: Store, pack: Pack) -> Path:
+    """Return the folder ``weights`` with the files of the pack `open`, which take a second to build."""
+    shutil.copytree(store.folder(pack), weights / "open")
+    return weights
+
+
+@pytest.fixture
+def without_coverage() -> Iterator[None]:
+    """Pause the measurement of coverage, for tests that run code on many images that other tests cover.
+
+    The measurement doubles their time.
+    """
+    measurement = Coverage.current()
+    if measurement is None:
+        yield
+        return
+    measurement.stop()
+    yield
+    measurement.start()

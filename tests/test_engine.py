@@ -43,10 +43,10 @@ async def test_the_information_lists_networks_providers_and_calibration(settings
     assert info.default_population_info.data.startswith("LFW")
 
 
-async def test_auto_falls_back_to_open_if_the_better_pack_is_not_installed(tmp_path: Path) -> None:
-    async with Engine.open(Settings(models=ModelsSettings(pack="auto", weights_dir=tmp_path))) as engine:
+async def test_auto_falls_back_to_open_if_the_better_pack_is_not_installed(weights_of_open: Path) -> None:
+    async with Engine.open(Settings(models=ModelsSettings(pack="auto", weights_dir=weights_of_open))) as engine:
         assert (engine.info.pack, engine.info.pack_is_automatic) == ("open", True)
-    async with Engine.open(_settings_with_weights_in(tmp_path)) as engine:
+    async with Engine.open(_settings_with_weights_in(weights_of_open)) as engine:
         assert (engine.info.pack, engine.info.pack_is_automatic) == ("open", False)
 
 
@@ -97,13 +97,12 @@ async def test_changed_weights_stop_the_start(tmp_path: Path, store: Store, pack
             pass
 
 
-async def test_an_own_calibration_overrides_the_shipped_one(tmp_path: Path, store: Store) -> None:
-    (tmp_path / "open").mkdir()
+async def test_an_own_calibration_overrides_the_shipped_one(weights_of_open: Path, store: Store) -> None:
     shipped = store.calibration_path("open").read_text(encoding="utf-8")
-    (tmp_path / "open/calibration.own.toml").write_text(
+    (weights_of_open / "open/calibration.own.toml").write_text(
         shipped.replace('data = "LFW', 'data = "OUR OWN'), encoding="utf-8"
     )
-    async with Engine.open(_settings_with_weights_in(tmp_path)) as engine:
+    async with Engine.open(_settings_with_weights_in(weights_of_open)) as engine:
         assert "OUR OWN" in engine.info.default_population_info.data
         assert engine.info.calibration_notes[0].startswith("custom calibration on OUR OWN")
 

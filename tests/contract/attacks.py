@@ -244,7 +244,7 @@ _TIME = (
         lambda server: [request_head(server, _VALID, {}), _VALID[:10]],
         "FailedOperation.RequestTimeout",
     ),
-    _open("a body that arrives byte by byte", slowly(_VALID, 35, 0.25), "FailedOperation.RequestTimeout"),
+    _open("a body that arrives byte by byte", slowly(_VALID, 35, 0.2), "FailedOperation.RequestTimeout"),
     _closed("half a head, then the end of the sending half", raw(b"GET /healthz HTTP/1.1\r\n", END)),
     _closed(
         "half a body, then the end of the sending half", lambda server: [request_head(server, _VALID, {}), b"{", END]

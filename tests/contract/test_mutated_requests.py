@@ -100,6 +100,7 @@ def _mutations() -> Iterator[tuple[RecordedRequest, str, CloudRequest]]:
             yield recorded, kind, changed
 
 
+@pytest.mark.usefixtures("without_coverage")
 def test_no_mutated_request_verifies_or_causes_an_unexpected_error() -> None:
     verifier, kinds, accepted, equivalent = Verifier(), Counter[str](), [], 0
     for recorded, kind, raw in _mutations():

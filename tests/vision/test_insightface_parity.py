@@ -33,6 +33,7 @@ def spec() -> EmbedderSpec:
     return load(_MODELS / "buffalo_s/pack.toml").embedder.model_copy(update={"mirror": False})
 
 
+@pytest.mark.usefixtures("without_coverage")
 def test_landmarks_and_embeddings_agree_with_those_of_insightface_classes(
     shared: Path, tmp_path: Path, images: list[Path]
 ) -> None:
@@ -44,6 +45,7 @@ def test_landmarks_and_embeddings_agree_with_those_of_insightface_classes(
     assert agreement.pixels < 1e-3
 
 
+@pytest.mark.usefixtures("without_coverage")
 @pytest.mark.filterwarnings("ignore:`estimate` is deprecated:FutureWarning")
 def test_embeddings_agree_with_those_of_face_analysis(
     tmp_path: Path, shared: Path, images: list[Path], spec: EmbedderSpec

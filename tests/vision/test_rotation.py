@@ -224,6 +224,7 @@ def test_a_profile_is_upright_and_landmarks_too_close_together_are_not(yaw: floa
     assert not has_upright_landmarks(Face(box, contracted, 0.9))
 
 
+@pytest.mark.usefixtures("without_coverage")
 @pytest.mark.shared
 def test_sideways_portraits_are_detected_with_rotation_only(
     detector: Detector, spec: DetectorSpec, shared: Path

@@ -206,6 +206,7 @@ def test_the_largest_of_four_faces_is_selected_at_every_position(
     assert (box.left + box.right) / 2 // 400 + 2 * ((box.top + box.bottom) / 2 // 400) == largest
 
 
+@pytest.mark.usefixtures("without_coverage")
 @pytest.mark.shared
 def test_coarse_to_fine_detection_agrees_with_full_detection_on_lfw(
     detector: Detector, spec: DetectorSpec, shared: Path
@@ -218,6 +219,7 @@ def test_coarse_to_fine_detection_agrees_with_full_detection_on_lfw(
         assert target.box.iou(_largest_of_full_detection(detector, image, spec).box) > 0.4
 
 
+@pytest.mark.usefixtures("without_coverage")
 @pytest.mark.shared
 @pytest.mark.parametrize(("degrees", "max_errors"), [(0, 0), (45, 2), (180, 0)])
 def test_rotated_faces_get_upright_landmarks(

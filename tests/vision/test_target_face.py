@@ -55,6 +55,7 @@ def _contains_centre(box: Box, image: Image) -> bool:
     return bool(is_centred and box.top <= height / 2 <= box.bottom)
 
 
+@pytest.mark.usefixtures("without_coverage")
 @pytest.mark.shared
 @pytest.mark.parametrize(("gap", "count", "max_swapped"), [(0.0, 18, 6), (0.15, 30, 6)])
 def test_most_collages_of_two_heads_keep_their_target_face(

@@ -34,18 +34,17 @@ def preferred(weights: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror
 
 
 def test_a_server_starts_without_an_int8_model_that_cannot_be_built(
-    weights: Path, monkeypatch: pytest.MonkeyPatch
+    weights_of_open: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = ModelsSettings(pack="open", weights_dir=weights)
-    prepare(*Store.with_selected_pack(settings))
-    (weights / "open" / "dlib_resnet_v1_capped_int8.onnx").unlink()
+    settings = ModelsSettings(pack="open", weights_dir=weights_of_open)
+    (weights_of_open / "open" / "dlib_resnet_v1_capped_int8.onnx").unlink()
 
     def missing(*_: object) -> bytes:
         raise PackError("the package is not installed")
 
     monkeypatch.setattr(build, "build_from_package", missing)
     assert prepare_best(settings, 1) == "pack open is ready"
-    (weights / "open" / "centerface.onnx").unlink()
+    (weights_of_open / "open" / "centerface.onnx").unlink()
     with pytest.raises(PackError, match="not installed"):
         prepare_best(settings, 1)
 
@@ -97,7 +96,7 @@ def test_a_refused_pack_is_not_announced(
     assert capsys.readouterr() == ("", "")
 
 
-@pytest.mark.usefixtures("preferred")
+@pytest.mark.usefixtures("weights_of_open", "preferred")
 @pytest.mark.parametrize(
     ("name", "value"),
     [("ALL_PROXY", "socks5://127.0.0.1:9"), ("SSL_CERT_FILE", "/nonexistent"), ("HTTPS_PROXY", "ftp://x:y")],
@@ -126,6 +125,7 @@ def _tar(name: str) -> float:
     return float(next(row for row in rows if (row["version"], row["score"]) == ("3.0", 50))["tar"][0])
 
 
+@pytest.mark.usefixtures("weights_of_open")
 def test_a_failed_download_of_the_preferred_pack_is_reported_with_its_cost_in_accuracy(
     preferred: Mirror, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,7 +140,7 @@ def test_a_failed_download_of_the_preferred_pack_is_reported_with_its_cost_in_ac
     assert preferred.requests == [("/tiny.zip", "")]
 
 
-@pytest.mark.usefixtures("preferred")
+@pytest.mark.usefixtures("weights_of_open", "preferred")
 def test_the_budget_limits_the_download_time(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

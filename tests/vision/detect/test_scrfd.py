@@ -182,6 +182,7 @@ def _detect_with_insightface(insightface: Any, image: Image) -> list[ReferenceFa
     return [ReferenceFace(row[:4], points, float(row[4])) for row, points in zip(rows, landmarks, strict=True)]
 
 
+@pytest.mark.usefixtures("without_coverage")
 @pytest.mark.shared
 def test_a_pass_detects_the_faces_that_insightface_detects(detector: Scrfd, insightface: Any, shared: Path) -> None:
     count = 0
