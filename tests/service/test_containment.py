@@ -9,7 +9,8 @@ import random
 import signal
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from tests.contract.catalogue import Case, send
 from tests.imaging.conftest import write
 from tests.support.fakes import COMMON
 from tests.support.images import astronaut, jpeg
-from tests.support.server import running_server
+from tests.support.server import Server, running_server
 
 
 @pytest.fixture
@@ -133,20 +134,25 @@ URL_TEMPLATES = (
 )
 
 
-@pytest.mark.parametrize("action", ["CompareFace", "DetectFace"])
-def test_neither_log_nor_response_contains_image_data_or_urls(capfd: pytest.CaptureFixture[str], action: str) -> None:
+def test_neither_log_nor_response_contains_image_data_or_urls(capfd: pytest.CaptureFixture[str]) -> None:
+    image = base64.b64encode(jpeg(astronaut())[:-9]).decode()
+    actions = ("CompareFace", "DetectFace")
     with running_server({"COMPAREFACE_LOG__LEVEL": "debug", "COMPAREFACE_FETCH__ALLOW": "127.0.0.1"}) as server:
-        replies = []
-        for template in URL_TEMPLATES:
-            url = template.format(port=server.port, secret=URL_SECRET)
-            body = {"UrlA": url, "UrlB": url} if action == "CompareFace" else {"Url": url}
-            replies.append(send(server, Case(ErrorCode.SERVER_ERROR, "", body, {**COMMON, "X-TC-Action": action})).text)
-        image = base64.b64encode(jpeg(astronaut())[:-9]).decode()
-        body = {"ImageA": image, "ImageB": image} if action == "CompareFace" else {"Image": image}
-        replies.append(send(server, Case(ErrorCode.SERVER_ERROR, "", body, {**COMMON, "X-TC-Action": action})).text)
+        replies = [reply for action in actions for reply in _replies(server, action, image)]
     written = capfd.readouterr()
-    lines = [json.loads(line) for line in written.err.splitlines()]
-    assert sum(line.get("action") == action for line in lines) >= len(URL_TEMPLATES), "every request has a log line"
+    logged = Counter(json.loads(line).get("action") for line in written.err.splitlines())
+    for action in actions:
+        assert logged[action] >= len(URL_TEMPLATES), "every request has a log line"
     output = written.out + written.err + "".join(replies)
     for secret in (URL_SECRET, "d34db33f", "secret-name", "missing-name", image[:64], image[-64:], server.secret_key):
         assert secret not in output
+
+
+def _replies(server: Server, action: str, image: str) -> Iterator[str]:
+    """Send the URLs and the broken ``image``, encoded with base64; yield the bodies of the responses."""
+    urls = [template.format(port=server.port, secret=URL_SECRET) for template in URL_TEMPLATES]
+    names = ("Url", "Image") if action == "DetectFace" else ("UrlA", "UrlB", "ImageA", "ImageB")
+    for value in (*urls, image):
+        body = {name: value for name in names if name.startswith("Image") == (value == image)}
+        case = Case(ErrorCode.SERVER_ERROR, "", body, {**COMMON, "X-TC-Action": action})
+        yield send(server, case).text
