@@ -32,8 +32,10 @@ class CompareFaceResponse(ResponseModel):
 
     score: float = Field(
         description="Similarity of the two faces; 100 for identical images. A score of 50 (80 with model version 2.0) "
-        "or more means the same person, with a false-accept rate of 0.01 %. A threshold ten points higher divides this "
-        "rate by ten; one ten points lower multiplies it by ten.",
+        "or more means the same person.\n\n"
+        "Thresholds of 40, 50 and 60 (70, 80 and 90) stand for false-accept rates of 0.1 %, 0.01 % and 0.001 %. Above "
+        "60 (90) the rate falls more slowly. The rates hold for people like those of the calibration, and for the "
+        "operator's population: any two people (`general`) or similar people (`matched`).",
         json_schema_extra={"minimum": 0, "maximum": 100, "examples": [43.15762039906064]},
     )
     face_model_version: str = Field(

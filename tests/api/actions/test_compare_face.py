@@ -1,10 +1,15 @@
 """CompareFace: checks of parameter values, their order, and the options passed to the service."""
 
+import re
 from typing import Any
 
 import pytest
 
+from app.api.actions.compare_face import CompareFaceResponse
+from app.api.docs import translations
 from app.domain import CompareOptions, FaceModelVersion, ImageRef, MatchingStrategy
+from app.scoring.scale import SCORE_THRESHOLDS
+from app.tools.evaluation.percent import percent
 from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, response_of
 
 _V2018 = {**COMMON, "X-TC-Version": "2018-03-01"}
@@ -88,3 +93,15 @@ async def test_the_service_receives_images_and_options(
 async def test_version_2018_has_no_matching_strategy() -> None:
     response = await _response('{"FaceMatchingStrategy":0}', _V2018)
     assert response["Error"]["Code"] == "UnknownParameter"
+
+
+def test_the_description_of_the_score_states_the_thresholds_of_the_scale_and_no_others() -> None:
+    description = CompareFaceResponse.model_fields["score"].description
+    assert description is not None
+    *_, rates = description.split("\n\n")
+    versions = FaceModelVersion.V3, FaceModelVersion.V2
+    thresholds = [f"{threshold:g}" for version in versions for threshold in SCORE_THRESHOLDS[version]]
+    fars = [percent(far) for far in SCORE_THRESHOLDS[FaceModelVersion.V3].values()]
+    for text in rates, translations()[rates].replace("2.0 版", ""):
+        numbers = re.findall(r"[\d.]*\d(?: %)?", text)
+        assert numbers == [*thresholds, *fars, thresholds[2], thresholds[5]]
