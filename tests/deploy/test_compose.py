@@ -84,10 +84,10 @@ def test_every_setting_in_compose_exists(name: str) -> None:
     assert named <= settings_fields().keys()
 
 
-def test_keys_come_from_a_secret_and_the_service_has_time_to_stop() -> None:
+def test_keys_come_from_a_file_and_the_service_has_time_to_stop() -> None:
     service = _DOCUMENTS["cpu"]["services"]["compareface"]
     assert not {"COMPAREFACE_AUTH__KEYS", "COMPAREFACE_AUTH__MODE"} & set(service["environment"])
-    assert service["environment"]["COMPAREFACE_AUTH__KEYS_FILE"].startswith("/run/secrets/")
+    assert "COMPAREFACE_AUTH__KEYS_FILE" in service["environment"]
     settings = ServerSettings()
     assert int(service["stop_grace_period"].removesuffix("s")) > settings.readiness_delay_s + settings.drain_s
 
@@ -96,7 +96,23 @@ def test_the_service_requires_a_fit_pack_and_uses_that_of_the_image() -> None:
     service = _DOCUMENTS["cpu"]["services"]["compareface"]
     assert service["environment"]["COMPAREFACE_MODELS__REQUIRE_FIT"] == "true"
     assert "COMPAREFACE_MODELS__PACK" not in service["environment"]
-    assert "volumes" not in service
+    assert service["volumes"] == ["./keys:/etc/compareface/keys:ro"]
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "names"),
+    [
+        ("cpu", "cpu.yml", r"KEYS_FILE: (\S+)"),
+        ("tls", "tls.yml", r"TLS_(?:CERT|KEY): (\S+)"),
+        ("proxy", "nginx.conf", r"ssl_certificate\w* +(\S+);"),
+    ],
+)
+def test_files_that_get_replaced_are_mounted_with_their_folder(file: str, source: str, names: str) -> None:
+    """A mounted file still has its old content after an editor or certbot has replaced it."""
+    paths = re.findall(names, (_COMPOSE / source).read_text())
+    folders = re.findall(r"- \./\w+:(\S+):ro", (_COMPOSE / f"{file}.yml").read_text())
+    assert paths
+    assert [path for path in paths if str(Path(path).parent) not in folders] == []
 
 
 def test_only_services_with_tls_listen_beyond_loopback() -> None:

@@ -41,7 +41,7 @@ def proxy(tmp_path: Path, authority: trustme.CA) -> Iterator[int]:
     with socket.create_server((HOST, 0)) as service:
         threading.Thread(target=_refuse, args=(service,), daemon=True).start()
         text = _CONF.read_text().replace("compareface:8000", f"{HOST}:{service.getsockname()[1]}")
-        text = text.replace("/run/secrets", str(tmp_path)).replace("listen 8443", f"listen {HOST}:{port}")
+        text = text.replace("/etc/nginx/tls", str(tmp_path)).replace("listen 8443", f"listen {HOST}:{port}")
         (tmp_path / "server.conf").write_text(text)
         (tmp_path / "nginx.conf").write_text(_MAIN.format(folder=tmp_path))
         with subprocess.Popen(["nginx", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]) as nginx:
