@@ -10,7 +10,7 @@ from app.errors import ApiError, ErrorCode, Text
 _BODY_GRACE_S = 5.0
 """A body of n bytes may take ``_BODY_GRACE_S + n / min_rate`` seconds; the constant covers latency and a slow start."""
 
-_TOO_SLOW = Text("The request body was sent too slowly.", "请求内容发送过慢。")
+_TOO_SLOW = Text("The request body was sent too slowly.", "请求体发送过慢。")
 
 
 async def read_body(

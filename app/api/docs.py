@@ -1,6 +1,7 @@
 """``/openapi.json``, and ``/docs``: the same document as one HTML page without scripts or external resources.
 
-The page exists in English and Chinese. ``docs.zh-CN.json`` translates each paragraph and label.
+The page exists in English and Chinese. ``docs.zh-CN.json`` translates each paragraph and label, ``app/errors.py`` each
+error message.
 """
 
 import base64
@@ -46,6 +47,8 @@ _SECURITY_HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+_PUNCTUATION = {ENGLISH: (", ", ", ", ": "), CHINESE: ("，", "、", "：")}
+"""Comma between phrases, comma between items of a list, colon."""
 _TYPE_KEYWORDS = ("type", "contentEncoding", "format")
 _LIMIT_LABELS = {"minimum": "at least", "maximum": "at most", "maxLength": "maximum length", "default": "default"}
 _EXAMPLE_ERROR = ErrorCode.QUALITY_CONTROL_ILLEGAL
@@ -85,29 +88,31 @@ def _cached_page(language: str) -> str:
 
 @cache
 def translations() -> Mapping[str, str]:
-    """Return the Chinese text of each English paragraph and label."""
+    """Return the Chinese text of each English paragraph, label and error message."""
     texts: dict[str, str] = json.loads(_CHINESE_TEXTS.read_text(encoding="utf-8"))
-    return texts
+    return texts | dict(code.text for code in ErrorCode)
 
 
 def page(openapi_document: Schema, language: str = ENGLISH) -> str:
     """Return the HTML page of an OpenAPI document in one of :data:`LANGUAGES`."""
-    return _Page(openapi_document, translations() if language == CHINESE else {}).html(language)
+    return _Page(openapi_document, language).html()
 
 
 class _Page:
-    def __init__(self, openapi_document: Schema, texts: Mapping[str, str]) -> None:
-        self._document, self._texts = openapi_document, texts
+    def __init__(self, openapi_document: Schema, language: str) -> None:
+        self._document, self._language = openapi_document, language
+        self._texts = translations() if language == CHINESE else {}
+        self._comma, self._list_comma, self._colon = _PUNCTUATION[language]
 
-    def html(self, language: str) -> str:
+    def html(self) -> str:
         info = self._document["info"]
         title = f"{escape(info['title'])} {escape(info['version'])}"
         sections = self._sections()
         contents = "".join(f'<li><a href="#{name}">{heading}</a>\n' for name, (heading, _) in sections.items())
         body = "".join(f'<h2 id="{name}">{heading}</h2>\n{html}' for name, (heading, html) in sections.items())
-        other, label = (ENGLISH, "English") if language == CHINESE else (CHINESE, "中文")
+        other, label = (ENGLISH, "English") if self._language == CHINESE else (CHINESE, "中文")
         return (
-            f'<!doctype html>\n<html lang="{language}"><meta charset="utf-8"><title>{title}</title>'
+            f'<!doctype html>\n<html lang="{self._language}"><meta charset="utf-8"><title>{title}</title>'
             f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>\n'
             f'<main><h1>{title}</h1>\n<p><a href="openapi.json">openapi.json</a> · '
             f'<a href="docs?language={other}" lang="{other}">{label}</a></p>\n'
@@ -130,10 +135,13 @@ class _Page:
         return sections
 
     def _example(self, title: str, action: str, body: Schema, response: Schema) -> str:
+        if error := response.get("Error"):
+            response = {"Error": {**error, "Message": self._translated(error["Message"])}}
         reply = {"Response": {**response, "RequestId": _REQUEST_ID}}
+        head = _request_head(action, self._language)
         return (
             f"<h3>{self._text(title)}</h3>\n"
-            f"<p>{self._text('Request')}</p>\n<pre>{_request_head(action)}\n\n{escape(_json(body))}</pre>\n"
+            f"<p>{self._text('Request')}</p>\n<pre>{head}\n\n{escape(_json(body))}</pre>\n"
             f"<p>{self._text('Reply')}</p>\n<pre>{escape(_json(reply))}</pre>\n"
         )
 
@@ -141,7 +149,7 @@ class _Page:
         rows = []
         for parameter in operation.get("parameters", ()):
             location = self._text(parameter["in"])
-            location += f", {self._text('required')}" if parameter.get("required") else ""
+            location += f"{self._comma}{self._text('required')}" if parameter.get("required") else ""
             values, description = self._values(parameter["schema"]), self._paragraphs(parameter["description"])
             rows.append((_code(parameter["name"]), location, values, description))
         bodies = {"body": operation.get("requestBody", {"content": {}}), "reply": operation["responses"]["200"]}
@@ -168,17 +176,21 @@ class _Page:
             name = escape(schema["$ref"].rpartition("/")[2])
             return f'<a href="#{name}">{name}</a>'
         if alternatives := schema.get("anyOf", schema.get("oneOf")):
-            return f" {self._text('or')} ".join(map(self._values, alternatives))
+            return f" {self._text('or')} ".join(dict.fromkeys(map(self._values, alternatives)))
         if "items" in schema:
-            return f"{self._text('list of')} {self._values(schema['items'])}"
+            return self._text("list of {}").format(self._values(schema["items"]))
         if "properties" in schema:
-            return ", ".join(f"{_code(name)}: {self._values(value)}" for name, value in schema["properties"].items())
+            properties = schema["properties"].items()
+            return self._comma.join(f"{_code(name)}{self._colon}{self._values(value)}" for name, value in properties)
         words = [schema[keyword] for keyword in _TYPE_KEYWORDS if keyword in schema]
-        words += map(json.dumps, schema.get("enum", [schema["const"]] if "const" in schema else ()))
+        if constants := schema.get("enum", [schema["const"]] if "const" in schema else ()):
+            words.append(self._list_comma.join(map(json.dumps, constants)))
         words += [
-            f"{self._texts.get(label, label)} {schema[key]}" for key, label in _LIMIT_LABELS.items() if key in schema
+            f"{self._translated(label)} {json.dumps(schema[key])}"
+            for key, label in _LIMIT_LABELS.items()
+            if key in schema
         ]
-        return escape(", ".join(words))
+        return escape(self._comma.join(words))
 
     def _table(self, head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
         titles = "".join(f'<th scope="col">{self._text(title)}' for title in head)
@@ -187,26 +199,30 @@ class _Page:
 
     def _text(self, text: str) -> str:
         """Return ``text`` in the language of the page, as HTML. Code spans are the only Markdown in the document."""
-        users = text.removeprefix("For ")
-        translated = f"{self._texts.get('For', 'For')} {users}" if users != text else self._texts.get(text, text)
-        return re.sub("`(.+?)`", r"<code>\1</code>", escape(translated, quote=False))
+        return re.sub("`(.+?)`", r"<code>\1</code>", escape(self._translated(text), quote=False))
+
+    def _translated(self, text: str) -> str:
+        if users := re.fullmatch(r"For (.+)\.", text):  # the description of a query parameter
+            return self._texts.get("For {}.", "For {}.").format(users[1].replace(", ", self._list_comma))
+        return self._texts.get(text, text)
 
     def _paragraphs(self, text: str) -> str:
         paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
         return "".join(f"<p>{self._text(paragraph)}</p>\n" for paragraph in paragraphs if paragraph)
 
 
-def _request_head(action: str) -> str:
+def _request_head(action: str, language: str) -> str:
     return (
         "POST / HTTP/1.1\nHost: 127.0.0.1:8000\nContent-Type: application/json\n"
         f"X-TC-Action: {action}\nX-TC-Version: 2020-03-03\nX-TC-Timestamp: 1700000000\n"
+        f"X-TC-Language: {language}\n"
         "Authorization: TC3-HMAC-SHA256 Credential=my-id/2023-11-14/iai/tc3_request, "
         "SignedHeaders=content-type;host, Signature=…"
     )
 
 
 def _json(value: Schema) -> str:
-    return json.dumps(value, indent=2)
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _code(name: str) -> str:

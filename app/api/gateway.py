@@ -48,7 +48,7 @@ _MAX_INLINE_JSON = 2**17
 """JSON of this size is parsed in 1 ms; a thread costs at least 0.1 ms."""
 
 _COMPRESSED_BODY = Text(
-    "The request body must not be compressed (`Content-Encoding`).", "不支持压缩的请求内容（Content-Encoding）。"
+    "The request body must not be compressed (`Content-Encoding`).", "不支持压缩的请求体（Content-Encoding）。"
 )
 _STOPPING = Text("The service is being stopped. Please retry.", "服务正在停止，请重试。")
 _TOO_LARGE_FOR_V1 = Text(

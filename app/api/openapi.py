@@ -134,7 +134,7 @@ def _schemas(requests: Mapping[type[RequestModel], str]) -> Schema:
             "type": "string",
             "description": "Clients may rely on the code. The message may differ from the texts below.",
             "enum": [code.value for code in ErrorCode],
-            "x-enumDescriptions": {code.value: f"{code.text.en} {code.text.zh}" for code in ErrorCode},
+            "x-enumDescriptions": {code.value: code.text.en for code in ErrorCode},
             "x-unsupported": UNSUPPORTED_ERROR_CODES,
         },
     }

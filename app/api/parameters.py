@@ -23,7 +23,7 @@ _NOT_JSON = Text(
     "对于指定content-type=application/json协议下，请求内容不是合法的Json格式。",
 )
 _NOT_A_FORM = Text("Url key and value should be splited by `=`.", "请求参数格式错误，参数名与参数值之间应以 `=` 分隔。")
-_NOT_UTF8 = Text("The request is not encoded in UTF-8.", "请求内容不是 UTF-8 编码。")
+_NOT_UTF8 = Text("The request is not encoded in UTF-8.", "请求不是 UTF-8 编码。")
 _TOO_MANY = Text("The request has too many values.", "请求包含的参数值过多。")
 _BARE_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_.]*")  # the Ruby SDK sends `Language` for an empty value
 _ESCAPES = re.compile(rb"(?:%[0-9A-Fa-f]{2})+")

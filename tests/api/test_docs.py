@@ -78,15 +78,38 @@ def test_examples_agree_with_the_document() -> None:
         assert escape(json.dumps(body, indent=2)) in page(_DOCUMENT)
 
 
+def _structure(html: str) -> str:
+    """Return the tags of the page, without the language and the code spans of error messages."""
+    without_text = re.sub(">[^<]*<", "><", re.sub("</?code>", "", html))
+    return without_text.replace(ENGLISH, "").replace(CHINESE, "")
+
+
 def test_every_text_is_translated() -> None:
     english, chinese = page(_DOCUMENT, ENGLISH), page(_DOCUMENT, CHINESE)
-    assert re.sub(">[^<]*<", "><", english).replace(ENGLISH, "").replace(CHINESE, "") == re.sub(
-        ">[^<]*<", "><", chinese
-    ).replace(ENGLISH, "").replace(CHINESE, "")
+    assert _structure(english) == _structure(chinese)
     paragraphs = [
         text for html in re.findall("<p>(.*?)</p>", chinese) if (text := re.sub("<code>.*?</code>", "", html))
     ]
     assert [text for text in paragraphs if not re.search("[\u4e00-\u9fff]", text) and "openapi.json" not in text] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_shows_the_error_messages_of_its_language(language: str) -> None:
+    html = re.sub("</?code>", "`", page(_DOCUMENT, language))
+    for code in ErrorCode:
+        text, other = code.text if language == ENGLISH else reversed(code.text)
+        assert f"<p>{escape(text, quote=False)}</p>" in html
+        assert escape(other, quote=False) not in html
+
+
+def test_the_chinese_page_has_chinese_punctuation_and_json_values() -> None:
+    html = re.sub("<(style|pre)>.*?</\\1>", "", page(_DOCUMENT, CHINESE), flags=re.DOTALL)
+    assert "用于 CompareFace 2020-03-03、CompareFace 2018-03-01。" in html
+    assert "请求头，必需" in html
+    assert "boolean，默认 false" in html
+    assert "<code>Code</code>：" in html
+    cells = re.sub("<code>.*?</code>", "", html)
+    assert re.findall("[\u4e00-\u9fff] ?[,.:;]|[,:;] ?[\u4e00-\u9fff]", cells) == []
 
 
 def test_every_translation_is_used() -> None:
