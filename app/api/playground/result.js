@@ -36,7 +36,12 @@ function calibrationText(version, server) {
   const table = calibration?.populations[population];
   if (!table || table.status === "provisional") return translate("farUnmeasured");
   const key = table.status === "measured" ? "farMeasured" : "farExtrapolated";
-  return translate(key, { population, data: table.data });
+  return translate(key, { population, data: dataName(table.data) });
+}
+
+// The data of the shipped calibrations have a translated name; those of other calibrations are shown as they are.
+function dataName(name) {
+  return hasText(`data:${name}`) ? translate(`data:${name}`) : name;
 }
 
 function scale(score, version) {

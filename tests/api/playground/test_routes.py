@@ -5,12 +5,14 @@ import logging
 import os
 import re
 import subprocess
+import tomllib
 from urllib.parse import urljoin
 
 import pytest
 
 from app.api.playground.routes import FILES
 from app.cli.serve import announcement
+from app.domain import Population
 from app.environment import Settings
 from app.errors import ErrorCode
 from app.settings import PlaygroundSettings
@@ -112,8 +114,16 @@ def test_all_texts_are_used_and_all_used_texts_exist() -> None:
     assert marked - _STRINGS.keys() == set()
     bands = {"band0", "band1", "band2", "band3"}  # translate(`band${...}`)
     regions = {"eye", "nose", "mouth", "eyebrow", "cheek", "chin"}  # regions of FaceQualityCompleteness in lower case
-    literal = {key for key in _STRINGS if not key.startswith("error:")} - bands - regions
+    literal = {key for key in _STRINGS if not key.startswith(("error:", "data:"))} - bands - regions
     assert {key for key in literal if f'"{key}"' not in text and not re.search(rf"\b{key}: ", text)} == set()
+
+
+def test_the_data_of_measured_calibrations_have_a_chinese_name() -> None:
+    files = [tomllib.loads(file.read_text(encoding="utf-8")) for file in (ROOT / "models").glob("*/calibration.toml")]
+    measured = [content for content in files if content["about"]["status"] == "measured"]
+    names = {content[population]["data"] for content in measured for population in Population}
+    assert {key.removeprefix("data:") for key in _STRINGS if key.startswith("data:")} == names
+    assert all(_STRINGS[f"data:{name}"][0] == name for name in names)
 
 
 def test_error_texts_belong_to_error_codes_of_the_service() -> None:
