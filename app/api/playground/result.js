@@ -49,7 +49,7 @@ function scale(score, version) {
   const names = ["lenient", "usual", "strict"];
   const x = (value) => (value / 100) * WIDTH;
   const starts = [0, ...scores, 100];
-  const label = translate("scaleText", { score: formatNumber(score, 2), marks: scores.join(", ") });
+  const label = translate("scaleText", { score: formatNumber(score, 2), marks: scores.join(translate("listSeparator")) });
   const drawing = element("svg", { class: "scale", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label });
   starts.slice(0, -1).forEach((start, index) => drawing.append(
     element("rect", { x: x(start), y: 0, width: x(starts[index + 1] - start), height: HEIGHT, class: index ? `zone-${index}` : "track" }),

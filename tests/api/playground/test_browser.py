@@ -366,17 +366,18 @@ def test_without_a_secure_context_there_is_no_camera(chromium: Any, open_server:
 
 
 @pytest.mark.parametrize(
-    ("status", "text"),
+    ("status", "language", "text"),
     [
-        ("measured", "Measured on LFW"),
-        ("partly extrapolated", "Partly extrapolated: LFW"),
-        ("provisional", "the rates are provisional"),
+        ("measured", "en-US", "Measured on LFW"),
+        ("measured", "zh-CN", "测量数据：LFW deep-funneled 中用于开发的一半"),
+        ("partly extrapolated", "en-US", "too few people to measure all rates: LFW"),
+        ("provisional", "en-US", "the rates are provisional"),
     ],
 )
-def test_the_status_of_the_calibration_is_named(
-    chromium: Any, open_server: Server, photos: _PHOTOS, status: str, text: str
+def test_the_status_and_the_data_of_the_calibration_are_named(
+    chromium: Any, open_server: Server, photos: _PHOTOS, status: str, language: str, text: str
 ) -> None:
-    with _page(chromium, open_server) as page:
+    with _page(chromium, open_server, locale=language) as page:
         information = page.evaluate("fetch('version').then((reply) => reply.json())")
         information["engine"]["calibration"]["open"]["populations"]["general"]["status"] = status
         page.route("**/version", lambda route: route.fulfill(json=information))
