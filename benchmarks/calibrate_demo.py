@@ -22,7 +22,7 @@ def main() -> None:
     code = compareface(["calibrate", str(_FACES), "--pack", "open", "--out", str(table), "--report", str(report)])
     if code:
         raise SystemExit(code)
-    print(f"Open {report} in a browser. `--install` instead of `--out` would activate the calibration.")
+    print(f"Open {report} in a browser. `--install` would refuse this calibration: its thresholds are extrapolated.")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from app.api.auth.keys import KeyRing
 from app.cli.arguments import add_face_source
 from app.domain import Population
-from app.environment import load_settings
+from app.environment import Settings, load_settings
 from app.packs.files import write
 from app.packs.store import Store
-from app.scoring.calibration import CalibrationError, PopulationTable
+from app.scoring.calibration import Calibration, CalibrationError, PopulationTable
 from app.tools.evaluation import report
 from app.tools.evaluation.calibrate import calibrate
 from app.tools.evaluation.calibration_file import render
@@ -35,6 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--out", type=Path, metavar="FILE", help="file to write; default: standard output")
     target.add_argument("--install", action="store_true", help="write it next to the weights: the next start uses it")
+    extrapolated = "let --install write a calibration with extrapolated FARs at 40, 50 or 60"
+    parser.add_argument("--allow-extrapolated", action="store_true", help=extrapolated)
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a report with charts, as one HTML page")
 
 
@@ -43,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
         if file is not None and not file.parent.is_dir():
             raise CalibrationError(f"{file.parent}: No such folder")
     settings = load_settings()
+    if args.install:
+        _require_selected_populations(settings, has_groups=args.groups)
     store, pack = Store.with_selected_pack(settings.models, args.pack)
     measured = measure(settings, store, pack, args.folder, args.pairs, has_groups=args.groups)
     calibration = calibrate(measured, pack, args.data or (args.pairs or args.folder).resolve().name)
@@ -55,14 +60,46 @@ def run(args: argparse.Namespace) -> int:
         print(f"report: {args.report}", file=sys.stderr)
     out = store.custom_calibration_path(pack.name) if args.install else args.out
     print_rates(rates, sys.stderr if out is None else sys.stdout)
+    if args.install and not args.allow_extrapolated:
+        _require_measured(calibration)
     if out is None:
         print(render(calibration), end="")
     else:
-        write(out, render(calibration).encode())
-        for population, table in calibration.populations.items():
-            pairs = f"{table.impostor_pairs:,} impostor and {table.genuine_pairs:,} genuine pairs"
-            print(f"{out}: population {population}: {pairs}")
+        _write(calibration, out, is_installed=args.install)
     return 0
+
+
+def _require_selected_populations(settings: Settings, *, has_groups: bool) -> None:
+    """Raise :class:`CalibrationError` if the service could not start, because ``matched`` is selected and missing."""
+    callers = KeyRing.open(settings.auth).callers()
+    selected = {"COMPAREFACE_COMPARE__POPULATION": settings.compare.population} | {
+        f"the SecretId {name}": caller.population for name, caller in callers.items() if caller.population
+    }
+    for source, population in selected.items():
+        if population is Population.MATCHED and not has_groups:
+            raise CalibrationError(
+                f"{source} selects the population {population}, so the service would not start with this calibration: "
+                "add --groups, which needs folders GROUP/PERSON/IMAGE.jpg, or use --out instead of --install"
+            )
+
+
+def _require_measured(calibration: Calibration) -> None:
+    """Raise :class:`CalibrationError` if the FAR of a documented threshold is extrapolated."""
+    for population, table in calibration.populations.items():
+        if table.has_extrapolated_thresholds:
+            raise CalibrationError(
+                f"not installed, because a FAR at 40, 50 or 60 is extrapolated (population {population}): keep the "
+                "active calibration, or add --allow-extrapolated if you use only measured thresholds"
+            )
+
+
+def _write(calibration: Calibration, out: Path, *, is_installed: bool) -> None:
+    write(out, render(calibration).encode())
+    for population, table in calibration.populations.items():
+        pairs = f"{table.impostor_pairs:,} impostor and {table.genuine_pairs:,} genuine pairs"
+        print(f"{out}: population {population}: {pairs}")
+    if is_installed:
+        print("The next start uses it; delete the file to restore the shipped calibration.")
 
 
 def print_rates(rates: Sequence[GroupRates], stream: TextIO) -> None:

@@ -125,7 +125,8 @@ class Calibration:
             known = ", ".join(self.populations)
             command = shell_command(f"calibrate --pack {self.pack} --groups FOLDER --install")
             raise CalibrationError(
-                f"the calibration of pack {self.pack} has no population {population} (only {known}): run `{command}`"
+                f"the calibration of pack {self.pack} has no population {population} (only {known}): run `{command}`, "
+                "or delete calibration.own.toml to restore the shipped calibration"
             )
         return self.populations[population]
 

@@ -14,6 +14,7 @@ from app.scoring import calibration
 from app.tools.evaluation.gallery import Gallery
 from app.tools.evaluation.measure import Measurement
 from app.tools.evaluation.pairs import count_pairs
+from app.tools.evaluation.sample_size import people_needed
 from tests.cli.people import link_groups, link_people, listed_pairs, one_person
 
 
@@ -77,9 +78,46 @@ def test_the_table_is_printed_written_or_installed(
     assert main(["calibrate", str(tmp_path), "--out", str(tmp_path / "absent" / "x.toml")]) == 1
     assert "absent: No such folder" in capsys.readouterr().err
     monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
+    file = tmp_path / "weights/open/calibration.own.toml"
+    assert main(["calibrate", str(tmp_path), "--install"]) == 1
+    assert "not installed, because a FAR at 40, 50 or 60 is extrapolated" in capsys.readouterr().err
+    assert not file.exists()
+    assert main(["calibrate", str(tmp_path), "--install", "--allow-extrapolated"]) == 0
+    assert capsys.readouterr().out.endswith(
+        "The next start uses it; delete the file to restore the shipped calibration.\n"
+    )
+    assert calibration.load(file, pack.embedder_sha256).table(Population.GENERAL).people == 800
+
+
+def test_a_measured_calibration_is_installed(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The number of people is the one that the README requires for 60."""
+    people = people_needed(1e-5)
+    rng = np.random.default_rng(5)
+    rows = np.repeat(rng.normal(size=(people, 24)), 2, axis=0) + 0.45 * rng.normal(size=(2 * people, 24))
+    monkeypatch.setattr("app.cli.calibrate.measure", lambda *_, **__: _measured(rows))
+    monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
     assert main(["calibrate", str(tmp_path), "--install"]) == 0
+    assert "warning" not in capsys.readouterr().err
     installed = calibration.load(tmp_path / "weights/open/calibration.own.toml", pack.embedder_sha256)
-    assert installed.table(Population.GENERAL).people == 800
+    assert installed.status() is calibration.Status.MEASURED
+
+
+@pytest.mark.parametrize("user", ["COMPAREFACE_COMPARE__POPULATION", "the SecretId b"])
+def test_a_calibration_without_the_selected_population_is_not_installed(
+    user: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text('[callers.b]\npopulation = "matched"\nkeys = [{ label = "1", secret_key = "secret" }]\n')
+    setting = ("COMPARE__POPULATION", "matched") if user.startswith("COMPAREFACE") else ("AUTH__KEYS_FILE", str(keys))
+    monkeypatch.setenv(f"COMPAREFACE_{setting[0]}", setting[1])
+    assert main(["calibrate", str(tmp_path), "--install"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"compareface: {user} selects the population matched, so the service would not start with")
+    assert "add --groups" in error
+    assert main(["calibrate", str(tmp_path), "--install", "--groups"]) == 1
+    assert "contains no images" in capsys.readouterr().err
 
 
 def test_a_table_without_a_valid_scale_is_not_written(

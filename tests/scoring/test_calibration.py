@@ -69,6 +69,7 @@ def test_the_impostor_pairs_above_a_point_are_those_of_its_group(calibration: Ca
 def test_a_missing_population_is_reported_with_the_command_that_measures_it(calibration: Calibration) -> None:
     message = (
         r"pack random has no population matched \(only general\): run `\S*compareface calibrate --pack random --groups "
+        r"FOLDER --install`, or delete calibration.own.toml to restore the shipped calibration$"
     )
     with pytest.raises(CalibrationError, match=message):
         calibration.table(Population.MATCHED)
