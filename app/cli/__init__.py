@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 import app
 from app.errors import ApiError, OperatorError
@@ -53,13 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = args.run(args)
         return code
 
+    if isinstance(sys.stdout, TextIOWrapper):  # file names need not be valid text, nor in the terminal's encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
+    code: object = 1  # that of other exceptions
     try:
-        code = exit_code(run)
+        return (code := exit_code(run))
     except SystemExit as stop:  # --help, --version and invalid arguments
-        _fail_shell(command, stop.code)
+        code = stop.code
         raise
-    _fail_shell(command, code)
-    return code
+    finally:
+        _fail_shell(command, code)
 
 
 def exit_code(run: Callable[[], int]) -> int:

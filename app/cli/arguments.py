@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.domain import ImageRef, Population
 from app.environment import Settings
+from app.errors import ApiError, ErrorCode
 
 
 def add_pack(parser: argparse.ArgumentParser) -> None:
@@ -36,11 +37,25 @@ def add_face_source(parser: argparse.ArgumentParser) -> None:
 
 
 def add_endpoint(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--endpoint", default="http://127.0.0.1:8000", help="URL of the service (default: %(default)s)")
+    endpoint = "URL of the service (default: %(default)s)"
+    parser.add_argument("--endpoint", type=valid_text, default="http://127.0.0.1:8000", help=endpoint)
 
 
 def add_secret_id(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--secret-id", help="sign with the first key of this SecretId; default: the first allowed key")
+    choice = "sign with the first key of this SecretId; default: the first allowed key"
+    parser.add_argument("--secret-id", type=valid_text, help=choice)
+
+
+def valid_text(argument: str) -> str:
+    """Return ``argument``; reject bytes that are not text, which no request contains."""
+    if not _is_text(argument):
+        raise argparse.ArgumentTypeError("not text in the encoding of this terminal")
+    return argument
+
+
+def _is_text(argument: str) -> bool:
+    """Return whether ``argument`` has no surrogates, which represent bytes that are not text."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def positive_float(text: str) -> float:
@@ -56,7 +71,12 @@ def positive_int(text: str) -> int:
 
 
 def image_ref(name: str) -> ImageRef:
-    """Return the reference to an image, given a URL or a file; raise ``OSError`` if the file cannot be read."""
+    """Return the reference to an image, given a URL or a file; raise ``OSError`` if the file cannot be read.
+
+    Raise ``ApiError`` for a URL that is not text.
+    """
     if name.startswith(("http://", "https://")):
+        if not _is_text(name):
+            raise ApiError(ErrorCode.URL_ILLEGAL)
         return ImageRef(url=name)
     return ImageRef(base64=base64.b64encode(Path(name).read_bytes()).decode("ascii"))

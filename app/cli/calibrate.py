@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from app.api.auth.keys import KeyRing
-from app.cli.arguments import add_face_source
+from app.cli.arguments import add_face_source, valid_text
 from app.domain import Population
 from app.environment import Settings, load_settings
 from app.packs.files import write
@@ -32,7 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "`A B same|different GROUP` of the list (`-`: no group)"
     )
     parser.add_argument("--groups", action="store_true", help=groups)
-    parser.add_argument("--data", help="name of the data set in the file; default: name of the folder or list")
+    parser.add_argument(
+        "--data", type=valid_text, help="name of the data set in the file; default: name of the folder or list"
+    )
     target = parser.add_mutually_exclusive_group()
     target.add_argument("--out", type=Path, metavar="FILE", help="file to write; default: standard output")
     target.add_argument("--install", action="store_true", help="write it next to the weights: the next start uses it")
@@ -56,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     rates = group_rates(measured, calibration)
     if args.report is not None:
         page = report.render(measured.evaluate(calibration), rates, measured.precision)
-        args.report.write_text(page, encoding="utf-8")
+        args.report.write_text(page, encoding="utf-8", errors="backslashreplace")
         print(f"report: {args.report}", file=sys.stderr)
     out = store.custom_calibration_path(pack.name) if args.install else args.out
     print_rates(rates, sys.stderr if out is None else sys.stdout)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from app.api.auth.keys import Key
-from app.cli.arguments import add_endpoint, add_secret_id, positive_float, positive_int
+from app.cli.arguments import add_endpoint, add_secret_id, positive_float, positive_int, valid_text
 from app.environment import SettingsError, load_settings
 from app.tools.shadow.agreement import format_summary, summarise
 from app.tools.shadow.records import Results, Thresholds, read_requests
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--out", metavar="RESULTS", type=Path, required=True, help=results)
     add_endpoint(parser)
     add_secret_id(parser)
-    add("--against", metavar="ENDPOINT", help="the remote service: https://iai.tencentcloudapi.com")
+    add("--against", type=valid_text, metavar="ENDPOINT", help="the remote service: https://iai.tencentcloudapi.com")
     for side, suffix in (("this service", ""), ("the remote service", "-remote")):
         threshold, version = f"lowest score that {side} accepts (%(default)s)", f"API version of {side} (%(default)s)"
         add(f"--threshold{suffix}", type=float, default=50.0, help=threshold)

@@ -1,6 +1,7 @@
 """``compareface sign IMAGE_A [IMAGE_B]``: print a signed curl command that sends a request to a running service.
 
-The body is a here-document. ``--data-binary`` also sends its last newline, so the signature covers that newline.
+The body is a here-document. ``--data-binary`` also sends its last newline, so the signature covers that newline. It is
+ASCII, because the signature must not depend on the encoding of the terminal.
 """
 
 import argparse
@@ -8,7 +9,7 @@ import json
 import shlex
 import time
 
-from app.cli.arguments import add_endpoint, add_secret_id, image_ref
+from app.cli.arguments import add_endpoint, add_secret_id, image_ref, valid_text
 from app.environment import load_settings
 from app.tools.signing import host_header, pick_key, signed_headers
 
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("b", metavar="IMAGE_B", nargs="?", help="a second image, to compare with the first")
     add_endpoint(parser)
     add_secret_id(parser)
-    parser.add_argument("--version", default="2020-03-03", help="API version (default: %(default)s)")
+    parser.add_argument("--version", type=valid_text, default="2020-03-03", help="API version (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.b is None:
         parameters |= {"NeedFaceAttributes": 1, "NeedQualityDetection": 1}  # otherwise both are zeros in the response
-    body = json.dumps(parameters, ensure_ascii=False) + "\n"
+    body = json.dumps(parameters) + "\n"
     signed = signed_headers(secret_id, key, host_header(args.endpoint), body.encode(), int(time.time()))
     headers = {**signed, "X-TC-Action": action, "X-TC-Version": args.version}
     options = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]

@@ -23,8 +23,12 @@ def sha256(content: bytes) -> str:
 
 
 def toml_value(value: str | int) -> str:
-    """Return ``value`` in TOML, which is JSON without surrogate pairs and with DEL escaped."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Return ``value`` in TOML, which is JSON without surrogate pairs and with DEL escaped.
+
+    Bytes of file names that are not text become their escapes.
+    """
+    printable = value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+    return json.dumps(printable, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write(path: Path, content: bytes) -> None:

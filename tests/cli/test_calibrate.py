@@ -1,5 +1,6 @@
 """``compareface calibrate`` on real models, real faces and random embeddings."""
 
+import os
 import re
 from pathlib import Path
 
@@ -56,10 +57,10 @@ def test_too_few_faces_are_refused(tmp_path: Path, shared: Path, capsys: pytest.
 
 
 def _measured(embeddings: NDArray[np.float64]) -> Measurement:
-    """Return the pairs of ``embeddings``, two of each person, after normalising them."""
+    """Return the pairs of ``embeddings``, two of each person, after normalising them; no image name is text."""
     embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     people = tuple(str(row // 2) for row in range(len(embeddings)))
-    gallery = Gallery(embeddings.astype(np.float32), (Path("x.jpg"),) * len(embeddings), people, {})
+    gallery = Gallery(embeddings.astype(np.float32), (Path(os.fsdecode(b"\xff.jpg")),) * len(embeddings), people, {})
     return Measurement(count_pairs(gallery.embeddings, people), gallery)
 
 
@@ -98,10 +99,13 @@ def test_a_measured_calibration_is_installed(
     rows = np.repeat(rng.normal(size=(people, 24)), 2, axis=0) + 0.45 * rng.normal(size=(2 * people, 24))
     monkeypatch.setattr("app.cli.calibrate.measure", lambda *_, **__: _measured(rows))
     monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
-    assert main(["calibrate", str(tmp_path), "--install"]) == 0
+    folder, report = tmp_path / os.fsdecode(b"f\xff"), tmp_path / "report.html"
+    assert main(["calibrate", str(folder), "--install", "--report", str(report)]) == 0
     assert "warning" not in capsys.readouterr().err
     installed = calibration.load(tmp_path / "weights/open/calibration.own.toml", pack.embedder_sha256)
     assert installed.status() is calibration.Status.MEASURED
+    assert installed.table(Population.GENERAL).data == r"f\udcff"
+    assert r"\udcff.jpg" in report.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("user", ["COMPAREFACE_COMPARE__POPULATION", "the SecretId b"])

@@ -1,6 +1,8 @@
 """``compareface inspect`` on real models and real faces."""
 
+import io
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -136,3 +138,19 @@ def test_a_drawing_of_another_photo_is_kept(folder: Path, capsys: pytest.Capture
 def test_a_missing_output_folder_is_reported_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", _save(folder, astronaut()), "--out", "absent/b.png"]) == 1
     assert capsys.readouterr().err == "compareface: absent/b.png: No such file or directory\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "ascii"])
+@pytest.mark.parametrize("name", [b"\xff.jpg", "é中.jpg".encode()])
+def test_a_file_name_need_not_be_text_in_the_encoding_of_the_terminal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, encoding: str, name: bytes
+) -> None:
+    photo = Path(os.fsdecode(name))
+    photo.write_bytes(jpeg(astronaut()))
+    stdout = io.TextIOWrapper(io.BytesIO(), encoding)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", stdout)
+        assert main(["inspect", str(photo)]) == 0
+    stdout.seek(0)
+    shown = f"{photo}.inspect.png".encode(encoding, errors="backslashreplace").decode(encoding)
+    assert stdout.read().endswith(f"1 face, drawn in {shown}\n")

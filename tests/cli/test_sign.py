@@ -16,7 +16,7 @@ from app.api.auth import tc3
 from app.api.auth.authenticator import Authenticator
 from app.api.auth.keys import KeyRing
 from app.api.request import CloudRequest
-from app.cli import main
+from app.cli import main, sign
 from app.settings import AuthSettings
 from app.tools.signing import host_header
 
@@ -76,8 +76,8 @@ def test_printed_command_is_accepted(
     assert examined.secret_id == secret_id
     assert (request.required("Action"), request.required("Version")) == ("CompareFace", "2020-03-03")
     encoded = base64.b64encode(b"\xff\xd8image").decode()
-    expected = f'{{"ImageA": "{encoded}", "UrlB": "http://example.com/$HOME/`b`\'中.jpg"}}\n'
-    assert request.body == expected.encode()
+    expected = f'{{"ImageA": "{encoded}", "UrlB": "http://example.com/$HOME/`b`\'\\u4e2d.jpg"}}\n'
+    assert request.body == expected.encode("ascii"), "the signature holds in every encoding of the terminal"
 
 
 def test_one_image_is_sent_to_detect_face(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,9 +110,36 @@ def test_missing_keys_and_files_are_reported(
     assert output.out == "exit 1\n"
 
 
-@pytest.mark.parametrize("arguments", ["absent.jpg b.jpg", "", "a.jpg --nonsense", "a.jpg --endpoint ftp://x"])
+_NOT_TEXT = "$(printf 'http://x/\\377.jpg')"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "absent.jpg b.jpg",
+        "",
+        "a.jpg --nonsense",
+        "a.jpg --endpoint ftp://x",
+        _NOT_TEXT,
+        f"http://x --endpoint {_NOT_TEXT}",
+        f"http://x --secret-id {_NOT_TEXT}",
+        f"http://x --version {_NOT_TEXT}",
+    ],
+)
 def test_a_shell_that_runs_a_failed_command_fails(arguments: str) -> None:
     command = f"{sys.executable} -m app sign {arguments} | bash"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1].startswith("compareface")
+
+
+def test_a_shell_that_runs_a_crashed_command_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def crash(_: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sign, "run", crash)
+    with pytest.raises(ZeroDivisionError):
+        main(["sign", "http://a"])
+    assert capsys.readouterr().out == "exit 1\n"

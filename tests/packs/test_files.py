@@ -77,3 +77,8 @@ def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ['a "b" \\', "\u5f20\U00020bb7", "\x7f\n\x00"])
 def test_a_toml_value_loads_unchanged(text: str) -> None:
     assert tomllib.loads(f"key = {files.toml_value(text)}")["key"] == text
+
+
+def test_a_toml_value_escapes_bytes_that_are_not_text() -> None:
+    name = files.toml_value(os.fsdecode(b"a\xff"))
+    assert tomllib.loads(f"name = {name}") == {"name": r"a\udcff"}
