@@ -13,7 +13,8 @@ from app.tools.batch.job import BatchJob
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Add score, code and image to each row of a CSV file whose columns a and b name image files (relative to the "
-        "CSV file) or http(s) URLs. After an interruption, the same command continues; a finished job is not repeated. "
+        "CSV file) or http(s) URLs. After an interruption, the same command continues. A finished job, which the file "
+        ".SCORES.done marks, is not repeated, unless images were missing or downloads failed. "
         "Codes are those of the API, and ImageNotFound for a missing or unreadable file."
     )
     parser.add_argument("pairs", metavar="PAIRS.csv", type=Path)

@@ -5,6 +5,7 @@ import json
 import sys
 
 from app.cli.arguments import add_face_source, add_population, with_population
+from app.domain import Population
 from app.environment import load_settings
 from app.packs.store import Store
 from app.scoring import calibration
@@ -19,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Compare all pairs of FOLDER/PERSON/IMAGE.jpg, or listed pairs, with the active calibration. "
         "FAR: share of impostor pairs at or above a score. TAR: share of genuine pairs at or above it. Both have a "
-        "95 % interval. Accuracy: the highest mean of TAR and 1 - FAR over all thresholds (chance is 0.5). Images "
+        "95 % interval. Accuracy: the highest mean of TAR and 1 - FAR over all thresholds (chance is 50 %). Images "
         "without a usable face (not_found) are in no pair. Rates are percentages, in JSON fractions (0.01 is 1 %)."
     )
     add_face_source(parser)
@@ -50,6 +51,11 @@ def run(args: argparse.Namespace) -> int:
     }
     if pack.unfit:
         print(f"warning: {pack.unfit}", file=sys.stderr)
+    source = (args.pairs or args.folder).resolve().name
+    if active.table(Population.GENERAL).data == source:
+        print(
+            f"warning: the active calibration was measured on {source}: use other people to check it", file=sys.stderr
+        )
     if warning := few_people_text(counts.impostor_pairs):
         print(f"warning: {warning}", file=sys.stderr)
     accuracy, rows = counts.best_accuracy(), measured.evaluate(active, population).rows

@@ -16,6 +16,8 @@ Outcome: TypeAlias = Embedding | ErrorCode
 
 def embed(pipeline: EmbeddingPipeline, encoded: bytes) -> Outcome:
     """Return the embedding of the target face of an encoded image, or the error code."""
+    if not encoded:
+        return ErrorCode.IMAGE_EMPTY
     try:
         with api_errors():
             return pipeline.embed(encoded, CompareOptions(), StageTimer.after(_IMAGE_DEADLINE_S)).embedding

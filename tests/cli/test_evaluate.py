@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
+from app.packs.manifest import Pack
+from app.packs.store import Store
 from app.tools.evaluation.gallery import list_images
 from tests.cli.people import link_people, listed_pairs, one_person
+from tests.support.images import cast, jpeg
 
 
 @pytest.mark.shared
@@ -70,3 +73,28 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, capsys: pytest.Captu
 def test_a_folder_without_pairs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(one_person(tmp_path)), "--json"]) == 1
     assert "no pairs to compare" in capsys.readouterr().err
+
+
+@pytest.fixture
+def _calibration_on_my_faces(tmp_path: Path, store: Store, pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "weights/open"
+    weights.mkdir(parents=True)
+    for file in pack.files:
+        (weights / file.name).symlink_to(store.path(pack, file))
+    shipped = store.calibration_path("open").read_text(encoding="utf-8")
+    (weights / "calibration.own.toml").write_text(re.sub('data = ".*"', 'data = "my_faces"', shipped, count=1))
+    monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
+
+
+@pytest.mark.usefixtures("_calibration_on_my_faces")
+@pytest.mark.parametrize(("name", "is_own"), [("my_faces", True), ("others", False)])
+def test_an_evaluation_on_the_data_of_the_calibration_is_marked(
+    name: str, is_own: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    (one_person(folder) / "cast").mkdir()
+    (folder / "cast/1.jpg").write_bytes(jpeg(cast()))
+    assert main(["evaluate", str(folder)]) == 0
+    warning = "warning: the active calibration was measured on my_faces: use other people to check it"
+    assert (warning in capsys.readouterr().err) == is_own

@@ -97,5 +97,6 @@ def _embed(settings: Settings, store: Store, pack: Pack, images: list[Path]) -> 
     pipelines = open_pipelines(settings, store, pack, shared)
     gallery = embed_images(pipelines.embedding, images, shared.budget.workers)
     for code, count in Counter(gallery.failures.values()).items():
-        tqdm.write(f"warning: {count} images are left out: {code.value}", file=sys.stderr)
+        subject = "1 image is" if count == 1 else f"{count:,} images are"
+        tqdm.write(f"warning: {subject} left out: {code.value}", file=sys.stderr)
     return gallery, "int8" if pack.embedder.int8_file in pipelines.networks else "float32"

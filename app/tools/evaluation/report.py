@@ -15,7 +15,7 @@ import numpy as np
 
 import app
 from app.domain import FaceModelVersion, Population
-from app.scoring.calibration import PopulationTable
+from app.scoring.calibration import PopulationTable, Status
 from app.scoring.scale import SCORE_THRESHOLDS, Scale
 from app.tools.evaluation.curves import BAR_WIDTH, det_chart, histogram, pairs_by_score, rate_curve, roc_chart
 from app.tools.evaluation.evaluation import Evaluation
@@ -55,7 +55,7 @@ def render(evaluation: Evaluation, groups: Sequence[GroupRates] = (), precision:
 
 def _content(evaluation: Evaluation, groups: Sequence[GroupRates], precision: str, texts: Texts) -> str:
     calibration, table, curve = evaluation.calibration, evaluation.table, rate_curve(evaluation)
-    status = calibration.status(evaluation.population)
+    status = max(map(calibration.status, calibration.populations), key=list(Status).index)  # the worst
     caution = texts.get(f"caution:{status}")
     dependence = texts(
         "dependent" if table.people else "listedPairs", pairs=f"{table.impostor_pairs:,}", people=f"{table.people:,}"
@@ -109,15 +109,22 @@ def _properties(rows: Iterable[tuple[str, str]], css_class: str = "") -> str:
 
 
 def _uses(evaluation: Evaluation, groups: Sequence[GroupRates], texts: Texts) -> str:
-    """Return the table of the recommended thresholds."""
+    """Return the table of the recommended thresholds; a threshold that is not measured is marked."""
     rows = []
     for use, population, score, score_of_version_2 in _USES:
-        rates = ("–", "–", texts("uncalibrated"))
+        rates, threshold = ("–", "–", texts("uncalibrated")), f"{score}&nbsp;({score_of_version_2})"
         if population in evaluation.calibration.populations:
             rates = _rates_at(evaluation, groups, population, score, texts)
-        rows.append((texts(f"use:{use}"), str(population), f"{score}&nbsp;({score_of_version_2})", *rates))
+        if not _is_measured(evaluation, population, score):
+            threshold += f"<small>{texts('notMeasured')}</small>"
+        rows.append((texts(f"use:{use}"), str(population), threshold, *rates))
     keys = ("useHead", "population", "recommendedThreshold", "far", "tar", "target")
     return _table([texts(key) for key in keys], rows, "cards left")
+
+
+def _is_measured(evaluation: Evaluation, population: Population, score: int) -> bool:
+    table, far = evaluation.calibration.populations.get(population), SCORE_THRESHOLDS[FaceModelVersion.V3][score]
+    return table is not None and not any(point.is_extrapolated for point in table.impostor if point.far == far)
 
 
 def _rates_at(
@@ -133,8 +140,7 @@ def _rates_at(
         rates = [(row.fars[SCORES.index(score)], row.impostor_pairs) for row in groups if row.population is population]
         far = _far(*max(rates, key=lambda rate: (rate[0].value, rate[0].high)), texts)
         tar = f"{100 * evaluation.counts.tar(table.cosine_at_far(target)):.1f} %"
-    point = next(point for point in table.impostor if point.far == target)
-    method = "extrapolated" if point.is_extrapolated else "measured"
+    method = "measured" if _is_measured(evaluation, population, score) else "extrapolated"
     return far, tar, f'{percent(target)} <span class="badge {method}">{texts(method)}</span>'
 
 

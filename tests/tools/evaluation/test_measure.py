@@ -32,7 +32,7 @@ def test_listed_pairs_are_counted_and_failures_are_reported(
     assert (measurement.counts.genuine_pairs, measurement.counts.impostor_pairs) == (1, 1)
     assert measurement.listed is not None
     assert not measurement.listed.has_people
-    assert "warning: 1 images are left out: InvalidParameterValue.NoFaceInPhoto" in capsys.readouterr().err
+    assert "warning: 1 image is left out: InvalidParameterValue.NoFaceInPhoto" in capsys.readouterr().err
 
 
 def test_the_precision_is_that_of_the_selected_embedder(

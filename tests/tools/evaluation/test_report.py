@@ -116,6 +116,7 @@ def test_a_calibration_on_few_people_and_a_provisional_one_are_marked(evaluation
     assert evaluation.calibration.status() is Status.PARTLY_EXTRAPOLATED
     assert '<span class="badge extrapolated">Partly extrapolated</span>' in page
     assert "The people are too few to measure the FARs at all of the scores" in page
+    assert "Keep the active calibration; <code>compareface evaluate</code> shows its FAR" in page
     provisional = dataclasses.replace(evaluation.calibration, is_provisional=True)
     page = render(dataclasses.replace(evaluation, calibration=provisional))
     assert '<span class="badge extrapolated">Provisional</span>' in page
@@ -130,6 +131,19 @@ def test_a_measured_calibration_has_no_caution(evaluation: Evaluation) -> None:
     page = render(dataclasses.replace(evaluation, calibration=measured))
     assert '<span class="badge measured">Measured</span>' in page
     assert 'class="caution"' not in page
+    assert _rows(page, "Summary")[1][2] == "60&nbsp;(90)"
+    measured = dataclasses.replace(measured, populations={**populations, Population.MATCHED: table})
+    groups = group_rates(grouped_measurement(), grouped_calibration())
+    page = render(dataclasses.replace(evaluation, calibration=measured), groups)
+    assert '<span class="badge extrapolated">Partly extrapolated</span>' in page, "one population is enough"
+    assert 'class="caution"' in page
+
+
+def test_the_page_does_not_claim_that_extrapolated_fars_meet_their_targets(page: str) -> None:
+    assert (
+        "Measured FARs at 40, 50 and 60 therefore meet their targets on this data;\nextrapolated ones need not" in page
+    )
+    assert "40、50、60 处实测的误识率在本数据上符合目标，外推的则未必" in page
 
 
 def test_the_summary_and_the_limits_come_before_the_charts(page: str) -> None:
@@ -141,7 +155,7 @@ def test_the_summary_and_the_limits_come_before_the_charts(page: str) -> None:
 
 def test_the_summary_recommends_a_threshold_per_use(evaluation: Evaluation, page: str) -> None:
     rows = _rows(page, "Summary")
-    assert [(row[1], row[2]) for row in rows] == [
+    assert [(row[1], row[2].partition("<")[0]) for row in rows] == [
         ("general", "50&nbsp;(80)"),
         ("general", "60&nbsp;(90)"),
         ("matched", "50&nbsp;(80)"),
@@ -151,6 +165,9 @@ def test_the_summary_recommends_a_threshold_per_use(evaluation: Evaluation, page
         ["extrapolated</span>" if point.is_extrapolated else "measured</span>"]
         for point in evaluation.table.impostor
         if point.far in {1e-4, 1e-5}
+    ]
+    assert [row[2].endswith("<small>not yet measured</small>") for row in rows] == [
+        "measured</span>" not in row[5] for row in rows
     ]
     assert {(row[3], row[4]) for row in rows[2:]} == {("–", "–")}
     assert "calibrate --groups" in rows[2][5]
@@ -218,7 +235,7 @@ def test_the_chinese_page_has_no_english_text(page: str, evaluation: Evaluation)
         chinese = chinese.replace(escape(shown), "")
     words = set(re.findall("[A-Za-z]{2,}", unescape(re.sub("<[^>]+>", " ", chinese))))
     terms = {"FAR", "TAR", "FRR", "DET", "ROC", "FaceModelVersion", "general", "matched", "float", "sha"}
-    names = {"compareface", "calibrate", "groups", "random", evaluation.calibration.embedder_sha256[:16]}
+    names = {"compareface", "calibrate", "evaluate", "groups", "random", evaluation.calibration.embedder_sha256[:16]}
     assert words - terms - names == set()
 
 
