@@ -13,7 +13,7 @@ from app.api.auth.keys import Key
 from app.cli.arguments import add_endpoint, add_secret_id, positive_float, positive_int, valid_text
 from app.environment import SettingsError, load_settings
 from app.tools.shadow.agreement import format_summary, summarise
-from app.tools.shadow.records import Results, Thresholds, read_requests
+from app.tools.shadow.records import Results, ShadowError, Thresholds, read_requests
 from app.tools.shadow.replay import Replay, Service
 from app.tools.signing import host_header, pick_key
 
@@ -36,9 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_endpoint(parser)
     add_secret_id(parser)
     add("--against", type=valid_text, metavar="ENDPOINT", help="the remote service: https://iai.tencentcloudapi.com")
+    add("--threshold", type=float, default=50.0, help="lowest score that this service accepts (%(default)s)")
+    remote = "that of the remote service; default: the same, and required if the API versions differ"
+    add("--threshold-remote", type=float, help=remote)
     for side, suffix in (("this service", ""), ("the remote service", "-remote")):
-        threshold, version = f"lowest score that {side} accepts (%(default)s)", f"API version of {side} (%(default)s)"
-        add(f"--threshold{suffix}", type=float, default=50.0, help=threshold)
+        version = f"API version of {side} (%(default)s)"
         add(f"--version{suffix}", choices=_VERSIONS, default=_VERSIONS[0], help=version)
     add("--concurrency", type=positive_int, default=4, help="concurrent requests (%(default)s)")
     add("--rate", type=positive_float, default=5.0, help="requests per second (%(default)s)")
@@ -47,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     local, remote = _local_service(args), _remote_service(args)
-    thresholds = Thresholds(args.threshold, args.threshold_remote)
+    thresholds = _thresholds(args)
     results = Results.resume(args.out, thresholds)
     replay = Replay(local, remote, results, args.rate)
     requests = tqdm(read_requests(args.requests), desc="Replaying", unit="request", leave=False, disable=None)
@@ -58,6 +60,15 @@ def run(args: argparse.Namespace) -> int:
         reason = f"{replay.failures} requests got no response ({replay.failure})"
         print(f"compareface: {reason}; run the same command again to send them", file=sys.stderr)
     return 1 if replay.failures else 0
+
+
+def _thresholds(args: argparse.Namespace) -> Thresholds:
+    remote = args.threshold_remote
+    if remote is None:
+        if args.version != args.version_remote:
+            raise ShadowError("the API versions differ: name the threshold of the remote service, --threshold-remote")
+        remote = args.threshold
+    return Thresholds(args.threshold, remote)
 
 
 def _local_service(args: argparse.Namespace) -> Service:

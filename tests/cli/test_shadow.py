@@ -33,6 +33,7 @@ def _shadow(requests: Path, *options: str) -> int:
             "--against needs the key of the remote service in TENCENTCLOUD_SECRET_ID and",
         ),
         (["--against", "iai.tencentcloudapi.com"], "iai.tencentcloudapi.com is not an http(s) URL"),
+        (["--version", "2018-03-01"], "the API versions differ: name the threshold of the remote service, --threshold"),
         ([], "empty has neither `Score` nor `Error`: name the remote service with --against"),
     ],
 )

@@ -150,9 +150,12 @@ def test_an_interrupted_run_continues_and_applies_the_new_thresholds(
     assert _results(tmp_path).keys() == complete.keys()
     capsys.readouterr()
     # All requests have results, so no server is needed.
-    assert _shadow(f"127.0.0.1:{free_port()}", requests, "--threshold-remote", "61", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["decisions"]["only_remote"] == 0
-    assert [line["remote"]["accepted"] for line in _results(tmp_path).values()] == [False] * 6
+    for option in ("--threshold-remote", "--threshold"):  # by default, the threshold is that of both services
+        assert _shadow(f"127.0.0.1:{free_port()}", requests, option, "61", "--json") == 0
+        summary = json.loads(capsys.readouterr().out)
+        assert summary["thresholds"] == {"local": 50 if option == "--threshold-remote" else 61, "remote": 61}
+        assert summary["decisions"]["only_remote"] == 0
+        assert [line["remote"]["accepted"] for line in _results(tmp_path).values()] == [False] * 6
 
 
 def test_a_run_counts_its_own_requests_and_those_with_earlier_results(
