@@ -5,6 +5,7 @@ the command that runs is imported, so that ``--version`` and ``--help`` stay fas
 """
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -73,13 +74,21 @@ def exit_code(run: Callable[[], int]) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:  # the interpreter flushes stdout at exit and would fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        _discard_stdout()
         return _PIPE_CLOSED
     except (OperatorError, ApiError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+            error.filename = "standard output"  # commands name their files, see `app.tools.files.named`
+            _discard_stdout()
         print(f"compareface: {_error_text(error)}", file=sys.stderr)
         return 1
     return code
+
+
+def _discard_stdout() -> None:
+    """Discard the rest of the output, which cannot be written; the interpreter flushes it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail_shell(command: str | None, code: object) -> None:

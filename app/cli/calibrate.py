@@ -19,6 +19,7 @@ from app.tools.evaluation.calibration_file import render
 from app.tools.evaluation.group_rates import SCORES, GroupRates, group_rates
 from app.tools.evaluation.measure import measure
 from app.tools.evaluation.sample_size import few_people_text
+from app.tools.files import named
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     rates = group_rates(measured, calibration)
     if args.report is not None:
         page = report.render(measured.evaluate(calibration), rates, measured.precision)
-        args.report.write_text(page, encoding="utf-8", errors="backslashreplace")
+        with named(args.report):
+            args.report.write_text(page, encoding="utf-8", errors="backslashreplace")
         print(f"report: {args.report}", file=sys.stderr)
     out = store.custom_calibration_path(pack.name) if args.install else args.out
     print_rates(rates, sys.stderr if out is None else sys.stdout)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 
 from app.environment import load_settings
+from app.tools.files import named
 from app.tools.inspect.drawing import draw
 from app.tools.inspect.findings import as_json, as_text
 from app.tools.inspect.inspection import inspect, output_path
@@ -26,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
     encoded, out = args.photo.read_bytes(), output_path(args.photo, args.out)
     image, faces, findings, notes = inspect(settings, encoded, rotate=args.rotate)
     policy = settings.quality.policy
-    out.write_bytes(cv2.imencode(".png", draw(image, faces, findings, policy))[1].tobytes())
+    drawing = cv2.imencode(".png", draw(image, faces, findings, policy))[1].tobytes()
+    with named(out):
+        out.write_bytes(drawing)
     if args.json:
         records = [as_json(finding, policy) for finding in findings]
         print(json.dumps({"Out": str(out), "FaceNum": len(faces), "Notes": notes, "Faces": records}))

@@ -62,6 +62,15 @@ def test_each_row_has_the_score_of_compare_or_an_error_code(pairs: Path, capsys:
     assert not list(pairs.parent.glob(".*")), "embeddings are deleted, and a run with a missing file is not finished"
 
 
+def test_a_full_disk_is_reported_with_the_file(pairs: Path) -> None:
+    out, work = pairs.with_name("scores.csv"), pairs.with_name(".scores.csv.work")
+    work.mkdir()
+    (work / "scores.csv").symlink_to("/dev/full")
+    completed = run_batch(pairs, out)
+    assert completed.returncode == 1
+    assert completed.stderr.endswith(f"compareface: {out}: No space left on device\n")
+
+
 def test_parquet_has_the_same_rows(pairs: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `batch` is not installed")
     out, table = pairs.with_name("scores.parquet"), pairs.with_name("scores.csv")

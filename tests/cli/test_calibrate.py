@@ -76,6 +76,8 @@ def test_the_table_is_printed_written_or_installed(
     out.write_text(capsys.readouterr().out, encoding="utf-8")
     table = calibration.load(out, pack.embedder_sha256).table(Population.GENERAL)
     assert (table.people, table.images, table.data) == (800, 1600, 'my "own" faces')
+    assert main(["calibrate", str(tmp_path), "--report", "/dev/full"]) == 1
+    assert capsys.readouterr().err.endswith("compareface: /dev/full: No space left on device\n")
     assert main(["calibrate", str(tmp_path), "--out", str(tmp_path / "absent" / "x.toml")]) == 1
     assert "absent: No such folder" in capsys.readouterr().err
     monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))

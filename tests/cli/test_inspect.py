@@ -135,6 +135,11 @@ def test_a_drawing_of_another_photo_is_kept(folder: Path, capsys: pytest.Capture
     assert drawing.read_bytes() == b"of another photo"
 
 
+def test_a_full_disk_is_reported_with_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", _save(folder, astronaut()), "--out", "/dev/full"]) == 1
+    assert capsys.readouterr().err == "compareface: /dev/full: No space left on device\n"
+
+
 def test_a_missing_output_folder_is_reported_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", _save(folder, astronaut()), "--out", "absent/b.png"]) == 1
     assert capsys.readouterr().err == "compareface: absent/b.png: No such file or directory\n"

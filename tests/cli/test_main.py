@@ -3,6 +3,7 @@
 import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,16 @@ def test_a_closed_pipe_exits_without_message() -> None:
         process.stdout.close()
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (141, b"")
+
+
+@pytest.mark.parametrize("command", ["config", "sign http://a"])
+def test_a_full_disk_is_reported_in_one_line(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPAREFACE_AUTH__KEYS", "a:b")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "app", *command.split()], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, b"compareface: standard output: No space left on device\n")
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"]])

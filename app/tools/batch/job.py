@@ -28,6 +28,7 @@ from app.tools.batch.backend import EmbeddingBackend, open_local_backend
 from app.tools.batch.checkpoint import TRANSIENT_CODES, BatchError, Checkpoint
 from app.tools.batch.embedding import BatchEmbedder
 from app.tools.batch.score_table import Row
+from app.tools.files import named
 from app.tools.progress import progress
 
 _READ_AHEAD = 32
@@ -69,13 +70,15 @@ class BatchJob(NamedTuple):
             rows = score_table.scored(checkpoint, Scale(table, FaceModelVersion.V3), score_table.rows(self.pairs))
             draft, codes = folder / f"scores{self.out.suffix}", Counter[str]()
             draft.touch(mode=0o600)
-            write(draft, columns, _count_codes(rows, codes))
-            with draft.open("rb") as stream:
-                os.fsync(stream.fileno())
+            with named(self.out):
+                write(draft, columns, _count_codes(rows, codes))
+                with draft.open("rb") as stream:
+                    os.fsync(stream.fileno())
             summary = _summary(checkpoint, codes)
             draft.replace(self.out)
             if not any(code.value in codes for code in TRANSIENT_CODES):
-                self._finished_marker.write_text(self._finished_digest(), encoding="ascii")
+                with named(self._finished_marker):
+                    self._finished_marker.write_text(self._finished_digest(), encoding="ascii")
             checkpoint.remove()
         return f"{summary}; population {self.settings.compare.population}: {table.data}"
 

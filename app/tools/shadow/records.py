@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 from pydantic import TypeAdapter, ValidationError
 
 from app.errors import OperatorError
+from app.tools.files import named
 
 OK = "OK"
 
@@ -127,7 +128,8 @@ class Results:
         draft = path.with_name(f".{path.name}.draft")
         draft.unlink(missing_ok=True)
         draft.touch(mode=0o600, exist_ok=False)  # decisions about people are private
-        draft.write_bytes(b"".join(map(results._line, results._pairs.values())))
+        with named(path):
+            draft.write_bytes(b"".join(map(results._line, results._pairs.values())))
         draft.replace(path)
         return results
 
@@ -149,7 +151,7 @@ class Results:
 
     def add(self, pair: AnswerPair) -> None:
         self._pairs[pair.id] = pair
-        with self._path.open("ab") as stream:
+        with named(self._path), self._path.open("ab") as stream:
             stream.write(self._line(pair))
 
     def pairs(self) -> list[AnswerPair]:

@@ -109,3 +109,9 @@ def test_results_are_written_and_resumed(tmp_path: Path) -> None:
 def test_only_the_owner_can_read_the_results(tmp_path: Path) -> None:
     Results.resume(tmp_path / "results.jsonl", _THRESHOLDS)
     assert (tmp_path / "results.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_disk_is_reported_with_the_file() -> None:
+    answer = Answer(OK, 12.0, 1.0)
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        Results(Path("/dev/full"), _THRESHOLDS, ()).add(AnswerPair("a", answer, answer))
