@@ -74,13 +74,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _require_selected_populations(settings: Settings, *, has_groups: bool) -> None:
-    """Raise :class:`CalibrationError` if the service could not start, because ``matched`` is selected and missing."""
+    """Raise :class:`CalibrationError` if the service could not start, because a selected population is missing."""
+    measured = Population if has_groups else (Population.GENERAL,)
     callers = KeyRing.open(settings.auth).callers()
     selected = {"COMPAREFACE_COMPARE__POPULATION": settings.compare.population} | {
         f"the SecretId {name}": caller.population for name, caller in callers.items() if caller.population
     }
     for source, population in selected.items():
-        if population is Population.MATCHED and not has_groups:
+        if population not in measured:
             raise CalibrationError(
                 f"{source} selects the population {population}, so the service would not start with this calibration: "
                 "add --groups, which needs folders GROUP/PERSON/IMAGE.jpg, or use --out instead of --install"

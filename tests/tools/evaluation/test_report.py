@@ -123,7 +123,7 @@ def test_a_calibration_on_few_people_and_a_provisional_one_are_marked(evaluation
     assert "This calibration was not measured with this embedder." in page
 
 
-def test_a_measured_calibration_has_no_caution(evaluation: Evaluation) -> None:
+def test_a_calibration_has_no_caution_if_all_populations_are_measured(evaluation: Evaluation) -> None:
     table = evaluation.table
     impostor = tuple(point._replace(is_extrapolated=False) for point in table.impostor)
     populations = {Population.GENERAL: dataclasses.replace(table, impostor=impostor)}
