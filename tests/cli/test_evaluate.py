@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.packs.manifest import Pack
 from app.packs.store import Store
 from app.tools.evaluation.gallery import list_images
 from tests.cli.people import link_people, listed_pairs, one_person
@@ -76,14 +75,10 @@ def test_a_folder_without_pairs_is_refused(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.fixture
-def _calibration_on_my_faces(tmp_path: Path, store: Store, pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = tmp_path / "weights/open"
-    weights.mkdir(parents=True)
-    for file in pack.files:
-        (weights / file.name).symlink_to(store.path(pack, file))
+def _calibration_on_my_faces(weights_of_open: Path, store: Store) -> None:
     shipped = store.calibration_path("open").read_text(encoding="utf-8")
-    (weights / "calibration.own.toml").write_text(re.sub('data = ".*"', 'data = "my_faces"', shipped, count=1))
-    monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
+    installed = re.sub('data = ".*"', 'data = "my_faces"', shipped, count=1)
+    (weights_of_open / "open/calibration.own.toml").write_text(installed)
 
 
 @pytest.mark.usefixtures("_calibration_on_my_faces")
