@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from app.domain import FaceModelVersion
-from app.environment import Settings, SettingsError
+from app.environment import Settings
 from app.imaging.decoder_pool import DecoderPool
 from app.imaging.fetch import Fetcher
 from app.ops.metrics import Metrics
@@ -285,8 +285,5 @@ def _calibration_info(measured: Calibration) -> CalibrationInfo:
 
 
 def open_fetcher(settings: Settings, metrics: Metrics) -> Fetcher:
-    """Return the downloader of images; raise ``SettingsError`` for a malformed ``fetch.allow``."""
-    try:
-        return Fetcher(settings.fetch, count_bytes=metrics.fetched_bytes.inc)
-    except ValueError as error:
-        raise SettingsError(f"COMPAREFACE_FETCH__ALLOW: {error}") from error
+    """Return the downloader of images."""
+    return Fetcher(settings.fetch, count_bytes=metrics.fetched_bytes.inc)

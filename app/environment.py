@@ -22,6 +22,11 @@ _KUBERNETES = re.compile(rf"{_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-
 """Variables that Kubernetes sets in all pods of a namespace with a Service called `compareface`."""
 
 
+_CREDENTIALS = re.compile(r"//.*@")
+MASK = "*" * 10
+"""Replaces secrets, as in ``SecretStr``."""
+
+
 class SettingsError(OperatorError):
     """The settings cannot be used."""
 
@@ -80,7 +85,10 @@ def settings_fields() -> dict[str, FieldInfo]:
 
 
 def environment_text(value: object) -> str:
-    """Return a setting in the form of an environment variable; "" for no value, asterisks for a secret."""
+    """Return a setting in the form of an environment variable; "" for no value, asterisks for a secret.
+
+    A password in a URL is a secret.
+    """
     match value:
         case None:
             return ""
@@ -90,7 +98,7 @@ def environment_text(value: object) -> str:
             return str(value.value)
         case tuple():
             return ",".join(map(environment_text, value))
-    return str(value)
+    return _CREDENTIALS.sub(f"//{MASK}@", str(value))
 
 
 def load_settings() -> Settings:
@@ -100,11 +108,25 @@ def load_settings() -> Settings:
     unknown = sorted(name for name in used if name.upper() not in known)
     if unknown:
         raise SettingsError(f"unknown setting: {', '.join(name + suggestion(name.upper(), known) for name in unknown)}")
+    for name in used:
+        if not _is_utf8(os.environ[name]):
+            raise SettingsError(f"{name}: must be text in UTF-8")
     try:
         return Settings()
     except ValidationError as error:
         raise SettingsError(describe_validation_error(error, _environment_name, show_values=True)) from error
 
 
+def _is_utf8(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # Python decodes other bytes as surrogates
+        return False
+    return True
+
+
 def _environment_name(location: Location) -> str:
+    """Return the variable of a field; "" for a group, whose messages name variables."""
+    if len(location) == 1:
+        return ""
     return _PREFIX + "__".join(map(str, location[:2])).upper()

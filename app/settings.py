@@ -20,11 +20,21 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticKnownError
 from pydantic_settings import NoDecode
 
+from app.address import AllowList
 from app.domain import MatchingStrategy, Population, QualityPolicy
+from app.validation import shown
+
+SECRET_ID, SECRET_KEY = r"[A-Za-z0-9_.-]+", r"[!-~]+"
+"""Patterns: characters that need no escape in a header."""
 
 _MIB = 1024 * 1024
+_MAX_NUMBER = 2**31 - 1
+"""Upper limit of all numbers: the operating system and Python reject larger times and sizes."""
+_MAX_PARALLEL = 1024
+"""Upper limit of threads and processes."""
 _T = TypeVar("_T")
 
 
@@ -35,13 +45,28 @@ def _split_at_commas(value: object) -> object:
 def _matching(pattern: str, description: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            raise ValueError(f"{value!r} is not {description}")
+            raise ValueError(f"{shown(value)} is not {description}")
         return value
 
     return AfterValidator(check)
 
 
-_Optional = Annotated[_T | None, BeforeValidator(lambda value: None if value == "" else value)]
+def _strip(value: object) -> object:
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def _check_address(value: str) -> str:
+    try:
+        value.encode("idna")  # as `getaddrinfo` does
+        is_host = not re.search(r"[\s/?#@\[\]]", value)
+    except UnicodeError:
+        is_host = False
+    if not is_host:
+        raise ValueError(f"{shown(value)} is not an IP address or a host name")
+    return value
+
+
+_Optional = Annotated[_T | None, BeforeValidator(_strip)]
 _CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_split_at_commas)]
 _Host = Annotated[
     str, _matching(r"([^\s/:?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", "HOST or HOST:PORT, without scheme and path")
@@ -56,22 +81,36 @@ _UrlWithPath = Annotated[
 class Group(BaseModel):
     """Base class of the groups. The docstring of a field is its description."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        str_strip_whitespace=True,
+    )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: object) -> None:
         for field in cls.model_fields.values():
             field.description = " ".join((field.description or "").split())  # joins the lines of a docstring
 
+    @field_validator("*")
+    @classmethod
+    def _check_size(cls, value: object) -> object:
+        if isinstance(value, int | float) and value > _MAX_NUMBER:
+            raise PydanticKnownError("less_than_equal", {"le": _MAX_NUMBER})
+        return value
+
 
 class ServerSettings(Group):
     """Address and shutdown of the server."""
 
-    host: str = Field("127.0.0.1", min_length=1)
+    host: Annotated[str, AfterValidator(_check_address)] = Field("127.0.0.1", min_length=1)
     """Address to listen on."""
     port: int = Field(8000, ge=0, le=65535)
     """TCP port; 0 selects a free port."""
-    workers: _Optional[int] = Field(None, ge=1)
+    workers: _Optional[int] = Field(None, ge=1, le=_MAX_PARALLEL)
     """Server processes behind the port; by default one per four cores, and one with a GPU. They divide the limits of
     connections and requests and the CPU threads among them."""
     health_port: _Optional[int] = Field(None, ge=1, le=65535)
@@ -134,15 +173,21 @@ class AuthSettings(Group):
         return _parse_keys(self.keys)
 
 
+_KEY_ENTRY = re.compile(rf"({SECRET_ID})\s*:\s*({SECRET_KEY})")
+
+
 def _parse_keys(value: SecretStr) -> dict[str, tuple[str, ...]]:
     keys: dict[str, tuple[str, ...]] = {}
     for number, entry in enumerate(value.get_secret_value().replace("\n", ",").split(","), start=1):
         if not entry.strip():
             continue
-        secret_id, colon, secret_key = entry.strip().partition(":")
-        if not (secret_id and colon and secret_key):
-            raise ValueError(f"entry {number} is not of the form SecretId:SecretKey")
-        keys[secret_id.strip()] = (*keys.get(secret_id.strip(), ()), secret_key.strip())
+        match = _KEY_ENTRY.fullmatch(entry.strip())
+        if not match:
+            raise ValueError(
+                f"entry {number} is not of the form SecretId:SecretKey, with letters, digits, '_', '.' and '-' in the "
+                "SecretId, and ASCII characters without spaces in the SecretKey"
+            )
+        keys[match[1]] = (*keys.get(match[1], ()), match[2])
     return keys
 
 
@@ -193,6 +238,12 @@ class FetchSettings(Group):
     max_redirects: int = Field(3, ge=0)
     """Redirects to follow; the target of each one is checked."""
 
+    @field_validator("allow")
+    @classmethod
+    def _check_allow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        AllowList.parse(value)
+        return value
+
 
 class ModelsSettings(Group):
     """Model packs and their files."""
@@ -220,7 +271,7 @@ class RuntimeSettings(Group):
 
     device: Literal["cpu", "cuda", "tensorrt"] = "cpu"
     """Device for the models: `cpu`, `cuda` or `tensorrt`. The service does not start without it."""
-    threads: _Optional[int] = Field(None, ge=1)
+    threads: _Optional[int] = Field(None, ge=1, le=_MAX_PARALLEL)
     """CPU threads; by default the cores that the CPU affinity and the cgroup quota allow."""
     int8: bool = True
     """Whether to run a pack's int8 model on the CPU, if it has one."""

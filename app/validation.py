@@ -1,6 +1,7 @@
 """Describe pydantic validation errors to an operator."""
 
 import difflib
+import re
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
@@ -22,9 +23,9 @@ _MESSAGES = {
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "greater_than": "must be greater than {gt:g}",
-    "greater_than_equal": "must be {ge:g} or more",
+    "greater_than_equal": "must be {ge:.10g} or more",
     "less_than": "must be less than {lt:g}",
-    "less_than_equal": "must be {le:g} or less",
+    "less_than_equal": "must be {le:.10g} or less",
     "multiple_of": "must be a multiple of {multiple_of:g}",
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
@@ -46,6 +47,7 @@ _MESSAGES = {
 """Texts by pydantic's type of error; pydantic's own text is used for the others."""
 
 _MIN_SIMILARITY = 0.85
+_BEFORE_HOST = re.compile(r".*@", re.DOTALL)
 
 
 def describe_validation_error(
@@ -57,9 +59,9 @@ def describe_validation_error(
 ) -> str:
     """Return all problems as ``name: message``, separated by semicolons.
 
-    ``name_of`` returns the operator's name for a location, by default ``callers.a.keys.0``. A problem without a
-    location has no name. Messages of our validators are complete. With ``show_values``, the other messages end with the
-    rejected value. ``known_names``: names to suggest for an unknown one.
+    ``name_of`` returns the operator's name for a location, by default ``callers.a.keys.0``; "" for none.
+    Messages of our validators are complete. With ``show_values``, the other messages end with the rejected value.
+    ``known_names``: names to suggest for an unknown one.
     """
     problems = []
     for detail in error.errors(include_url=False):
@@ -71,9 +73,15 @@ def describe_validation_error(
             if detail["type"] == "extra_forbidden":
                 message += suggestion(str(detail["loc"][-1]), known_names)
             elif show_values and isinstance(value, str | int | float):
-                message += f", not {value!r}"
-        problems.append(f"{name_of(detail['loc'])}: {message}" if detail["loc"] else message)
+                message += f", not {shown(value) if isinstance(value, str) else value}"
+        name = name_of(detail["loc"]) if detail["loc"] else ""
+        problems.append(f"{name}: {message}" if name else message)
     return "; ".join(problems)
+
+
+def shown(value: str) -> str:
+    """Return a rejected value for a message: quoted, without the user name and password of a URL."""
+    return repr(_BEFORE_HOST.sub("***@", value))
 
 
 def suggestion(name: str, known: Collection[str]) -> str:

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from app.environment import Settings, SettingsError, load_settings, settings_fields
+from app.environment import Settings, SettingsError, environment_text, load_settings, settings_fields
 
 
 def _load(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
@@ -32,6 +32,11 @@ def test_an_empty_value_of_an_optional_setting_is_no_value(monkeypatch: pytest.M
     assert load_settings() == Settings()
 
 
+_NOT_ALLOWED = (
+    "is neither a network (such as 10.1.0.0/16, without host bits) nor a host name (ASCII; no scheme, port or wildcard)"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -41,12 +46,28 @@ def test_an_empty_value_of_an_optional_setting_is_no_value(monkeypatch: pytest.M
         ("SERVER__PORT", "9" * 5000, f"must be a whole number of fewer digits, not '{'9' * 5000}'"),
         ("SERVER__HEALTH_PORT", "0", "must be 1 or more, not '0'"),
         ("SERVER__HOST", "", "must be non-empty, not ''"),
+        ("SERVER__HOST", "127..0.0.1", "'127..0.0.1' is not an IP address or a host name"),
+        ("SERVER__HOST", "a" * 64, f"'{'a' * 64}' is not an IP address or a host name"),
+        ("SERVER__WORKERS", "9999999999", "must be 1024 or less, not '9999999999'"),
+        ("AUTH__HOSTS", "u:secret@b", "'***@b' is not HOST or HOST:PORT, without scheme and path"),
+        ("LIMITS__DEADLINE_S", "inf", "must be a finite number, not 'inf'"),
+        ("LIMITS__DEADLINE_S", "1e300", "must be 2147483647 or less, not '1e300'"),
+        ("LIMITS__MAX_BODY_BYTES", "9" * 20, f"must be 2147483647 or less, not '{'9' * 20}'"),
+        ("RUNTIME__THREADS", "9" * 20, f"must be 1024 or less, not '{'9' * 20}'"),
+        ("MODELS__MIRRORS", "u:se'cr/et@h/x", "'***@h/x' is not a URL that starts with https:// or http://"),
+        (
+            "TRACES__ENDPOINT",
+            "http://u:p@h",
+            "'***@h' is not a URL with a path, such as http://collector:4318/v1/traces",
+        ),
         ("AUTH__MODE", "maybe", "must be 'required' or 'off', not 'maybe'"),
         ("AUTH__HOSTS", "a.example, https://b", "'https://b' is not HOST or HOST:PORT, without scheme and path"),
         ("AUTH__HOSTS", "b.example/iai", "'b.example/iai' is not HOST or HOST:PORT, without scheme and path"),
         ("AUTH__HOSTS", "b.example:https", "'b.example:https' is not HOST or HOST:PORT, without scheme and path"),
         ("AUTH__MAX_SKEW_S", "2.5", "must be a whole number, not '2.5'"),
         ("LIMITS__MAX_BODY_BYTES", "11", "must be 1024 or more, not '11'"),
+        ("FETCH__ALLOW", "10.0.0.0/8,*.a", f"'*.a' {_NOT_ALLOWED}"),
+        ("FETCH__ALLOW", "u:secret@b", f"'***@b' {_NOT_ALLOWED}"),
         ("LIMITS__DEADLINE_S", "0", "must be greater than 0, not '0'"),
         ("LIMITS__DEADLINE_S", "soon", "must be a number, not 'soon'"),
         ("MODELS__PACK", "../../etc", "'../../etc' is not a pack name: lower-case letters, digits, '_' and '-'"),
@@ -68,18 +89,42 @@ def test_the_error_for_an_invalid_value_states_what_is_allowed(
     assert str(caught.value) == f"COMPAREFACE_{name}: {message}"
 
 
-@pytest.mark.parametrize("value", ["?", "", "-1", "nan", "inf", "[]", "a b", "1" + 4400 * "0"])
-def test_no_invalid_value_is_described_by_a_library(value: str) -> None:
-    texts = []
-    for name in settings_fields():
+_HOSTILE = [
+    "?", "", "-1", "nan", "inf", "-inf", "1e400", "1e300", "9" * 20, "1" + 4400 * "0", "[]", "a b", "a\n", " ", "..",
+    "\x1b[31m", "a" * 64, "人脸:密钥", '["id:key"]', "\udcff", "id:\udcff", "https://user:topsecret@host/x",
+    "user:topsecret@host",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", settings_fields())
+def test_each_hostile_value_of_a_setting_is_usable_or_refused_in_one_line(name: str) -> None:
+    for value in _HOSTILE:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(name, value)
             try:
-                load_settings()
+                text = environment_text(_value(load_settings(), name))
             except SettingsError as error:
-                texts.append(str(error))
-    assert texts
-    assert [text for text in texts if re.search(r"Input should|Value error|[Pp]ydantic|validation error", text)] == []
+                text = str(error)
+                assert text.startswith("COMPAREFACE_")
+                assert name in text
+                assert not re.search(r"\n|Input should|Value error|[Pp]ydantic|validation error", text)
+            else:
+                _check_is_kept(patch, name, text)
+        assert "topsecret" not in text or "Path" in str(settings_fields()[name].annotation)
+
+
+def _value(settings: Settings, name: str) -> object:
+    return [value for _, group in settings for _, value in group][list(settings_fields()).index(name)]
+
+
+def _check_is_kept(patch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    """The value is the same after `compareface config` has printed it in one line."""
+    value = _value(load_settings(), name)
+    if "***" in text:
+        return
+    assert text == text.strip()
+    patch.setenv(name, text)
+    assert _value(load_settings(), name) == value
 
 
 @pytest.mark.parametrize(
@@ -102,7 +147,7 @@ def test_no_invalid_value_is_described_by_a_library(value: str) -> None:
 def test_settings_of_the_server_that_contradict_each_other_are_rejected(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(SettingsError, match=f"^COMPAREFACE_SERVER: {message}$"):
+    with pytest.raises(SettingsError, match=f"^{message}$"):
         _load(monkeypatch, **environment)
 
 
@@ -129,7 +174,9 @@ def test_an_id_may_have_several_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not settings.is_open
 
 
-@pytest.mark.parametrize("keys", ["nokey", "id:", ":key", "id1:key,broken"])
+@pytest.mark.parametrize(
+    "keys", ["nokey", "id:", ":key", "id1:key,broken", '["id:key"]', "id:k e y", "id:密钥", "a/b:key"]
+)
 def test_the_error_for_a_malformed_key_does_not_show_it(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
     with pytest.raises(SettingsError, match=r"^COMPAREFACE_AUTH__KEYS: entry [12] is not of the form") as caught:
         _load(monkeypatch, AUTH__KEYS=keys)

@@ -5,9 +5,7 @@ Secrets are printed as comments, so that the output can be used as an environmen
 
 import argparse
 
-from pydantic import SecretStr
-
-from app.environment import environment_text, load_settings, settings_fields
+from app.environment import MASK, environment_text, load_settings, settings_fields
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> int:
     values = [value for _, group in load_settings() for _, value in group]
-    for name, value in zip(settings_fields(), values, strict=True):
-        is_secret = isinstance(value, SecretStr) and len(value) > 0
-        print(f"{'# ' if is_secret else ''}{name}={environment_text(value)}")
+    for name, text in zip(settings_fields(), map(environment_text, values), strict=True):
+        print(f"{'# ' if MASK in text else ''}{name}={text}")
     return 0
 
 

@@ -23,8 +23,8 @@ import httpcore
 import httpx
 
 from app import __version__
+from app.address import DEFAULT_PORTS, AllowList, may_connect, normalise_host
 from app.errors import ApiError, ErrorCode
-from app.imaging.address import DEFAULT_PORTS, AllowList, may_connect, normalise_host
 from app.imaging.transport import ConnectionPool
 from app.ops.deadline import Deadline, DeadlineExceededError
 from app.settings import FetchSettings
@@ -75,10 +75,7 @@ class Fetcher:
         pool: httpcore.AsyncConnectionPool | None = None,
         count_bytes: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """``resolver`` and ``pool`` replace the network in tests. ``count_bytes`` is called for each chunk.
-
-        Raise ``ValueError`` with a message for the operator if ``settings.allow`` is malformed.
-        """
+        """``resolver`` and ``pool`` replace the network in tests. ``count_bytes`` is called for each chunk."""
         self._settings = settings
         self._allowed = AllowList.parse(settings.allow)
         # Separate threads, so that a hanging name server delays only downloads.

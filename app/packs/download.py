@@ -16,6 +16,7 @@ import httpx
 
 from app.packs import files
 from app.packs.manifest import Download, PackError
+from app.validation import shown
 
 ProgressCallback: TypeAlias = Callable[[Download, int], object]
 """Called with a download and the number of its bytes received so far."""
@@ -66,7 +67,7 @@ class Downloader:
             try:
                 return self._fetch_with_retries(download, url)
             except httpx.InvalidURL:
-                reasons.append(f"{url} is not a valid URL or redirects to an invalid one")
+                reasons.append(f"{shown(url)} is not a valid URL or redirects to an invalid one")
             except (_RetryableError, _PermanentError) as error:
                 reasons.append(f"{httpx.URL(url).host} {error}")
         raise PackError(f"cannot download {download.name}: {'; '.join(reasons)}")

@@ -25,7 +25,8 @@ ServerConfig: TypeAlias = uvicorn.Config
 """The configuration of one listener."""
 
 MAX_HEADER_BYTES = 64 * 1024  # the request line of a GET request may take 34 KB
-_OTHER_PORT = ". Select another port: COMPAREFACE_SERVER__PORT=9000 (make serve PORT=9000)"
+_OTHER_PORT = "Select another port: COMPAREFACE_SERVER__PORT=9000 (make serve PORT=9000)"
+_OTHER_HOST = "COMPAREFACE_SERVER__HOST must be an address of this machine"
 _RESERVED_FILES = 32  # for models, keys and logs
 
 
@@ -41,7 +42,8 @@ def bind(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        text = f"{error.strerror}{_OTHER_PORT if error.errno in (errno.EADDRINUSE, errno.EACCES) else ''}"
+        hint = _OTHER_PORT if error.errno in (errno.EADDRINUSE, errno.EACCES) else _OTHER_HOST
+        text = f"{error.strerror}. {hint}"
         raise OSError(error.errno, text, f"{host}:{port}") from error
     return listener
 

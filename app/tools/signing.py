@@ -3,10 +3,10 @@
 import time
 from urllib.parse import urlsplit
 
+from app.address import DEFAULT_PORTS
 from app.api.auth import tc3
 from app.api.auth.keys import Key, KeyRing
 from app.environment import SettingsError
-from app.imaging.address import DEFAULT_PORTS
 from app.settings import AuthSettings
 
 _SERVICE = "iai"

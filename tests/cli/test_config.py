@@ -39,6 +39,13 @@ def test_effective_settings_are_printed_and_secrets_are_not(capsys: pytest.Captu
         ("COMPARE__POPULATION", "matched", "COMPAREFACE_COMPARE__POPULATION=matched"),
         ("MODELS__WEIGHTS_DIR", "/srv/my weights", "COMPAREFACE_MODELS__WEIGHTS_DIR=/srv/my weights"),
         ("AUTH__KEYS", "", "COMPAREFACE_AUTH__KEYS="),
+        ("AUTH__KEYS_FILE", "/run/keys.toml\n", "COMPAREFACE_AUTH__KEYS_FILE=/run/keys.toml"),
+        (
+            "MODELS__MIRRORS",
+            "https://a:b@h/x,http://c",
+            "# COMPAREFACE_MODELS__MIRRORS=https://**********@h/x,http://c",
+        ),
+        ("TRACES__ENDPOINT", "http://a:b@h/v1", "# COMPAREFACE_TRACES__ENDPOINT=http://**********@h/v1"),
         ("AUTH__KEYS", "a:b", "# COMPAREFACE_AUTH__KEYS=**********"),
     ],
 )

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from starlette.routing import Route
 
+from app.address import is_public
 from app.api.routes import health_routes
 from app.environment import settings_fields
-from app.imaging.address import is_public
 from app.ops.metrics import Metrics
 from tests.deploy.rendering import COMPONENTS, OVERLAYS, Document, document, kustomize, render, sources, strings
 from tests.support.monitoring import ALERTS, alerts, panels

@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from app.address import DEFAULT_PORTS
 from app.errors import ApiError, ErrorCode
 from app.imaging import fetch
-from app.imaging.address import DEFAULT_PORTS
 from app.imaging.fetch import Fetcher
 from app.ops.deadline import Deadline
 from app.settings import FetchSettings

@@ -2,7 +2,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from app.imaging.address import AllowList, is_public, may_connect, normalise_host
+from app.address import AllowList, is_public, may_connect, normalise_host
 
 NO_EXCEPTIONS = AllowList()
 

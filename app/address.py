@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Self, TypeAlias
 
+from app.validation import shown
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 """Port per supported scheme. Public hosts are reached on these ports only, hosts of the allow list on any port."""
 
@@ -56,7 +58,7 @@ class AllowList:
                     names.add(normalise_host(entry))
             except ValueError as error:
                 raise ValueError(
-                    f"{entry!r} is neither a network (such as 10.1.0.0/16, without host bits) nor a "
+                    f"{shown(entry)} is neither a network (such as 10.1.0.0/16, without host bits) nor a "
                     "host name (ASCII; no scheme, port or wildcard)"
                 ) from error
         return cls(tuple(networks), frozenset(names))
