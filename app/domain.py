@@ -28,6 +28,13 @@ Embedding: TypeAlias = NDArray[np.float32]
 """D + 1, float32: a vector of unit length (L2 norm 1), then the degradation of the image, 0 (none) to about 1."""
 
 
+class ActionName(StrEnum):
+    """The actions of the service."""
+
+    COMPARE_FACE = "CompareFace"
+    DETECT_FACE = "DetectFace"
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """A bounding box in pixels; its edges may lie outside the image."""

@@ -33,6 +33,11 @@ def test_without_a_valid_key_there_is_an_error(tmp_path: Path) -> None:
         pick_key(_settings(tmp_path, _EXPIRED, _DETECT), None)
 
 
+def test_a_key_file_without_callers_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^COMPAREFACE_AUTH__KEYS_FILE: .*keys\.toml has no callers$"):
+        pick_key(_settings(tmp_path, ""), None)
+
+
 def test_a_token_is_sent_with_the_signature() -> None:
     key = Key(label="1", secret_key="secret", token="temporary")
     assert signed_headers("id", key, "127.0.0.1", b"{}", 1)["X-TC-Token"] == "temporary"

@@ -18,7 +18,7 @@ from app.api.actions.fields import (
     zero_or_one,
 )
 from app.api.auth.keys import Caller
-from app.domain import CompareOptions, ImageRef, MatchingStrategy
+from app.domain import ActionName, CompareOptions, ImageRef, MatchingStrategy
 from app.errors import ApiError, ErrorCode
 from app.ops.stage_timer import StageTimer
 from app.service.services import Services
@@ -96,4 +96,6 @@ class CompareFace20200303(CompareFace20180301):
         return MatchingStrategy(zero_or_one("FaceMatchingStrategy", self.face_matching_strategy))
 
 
-COMPARE_FACE = Action("CompareFace", {"2020-03-03": CompareFace20200303, "2018-03-01": CompareFace20180301})
+COMPARE_FACE = Action(
+    ActionName.COMPARE_FACE.value, {"2020-03-03": CompareFace20200303, "2018-03-01": CompareFace20180301}
+)

@@ -18,7 +18,7 @@ from app.api.actions.fields import (
     zero_or_one,
 )
 from app.api.auth.keys import Caller
-from app.domain import DetectOptions, ImageRef
+from app.domain import ActionName, DetectOptions, ImageRef
 from app.errors import ApiError, ErrorCode, Text
 from app.ops.stage_timer import StageTimer
 from app.service.services import Services
@@ -110,4 +110,4 @@ class DetectFace20200303(DetectFace20180301):
             raise_illegal("MinFaceSize", Text("20 or 34", "20 或 34"))
 
 
-DETECT_FACE = Action("DetectFace", {"2020-03-03": DetectFace20200303, "2018-03-01": DetectFace20180301})
+DETECT_FACE = Action(ActionName.DETECT_FACE.value, {"2020-03-03": DetectFace20200303, "2018-03-01": DetectFace20180301})

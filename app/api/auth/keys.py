@@ -25,10 +25,10 @@ from typing import Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.api.request import is_absent
-from app.domain import FaceModelVersion, Population
+from app.domain import ActionName, FaceModelVersion, Population
 from app.environment import SettingsError
 from app.errors import ApiError, ErrorCode
-from app.settings import AuthSettings
+from app.settings import SECRET_ID, SECRET_KEY, AuthSettings
 from app.validation import describe_validation_error
 
 _CHECK_INTERVAL_S = 1.0
@@ -36,6 +36,7 @@ _CHECK_INTERVAL_S = 1.0
 _SETTING = "COMPAREFACE_AUTH__KEYS_FILE"
 _MIN_SECRET_KEY_LENGTH = 16
 """Characters; a shorter key may be guessed."""
+_ID, _SECRET = re.compile(SECRET_ID), re.compile(SECRET_KEY)
 _LABEL = re.compile(r"[\w.-]{1,64}")
 _TOML_POSITION = re.compile(r"\(at (line \d+, column \d+|end of document)\)$")
 
@@ -61,6 +62,13 @@ class Key(_FileModel):
             raise ValueError("must be 1 to 64 letters, digits, '_', '.' and '-'")
         return value
 
+    @field_validator("secret_key", "token")
+    @classmethod
+    def _check_secret(cls, value: str) -> str:
+        if value and not _SECRET.fullmatch(value):
+            raise ValueError("must be ASCII characters without spaces")
+        return value
+
     def is_expired(self, now: float) -> bool:
         return self.expires is not None and now >= self.expires.timestamp()
 
@@ -74,7 +82,7 @@ class Caller(_FileModel):
 
     keys: tuple[Key, ...] = ()
     requests_per_second: int | None = Field(None, ge=1)
-    actions: frozenset[str] | None = None
+    actions: frozenset[ActionName] | None = None
     default_face_model_version: FaceModelVersion = FaceModelVersion.V3
     face_model_versions: frozenset[FaceModelVersion] = frozenset(FaceModelVersion)
     population: Population | None = None
@@ -110,8 +118,11 @@ class _KeyFile(_FileModel):
 
     @model_validator(mode="after")
     def _check_callers(self) -> Self:
-        if not all(caller.keys for caller in self.callers.values()):
-            raise ValueError("a caller has no keys")
+        for secret_id, caller in self.callers.items():
+            if not _ID.fullmatch(secret_id):
+                raise ValueError(f"{secret_id!r} is not a SecretId of letters, digits, '_', '.' and '-'")
+            if not caller.keys:
+                raise ValueError(f"{secret_id} has no keys")
         return self
 
 
@@ -213,7 +224,7 @@ def _fingerprint(path: Path | None) -> object:
 
 def _parse(path: Path) -> Mapping[str, Caller]:
     try:
-        return _KeyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).callers
+        return _KeyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig"))).callers
     except OSError as error:
         raise SettingsError(f"{_SETTING}: {path}: {error.strerror}") from error
     except ValidationError as error:

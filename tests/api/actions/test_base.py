@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.domain import CompareOptions, FaceModelVersion, ImageRef
+from app.api.actions import ACTIONS
+from app.domain import ActionName, CompareOptions, FaceModelVersion, ImageRef
 from app.settings import WireSettings
 from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of, response_of
 
@@ -14,6 +15,10 @@ _LENIENT = OPEN.model_copy(update={"wire": WireSettings(parameters="lenient")})
 async def _response(body: str, headers: dict[str, str] = COMMON) -> dict[str, Any]:
     async with client_of() as client:
         return response_of(await client.post("/", content=body.encode(), headers=headers))
+
+
+def test_the_key_file_may_name_each_action() -> None:
+    assert [action.name for action in ACTIONS] == list(ActionName)
 
 
 async def test_an_unknown_version_is_named_in_the_message_up_to_64_characters() -> None:

@@ -69,7 +69,7 @@ def test_repr_contains_no_secrets(tmp_path: Path) -> None:
         ('[callers.a]\nkeys = [{ label = "x", secret_key = "topsecret"', ", end of document: not TOML$"),
         ('[callers.a]\nkeys = [{ label = "x", secret_key = topsecret }]', ", line 2, column 37: not TOML$"),
         (_SHORT + _SHORT.replace("four", "topsecret"), ", line 3, column 11: not TOML$"),
-        ("[callers.a]\nkeys = []", "a caller has no keys"),
+        ("[callers.a]\nkeys = []", ": a has no keys"),
         ('[callers.a]\nkeys = [{ label = "x", secret_key = "1" }, { label = "x", secret_key = "2" }]', "same label"),
         ('[callers.a]\nkeys = [{ secret_key = "topsecret" }]', r"callers.a.keys.0.label: is missing"),
         ('[callers.a]\nkeys = [{ label = "", secret_key = "topsecret" }]', r"callers.a.keys.0.label"),
@@ -78,7 +78,7 @@ def test_repr_contains_no_secrets(tmp_path: Path) -> None:
             _SHORT.replace(" }", ', token = "None" }'),
             "callers.c: a token is a text that clients send instead of no token",
         ),
-        (_SHORT.replace(" }", ', token = " " }'), "callers.c: a token is a text that clients send instead of no token"),
+        (_SHORT.replace(" }", ', token = " " }'), r"callers.c.keys.0.token: must be ASCII characters without spaces$"),
         (_SHORT + "rate = 5", r"callers.c.rate: is not a known name$"),
         (_SHORT.replace("secret_key", "secret_ky"), r"\.secret_ky: is not a known name \(did you mean secret_key\?\)"),
         (_SHORT.replace("callers", "caller"), r"caller: is not a known name \(did you mean callers\?\)$"),
@@ -91,6 +91,21 @@ def test_repr_contains_no_secrets(tmp_path: Path) -> None:
         (_EXPIRING.format("[]"), r"expires: must be a date and time with a time zone, such as 2030-"),
         (_SHORT + "requests_per_second = 1.5", r"requests_per_second: must be a whole number$"),
         (_SHORT + 'actions = "CompareFace"', r"callers.c.actions: must be a list$"),
+        (_SHORT + 'actions = ["CompareFaces"]', r"callers.c.actions.0: must be 'CompareFace' or 'DetectFace'$"),
+        (_SHORT.replace('"four"', '"…"'), r"callers.c.keys.0.secret_key: must be ASCII characters without spaces$"),
+        (_SHORT.replace(" }", ', token = "…" }'), r"callers.c.keys.0.token: must be ASCII characters without spaces$"),
+        (
+            _SHORT.replace(" }", ', token = "a b" }'),
+            r"callers.c.keys.0.token: must be ASCII characters without spaces$",
+        ),
+        (
+            _SHORT.replace("callers.c", 'callers."客户"'),
+            r": '客户' is not a SecretId of letters, digits, '_', '.' and '-'$",
+        ),
+        (
+            _SHORT.replace("callers.c", 'callers."a/b"'),
+            r": 'a/b' is not a SecretId of letters, digits, '_', '.' and '-'$",
+        ),
         ("callers = 1", r"callers: must be a table$"),
         ("[callers]\na = 1", r"callers.a: must be a table$"),
         ("[callers.a]\nkeys = 1", r"callers.a.keys: must be a list$"),
@@ -118,6 +133,11 @@ def test_a_file_that_is_not_utf8_is_reported_with_its_line(tmp_path: Path) -> No
     (tmp_path / "keys.toml").write_bytes(_SHORT.encode() + "# Schl\u00fcssel".encode("latin-1"))
     with pytest.raises(SettingsError, match=r"keys.toml, line 3: not UTF-8$"):
         key_ring(tmp_path / "keys.toml")
+
+
+def test_a_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_text(_SHORT, encoding="utf-8-sig")
+    assert list(key_ring(tmp_path / "keys.toml").callers()) == ["c"]
 
 
 def test_a_missing_file_is_an_error_at_startup(tmp_path: Path) -> None:
