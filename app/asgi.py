@@ -60,7 +60,10 @@ def create_app(settings: Settings, open_engine: OpenEngine, rate_limiter: RateLi
 
 def create_health_app(settings: Settings) -> Starlette:
     """Return the application of the health port; it needs the state of the other application."""
-    return Starlette(routes=health_routes(has_metrics=settings.metrics.enabled), exception_handlers={404: not_found})
+    routes = health_routes(has_metrics=settings.metrics.enabled)
+    application = Starlette(routes=routes, exception_handlers={404: not_found})
+    application.router.redirect_slashes = False  # a probe that follows the redirect of a wrong path would succeed
+    return application
 
 
 def serve_app() -> FastAPI:

@@ -6,6 +6,7 @@ A request for an unknown path is a log line only.
 import logging
 import time
 from dataclasses import dataclass, field
+from http import HTTPMethod
 from typing import TYPE_CHECKING
 
 from app.api.request import CloudRequest, printable
@@ -65,9 +66,13 @@ class AccessLog:
             self._traces.record_request(request.headers, attributes, record.started_at, timer.stages, is_error=is_error)
 
 
-def log_unknown_path() -> None:
-    """Log a request that got status 404, without its path, which is text of the client and may name a person."""
-    _log.info("no such path", extra={"fields": {"status": 404}})
+def log_unknown_path(method: str, port: int | None) -> None:
+    """Log a request that got status 404, without its path, which is text of the client and may name a person.
+
+    ``port``: that of the server. A method of the client's own is logged as "other".
+    """
+    method = method if method in HTTPMethod.__members__ else "other"
+    _log.info("no such path", extra={"fields": {"status": 404, "method": method, "port": port}})
 
 
 def _milliseconds(seconds: float) -> float:

@@ -61,10 +61,13 @@ async def _index(_: Request) -> Response:
     return JSONResponse(content, headers=NO_STORE_HEADERS)
 
 
-async def not_found(_: Request, __: Exception) -> Response:
+async def not_found(request: Request, _: Exception) -> Response:
     """Log and report an unknown path of either port."""
-    log_unknown_path()
-    text = "There is no such path. Cloud requests need the main port and the parameter Action; /docs describes them.\n"
+    log_unknown_path(request.method, (request.scope.get("server") or (None, None))[1])
+    text = (
+        "There is no such path. The paths for probes are /healthz and /readyz. Cloud requests need the main port and "
+        "the parameter Action; /docs describes them.\n"
+    )
     return PlainTextResponse(text, 404, headers=NO_STORE_HEADERS)
 
 

@@ -7,18 +7,21 @@ from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any
 
+import httpx
 import pytest
 from starlette.types import Message
 
 import app
 from app.api.routes import CloudRoute
-from app.asgi import create_app
+from app.asgi import create_app, create_health_app
 from app.ops.logs import JsonFormatter
 from app.settings import MetricsSettings
 from tests.support.fakes import COMMON, OPEN, FakeEngine, client_of, code_of, response_of
 
 _TABLE = {"status": "measured", "data": "random", "people": 9, "impostor_pairs": 36, "genuine_pairs": 9, "groups": {}}
-_NO_SUCH_PATH = {"time": "", "level": "info", "logger": "app.api.access_log", "message": "no such path", "status": 404}
+_NO_SUCH_PATH = {
+    "time": "", "level": "info", "logger": "app.api.access_log", "message": "no such path", "status": 404, "port": 8000,
+}  # fmt: skip
 _WITH_METRICS = OPEN.model_copy(update={"metrics": MetricsSettings(enabled=True)})
 
 
@@ -105,7 +108,24 @@ async def test_a_get_request_without_an_action_is_no_cloud_request(
         assert (reply.status_code, text in reply.text) == (status, True)
         assert (await client.head(path)).status_code == status
     lines = [json.loads(JsonFormatter().format(record)) for record in _access_log(caplog)]
-    assert [{**line, "time": ""} for line in lines] == [_NO_SUCH_PATH] * (2 if status == HTTPStatus.NOT_FOUND else 0)
+    methods = ("GET", "HEAD") if status == HTTPStatus.NOT_FOUND else ()
+    assert [{**line, "time": ""} for line in lines] == [{**_NO_SUCH_PATH, "method": method} for method in methods]
+
+
+@pytest.mark.parametrize("path", ["/readyz/", "/healthz/", "/healthz%2f", "/metrics", "/docs", "/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE", "SECRET"])
+async def test_an_unknown_path_of_the_health_port_is_not_found_and_logged(
+    path: str, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    transport = httpx.ASGITransport(create_health_app(OPEN))
+    async with httpx.AsyncClient(transport=transport, base_url="http://a:9001") as client:
+        reply = await client.request(method, path)
+    assert reply.status_code == HTTPStatus.NOT_FOUND
+    assert ("/healthz and /readyz" in reply.text) == (method != "HEAD")
+    (record,) = _access_log(caplog)
+    logged = "other" if method == "SECRET" else method
+    assert vars(record)["fields"] == {"status": 404, "method": logged, "port": 9001}
 
 
 @pytest.mark.parametrize(
