@@ -127,9 +127,13 @@ def serve_process(
     process.disable_core_dumps()
     logs.configure(settings.log.level)
     _exit_at_sigterm()
-    metrics.add_process(row)
-    rate_limiter = RateLimiter(np.frombuffer(memoryview(counts), np.uint8), row)
-    sys.exit(exit_code(lambda: asyncio.run(_serve_process(settings, open_engine, channel, port, rate_limiter))))
+
+    def run() -> int:
+        metrics.add_process(row)
+        rate_limiter = RateLimiter(np.frombuffer(memoryview(counts), np.uint8), row)
+        return asyncio.run(_serve_process(settings, open_engine, channel, port, rate_limiter))
+
+    sys.exit(exit_code(run))
 
 
 async def _serve_process(

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue
 
 import app
+from app.errors import OperatorError
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -124,10 +125,15 @@ class _AllProcesses(Collector):
 def add_process(number: int) -> None:
     """Use the files of server process ``number`` in this process; call it before ``Metrics``.
 
-    Files with the process ID in their name, the default of ``prometheus_client``, would accumulate.
+    Files with the process ID in their name, the default of ``prometheus_client``, would accumulate. Raises
+    ``OperatorError`` if the folder was removed.
     """
+    file = _running_file(os.getpid())
+    try:
+        file.touch()
+    except OSError as error:
+        raise OperatorError(f"cannot write to {file.parent}, the folder of the metrics; restart the service") from error
     values.ValueClass = MultiProcessValue(process_identifier=lambda: number)  # type: ignore[no-untyped-call]
-    _running_file(os.getpid()).touch()
 
 
 def remove_process(number: int, process_id: int) -> None:

@@ -21,8 +21,9 @@ class ProtocolLog:
 
     def tls_on_plain_port(self) -> None:
         self._warn(
-            "a TLS handshake arrived on a plain http port: set the protocol of the client to http, or set "
-            "COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY"
+            "a TLS handshake arrived on a plain http port: set the protocol of the client to http. "
+            "COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY change the main port to https, not the "
+            "health port"
         )
 
     def failed_handshake(self, error: ssl.SSLError) -> None:

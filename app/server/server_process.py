@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,6 +39,8 @@ class ServerProcess:
         self._sent = 0
         self._load = Load(0, 0, is_stopping=False)
         self._is_signalled = False
+        self.was_killed = False
+        """Whether the supervisor has killed it."""
         self._loop = asyncio.get_running_loop()
         self._exited: asyncio.Future[int] = self._loop.create_future()
         self._ready: asyncio.Future[bool] = self._loop.create_future()
@@ -75,6 +78,16 @@ class ServerProcess:
         """Return the exit status, once the process has exited; negative for a signal."""
         return await asyncio.shield(self._exited)
 
+    def exit_fields(self) -> dict[str, object]:
+        """Return the log fields of a process that has exited: its status and, if a signal ended it, the signal."""
+        status = self._exited.result()
+        fields: dict[str, object] = {"process_id": self.pid, "exit_status": status}
+        if status < 0:
+            fields["signal"] = next((known.name for known in signal.Signals if known == -status), str(-status))
+        if status == -signal.SIGKILL and not self.was_killed:
+            fields["hint"] = "perhaps killed for lack of memory"
+        return fields
+
     def offer(self, index: int, connection: socket.socket) -> bool:
         """Send ``connection``; return False if the process cannot take it."""
         try:
@@ -86,6 +99,7 @@ class ServerProcess:
 
     def send_signal(self, number: int) -> None:
         self._is_signalled = True
+        self.was_killed |= number == signal.SIGKILL
         if not self._exited.done():  # afterwards the ID may belong to another process
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)

@@ -1,6 +1,7 @@
 """A server that receives its connections from the supervisor instead of a listener."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,6 +13,8 @@ import uvicorn
 from app.server import channel
 from app.server.channel import Load, LostConnectionError
 from app.server.server import Server
+
+_log = logging.getLogger(__name__)
 
 
 class SupervisedServer(Server):
@@ -42,7 +45,10 @@ class SupervisedServer(Server):
         await super().startup([])
         if not self.started:  # the application failed to start
             return
-        channel.send_announcement(self._channel, self._announcement)
+        try:
+            channel.send_announcement(self._channel, self._announcement)
+        except OSError:  # `_receive` stops the server
+            _log.error("the supervisor has exited")
         self._channel.setblocking(False)
         asyncio.get_running_loop().add_reader(self._channel, self._receive)
         self._report_regularly()

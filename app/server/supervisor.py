@@ -25,6 +25,10 @@ _RESTART_DELAY_S = 1.0
 """Seconds before a process is replaced that exited while it started."""
 _ACCEPT_RETRY_S = 0.1
 """Seconds before the next connection is accepted after an error, such as too many open files."""
+_REPORTED = 1
+"""Exit status of a process that has printed the reason."""
+_REGULAR = (0, -signal.SIGTERM)
+"""Exit statuses after SIGTERM; a process that is still starting does not handle the signal."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +78,7 @@ class Supervisor:
         """Run until SIGTERM or SIGINT, then return 0; call ``announce`` once all processes are ready.
 
         The first process starts alone, so that it reports a wrong setting once. If it does not become ready, return its
-        exit status.
+        exit status, or 128 + the number of the signal that ended it.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -94,7 +98,7 @@ class Supervisor:
     async def _run(self, announce: Callable[[str], None]) -> int:
         first = self._start_process(0)
         if not await first.becomes_ready():
-            return await first.exited()
+            return await self._failed_start(first)
         others = [self._start_process(number) for number in range(1, self._count)]
         keepers = [asyncio.create_task(self._keep(process)) for process in (first, *others)]
         await asyncio.gather(*(process.becomes_ready() for process in others))
@@ -103,11 +107,18 @@ class Supervisor:
             listener.setblocking(False)
             listener.listen(LISTEN_BACKLOG)
             dispatchers.append(asyncio.create_task(self._dispatch_all(index, listener)))
-        announce(first.announcement)
+        if not self._stop.is_set():
+            announce(first.announcement)
         await self._stop.wait()
         await self._shut_down(dispatchers)
         await asyncio.gather(*keepers)
         return 0
+
+    async def _failed_start(self, process: ServerProcess) -> int:
+        status = await process.exited()
+        if status != _REPORTED and not self._stop.is_set():
+            _log.error("server process exited while it started", extra={"fields": process.exit_fields()})
+        return status if status >= 0 else 128 - status
 
     def _start_process(self, number: int) -> ServerProcess:
         process = ServerProcess(number, self._start, self._changed.set)
@@ -136,11 +147,10 @@ class Supervisor:
             self._running.discard(process)
             self._on_exit(process.number, process.pid)
             if self._stop.is_set():
+                if status not in _REGULAR and not process.was_killed and not self._force.is_set():
+                    _log.error("server process was lost during the shutdown", extra={"fields": process.exit_fields()})
                 return
-            _log.error(
-                "server process exited, starting another one",
-                extra={"fields": {"process_id": process.pid, "exit_status": status}},
-            )
+            _log.error("server process exited, starting another one", extra={"fields": process.exit_fields()})
             if not process.was_ready and await self._stops_within(_RESTART_DELAY_S):
                 return
             while (successor := self._try_to_start(process.number)) is None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import app
-from app.ops.metrics import FOLDER_VARIABLE, Metrics, remove_process
+from app.errors import OperatorError
+from app.ops.metrics import FOLDER_VARIABLE, Metrics, add_process, remove_process
 
 _SERVER_PROCESS = """
 import os
@@ -67,6 +68,12 @@ def test_build_information_names_version_pack_and_device() -> None:
     (line,) = [line for line in _lines(metrics) if line.startswith("compareface_engine_info")]
     for label in (f'version="{app.__version__}"', 'pack="open"', 'device="cpu"', 'provider="CPUExecutionProvider"'):
         assert label in line
+
+
+def test_a_removed_folder_is_an_error_of_the_operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "removed"))
+    with pytest.raises(OperatorError, match="removed, the folder of the metrics; restart the service"):
+        add_process(1)
 
 
 def test_a_replacement_continues_the_files_of_its_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

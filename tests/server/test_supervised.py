@@ -5,6 +5,8 @@ import socket
 from collections.abc import Callable
 from typing import TypeVar
 
+import pytest
+
 from app.server import channel
 from app.server.channel import Load
 from app.server.supervised import SupervisedServer
@@ -35,6 +37,18 @@ async def test_a_process_stops_when_the_supervisor_is_gone() -> None:
     ours.close()
     process.join(timeout=10)
     assert process.exitcode == 0
+
+
+async def test_a_process_whose_supervisor_exits_during_the_start_logs_one_line(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    ours, theirs = channel.pair()
+    with theirs:
+        process = processes.start(0, theirs)
+    ours.close()
+    await asyncio.to_thread(process.join, 20)
+    assert process.exitcode == 0
+    assert capfd.readouterr().err == "the supervisor has exited\n"
 
 
 async def test_a_lost_connection_does_not_stop_a_process() -> None:

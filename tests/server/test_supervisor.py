@@ -101,6 +101,15 @@ async def _run(supervisor: Supervisor, running: _Running) -> int:
         return 128 + signal.SIGINT
 
 
+_KILLED = {"exit_status": -9, "signal": "SIGKILL", "hint": "perhaps killed for lack of memory"}
+
+
+def _exits(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    """Return the fields of the log lines about processes that exited."""
+    fields = [getattr(record, "fields", {}) for record in caplog.records]
+    return [values for values in fields if "exit_status" in values]
+
+
 async def test_connections_are_spread_evenly_and_stay_with_their_process() -> None:
     async with _supervised() as (running, _):
         connections = [running.connect() for _ in range(8)]
@@ -131,6 +140,7 @@ async def test_a_killed_process_is_replaced_and_only_its_connections_are_lost(ca
             await running.answer(first)
         assert await running.answer(second) == survivor
         assert "server process exited, starting another one" in caplog.text
+        assert _exits(caplog) == [{"process_id": killed, **_KILLED}]
         await _wait_until(lambda: len(list(processes.running_children())) >= 3)  # with Python's resource tracker
         answers = set[int]()
         async with asyncio.timeout(60):
@@ -229,10 +239,59 @@ async def test_a_request_in_process_at_the_shutdown_is_answered() -> None:
         assert len(running.exited) == 2
 
 
-async def test_a_process_that_cannot_start_ends_the_supervisor_with_its_exit_status() -> None:
+async def test_a_process_that_cannot_start_ends_the_supervisor_with_its_exit_status(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with _supervised(processes.start_failing) as (running, task):
         assert await task == 4
         assert running.announcements == []
+    (fields,) = _exits(caplog)
+    assert fields["exit_status"] == 4
+
+
+async def test_a_process_that_is_killed_while_it_starts_ends_the_supervisor_with_one_log_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    started: list[BaseProcess] = []
+
+    def start(number: int, channel: socket.socket) -> BaseProcess:
+        started.append(processes.start_hanging(number, channel))
+        return started[-1]
+
+    with bind("127.0.0.1", 0) as listener:
+        task = asyncio.create_task(Supervisor([listener], start, 2, 0).run(lambda _: None))
+        await _wait_until(lambda: bool(started))
+        process_id = started[0].pid
+        started[0].kill()
+        assert await task == 128 + signal.SIGKILL
+    assert _exits(caplog) == [{"process_id": process_id, **_KILLED}]
+
+
+@pytest.mark.parametrize("is_killed_first", [True, False])
+async def test_a_process_that_is_lost_at_the_shutdown_is_logged_once(
+    is_killed_first: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with _supervised() as (running, task):
+        process = await running.answer(running.connect())
+        signals = [(process, signal.SIGKILL), (os.getpid(), signal.SIGTERM)]
+        for process_id, number in signals if is_killed_first else reversed(signals):
+            os.kill(process_id, number)
+        assert await task == 0
+    assert _exits(caplog) == [{"process_id": process, **_KILLED}]
+
+
+async def test_a_signal_before_all_processes_are_ready_stops_the_start_without_an_announcement(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def start(number: int, channel: socket.socket) -> BaseProcess:
+        if number:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return processes.start(number, channel)
+
+    async with _supervised(start) as (running, task):
+        assert await task == 0
+        assert running.announcements == []
+    assert _exits(caplog) == []
 
 
 @pytest.mark.parametrize("path", ["/", "/hang"], ids=["stopped", "blocked"])
@@ -251,6 +310,7 @@ async def test_a_process_that_hangs_gets_no_connections_and_is_replaced(
             await reply
         await _wait_until(lambda: running.exited == [hung])
         assert [record.levelname for record in caplog.records if "hangs" in record.message] == ["ERROR"]
+        assert _exits(caplog) == [{"process_id": hung, "exit_status": -9, "signal": "SIGKILL"}]
         assert await running.answer(kept) == survivor
         async with asyncio.timeout(60):
             while await running.answer(running.connect()) == survivor:
