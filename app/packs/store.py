@@ -85,8 +85,13 @@ class Store:
     def from_settings(cls, settings: ModelsSettings) -> Self:
         """Return the store of this installation.
 
-        By default a checkout keeps weights in ``models/``, an installed wheel in the user's cache folder.
+        By default a checkout keeps weights in ``models/``, an installed wheel in the user's cache folder. Raise
+        :class:`PackError` if a configured folder does not exist: its name may be misspelt.
         """
+        if settings.weights_dir and not settings.weights_dir.is_dir():
+            raise PackError(
+                f"COMPAREFACE_MODELS__WEIGHTS_DIR: there is no folder {settings.weights_dir}; create it first"
+            )
         catalogue = shipped_catalogue()
         weights = catalogue if catalogue == _CHECKOUT_CATALOGUE else platformdirs.user_cache_path("compareface")
         return cls(catalogue, settings.weights_dir or weights)

@@ -80,6 +80,7 @@ def test_the_table_is_printed_written_or_installed(
     assert capsys.readouterr().err.endswith("compareface: /dev/full: No space left on device\n")
     assert main(["calibrate", str(tmp_path), "--out", str(tmp_path / "absent" / "x.toml")]) == 1
     assert "absent: No such folder" in capsys.readouterr().err
+    (tmp_path / "weights").mkdir()
     monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
     file = tmp_path / "weights/open/calibration.own.toml"
     assert main(["calibrate", str(tmp_path), "--install"]) == 1

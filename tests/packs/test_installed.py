@@ -65,6 +65,7 @@ def standin(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Se
     """Settings for an installed pack with a 112-pixel embedder and the calibration of `open`."""
     catalogue(shared, tmp_path / "catalogue", mirror=True, needs_acceptance=True)
     monkeypatch.setattr(store_module, "_CHECKOUT_CATALOGUE", tmp_path / "catalogue")
+    (tmp_path / "weights").mkdir()
     settings = Settings(models=ModelsSettings(pack="standin", weights_dir=tmp_path / "weights"))
     store, pack = Store.with_selected_pack(settings.models)
     pull(store, pack, Origin(paths=weights(shared)))

@@ -178,6 +178,14 @@ def test_a_checkout_keeps_weights_beside_its_catalogue(pack: Pack, tmp_path: Pat
         assert store.calibration_path("open") == _MODELS / "open" / "calibration.toml"
 
 
+@pytest.mark.parametrize("name", ["misspelt", "file"])
+def test_a_configured_folder_must_exist(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PackError, match=rf"^COMPAREFACE_MODELS__WEIGHTS_DIR: there is no folder .*/{name}; create it"):
+        Store.from_settings(ModelsSettings(weights_dir=tmp_path / name))
+    assert not (tmp_path / "misspelt").exists()
+
+
 def test_an_installed_wheel_keeps_weights_in_the_users_cache(
     pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
