@@ -29,7 +29,7 @@ from app.environment import Settings, load_settings
 from app.ops import logs, metrics, process
 from app.runtime.worker_pool import available_cores, process_count
 from app.server.certificate import Certificate
-from app.server.config import ServerConfig, listeners, server_configs
+from app.server.config import ServerConfig, listeners, log_connection_limit, server_configs
 from app.server.server import Server
 from app.server.supervised import SupervisedServer
 from app.server.supervisor import Supervisor
@@ -64,11 +64,13 @@ async def serve(settings: Settings, open_engine: OpenEngine, prepare: Callable[[
     """
     cores = settings.runtime.threads or available_cores()
     processes = settings.server.workers or process_count(cores, settings.runtime.device)
+    settings = settings.for_each_of(processes, cores)
     with listeners(settings.server) as sockets:
         _check_startup(settings)
+        log_connection_limit(settings, processes)
         prepare()
         if processes > 1:
-            return await _serve_by_processes(settings.for_each_of(processes, cores), open_engine, processes, sockets)
+            return await _serve_by_processes(settings, open_engine, processes, sockets)
         async with open_engine(settings) as engine:
             configs = _configs(settings, engine)
             await _prepare_to_serve(settings, engine.info)

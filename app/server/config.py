@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,8 @@ MAX_HEADER_BYTES = 64 * 1024  # the request line of a GET request may take 34 KB
 _OTHER_PORT = "Select another port: COMPAREFACE_SERVER__PORT=9000 (make serve PORT=9000)"
 _OTHER_HOST = "COMPAREFACE_SERVER__HOST must be an address of this machine"
 _RESERVED_FILES = 32  # for models, keys and logs
+
+_log = logging.getLogger(__name__)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -67,6 +70,17 @@ def server_configs(settings: Settings, application: ASGIApp, health_application:
     if settings.server.health_port is not None:
         configs.append(uvicorn_config(health_application, protocol_factory(group), drain_s))
     return configs
+
+
+def log_connection_limit(settings: Settings, processes: int) -> None:
+    """Warn if the system allows fewer connections than the settings, which are those of each of ``processes``."""
+    configured, allowed = settings.limits.max_connections, _connection_limits(settings).max_connections
+    if allowed < configured:
+        _log.warning(
+            "the limit of open files allows fewer connections than COMPAREFACE_LIMITS__MAX_CONNECTIONS: raise it, for "
+            "example with `ulimit -n`",
+            extra={"fields": {"connections": processes * allowed, "configured": processes * configured}},
+        )
 
 
 def protocol_factory(

@@ -231,6 +231,21 @@ def test_sigterm_stops_the_server_and_closes_the_engine() -> None:
     assert process.returncode == 0
 
 
+def test_a_low_limit_of_open_files_is_logged_once() -> None:
+    command = f'ulimit -n 200; exec "{sys.executable}" -c "$0" serve'
+    with subprocess.Popen(
+        ["bash", "-c", command, _PROGRAM],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "COMPAREFACE_SERVER__PORT": "0"},
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert " at http://127.0.0.1:" in process.stdout.readline()
+        process.terminate()
+        assert process.communicate(timeout=30)[1].count("the limit of open files allows fewer connections") == 1
+
+
 def test_the_port_is_bound_before_a_pack_is_built_or_downloaded(tmp_path: Path) -> None:
     with bind("127.0.0.1", 0) as listener:
         listener.listen()

@@ -2,8 +2,10 @@
 
 import pytest
 
-from app.server.config import bind, listeners
-from app.settings import ServerSettings
+from app.environment import Settings
+from app.server import config
+from app.server.config import bind, listeners, log_connection_limit
+from app.settings import RuntimeSettings, ServerSettings
 from tests.support.server import free_port
 
 
@@ -20,6 +22,18 @@ def test_an_address_in_use_is_reported_with_the_address() -> None:
 def test_an_unknown_host_is_reported() -> None:
     with pytest.raises(OSError, match="not an address"):
         bind("not an address", 0)
+
+
+@pytest.mark.parametrize(("allowed_files", "count"), [(500, 1), (2000, 0)])
+def test_a_limit_of_open_files_that_allows_fewer_connections_is_logged(
+    allowed_files: int, count: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(config, "raise_open_file_limit", lambda needed: min(needed, allowed_files))
+    log_connection_limit(Settings(runtime=RuntimeSettings(threads=2)), processes=2)
+    assert len(caplog.records) == count
+    for record in caplog.records:
+        assert vars(record)["fields"]["configured"] == 2000
+        assert 0 < vars(record)["fields"]["connections"] < 1000
 
 
 def test_the_health_port_is_bound_after_the_main_port() -> None:
