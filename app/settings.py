@@ -5,77 +5,22 @@ group that it needs. ``deploy/settings_table.py`` prints the descriptions as a t
 """
 
 import ipaddress
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_core import PydanticKnownError
-from pydantic_settings import NoDecode
 
 from app.address import AllowList
 from app.domain import MatchingStrategy, Population, QualityPolicy
-from app.validation import shown
-
-SECRET_ID, SECRET_KEY = r"[A-Za-z0-9_.-]+", r"[!-~]+"
-"""Patterns: characters that need no escape in a header."""
+from app.setting_types import Address, CommaSeparated, Host, Optional, PackName, Url, UrlWithPath, parse_keys
 
 _MIB = 1024 * 1024
 _MAX_NUMBER = 2**31 - 1
 """Upper limit of all numbers: the operating system and Python reject larger times and sizes."""
 _MAX_PARALLEL = 1024
 """Upper limit of threads and processes."""
-_T = TypeVar("_T")
-
-
-def _split_at_commas(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _matching(pattern: str, description: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(f"{shown(value)} is not {description}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _strip(value: object) -> object:
-    return (value.strip() or None) if isinstance(value, str) else value
-
-
-def _check_address(value: str) -> str:
-    try:
-        value.encode("idna")  # as `getaddrinfo` does
-        is_host = not re.search(r"[\s/?#@\[\]]", value)
-    except UnicodeError:
-        is_host = False
-    if not is_host:
-        raise ValueError(f"{shown(value)} is not an IP address or a host name")
-    return value
-
-
-_Optional = Annotated[_T | None, BeforeValidator(_strip)]
-_CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_split_at_commas)]
-_Host = Annotated[
-    str, _matching(r"([^\s/:?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", "HOST or HOST:PORT, without scheme and path")
-]
-_PackName = Annotated[str, _matching(r"[a-z0-9][a-z0-9_-]*", "a pack name: lower-case letters, digits, '_' and '-'")]
-_Url = Annotated[str, _matching(r"https?://[^\s/]+(/\S*)?", "a URL that starts with https:// or http://")]
-_UrlWithPath = Annotated[
-    str, _matching(r"https?://[^\s/]+/\S*", "a URL with a path, such as http://collector:4318/v1/traces")
-]
 
 
 class Group(BaseModel):
@@ -106,20 +51,20 @@ class Group(BaseModel):
 class ServerSettings(Group):
     """Address and shutdown of the server."""
 
-    host: Annotated[str, AfterValidator(_check_address)] = Field("127.0.0.1", min_length=1)
+    host: Address = Field("127.0.0.1", min_length=1)
     """Address to listen on."""
     port: int = Field(8000, ge=0, le=65535)
     """TCP port; 0 selects a free port."""
-    workers: _Optional[int] = Field(None, ge=1, le=_MAX_PARALLEL)
+    workers: Optional[int] = Field(None, ge=1, le=_MAX_PARALLEL)
     """Server processes behind the port; by default one per four cores, and one with a GPU. They divide the limits of
     connections and requests and the CPU threads among them."""
-    health_port: _Optional[int] = Field(None, ge=1, le=65535)
+    health_port: Optional[int] = Field(None, ge=1, le=65535)
     """Second TCP port, always plain http, for `/healthz`, `/readyz` and, if enabled, `/metrics`, which then leaves the
     main port; by default none."""
-    tls_cert: _Optional[Path] = None
+    tls_cert: Optional[Path] = None
     """PEM file with the certificate and its chain. With it, the service speaks https only. The file is reloaded when it
     changes."""
-    tls_key: _Optional[Path] = None
+    tls_key: Optional[Path] = None
     """PEM file with the key of the certificate, not encrypted."""
     readiness_delay_s: float = Field(1.0, ge=0)
     """Seconds at shutdown during which `/readyz` returns 503 but requests are still accepted, so that load balancers
@@ -150,7 +95,7 @@ class AuthSettings(Group):
     """`required` verifies signatures; `off` accepts every request."""
     keys: SecretStr = SecretStr("")
     """Accepted keys as `SecretId:SecretKey`, separated by commas."""
-    keys_file: _Optional[Path] = None
+    keys_file: Optional[Path] = None
     """TOML file with callers, their keys, tokens, rate limits and permissions. It is reloaded when it changes."""
     skip: Literal["refuse", "allow"] = "refuse"
     """`allow` accepts unsigned requests with `Authorization: SKIP`, an option of the SDKs."""
@@ -158,37 +103,19 @@ class AuthSettings(Group):
     """`refuse` rejects the older signatures HmacSHA1 and HmacSHA256, which cover less of a request."""
     max_skew_s: int = Field(300, ge=1)
     """Maximum difference in seconds between a request's timestamp and the server's clock."""
-    hosts: _CommaSeparated[_Host] = ()
+    hosts: CommaSeparated[Host] = ()
     """Public host names of the service, separated by commas, if a proxy changes the host that clients sign."""
 
     @field_validator("keys")
     @classmethod
     def _check_keys(cls, value: SecretStr) -> SecretStr:
-        _parse_keys(value)
+        parse_keys(value)
         return value
 
     @property
     def secret_keys(self) -> Mapping[str, tuple[str, ...]]:
         """SecretKeys by SecretId; an id may have several, so that keys can be rotated."""
-        return _parse_keys(self.keys)
-
-
-_KEY_ENTRY = re.compile(rf"({SECRET_ID})\s*:\s*({SECRET_KEY})")
-
-
-def _parse_keys(value: SecretStr) -> dict[str, tuple[str, ...]]:
-    keys: dict[str, tuple[str, ...]] = {}
-    for number, entry in enumerate(value.get_secret_value().replace("\n", ",").split(","), start=1):
-        if not entry.strip():
-            continue
-        match = _KEY_ENTRY.fullmatch(entry.strip())
-        if not match:
-            raise ValueError(
-                f"entry {number} is not of the form SecretId:SecretKey, with letters, digits, '_', '.' and '-' in the "
-                "SecretId, and ASCII characters without spaces in the SecretKey"
-            )
-        keys[match[1]] = (*keys.get(match[1], ()), match[2])
-    return keys
+        return parse_keys(self.keys)
 
 
 class LimitsSettings(Group):
@@ -231,7 +158,7 @@ class WireSettings(Group):
 class FetchSettings(Group):
     """Download of images by URL."""
 
-    allow: _CommaSeparated[str] = ()
+    allow: CommaSeparated[str] = ()
     """Private networks (10.1.0.0/16) or host names from which images may be fetched, separated by commas."""
     timeout_s: float = Field(10.0, gt=0)
     """Seconds to fetch one image, including redirects."""
@@ -248,16 +175,16 @@ class FetchSettings(Group):
 class ModelsSettings(Group):
     """Model packs and their files."""
 
-    pack: _PackName = "auto"
+    pack: PackName = "auto"
     """Model pack; `auto` selects `omz` if it is installed, else `open`."""
-    weights_dir: _Optional[Path] = None
+    weights_dir: Optional[Path] = None
     """Folder for weight files; by default `models/` in a checkout, else the user's cache."""
-    pack_2_0: _Optional[_PackName] = None
+    pack_2_0: Optional[PackName] = None
     """Pack for `FaceModelVersion` 2.0; by default the same pack."""
     require_fit: bool = False
     """Whether to refuse packs that are unfit for decisions about people: `open`, and those whose calibration is
     provisional or, at 40, 50 or 60, extrapolated (population `general`)."""
-    mirrors: _CommaSeparated[_Url] = ()
+    mirrors: CommaSeparated[Url] = ()
     """http(s) URLs of folders with weight files, separated by commas, tried before the original URL of a file."""
 
     @property
@@ -271,7 +198,7 @@ class RuntimeSettings(Group):
 
     device: Literal["cpu", "cuda", "tensorrt"] = "cpu"
     """Device for the models: `cpu`, `cuda` or `tensorrt`. The service does not start without it."""
-    threads: _Optional[int] = Field(None, ge=1, le=_MAX_PARALLEL)
+    threads: Optional[int] = Field(None, ge=1, le=_MAX_PARALLEL)
     """CPU threads; by default the cores that the CPU affinity and the cgroup quota allow."""
     int8: bool = True
     """Whether to run a pack's int8 model on the CPU, if it has one."""
@@ -320,6 +247,6 @@ class MetricsSettings(Group):
 class TracesSettings(Group):
     """OpenTelemetry traces."""
 
-    endpoint: _Optional[_UrlWithPath] = None
+    endpoint: Optional[UrlWithPath] = None
     """URL of a collector for OTLP over HTTP, such as `http://collector:4318/v1/traces`; by default no traces. Needs the
     extra `otel`."""

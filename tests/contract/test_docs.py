@@ -21,7 +21,7 @@ _TESTED_BY = {
     "tests/cli/test_compare.py": ("cli/arguments.py",),
     "tests/contract/test_catalogue.py": ("errors.py",),
     "tests/imaging/test_decoder_pool.py": ("imaging/decoder_process.py", "service/errors.py"),
-    "tests/test_environment.py": ("settings.py",),
+    "tests/test_environment.py": ("setting_types.py", "settings.py"),
     "tests/vision/test_selection.py": ("domain.py",),
 }
 """Test file or reason: the modules without a mirrored test file."""

@@ -28,7 +28,8 @@ from app.api.request import is_absent
 from app.domain import ActionName, FaceModelVersion, Population
 from app.environment import SettingsError
 from app.errors import ApiError, ErrorCode
-from app.settings import SECRET_ID, SECRET_KEY, AuthSettings
+from app.setting_types import SECRET_ID, SECRET_KEY
+from app.settings import AuthSettings
 from app.validation import describe_validation_error
 
 _CHECK_INTERVAL_S = 1.0
