@@ -11,6 +11,8 @@ from app.validation import shown
 SECRET_ID, SECRET_KEY = r"[A-Za-z0-9_.-]+", r"[!-~]+"
 """Patterns: characters that need no escape in a header."""
 
+_HOST = r"([^\s/:?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+_ORIGIN = rf"https?://([^\s/?#@]*@)?{_HOST}"
 _KEY_ENTRY = re.compile(rf"({SECRET_ID})\s*:\s*({SECRET_KEY})")
 _T = TypeVar("_T")
 
@@ -47,14 +49,10 @@ Address = Annotated[str, AfterValidator(_check_address)]
 Optional = Annotated[_T | None, BeforeValidator(_strip)]
 """An empty text is None."""
 CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_split_at_commas)]
-Host = Annotated[
-    str, _matching(r"([^\s/:?#@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?", "HOST or HOST:PORT, without scheme and path")
-]
+Host = Annotated[str, _matching(_HOST, "HOST or HOST:PORT, without scheme and path")]
 PackName = Annotated[str, _matching(r"[a-z0-9][a-z0-9_-]*", "a pack name: lower-case letters, digits, '_' and '-'")]
-Url = Annotated[str, _matching(r"https?://[^\s/]+(/\S*)?", "a URL that starts with https:// or http://")]
-UrlWithPath = Annotated[
-    str, _matching(r"https?://[^\s/]+/\S*", "a URL with a path, such as http://collector:4318/v1/traces")
-]
+Url = Annotated[str, _matching(rf"{_ORIGIN}(/\S*)?", "a URL that starts with https:// or http://")]
+UrlWithPath = Annotated[str, _matching(rf"{_ORIGIN}/\S*", "a URL with a path, such as http://collector:4318/v1/traces")]
 
 
 def parse_keys(value: SecretStr) -> dict[str, tuple[str, ...]]:

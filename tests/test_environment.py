@@ -78,6 +78,8 @@ _NOT_ALLOWED = (
         ("COMPARE__MATCHING_STRATEGY", "2", "must be 0 or 1, not '2'"),
         ("COMPARE__POPULATION", "anyone", "must be 'general' or 'matched', not 'anyone'"),
         ("MODELS__REQUIRE_FIT", "perhaps", "must be true or false, not 'perhaps'"),
+        ("MODELS__MIRRORS", "https://[/x", "'https://[/x' is not a URL that starts with https:// or http://"),
+        ("MODELS__MIRRORS", "http://u:se/cret@h", "'***@h' is not a URL that starts with https:// or http://"),
         ("TRACES__ENDPOINT", "a:4318", "'a:4318' is not a URL with a path, such as http://collector:4318/v1/traces"),
     ],
 )

@@ -198,7 +198,9 @@ def _access_rules(settings: Settings) -> str:
         return "signatures off: accepts every client that can reach it (COMPAREFACE_AUTH__MODE=off)"
     if settings.is_open:
         return "no keys: accepts requests from this machine only (COMPAREFACE_AUTH__KEYS, COMPAREFACE_AUTH__KEYS_FILE)"
-    rule = f"signatures required (SecretIds: {len(KeyRing.open(settings.auth).callers())})"
+    callers = KeyRing.open(settings.auth).callers()
+    keys = sum(len(caller.keys) for caller in callers.values())
+    rule = f"signatures required (SecretIds: {len(callers)}, keys: {keys})"
     if settings.auth.skip == "allow":
         rule += ", except for requests with `Authorization: SKIP` (COMPAREFACE_AUTH__SKIP=allow)"
     return rule

@@ -62,7 +62,7 @@ async def test_check_succeeds_if_no_face_is_detected(
             {},
             "at http://127.0.0.1:8000: pack fake on cpu; population general: random; no keys: accepts requests from ",
         ),
-        ({}, {"keys": "a:b,c:d,a:e"}, "signatures required (SecretIds: 2)"),
+        ({}, {"keys": "a:b,c:d,a:e"}, "signatures required (SecretIds: 2, keys: 3)"),
         ({"host": "::1"}, {}, "at http://[::1]:8000: "),
         ({"tls_cert": "a", "tls_key": "b"}, {}, "at https://127.0.0.1:8000: "),
         (
