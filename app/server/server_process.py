@@ -135,7 +135,8 @@ class ServerProcess:
         self._loop.remove_reader(self._channel)
         self._channel.close()
         self._process.join()
-        self._exited.set_result(self._process.exitcode or 0)
+        status = self._process.exitcode
+        self._exited.set_result(1 if status is None else status)  # None: the program has lost the status
         self._process.close()
         if not self._ready.done():
             self._ready.set_result(False)

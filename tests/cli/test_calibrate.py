@@ -101,6 +101,7 @@ def test_a_measured_calibration_is_installed(
     rng = np.random.default_rng(5)
     rows = np.repeat(rng.normal(size=(people, 24)), 2, axis=0) + 0.45 * rng.normal(size=(2 * people, 24))
     monkeypatch.setattr("app.cli.calibrate.measure", lambda *_, **__: _measured(rows))
+    (tmp_path / "weights").mkdir()
     monkeypatch.setenv("COMPAREFACE_MODELS__WEIGHTS_DIR", str(tmp_path / "weights"))
     folder, report = tmp_path / os.fsdecode(b"f\xff"), tmp_path / "report.html"
     assert main(["calibrate", str(folder), "--install", "--report", str(report)]) == 0
