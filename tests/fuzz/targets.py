@@ -21,7 +21,7 @@ from app.imaging.decode import decode
 from app.settings import AuthSettings
 
 _NOW = 1_700_000_000
-_SETTINGS = AuthSettings.model_validate({"keys": "AKIDEXAMPLE:a key that the fuzzer does not have"})
+_SETTINGS = AuthSettings.model_validate({"keys": "AKIDEXAMPLE:a-key-that-the-fuzzer-does-not-have"})
 _AUTHENTICATOR = Authenticator(_SETTINGS, KeyRing.open(_SETTINGS), is_open=False, clock=lambda: _NOW)
 _MODEL = COMPARE_FACE.models["2020-03-03"]
 
