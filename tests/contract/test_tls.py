@@ -21,11 +21,11 @@ from tests.support.tls import TlsFiles
         ),
         (
             {"COMPAREFACE_SERVER__TLS_CERT": "{folder}/tls.crt"},
-            "COMPAREFACE_SERVER: COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY must be set together",
+            "COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY must be set together",
         ),
         (
             {"COMPAREFACE_SERVER__TLS_KEY": "x"},
-            "COMPAREFACE_SERVER: COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY must be set together",
+            "COMPAREFACE_SERVER__TLS_CERT and COMPAREFACE_SERVER__TLS_KEY must be set together",
         ),
         (
             {"COMPAREFACE_SERVER__TLS_CERT": "{folder}/tls.crt", "COMPAREFACE_SERVER__TLS_KEY": "{folder}/ca.pem"},

@@ -61,23 +61,23 @@ def test_a_killed_batch_continues_and_writes_the_same_bytes(tmp_path: Path) -> N
 
 
 def test_an_interrupted_batch_keeps_its_work_and_prints_how_to_continue(tmp_path: Path) -> None:
-    names = list(_crops(tmp_path, 160))
+    names = list(_crops(tmp_path, 480))
     pairs, out, work = (tmp_path / name for name in ("pairs.csv", "scores.csv", ".scores.csv.work"))
     pairs.write_text("a,b\n" + "".join(f"{name},{name}\n" for name in names))
     with subprocess.Popen(batch_command(pairs, out), stderr=subprocess.PIPE, text=True, process_group=0) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("Embedding: 0 of 160 images, ")
-        time.sleep(1.2)
+        assert process.stderr.readline().startswith("Embedding: 0 of 480 images, ")
+        time.sleep(0.8)
         os.killpg(process.pid, signal.SIGINT)
         errors = process.stderr.read()
     assert process.returncode == 130, errors
     kept = _committed(work)
-    message = f"interrupted; {kept} of 160 images are done and kept in {work}: run the same command again to continue"
+    message = f"interrupted; {kept} of 480 images are done and kept in {work}: run the same command again to continue"
     assert message in errors
-    assert 0 < kept < 160
+    assert 0 < kept < 480
     completed = run_batch(pairs, out)
-    assert f"Embedding: {kept} of 160 images" in completed.stderr
-    assert len(read_table(out)) == 160
+    assert f"Embedding: {kept} of 480 images" in completed.stderr
+    assert len(read_table(out)) == 480
 
 
 def test_a_finished_batch_is_not_repeated(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
