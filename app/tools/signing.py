@@ -16,8 +16,6 @@ _CONTENT_TYPE = "application/json"
 def pick_key(settings: AuthSettings, secret_id: str | None, action: str = "CompareFace") -> tuple[str, Key]:
     """Return a SecretId and its first valid key; raise ``SettingsError`` if no key may call ``action``."""
     callers = KeyRing.open(settings).callers()
-    if not callers and settings.keys_file:
-        raise SettingsError(f"COMPAREFACE_AUTH__KEYS_FILE: {settings.keys_file} has no callers")
     if not callers:
         raise SettingsError("no keys are configured: set COMPAREFACE_AUTH__KEYS or COMPAREFACE_AUTH__KEYS_FILE")
     if secret_id is not None and secret_id not in callers:

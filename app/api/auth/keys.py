@@ -225,7 +225,7 @@ def _fingerprint(path: Path | None) -> object:
 
 def _parse(path: Path) -> Mapping[str, Caller]:
     try:
-        return _KeyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig"))).callers
+        callers = _KeyFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig"))).callers
     except OSError as error:
         raise SettingsError(f"{_SETTING}: {path}: {error.strerror}") from error
     except ValidationError as error:
@@ -238,3 +238,6 @@ def _parse(path: Path) -> Mapping[str, Caller]:
     except tomllib.TOMLDecodeError as error:  # its text may quote a key, so only the position is reported
         position = _TOML_POSITION.search(str(error))
         raise SettingsError(f"{_SETTING}: {path}{f', {position[1]}' if position else ''}: not TOML") from error
+    if not callers:  # perhaps the file is being rewritten
+        raise SettingsError(f"{_SETTING}: {path} has no callers")
+    return callers

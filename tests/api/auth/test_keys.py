@@ -181,7 +181,7 @@ def test_an_invalid_change_is_logged_once_and_the_previous_keys_stay_active(
     for moment, text in enumerate(("[callers", ""), start=2):
         write(file, text, mtime=moment)
         now[0] += 2.0
-        assert list(subject.callers()) == (["c"] if text else [])
+        assert list(subject.callers()) == ["c"]
     file.unlink()
     now[0] += 2.0
     subject.callers()
@@ -189,10 +189,11 @@ def test_an_invalid_change_is_logged_once_and_the_previous_keys_stay_active(
     subject.callers()
     assert [record.getMessage() for record in caplog.records] == [
         "key file reload failed, keeping the previous keys"
-    ] * 2
+    ] * 3
     reasons = [str(vars(record)["fields"]) for record in caplog.records]
     assert "end of document: not TOML" in reasons[0]
-    assert "No such file" in reasons[1]
+    assert "has no callers" in reasons[1]
+    assert "No such file" in reasons[2]
 
 
 def test_a_population_that_the_calibration_lacks_is_an_error_at_startup(tmp_path: Path) -> None:
@@ -271,3 +272,10 @@ def test_a_caller_has_default_and_allowed_model_versions(
     with pytest.raises(ApiError) as caught:
         caller.face_model_version(requested)
     assert caught.value.code is ErrorCode.FACE_MODEL_VERSION_ILLEGAL
+
+
+def test_a_key_file_without_callers_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text("")
+    with pytest.raises(SettingsError, match=r"keys\.toml has no callers$"):
+        KeyRing.open(AuthSettings(keys_file=path))
