@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app import settings
 from app.errors import OperatorError
-from app.validation import Location, describe_validation_error, suggestion
+from app.validation import Location, describe_validation_error, is_text, suggestion
 
 _PREFIX = "COMPAREFACE_"
 _KUBERNETES = re.compile(rf"{_PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)?)")
@@ -109,20 +109,12 @@ def load_settings() -> Settings:
     if unknown:
         raise SettingsError(f"unknown setting: {', '.join(name + suggestion(name.upper(), known) for name in unknown)}")
     for name in used:
-        if not _is_utf8(os.environ[name]):
+        if not is_text(os.environ[name]):
             raise SettingsError(f"{name}: must be text in UTF-8")
     try:
         return Settings()
     except ValidationError as error:
         raise SettingsError(describe_validation_error(error, _environment_name, show_values=True)) from error
-
-
-def _is_utf8(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # Python decodes other bytes as surrogates
-        return False
-    return True
 
 
 def _environment_name(location: Location) -> str:

@@ -79,6 +79,15 @@ def describe_validation_error(
     return "; ".join(problems)
 
 
+def is_text(value: str) -> bool:
+    """Return whether ``value`` has no surrogates, as which Python decodes bytes that are not text."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def shown(value: str) -> str:
     """Return a rejected value for a message: quoted, without the user name and password of a URL."""
     return repr(_BEFORE_HOST.sub("***@", value))

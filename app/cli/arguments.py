@@ -8,6 +8,7 @@ from pathlib import Path
 from app.domain import ImageRef, Population
 from app.environment import Settings
 from app.errors import ApiError, ErrorCode
+from app.validation import is_text
 
 
 def add_pack(parser: argparse.ArgumentParser) -> None:
@@ -48,14 +49,9 @@ def add_secret_id(parser: argparse.ArgumentParser) -> None:
 
 def valid_text(argument: str) -> str:
     """Return ``argument``; reject bytes that are not text, which no request contains."""
-    if not _is_text(argument):
+    if not is_text(argument):
         raise argparse.ArgumentTypeError("not text in the encoding of this terminal")
     return argument
-
-
-def _is_text(argument: str) -> bool:
-    """Return whether ``argument`` has no surrogates, which represent bytes that are not text."""
-    return not any("\ud800" <= character <= "\udfff" for character in argument)
 
 
 def positive_float(text: str) -> float:
@@ -76,7 +72,7 @@ def image_ref(name: str) -> ImageRef:
     Raise ``ApiError`` for a URL that is not text.
     """
     if name.startswith(("http://", "https://")):
-        if not _is_text(name):
+        if not is_text(name):
             raise ApiError(ErrorCode.URL_ILLEGAL)
         return ImageRef(url=name)
     return ImageRef(base64=base64.b64encode(Path(name).read_bytes()).decode("ascii"))

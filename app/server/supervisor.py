@@ -25,9 +25,9 @@ _RESTART_DELAY_S = 1.0
 """Seconds before a process is replaced that exited while it started."""
 _ACCEPT_RETRY_S = 0.1
 """Seconds before the next connection is accepted after an error, such as too many open files."""
-_REPORTED = 1
+_REPORTED_STATUS = 1
 """Exit status of a process that has printed the reason."""
-_REGULAR = (0, -signal.SIGTERM)
+_REGULAR_STATUSES = (0, -signal.SIGTERM)
 """Exit statuses after SIGTERM; a process that is still starting does not handle the signal."""
 
 _log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Supervisor:
 
     async def _failed_start(self, process: ServerProcess) -> int:
         status = await process.exited()
-        if status != _REPORTED and not self._stop.is_set():
+        if status != _REPORTED_STATUS and not self._stop.is_set():
             _log.error("server process exited while it started", extra={"fields": process.exit_fields()})
         return status if status >= 0 else 128 - status
 
@@ -147,7 +147,7 @@ class Supervisor:
             self._running.discard(process)
             self._on_exit(process.number, process.pid)
             if self._stop.is_set():
-                if status not in _REGULAR and not process.was_killed and not self._force.is_set():
+                if status not in _REGULAR_STATUSES and not process.was_killed and not self._force.is_set():
                     _log.error("server process was lost during the shutdown", extra={"fields": process.exit_fields()})
                 return
             _log.error("server process exited, starting another one", extra={"fields": process.exit_fields()})

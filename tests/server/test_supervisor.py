@@ -21,8 +21,8 @@ from app.server.supervisor import ReportLimits, Supervisor
 from tests.server import processes
 
 _REPORT_LIMITS = ReportLimits(processes.REPORT_INTERVAL_S, max_missed=10)
-_KILLED_S = _REPORT_LIMITS.interval_s * _REPORT_LIMITS.max_missed
-_PATIENT = ReportLimits(processes.REPORT_INTERVAL_S, max_missed=1000)
+_KILL_DELAY_S = _REPORT_LIMITS.interval_s * _REPORT_LIMITS.max_missed
+_NO_KILLS = ReportLimits(processes.REPORT_INTERVAL_S, max_missed=1000)
 
 
 class _Running:
@@ -76,7 +76,7 @@ def _open_pipes() -> int:
 
 @asynccontextmanager
 async def _supervised(
-    start: StartProcess = processes.start, report_limits: ReportLimits = _PATIENT
+    start: StartProcess = processes.start, report_limits: ReportLimits = _NO_KILLS
 ) -> AsyncIterator[tuple[_Running, asyncio.Task[int]]]:
     with bind("127.0.0.1", 0) as listener:
         running = _Running(listener)
@@ -335,7 +335,7 @@ async def test_no_process_is_killed_after_the_whole_machine_was_suspended() -> N
         answers = [await running.answer(running.connect()) for _ in range(2)]
         for process in answers:
             os.kill(process, signal.SIGSTOP)
-        time.sleep(_KILLED_S + 0.5)  # noqa: ASYNC251 - the supervisor must not run
+        time.sleep(_KILL_DELAY_S + 0.5)  # noqa: ASYNC251 - the supervisor must not run
         for process in answers:
             os.kill(process, signal.SIGCONT)
         await asyncio.sleep(3 * processes.REPORT_INTERVAL_S)
